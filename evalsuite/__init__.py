@@ -1,0 +1,1 @@
+"""The library: suites, engines, statistics, the gate and the report."""

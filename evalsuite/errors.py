@@ -1,0 +1,49 @@
+"""Errors a user can cause, and the exit code each one ends with.
+
+RatchetError
+├── UsageError              configuration or input is wrong             exit 2
+│   ├── NotComparableError  two result sets may not be compared         exit 2
+│   └── StaleDecisionError  the champion moved since the decision       exit 2
+└── StageError              a stage broke while doing valid work        exit 4
+    └── MissingArtifactError  a file that another stage makes is absent exit 4
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells a scheduler or CI; the table in the README is this enum."""
+
+    PROMOTE = 0
+    REJECT = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    STAGE = 4
+
+
+class RatchetError(Exception):
+    """A failure with one clear message: what, the value, the accepted set, the next command."""
+
+    exit_code: ExitCode = ExitCode.STAGE
+
+
+class UsageError(RatchetError):
+    """Configuration or input that the user can mend."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NotComparableError(UsageError):
+    """Two result sets differ in a field that decides what was measured."""
+
+
+class StaleDecisionError(UsageError):
+    """A decision was made against a champion that is no longer the champion."""
+
+
+class StageError(RatchetError):
+    """A stage that could not finish its work."""
+
+
+class MissingArtifactError(StageError):
+    """A file that another stage writes is absent."""

@@ -1,0 +1,1 @@
+"""The promotion gate, a pure function of evidence and policy."""

@@ -1,0 +1,113 @@
+"""What the gate says: a verdict with every reason behind it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evalsuite.errors import ExitCode, UsageError
+from evalsuite.files import read_json
+from evalsuite.gate.policy import GatePolicy
+
+
+class Verdict(StrEnum):
+    """The gate's answer."""
+
+    PROMOTE = "PROMOTE"
+    REJECT = "REJECT"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What ``ratchet gate check`` exits with."""
+        return {"PROMOTE": ExitCode.PROMOTE, "REJECT": ExitCode.REJECT}.get(self.value, ExitCode.INCONCLUSIVE)
+
+
+class Outcome(StrEnum):
+    """What one rule says."""
+
+    PASS = "pass"  # noqa: S105  an outcome, not a password
+    """Proven to hold."""
+    FAIL = "fail"
+    """Proven not to hold."""
+    UNDECIDED = "undecided"
+    """Neither is proven, or the rule could not be evaluated."""
+
+
+class Reason(BaseModel):
+    """One rule against one baseline, overall or in one slice, with the numbers that decided it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rule: str
+    """Stable id: ``golden/json_exact:guard:base`` plus ``[queue=billing]`` for a slice."""
+    suite: str
+    metric: str
+    kind: str
+    """guard, target, floor, ceiling, must_pass or comparable."""
+    direction: str
+    against: str | None
+    """base, champion, or None for absolute rules."""
+    slice: str | None = None
+    """``key=value``, or None for the whole suite."""
+    outcome: Outcome
+    candidate: float | None
+    """Mean over the scored pairs."""
+    baseline: float | None
+    difference: float | None
+    """candidate - baseline, in the metric's unit, whatever the direction."""
+    lower: float | None
+    """Lower end of the two-sided 1 - 2 alpha interval of ``difference`` (of the value, for floor and ceiling)."""
+    upper: float | None
+    limit: float | None
+    """The bound on ``difference`` (-margin or +min_gain, signs flipped for lower-is-better) or on the value."""
+    alpha: float | None
+    """One-sided error that this interval was computed at, after every correction."""
+    n: int
+    """Scored pairs."""
+    unscored: int
+    method: str
+    """Name of the estimator."""
+    more_items: int | None = None
+    """Undecided: about how many more items would decide it, if the difference stays as it is."""
+    item_ids: tuple[str, ...] = ()
+    """must_pass: the items that failed."""
+    text: str
+    """One sentence for a reader."""
+
+
+class Decision(BaseModel):
+    """The gate's full answer; ``reasons`` lists every rule, not the first failure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = 1
+    decision_id: str
+    """sha256 of every other field: the same evidence gives the same id on every machine."""
+    verdict: Verdict
+    headline: str
+    """The verdict in one sentence."""
+    candidate: str
+    candidate_identity: str
+    baselines: dict[str, str]
+    """Role (base, champion) -> model identity."""
+    num_candidates: int
+    """Candidates that were compared on these items; alpha is divided by it."""
+    policy: GatePolicy
+    policy_sha256: str
+    evidence: dict[str, str]
+    """ROLE/SUITE -> hash of the scores that were read."""
+    inputs_sha256: str
+    """Hash of the run's inputs (params, data, golden sets, code); empty where there was no run."""
+    reasons: tuple[Reason, ...]
+    """Strongest first: what decided the verdict leads."""
+
+
+def read_decision(path: Path, made_by: str = "ratchet stage gate") -> Decision:
+    """Read decision.json; an unknown schema version is refused with both numbers."""
+    data: Any = read_json(path, made_by)
+    if not isinstance(data, dict) or data.get("schema_version") != 1:
+        found = data.get("schema_version") if isinstance(data, dict) else None
+        raise UsageError(f"{path} has schema_version {found!r}, this version reads 1; make it again with `{made_by}`")
+    return Decision.model_validate(data)

@@ -1,0 +1,290 @@
+"""Item-by-item evaluation results: the rows, what was measured, and the columns the gate reads.
+
+A value that is missing, NaN or unscored is never a zero and never a pass: it stays its own state from the scorer to the
+decision, and every summary carries its n, its unscored count and its standard error.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.files import atomic_path, read_json, sha256_json, write_json
+
+SCHEMA_VERSION = 1
+
+
+class ItemResult(BaseModel):
+    """One evaluated item."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    item_id: str
+    item_hash: str
+    """sha256 of everything that defines the item: prompt, references, metrics."""
+    cluster: str | None = None
+    """Items that share a cluster (one passage, one template) are not independent."""
+    slices: dict[str, str] = Field(default_factory=dict)
+    must_pass: tuple[str, ...] = ()
+    """Metrics that must score 1.0 on this item."""
+    metrics: tuple[str, ...]
+    """Metrics that apply to this item, whether or not they could be scored."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Metric -> score; a metric of ``metrics`` that is absent here is unscored."""
+    unscored: str | None = None
+    """Why a metric is missing from ``scores``."""
+    prompt: str = ""
+    references: tuple[str, ...] = ()
+    output: str = ""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+
+class SuiteInfo(BaseModel):
+    """What was measured and how; two results may be compared only if ``COMPARED_FIELDS`` agree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    suite: str
+    suite_version: str
+    items_sha256: str
+    """Hash over the sorted (item_id, item_hash) pairs of the whole suite."""
+    prompt_sha256: str = ""
+    """Hash of the prompt template: system prompt, few-shot examples, task description."""
+    chat_template_sha256: str = ""
+    decoding: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    scorers: dict[str, str] = Field(default_factory=dict)
+    """Metric -> version of what scores it, a judge or embedding model's hash included."""
+    engine: str = ""
+    model_identity: str = ""
+
+
+COMPARED_FIELDS = (
+    "suite",
+    "suite_version",
+    "items_sha256",
+    "prompt_sha256",
+    "chat_template_sha256",
+    "decoding",
+    "scorers",
+)
+"""Fields of SuiteInfo that must agree before two results are compared."""
+
+
+class MetricSummary(BaseModel):
+    """A mean that never stands without its n, unscored count and standard error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    metric: str
+    mean: float | None
+    """Mean over scored items; None when nothing was scored."""
+    stderr: float | None
+    """Standard error of the mean over items; None below two scored items."""
+    n: int
+    unscored: int
+
+
+class SuiteSummary(SuiteInfo):
+    """summary.json: what was measured, and each metric's summary."""
+
+    schema_version: Literal[1] = 1
+    num_items: int
+    seconds: float
+    """Wall time of the evaluation."""
+    metrics: tuple[MetricSummary, ...]
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The gate's view of one suite: columns of length ``n``, in item order."""
+
+    info: SuiteInfo
+    item_ids: tuple[str, ...]
+    item_hashes: tuple[str, ...]
+    clusters: tuple[str, ...]
+    """The item id where an item has no cluster."""
+    slices: Mapping[str, tuple[str, ...]]
+    """Slice key -> value per item, "" where the item has none."""
+    scores: Mapping[str, NDArray[np.float64]]
+    """Metric -> score per item; NaN where the metric is unscored or does not apply."""
+    applies: Mapping[str, NDArray[np.bool_]]
+    """Metric -> whether it applies to the item."""
+    must_pass: Mapping[str, NDArray[np.bool_]]
+    """Metric -> whether the item must score 1.0 on it; only metrics that some item must pass."""
+
+    def __post_init__(self) -> None:
+        """Refuse duplicate ids, which would pair the wrong items."""
+        seen: set[str] = set()
+        for item_id in self.item_ids:
+            if item_id in seen:
+                raise UsageError(f"suite {self.info.suite!r} has item id {item_id!r} twice; every id must be unique")
+            seen.add(item_id)
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """Everything the gate may know of one model."""
+
+    model: str
+    """Name: a method, ``base`` or ``champion``."""
+    identity: str
+    suites: Mapping[str, ScoreTable]
+    costs: Mapping[str, float]
+    """Absolute quantities that a cost rule may limit, such as ``num_bytes`` or ``eval_seconds``."""
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """One suite over one model."""
+
+    info: SuiteInfo
+    items: tuple[ItemResult, ...]
+    seconds: float
+
+    def summary(self) -> SuiteSummary:
+        """Means with n, unscored and standard error for every metric."""
+        names = sorted({metric for item in self.items for metric in item.metrics})
+        return SuiteSummary(
+            **self.info.model_dump(),
+            num_items=len(self.items),
+            seconds=round(self.seconds, 3),
+            metrics=tuple(summarise(name, self.items) for name in names),
+        )
+
+    def table(self) -> ScoreTable:
+        """Columns for the gate."""
+        return table_of(self.info, self.items)
+
+    def write(self, folder: Path) -> None:
+        """Write items.parquet, then summary.json, so that a folder without a summary does not count."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        (folder / "summary.json").unlink(missing_ok=True)
+        rows = [_to_row(item) for item in self.items]
+        schema = pa.schema(
+            [
+                *((name, pa.string()) for name in ("item_id", "item_hash", "cluster", "unscored", "prompt", "output")),
+                *((name, pa.string()) for name in ("slices", "scores")),
+                *((name, pa.list_(pa.string())) for name in ("must_pass", "metrics", "references")),
+                *((name, pa.int64()) for name in ("num_prompt_tokens", "num_output_tokens")),
+            ]
+        )
+        table = pa.Table.from_pylist(rows, schema=schema)
+        with atomic_path(folder / "items.parquet") as temporary:
+            pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), temporary)
+        write_json(folder / "summary.json", self.summary())
+
+
+def _to_row(item: ItemResult) -> dict[str, Any]:
+    row = item.model_dump()
+    for name in ("slices", "scores"):
+        row[name] = json.dumps(row[name], sort_keys=True, allow_nan=False)
+    return row
+
+
+def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ...]:
+    """Read items.parquet.
+
+    Raises:
+        MissingArtifactError: The file is absent.
+        UsageError: Its schema version is unknown, or it is not such a file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise MissingArtifactError(f"no item results at {path}; make them with `{made_by}`")
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"{path} is not a parquet file ({error}); make it again with `{made_by}`") from None
+    version = (table.schema.metadata or {}).get(b"schema_version", b"absent").decode()
+    if version != str(SCHEMA_VERSION):
+        raise UsageError(
+            f"{path} has schema_version {version}, this version reads {SCHEMA_VERSION}; make it again with `{made_by}`"
+        )
+    rows = table.to_pylist()
+    for row in rows:
+        for name in ("slices", "scores"):
+            row[name] = json.loads(row[name])
+    return tuple(ItemResult.model_validate(row) for row in rows)
+
+
+def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
+    """Read one suite's folder (items.parquet and summary.json)."""
+    data = read_json(folder / "summary.json", made_by)
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            f"{folder / 'summary.json'} has schema_version {data.get('schema_version')!r}, this version reads "
+            f"{SCHEMA_VERSION}; make it again with `{made_by}`"
+        )
+    summary = SuiteSummary.model_validate(data)
+    items = read_items(folder / "items.parquet", made_by)
+    info = SuiteInfo.model_validate(summary.model_dump(include=set(SuiteInfo.model_fields)))
+    if items_sha256(items) != info.items_sha256:
+        raise UsageError(f"{folder}: items.parquet does not hold the items that summary.json names; run `{made_by}`")
+    return SuiteResult(info=info, items=items, seconds=summary.seconds)
+
+
+def read_report(model: str, folder: Path, identity: str, costs: Mapping[str, float], made_by: str) -> EvalReport:
+    """Read every suite under ``evals/MODEL``.
+
+    Raises:
+        MissingArtifactError: No suite is there.
+        UsageError: A suite was run on other bytes than ``identity``.
+    """
+    suites: dict[str, ScoreTable] = {}
+    for summary in sorted(folder.glob("*/summary.json")):
+        result = read_result(summary.parent, made_by)
+        if result.info.model_identity != identity:
+            raise UsageError(
+                f"{summary.parent} was evaluated on model {result.info.model_identity[:12]}, not on {identity[:12]}; "
+                f"run `{made_by}`"
+            )
+        suites[result.info.suite] = result.table()
+    if not suites:
+        raise MissingArtifactError(f"no evaluation under {folder}; make it with `{made_by}`")
+    return EvalReport(model=model, identity=identity, suites=suites, costs=costs)
+
+
+def items_sha256(items: Sequence[ItemResult]) -> str:
+    """Hash that names a set of items, whatever their order."""
+    return sha256_json(sorted((item.item_id, item.item_hash) for item in items))
+
+
+def summarise(metric: str, items: Sequence[ItemResult]) -> MetricSummary:
+    """Mean and standard error of one metric over the items it applies to."""
+    applying = [item for item in items if metric in item.metrics]
+    values = [item.scores[metric] for item in applying if metric in item.scores]
+    mean = math.fsum(values) / len(values) if values else None
+    stderr = None
+    if mean is not None and len(values) > 1:
+        variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+        stderr = math.sqrt(variance / len(values))
+    return MetricSummary(metric=metric, mean=mean, stderr=stderr, n=len(values), unscored=len(applying) - len(values))
+
+
+def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
+    """Turn item rows into the gate's columns."""
+    metrics = sorted({metric for item in items for metric in item.metrics})
+    keys = sorted({key for item in items for key in item.slices})
+    required = sorted({metric for item in items for metric in item.must_pass})
+    return ScoreTable(
+        info=info,
+        item_ids=tuple(item.item_id for item in items),
+        item_hashes=tuple(item.item_hash for item in items),
+        clusters=tuple(item.cluster or item.item_id for item in items),
+        slices={key: tuple(item.slices.get(key, "") for item in items) for key in keys},
+        scores={m: np.array([item.scores.get(m, math.nan) for item in items], dtype=np.float64) for m in metrics},
+        applies={m: np.array([m in item.metrics for item in items], dtype=np.bool_) for m in metrics},
+        must_pass={m: np.array([m in item.must_pass for item in items], dtype=np.bool_) for m in required},
+    )

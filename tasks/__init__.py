@@ -1,0 +1,1 @@
+"""Stages of the pipeline and what they need."""

@@ -1,0 +1,307 @@
+"""params.yaml, parsed and checked; nothing else reads it.
+
+Precedence: command line > params.yaml > the defaults here. The environment gives only secrets and endpoints. Defaults
+name the public models and datasets; the shipped params.yaml replaces them by what runs with no hub.
+"""
+
+import difflib
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.gate.policy import GatePolicy
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
+
+
+class Section(BaseModel):
+    """A part of params.yaml: immutable, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelParams(Section):
+    """The model to fine-tune."""
+
+    id: str
+    """Hub id, a folder, or ``package:NAME`` for an installed Python package that carries the weights."""
+    revision: str | None = None
+    """Hub commit; required for a hub id, so that the run can be repeated."""
+    trust_remote_code: bool = False
+    """Execute code from the model's repository; only with a pinned revision."""
+    chat_template: str | None = None
+    """A Jinja file that replaces the tokenizer's chat template."""
+
+    @model_validator(mode="after")
+    def _code_needs_a_revision(self) -> Self:
+        if self.trust_remote_code and self.revision is None:
+            raise ValueError("trust_remote_code needs revision: a commit of the repository whose code you have read")
+        return self
+
+
+class PrepareParams(Section):
+    """Training rows in, train and dev rows out."""
+
+    sources: tuple[str, ...] = Field(min_length=1)
+    """JSONL files: chat (``messages``), prompt/completion or Alpaca rows."""
+    dev_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
+    """Share of groups kept for eval loss (fraction 0..1)."""
+    group_by: str | None = None
+    """Row field whose equal values stay on one side of the split; the normalised user text when absent."""
+    max_bad_fraction: float = Field(default=0.01, ge=0.0, lt=1.0)
+    """More malformed rows than this stop the stage (fraction 0..1)."""
+    max_length_tokens: int = Field(default=1024, ge=8)
+    """Rows with more tokens, chat template included, are dropped and counted."""
+    max_rows: int | None = Field(default=None, ge=2)
+    """Use this many rows, drawn with ``seed``; all when absent."""
+    seed: int = 0
+
+
+class HardwareParams(Section):
+    """What the plan counts with."""
+
+    price_per_hour: float = Field(default=0.0, ge=0.0)
+    """Price of the whole machine for an hour, in ``currency``."""
+    currency: str = "USD"
+    memory_gib: float | None = Field(default=None, gt=0.0)
+    """Memory of one device in GiB; measured when absent."""
+    tokens_per_second: float | None = Field(default=None, gt=0.0)
+    """Measured training speed in non-padding tokens a second; estimated when absent."""
+
+
+class MethodKind(StrEnum):
+    """How the weights are trained."""
+
+    FULL = "full"
+    LORA = "lora"
+    QLORA = "qlora"
+
+
+class MethodParams(Section):
+    """One way to fine-tune; several are compared."""
+
+    kind: MethodKind
+    learning_rate: float = Field(gt=0.0, lt=1.0)
+    epochs: int = Field(default=3, ge=1, le=100)
+    weight_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
+    warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0)
+    """Share of the steps with a rising learning rate (fraction 0..1); 0.01 to 0.03 is usual."""
+    rank: int = Field(default=16, ge=1)
+    """LoRA and QLoRA: rank of the update."""
+    lora_alpha: int | None = Field(default=None, ge=1)
+    """LoRA and QLoRA: scale; twice the rank when absent."""
+    lora_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    target_modules: str | tuple[str, ...] = "all-linear"
+    """LoRA and QLoRA: module names, or ``all-linear``."""
+    use_dora: bool = False
+    """LoRA and QLoRA: weight-decomposed update (DoRA)."""
+
+    @model_validator(mode="after")
+    def _adapter_fields_fit_kind(self) -> Self:
+        adapter = {"rank", "lora_alpha", "lora_dropout", "target_modules", "use_dora"} & self.model_fields_set
+        if self.kind is MethodKind.FULL and adapter:
+            raise ValueError(f"kind full takes no {sorted(adapter)[0]}; use kind lora or qlora")
+        return self
+
+
+class TrainParams(Section):
+    """What all methods share."""
+
+    batch_size: int = Field(default=16, ge=1)
+    """Examples per optimizer step."""
+    micro_batch_size: int = Field(default=1, ge=1)
+    """Examples (or packed rows) per forward pass; divides ``batch_size``."""
+    max_length_tokens: int = Field(default=1024, ge=8)
+    packing: bool = True
+    """Put several short examples in one row, kept apart by position ids."""
+    gradient_checkpointing: bool = False
+    """Trade time for memory."""
+    seed: int = 0
+    keep_checkpoints: int = Field(default=3, ge=3)
+    """Latest epoch checkpoints to keep, besides the selected one."""
+    select_metric: str = "json_fields"
+    """Golden dev metric that selects the epoch."""
+    select_direction: Literal["higher", "lower"] = "higher"
+    divergence_gap: float = Field(default=0.5, gt=0.0)
+    """Stop early when eval loss exceeds training loss by this many nats and rises ..."""
+    divergence_patience: int = Field(default=2, ge=1)
+    """... for this many epochs in a row."""
+
+    @model_validator(mode="after")
+    def _micro_batch_divides_batch(self) -> Self:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}")
+        return self
+
+
+class GoldenParams(Section):
+    """The domain's golden set."""
+
+    path: str
+    """Folder with dev.jsonl, test.jsonl and manifest.json."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    bertscore_model: str = "microsoft/deberta-xlarge-mnli"
+    """Hub id, folder or ``package:NAME`` of the embedding model for ``bertscore_f1`` (``roberta-large`` also)."""
+    bertscore_layer: int | None = Field(default=None, ge=1)
+    """Layer of that model; bert-score's own choice when absent (needed for models it does not know)."""
+
+
+class HarnessTask(Section):
+    """One lm-eval task or group."""
+
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """Replaces the task's own ``max_gen_toks``."""
+    limit: int | None = Field(default=None, ge=1)
+    """First N items of each subtask; all when absent."""
+    apply_chat_template: bool = False
+    """Put the prompt through the chat template."""
+
+
+class HarnessParams(Section):
+    """Benchmarks run by lm-eval's own task code."""
+
+    tasks: dict[str, HarnessTask] = Field(
+        default_factory=lambda: {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
+    )
+    data_root: str | None = None
+    """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
+
+
+class EvaluationParams(Section):
+    """The suites, the same for every model."""
+
+    golden: GoldenParams
+    harness: HarnessParams = HarnessParams()
+    batch_tokens: int = Field(default=8192, ge=64)
+    """Upper bound on tokens in one forward pass, padding included."""
+
+
+class CompareParams(Section):
+    """How one method is chosen."""
+
+    suite: str = "golden"
+    metric: str = "json_fields"
+    direction: Literal["higher", "lower"] = "higher"
+    margin: float = Field(default=0.03, gt=0.0)
+    """A cheaper method is chosen when it is proven not worse than the best by more than this (metric's unit)."""
+    alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    """One-sided error of that proof."""
+
+
+class PromoteParams(Section):
+    """What follows a PROMOTE."""
+
+    automatic: bool = False
+    """Let the flow promote after a PROMOTE verdict; else it waits for ``ratchet promote``."""
+    remote: str | None = None
+    """DVC remote that must hold the bytes; the default remote when absent."""
+
+
+class ScheduleParams(Section):
+    """The Prefect deployment that ``ratchet serve`` registers."""
+
+    name: str = "nightly"
+    cron: str = "0 2 * * *"
+    timezone: str = "UTC"
+    stage_timeout_seconds: int = Field(default=86_400, ge=1)
+    retries: int = Field(default=1, ge=0, le=10)
+    """Retries of a stage that a retry can help (not of a usage error)."""
+    parallel_methods: int = Field(default=1, ge=1)
+    """Methods that may train at the same time."""
+
+
+class Params(Section):
+    """The whole file; one section a stage, each passed on alone."""
+
+    model: ModelParams
+    prepare: PrepareParams
+    hardware: HardwareParams = HardwareParams()
+    methods: dict[str, MethodParams] = Field(min_length=1)
+    train: TrainParams = TrainParams()
+    evaluation: EvaluationParams
+    compare: CompareParams = CompareParams()
+    gate: GatePolicy
+    promote: PromoteParams = PromoteParams()
+    schedule: ScheduleParams = ScheduleParams()
+
+    @field_validator("methods")
+    @classmethod
+    def _method_names_are_folder_names(cls, methods: dict[str, MethodParams]) -> dict[str, MethodParams]:
+        for name in methods:
+            if not NAME.fullmatch(name) or name in RESERVED_NAMES:
+                raise ValueError(
+                    f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, none of {sorted(RESERVED_NAMES)}"
+                )
+        return methods
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        UsageError: Not YAML, a wrong key (with the nearest right one) or a wrong value (with its dotted path).
+        MissingArtifactError: No such file.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingArtifactError(
+            f"no {path} here; run from the project's root, or bring it back with `git checkout params.yaml`"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} holds {type(data).__name__}, expected a mapping of sections")
+    return parse_params(data, str(path))
+
+
+def parse_params(data: dict[str, Any], where: str = "params.yaml") -> Params:
+    """Check a mapping; see ``load_params``."""
+    try:
+        return Params.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(issue) for issue in error.errors(include_url=False)]
+        raise UsageError(f"{where}: " + "\n".join(lines)) from None
+
+
+def _explain(issue: Any) -> str:
+    path = ".".join(str(part) for part in issue["loc"])
+    if issue["type"] == "extra_forbidden":
+        section = _section_at(issue["loc"][:-1])
+        known = sorted(section.model_fields) if section else []
+        near = difflib.get_close_matches(str(issue["loc"][-1]), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {path}{hint} Known here: {', '.join(known)}"
+    if issue["type"] == "missing":
+        return f"{path} is required"
+    return f"{path} = {issue.get('input')!r}: {issue['msg'].removeprefix('Value error, ')}"
+
+
+def _section_at(loc: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model class at a location, following mappings and sequences of sections."""
+    current: type[BaseModel] = Params
+    for part in loc:
+        field = current.model_fields.get(str(part))
+        if field is None:
+            continue
+        found = _model_in(field.annotation)
+        if found is None:
+            return None
+        current = found
+    return current
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,81 @@
+"""Where every stage reads and writes, relative to the project's root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ArtifactPaths:
+    """The layout that dvc.yaml declares; tests give another root."""
+
+    root: Path = Path()
+
+    @property
+    def params(self) -> Path:
+        """The configuration."""
+        return self.root / "params.yaml"
+
+    @property
+    def prepared(self) -> Path:
+        """train.jsonl, dev.jsonl and report.json."""
+        return self.root / "data" / "prepared"
+
+    @property
+    def plans(self) -> Path:
+        """METHOD.json a method, and ``baseline.json``: the champion that this run is judged against."""
+        return self.root / "plans"
+
+    @property
+    def baseline_pin(self) -> Path:
+        """Which champion this run is judged against."""
+        return self.plans / "baseline.json"
+
+    def plan(self, method: str) -> Path:
+        """One method's plan."""
+        return self.plans / f"{method}.json"
+
+    def export(self, model: str) -> Path:
+        """Complete weights of ``base``, ``champion`` or a method, with a manifest."""
+        return self.root / "models" / model / "export"
+
+    def train_log(self, method: str) -> Path:
+        """What training did."""
+        return self.root / "models" / method / "train_log.json"
+
+    def checkpoints(self, method: str) -> Path:
+        """Epoch checkpoints; not a DVC output, so that a killed training can go on from them."""
+        return self.root / "checkpoints" / method
+
+    def evals(self, model: str) -> Path:
+        """SUITE/{items.parquet,summary.json} and costs.json of one model."""
+        return self.root / "evals" / model
+
+    @property
+    def reports(self) -> Path:
+        """What reviewers read."""
+        return self.root / "reports"
+
+    @property
+    def comparison(self) -> Path:
+        """Methods side by side, and the chosen candidate."""
+        return self.reports / "comparison.json"
+
+    @property
+    def decision(self) -> Path:
+        """The gate's decision."""
+        return self.reports / "decision.json"
+
+    @property
+    def report(self) -> Path:
+        """The promotion report."""
+        return self.reports / "promotion.html"
+
+    @property
+    def model_card(self) -> Path:
+        """The candidate's model card."""
+        return self.reports / "model_card.md"
+
+    @property
+    def registry(self) -> Path:
+        """ledger.jsonl, champion.json and one pointer a promoted model."""
+        return self.root / "registry"

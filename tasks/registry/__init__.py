@@ -1,0 +1,1 @@
+"""Ledger, champion and the store of promoted bytes."""

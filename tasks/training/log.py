@@ -1,0 +1,74 @@
+"""What a training run did, for the comparison, the report and the reviewer."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class StepRecord(_Record):
+    """One optimizer step."""
+
+    step: int
+    epoch: float
+    loss: float
+    """Mean over supervised tokens, nats."""
+    learning_rate: float
+    grad_norm: float | None = None
+
+
+class EpochRecord(_Record):
+    """One epoch's checkpoint and what the golden dev set said of it."""
+
+    epoch: int
+    step: int
+    checkpoint: str
+    """Folder name under checkpoints/METHOD."""
+    train_loss: float
+    """Mean over the epoch's supervised tokens, nats."""
+    eval_loss: float
+    """On data/prepared/dev.jsonl, nats."""
+    golden: dict[str, float]
+    """Golden dev metric -> mean over scored items."""
+    golden_n: dict[str, int]
+    golden_stderr: dict[str, float | None]
+    seconds: float
+    """Wall time of the epoch, golden run included."""
+
+
+class TrainLog(_Record):
+    """models/METHOD/train_log.json."""
+
+    schema_version: Literal[1] = 1
+    method: str
+    kind: str
+    config: dict[str, str | int | float | bool | None]
+    """The resolved configuration, dotted keys."""
+    steps: tuple[StepRecord, ...]
+    epochs: tuple[EpochRecord, ...]
+    selected_epoch: int
+    selected_because: str
+    stopped_early: str | None = None
+    """Why, when eval loss diverged from training loss."""
+    resumed_from_steps: tuple[int, ...] = ()
+    """Steps at which a killed run went on."""
+    num_examples: int
+    num_tokens: int
+    """Non-padding tokens seen in all epochs."""
+    trainable_parameters: int
+    total_parameters: int
+    train_seconds: float
+    """Wall time of training over all attempts, evaluation on dev included."""
+    peak_memory_bytes: int
+    """Peak resident memory of the worker, or of the device where there is one."""
+    adapter_bytes: int | None
+    """Size of the adapter; None for full fine-tuning."""
+    effective: dict[str, str | int | float | bool]
+    """What really ran: device, dtype, attention, optimizer, packing, distributed type."""
+    merge_max_abs_difference: float | None
+    """Largest logit difference between merged and unmerged weights; None for full fine-tuning."""
+    identity: str
+    """Identity of the exported model."""

@@ -44,5 +44,5 @@ class Engine(Protocol):
         ...
 
     def loglikelihoods(self, pairs: Sequence[tuple[str, str]], label: str) -> list[tuple[float, bool]]:
-        """(sum of log-probabilities of the continuation, whether it is the greedy one) for each (context, continuation)."""
+        """(log-probability of the continuation, whether it is the greedy one) for each (context, continuation)."""
         ...

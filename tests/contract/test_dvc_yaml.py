@@ -1,0 +1,54 @@
+"""dvc.yaml against the code it runs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.params import Params, load_params
+
+ROOT = Path(__file__).parents[2]
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+BODIES = {name: stage.get("do", stage) for name, stage in STAGES.items()}
+
+
+def module_of(name: str) -> str:
+    found = re.fullmatch(r"python -m (tasks\.\w+)( \$\{key\})?", BODIES[name]["cmd"])
+    assert found, BODIES[name]["cmd"]
+    return found[1]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_module_it_runs(name: str) -> None:
+    source = module_of(name).replace(".", "/") + ".py"
+    assert (ROOT / source).is_file()
+    assert source in BODIES[name]["deps"] or "tasks" in BODIES[name]["deps"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_names_sections_that_exist(name: str) -> None:
+    for parameter in BODIES[name].get("params", []):
+        assert parameter.split(".")[0] in Params.model_fields
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_source_dependency_exists(name: str) -> None:
+    for dependency in BODIES[name]["deps"]:
+        if dependency.split("/")[0] in {"tasks", "evalsuite", "golden_sets"}:
+            assert (ROOT / dependency).exists(), dependency
+
+
+def test_every_section_is_read_by_a_stage_or_by_the_flow() -> None:
+    read = {parameter.split(".")[0] for body in BODIES.values() for parameter in body.get("params", [])}
+    assert set(Params.model_fields) - read == {"promote", "schedule"}
+
+
+def test_promotion_is_not_a_stage() -> None:
+    assert "promote" not in STAGES
+
+
+def test_the_shipped_params_are_valid() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert len(params.methods) >= 2

@@ -1,0 +1,39 @@
+"""Complete or absent."""
+
+from pathlib import Path
+
+import pytest
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.files import atomic_path, read_json, sha256_json, write_json
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path, "x") == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_nan_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_missing_file_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifactError, match="make it with `ratchet stage gate`"):
+        read_json(tmp_path / "a.json", "ratchet stage gate")
+
+
+def test_a_broken_file_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{\n"a": }')
+    with pytest.raises(UsageError, match=r"a\.json:2: not JSON"):
+        read_json(tmp_path / "a.json", "x")
+
+
+def test_the_hash_of_a_value_does_not_depend_on_key_order() -> None:
+    assert sha256_json({"a": 1, "b": 2}) == sha256_json({"b": 2, "a": 1})

@@ -1,0 +1,92 @@
+"""Item results: nothing unscored becomes a number."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_report, read_result, summarise
+
+
+def item(number: int, score: float | None, **fields: object) -> ItemResult:
+    return ItemResult.model_validate(
+        {
+            "item_id": f"i{number}",
+            "item_hash": f"h{number}",
+            "metrics": ("exact",),
+            "scores": {} if score is None else {"exact": score},
+            "unscored": "judge gave no answer" if score is None else None,
+            **fields,
+        }
+    )
+
+
+def result(items: tuple[ItemResult, ...], identity: str = "m") -> SuiteResult:
+    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
+    return SuiteResult(info=info, items=items, seconds=1.5)
+
+
+def test_results_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
+    items = (item(0, 1.0, slices={"queue": "a"}, output="<b>\u202e\n", references=("r",)), item(1, None))
+    written = result(items)
+    written.write(tmp_path)
+    assert read_result(tmp_path) == written
+
+
+def test_an_unscored_item_is_counted_and_never_a_zero() -> None:
+    summary = summarise("exact", (item(0, 1.0), item(1, None), item(2, 1.0)))
+    assert (summary.mean, summary.n, summary.unscored) == (1.0, 2, 1)
+    assert math.isnan(result((item(0, None),)).table().scores["exact"][0])
+
+
+def test_a_mean_of_nothing_is_absent() -> None:
+    summary = summarise("exact", (item(0, None),))
+    assert (summary.mean, summary.stderr, summary.n) == (None, None, 0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=50))
+def test_mean_and_standard_error_agree_with_numpy(values: list[float]) -> None:
+    summary = summarise("exact", tuple(item(number, value) for number, value in enumerate(values)))
+    assert summary.mean == pytest.approx(np.mean(values))
+    assert summary.stderr == pytest.approx(np.std(values, ddof=1) / math.sqrt(len(values)), abs=1e-12)
+
+
+def test_the_same_item_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="item id 'i0' twice"):
+        result((item(0, 1.0), item(0, 0.0))).table()
+
+
+def test_a_nan_score_cannot_enter() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        item(0, float("nan"))
+
+
+def test_rows_that_are_not_those_of_the_summary_are_refused(tmp_path: Path) -> None:
+    result((item(0, 1.0),)).write(tmp_path / "a")
+    result((item(1, 1.0),)).write(tmp_path / "b")
+    (tmp_path / "a" / "items.parquet").write_bytes((tmp_path / "b" / "items.parquet").read_bytes())
+    with pytest.raises(UsageError, match="does not hold the items"):
+        read_result(tmp_path / "a")
+
+
+def test_an_evaluation_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    result((item(0, 1.0),), identity="a" * 64).write(tmp_path / "golden")
+    with pytest.raises(UsageError, match="was evaluated on model aaaaaaaaaaaa, not on bbbbbbbbbbbb"):
+        read_report("full", tmp_path, "b" * 64, {}, "ratchet run")
+
+
+def test_an_absent_evaluation_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifactError, match="ratchet run"):
+        read_report("full", tmp_path, "b" * 64, {}, "ratchet run")
+
+
+def test_a_file_that_is_not_parquet_is_one_clear_error(tmp_path: Path) -> None:
+    result((item(0, 1.0),)).write(tmp_path)
+    (tmp_path / "items.parquet").write_text("no")
+    with pytest.raises(UsageError, match="not a parquet file"):
+        read_result(tmp_path)

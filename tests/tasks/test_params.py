@@ -1,0 +1,100 @@
+"""params.yaml: what is accepted, and what a mistake reads like."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from tasks.params import Params, load_params, parse_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def data() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return loaded
+
+
+def test_params_round_trip_through_json(data: dict[str, Any]) -> None:
+    params = parse_params(data)
+    assert Params.model_validate_json(params.model_dump_json(exclude_unset=True)) == params
+
+
+def test_a_misspelt_key_names_its_path_and_the_nearest_right_one(data: dict[str, Any]) -> None:
+    data["methods"]["full"]["learning_rat"] = 1e-5
+    with pytest.raises(UsageError, match=r"methods\.full\.learning_rat; did you mean 'learning_rate'"):
+        parse_params(data)
+
+
+def test_a_misspelt_section_names_the_known_ones(data: dict[str, Any]) -> None:
+    data["evaluatoin"] = data.pop("evaluation")
+    with pytest.raises(UsageError, match="did you mean 'evaluation'"):
+        parse_params(data)
+
+
+def test_an_unknown_method_kind_names_the_accepted_set(data: dict[str, Any]) -> None:
+    data["methods"]["full"]["kind"] = "fulll"
+    with pytest.raises(UsageError, match=r"methods\.full\.kind = 'fulll': .*'full', 'lora' or 'qlora'"):
+        parse_params(data)
+
+
+@pytest.mark.parametrize("name", ["base", "champion", "../up", "A", "", "a b"])
+def test_a_method_name_that_cannot_be_a_folder_is_refused(data: dict[str, Any], name: str) -> None:
+    data["methods"][name] = data["methods"]["full"]
+    with pytest.raises(UsageError, match="method name"):
+        parse_params(data)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_a_learning_rate_that_is_no_number_is_refused(data: dict[str, Any], value: float) -> None:
+    data["methods"]["full"]["learning_rate"] = value
+    with pytest.raises(UsageError, match=r"methods\.full\.learning_rate"):
+        parse_params(data)
+
+
+def test_a_guard_without_a_margin_is_refused(data: dict[str, Any]) -> None:
+    data["gate"]["rules"] = [{"suite": "golden", "metric": "json_exact", "kind": "guard"}]
+    with pytest.raises(UsageError, match="a guard rule takes margin"):
+        parse_params(data)
+
+
+@pytest.mark.parametrize("margin", [0, -0.1])
+def test_a_margin_that_is_not_positive_is_refused(data: dict[str, Any], margin: float) -> None:
+    data["gate"]["rules"] = [{"suite": "golden", "metric": "json_exact", "kind": "guard", "margin": margin}]
+    with pytest.raises(UsageError, match=r"gate\.rules\.0\.margin"):
+        parse_params(data)
+
+
+def test_remote_code_needs_a_pinned_revision(data: dict[str, Any]) -> None:
+    data["model"] = {"id": "someone/model", "trust_remote_code": True}
+    with pytest.raises(UsageError, match="trust_remote_code needs revision"):
+        parse_params(data)
+
+
+def test_adapter_settings_on_full_fine_tuning_are_refused(data: dict[str, Any]) -> None:
+    data["methods"]["full"]["rank"] = 8
+    with pytest.raises(UsageError, match="kind full takes no rank"):
+        parse_params(data)
+
+
+def test_a_missing_file_says_how_to_get_it_back(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifactError, match="git checkout params.yaml"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "\x00", ""])
+def test_a_file_that_is_no_mapping_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"params\.yaml"):
+        load_params(path)
+
+
+def test_the_defaults_name_the_public_benchmarks(data: dict[str, Any]) -> None:
+    del data["evaluation"]["harness"]
+    harness = parse_params(data).evaluation.harness
+    assert set(harness.tasks) == {"mmlu_pro", "ifeval"}
+    assert harness.data_root is None

@@ -81,7 +81,7 @@ def test_adapter_settings_on_full_fine_tuning_are_refused(data: dict[str, Any]) 
 
 
 def test_a_missing_file_says_how_to_get_it_back(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifactError, match="git checkout params.yaml"):
+    with pytest.raises(MissingArtifactError, match=r"git checkout params\.yaml"):
         load_params(tmp_path / "params.yaml")
 
 

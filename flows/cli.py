@@ -1,0 +1,283 @@
+"""The ``ratchet`` command.
+
+Results go to stdout, progress to stderr. Exit codes are ``evalsuite.errors.ExitCode``; the README has the table. Heavy
+packages are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from evalsuite.errors import ExitCode, RatchetError, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Fine-tune, evaluate, compare, and promote a model only on evidence.",
+)
+gate_app = typer.Typer(no_args_is_help=True, help="Decide on results that are there.")
+report_app = typer.Typer(no_args_is_help=True, help="What reviewers read.")
+app.add_typer(gate_app, name="gate")
+app.add_typer(report_app, name="report")
+
+
+def project_root() -> Path:
+    """The nearest folder upwards with params.yaml and dvc.yaml; the process moves there."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            os.chdir(folder)
+            sys.path.insert(0, str(folder))
+            return Path()
+    raise UsageError(f"no params.yaml and dvc.yaml in {here} or above; run ratchet inside the project's folder")
+
+
+@app.callback()
+def _options(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+) -> None:
+    os.environ["RATCHET_TRACEBACK"] = "1" if traceback else ""
+
+
+@app.command()
+def run(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would run, and why.")] = False,
+    no_promote: Annotated[bool, typer.Option("--no-promote", help="Leave the champion alone.")] = False,
+) -> None:
+    """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
+    from flows import views
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+    from tasks.runner import pending_stages
+
+    root = project_root()
+    paths = ArtifactPaths(root)
+    params = load_params(paths.params)
+    pending = pending_stages(root)
+    if dry_run:
+        views.show_pending(pending)
+        return
+    if pending or views.promotion_waits(params, paths, no_promote):
+        from flows.environment import prepare_prefect
+
+        prepare_prefect(root)
+        from flows.start import run_flow
+
+        run_flow(root, promote=not no_promote)
+    else:
+        typer.echo("inputs did not change since the last run: nothing to do")
+    raise typer.Exit(views.show_verdict(paths))
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help="A stage of dvc.yaml, such as prepare or train@full.")],
+    force: Annotated[bool, typer.Option("--force", help="Run it even if nothing changed.")] = False,
+) -> None:
+    """Bring one stage up to date."""
+    import difflib
+
+    from tasks.runner import run_stage, stage_names
+
+    root = project_root()
+    known = stage_names(root)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
+    result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
+    typer.echo(f"{name}: {'up to date' if result.skipped else 'done'}")
+
+
+@app.command()
+def plan() -> None:
+    """Memory, strategy, time and cost of every method, before anything is spent."""
+    from flows import views
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+    from tasks.runner import run_stage
+
+    root = project_root()
+    paths = ArtifactPaths(root)
+    methods = list(load_params(paths.params).methods)
+    for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
+        run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
+    views.show_plans(paths, methods)
+
+
+@app.command()
+def status() -> None:
+    """What is up to date, what would run and why, the champion and the last verdict."""
+    from flows import views
+    from tasks.paths import ArtifactPaths
+    from tasks.runner import pending_stages
+
+    root = project_root()
+    views.show_pending(pending_stages(root))
+    views.show_champion(ArtifactPaths(root))
+
+
+@gate_app.command("check")
+def gate_check() -> None:
+    """Exit with the present decision's verdict: 0 promote, 1 reject, 3 inconclusive; 2 when it is out of date."""
+    from flows import views
+    from tasks.paths import ArtifactPaths
+    from tasks.runner import pending_stages
+
+    root = project_root()
+    paths = ArtifactPaths(root)
+    stale = {item.name: item.reason for item in pending_stages(root)}
+    if "gate" in stale:
+        raise UsageError(
+            f"the decision is not of the present inputs ({stale['gate']}); make it again with `ratchet run`"
+        )
+    raise typer.Exit(views.show_verdict(paths))
+
+
+@gate_app.command("compare")
+def gate_compare(
+    baseline: Annotated[Path, typer.Option(help="items.parquet, CSV, JSONL or lm-eval samples of the present model.")],
+    candidate: Annotated[Path, typer.Option(help="The same of the model that would replace it.")],
+    policy: Annotated[Path, typer.Option(help="YAML with the rules, as in params.yaml's gate section.")],
+    suite: Annotated[Optional[str], typer.Option(help="The suite that a CSV or JSONL holds.")] = None,  # noqa: UP045  typer
+    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
+) -> None:
+    """Decide between two result files, wherever they were made; exits with the verdict's code."""
+    from evalsuite.evidence import compare_files
+
+    from evalsuite.files import write_json
+    from flows import views
+
+    decision = compare_files(baseline, candidate, policy, suite)
+    if json_out is not None:
+        write_json(json_out, decision)
+    views.show_decision(decision)
+    raise typer.Exit(int(decision.verdict.exit_code))
+
+
+@report_app.command("open")
+def report_open(
+    only_print: Annotated[bool, typer.Option("--print", help="Print the path and open nothing.")] = False,
+) -> None:
+    """Open the promotion report in the browser."""
+    import webbrowser
+
+    from evalsuite.errors import MissingArtifactError
+    from tasks.paths import ArtifactPaths
+
+    report = ArtifactPaths(project_root()).report.resolve()
+    if not report.is_file():
+        raise MissingArtifactError(f"no report at {report}; make it with `ratchet run`")
+    typer.echo(report)
+    if not only_print and not webbrowser.open(report.as_uri()):
+        raise UsageError(f"no browser found; open {report} yourself")
+
+
+@app.command()
+def promote(
+    override: Annotated[Optional[str], typer.Option(help="Who promotes against the verdict.")] = None,  # noqa: UP045
+    reason: Annotated[Optional[str], typer.Option(help="Why; stays in the ledger and in history.")] = None,  # noqa: UP045
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify everything, move nothing.")] = False,
+) -> None:
+    """Make the candidate of the present decision the champion, after proving decision and bytes again."""
+    from tasks.promote import Override
+    from tasks.promote import promote as promote_candidate
+
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+
+    paths = ArtifactPaths(project_root())
+    if (override is None) != (reason is None):
+        raise UsageError("an override needs both --override NAME and --reason TEXT")
+    wish = Override(by=override, reason=reason) if override is not None and reason is not None else None
+    params = load_params(paths.params).promote
+    typer.echo(promote_candidate(paths, override=wish, params=params, dry_run=dry_run).summary)
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; stays in the ledger and in history.")],
+    to: Annotated[Optional[str], typer.Option(help="Identity (or its start); the previous champion if absent.")] = None,  # noqa: UP045
+) -> None:
+    """Bring an earlier champion back, after proving that its bytes can be had."""
+    from tasks.promote import rollback as roll_back
+
+    from tasks.paths import ArtifactPaths
+
+    typer.echo(roll_back(ArtifactPaths(project_root()), to=to, reason=reason).summary)
+
+
+@app.command()
+def history(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Every verdict, promotion, override and rollback, oldest first; checks the hash chain."""
+    from flows import views
+    from tasks.paths import ArtifactPaths
+
+    views.show_history(ArtifactPaths(project_root()), as_json)
+
+
+@app.command()
+def serve(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the deployment and its next runs.")] = False,
+) -> None:
+    """Serve the flow as a Prefect deployment on the schedule in params.yaml, until interrupted."""
+    from flows.environment import prepare_prefect
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+
+    root = project_root()
+    params = load_params(ArtifactPaths(root).params)
+    prepare_prefect(root)
+    from flows.deploy import next_runs, serve_flow
+
+    typer.echo(f"{params.schedule.name}: cron {params.schedule.cron!r} ({params.schedule.timezone}), next runs:")
+    for moment in next_runs(params.schedule, 3):
+        typer.echo(f"  {moment.isoformat(timespec='minutes')}")
+    if not dry_run:
+        serve_flow(Path.cwd(), params.schedule)
+
+
+@app.command()
+def doctor() -> None:
+    """Check versions, devices, disk, shadowed packages, DVC and git, each with its remedy."""
+    from flows.doctor import examine
+    from flows.views import show_findings
+
+    findings = examine(Path.cwd())
+    show_findings(findings)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(int(ExitCode.USAGE))
+
+
+def main() -> None:
+    """Run the command; every failure is one line and the exit code that the README names."""
+    try:
+        app(standalone_mode=True)
+    except RatchetError as error:
+        if os.environ.get("RATCHET_TRACEBACK"):
+            raise
+        _say(str(error))
+        raise SystemExit(int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        _say("interrupted; run the same command again to go on")
+        raise SystemExit(130) from None
+    except Exception as error:  # the last resort of a command line: one line, exit 4, and how to see more
+        if os.environ.get("RATCHET_TRACEBACK"):
+            raise
+        _say(f"{type(error).__name__}: {error}; run `ratchet --traceback ...` to see where")
+        raise SystemExit(int(ExitCode.STAGE)) from None
+
+
+def _say(message: str) -> None:
+    typer.secho("error: ", fg="red", nl=False, err=True)
+    typer.echo(message, err=True)
+
+
+if __name__ == "__main__":
+    main()

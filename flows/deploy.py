@@ -1,0 +1,44 @@
+"""The scheduled deployment."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from evalsuite.errors import UsageError
+from tasks.params import ScheduleParams
+
+
+def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
+    """The next times the schedule fires, in its timezone.
+
+    Raises:
+        UsageError: The cron line or the timezone is not valid.
+    """
+    from prefect._vendor.croniter import croniter  # the parser that Prefect itself schedules with
+
+    try:
+        zone = ZoneInfo(schedule.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise UsageError(
+            f"schedule.timezone = {schedule.timezone!r}: not an IANA timezone such as Europe/Berlin"
+        ) from None
+    if not croniter.is_valid(schedule.cron):
+        raise UsageError(f"schedule.cron = {schedule.cron!r}: not a cron line such as '0 2 * * *' (2:00 every day)")
+    times = croniter(schedule.cron, datetime.now(UTC).astimezone(zone))
+    return [times.get_next(datetime) for _ in range(count)]
+
+
+def serve_flow(root: Path, schedule: ScheduleParams) -> None:
+    """Register the deployment and run it on schedule until interrupted; two runs never overlap."""
+    from prefect.schedules import Cron
+
+    from flows.pipeline import finetune_and_gate
+
+    finetune_and_gate.serve(
+        name=schedule.name,
+        schedule=Cron(schedule.cron, timezone=schedule.timezone),
+        parameters={"root": str(root.resolve()), "promote": True},
+        limit=1,
+        global_limit=1,
+        pause_on_shutdown=False,
+    )

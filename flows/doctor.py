@@ -1,0 +1,150 @@
+"""What could be wrong with this machine or folder, each with its remedy."""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from evalsuite.errors import RatchetError
+
+OURS = ("flows", "tasks", "evalsuite")
+SHADOWED = ("evaluate", "datasets", "tokenizers", "trl", "peft", "prefect", "dvc", "torch", "transformers")
+GIB = 2**30
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    subject: str
+    state: str
+    good: bool
+    remedy: str = ""
+
+
+def examine(folder: Path) -> list[Finding]:
+    """Look at versions, devices, disk, shadowed packages, DVC and git; changes nothing."""
+    return [
+        *_python(),
+        *_versions(folder),
+        *_packages(folder),
+        *_hardware(folder),
+        *_repository(folder),
+        *_configuration(folder),
+    ]
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = (3, 11) <= sys.version_info[:2] < (3, 13)
+    yield Finding("python", version, good, "make the environment with Python 3.11 or 3.12: `make PYTHON=... install`")
+
+
+def _versions(folder: Path) -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
+    try:
+        declared = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        yield Finding(
+            "pyproject.toml", f"unreadable ({error})", False, "`git checkout pyproject.toml`, in the project's root"
+        )
+        return
+    bad = 0
+    for requirement in map(Requirement, declared):
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            version = "absent"
+        if version == "absent" or not requirement.specifier.contains(version.split("+")[0], prereleases=True):
+            bad += 1
+            yield Finding(requirement.name, f"{version}, wanted {requirement.specifier}", False, "`make install`")
+    if not bad:
+        yield Finding("packages", f"{len(declared)} as pyproject.toml asks", True)
+
+
+def _packages(folder: Path) -> Iterator[Finding]:
+    for name in OURS:
+        spec = importlib.util.find_spec(name)
+        where = Path(spec.origin).resolve() if spec and spec.origin else None
+        good = where is not None and where.is_relative_to(folder.resolve())
+        yield Finding(f"package {name}", str(where), good, "another package of that name comes first: `make install`")
+    for name in SHADOWED:
+        taken = [
+            path for path in (folder / name, folder / f"{name}.py") if (path / "__init__.py").exists() or path.is_file()
+        ]
+        if taken:
+            yield Finding(name, f"shadowed by {taken[0]}", False, f"rename {taken[0].name}")
+
+
+def _hardware(folder: Path) -> Iterator[Finding]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    yield Finding(
+        "machine",
+        f"{os.cpu_count()} cores, {memory.total / GIB:.0f} GiB memory, {memory.available / GIB:.0f} GiB free",
+        memory.available > 4 * GIB,
+        "the demo needs 4 GiB of free memory: end other programs",
+    )
+    free = shutil.disk_usage(folder).free
+    yield Finding(
+        "disk", f"{free / GIB:.0f} GiB free", free > 15 * GIB, "the demo needs 15 GiB: free some, or move the folder"
+    )
+    import torch
+
+    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    yield Finding("devices", ", ".join(devices) or "no GPU: fp32 on the CPU", True)
+
+
+def _repository(folder: Path) -> Iterator[Finding]:
+    inside = _output(["git", "rev-parse", "--short", "HEAD"], folder)
+    yield Finding(
+        "git", inside or "no repository", inside is not None, "DVC needs one: clone with git, or `git init` and commit"
+    )
+    if inside is not None:
+        changed = len((_output(["git", "status", "--porcelain"], folder) or "").splitlines())
+        yield Finding("git tree", f"{changed} uncommitted paths" if changed else "clean", True)
+    from tasks.runner import pending_stages
+
+    try:
+        pending = pending_stages(folder)
+    except RatchetError as error:
+        yield Finding("dvc", str(error), False, "`git checkout dvc.yaml .dvc` or `dvc init`")
+        return
+    yield Finding("dvc", f"{len(pending)} stages to run" if pending else "everything up to date", True)
+    remote = _output([sys.executable, "-m", "dvc", "remote", "default"], folder)
+    yield Finding(
+        "dvc remote", remote or "none", bool(remote), "promotion needs one: `dvc remote add --default NAME URL`"
+    )
+
+
+def _configuration(folder: Path) -> Iterator[Finding]:
+    from tasks.params import load_params
+
+    try:
+        params = load_params(folder / "params.yaml")
+    except RatchetError as error:
+        yield Finding("params.yaml", str(error), False, "mend the key that it names; tasks/params.py has them all")
+        return
+    yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
+    named = (params.model.id, params.evaluation.golden.bertscore_model)
+    for reference in named:
+        if reference.startswith("package:"):
+            package = reference.removeprefix("package:")
+            there = importlib.util.find_spec(package) is not None
+            yield Finding(f"model {reference}", "installed" if there else "absent", there, "`make install`")
+
+
+def _output(command: list[str], folder: Path) -> str | None:
+    """First line of a command's output; None when it fails or is absent."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603  fixed argv
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

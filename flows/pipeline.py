@@ -1,0 +1,80 @@
+"""The pipeline: data, plan, training, evaluation, comparison, gate, report, promotion.
+
+Every stage is run by DVC (``dvc repro --single-item``); Prefect adds the schedule, retries, timeouts and the UI.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+from prefect.futures import wait
+from prefect.task_runners import ThreadPoolTaskRunner
+from tasks.registry.champion import read_champion
+
+from evalsuite.gate.decision import Decision, Verdict
+from tasks.params import Params, load_params
+from tasks.paths import ArtifactPaths
+from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
+from tasks.runner import pending_stages
+
+
+@flow(name="finetune-and-gate", validate_parameters=False, persist_result=False)
+def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict:
+    """Fine-tune by every method, evaluate, compare, decide, report; promote only on a PROMOTE.
+
+    Args:
+        root: The project's root.
+        promote: False leaves the champion alone whatever params say.
+
+    Returns:
+        The verdict; the decision is in reports/decision.json.
+    """
+    params = load_params(ArtifactPaths(Path(root)).params)
+    logger = get_run_logger()
+    if not pending_stages(Path(root)):
+        logger.info("inputs did not change since the last run: nothing to do")
+    else:
+        run_pipeline(root, params)
+    decision = record_verdict_task(root)
+    logger.info("%s: %s", decision.verdict, decision.headline)
+    if promote and awaits_promotion(decision, params, Path(root)):
+        logger.info(promote_task(root, params.promote))
+        # The champion is this candidate now: look at the pin again, so that the next run finds nothing to do.
+        run_stages(["baseline"], root, params)
+    return decision.verdict
+
+
+def run_pipeline(root: str, params: Params) -> None:
+    """All stages in order; methods train side by side as far as ``schedule.parallel_methods`` lets them."""
+    methods = list(params.methods)
+    run_stages(["fetch", "prepare", "baseline"], root, params)
+    run_stages([f"plan@{method}" for method in methods], root, params)
+    run_stages([f"train@{method}" for method in methods], root, params, params.schedule.parallel_methods)
+    run_stages(["evaluate_baseline@base", "evaluate_baseline@champion"], root, params)
+    run_stages([f"evaluate@{method}" for method in methods], root, params, params.schedule.parallel_methods)
+    run_stages(["compare", "gate", "report"], root, params)
+
+
+def run_stages(names: Iterable[str], root: str, params: Params, at_once: int = 1) -> None:
+    """Run stages in order, or ``at_once`` at a time where they do not read each other."""
+    timeout = float(params.schedule.stage_timeout_seconds)
+    stage = run_stage_task.with_options(retries=params.schedule.retries)
+    if at_once == 1:
+        for name in names:
+            stage(name, root, timeout)
+        return
+    with ThreadPoolTaskRunner(max_workers=at_once) as runner:
+        futures = [
+            runner.submit(stage, parameters={"name": name, "root": root, "timeout_seconds": timeout}) for name in names
+        ]
+        wait(futures)
+        for future in futures:
+            future.result()
+
+
+def awaits_promotion(decision: Decision, params: Params, root: Path) -> bool:
+    """Whether params ask for a promotion that has not happened yet."""
+    if decision.verdict is not Verdict.PROMOTE or not params.promote.automatic:
+        return False
+    champion = read_champion(ArtifactPaths(root))
+    return champion is None or champion.decision_id != decision.decision_id

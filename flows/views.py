@@ -1,0 +1,153 @@
+"""What the command line prints."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evalsuite.files import read_json
+from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
+from flows.doctor import Finding
+from tasks.params import Params
+from tasks.paths import ArtifactPaths
+from tasks.runner import Pending
+
+COLOURS = {Verdict.PROMOTE: "green", Verdict.REJECT: "red", Verdict.INCONCLUSIVE: "yellow"}
+SYMBOLS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNDECIDED: "?"}
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, highlight=False)
+
+
+def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
+    """Verdict, headline, and the strongest reasons (all of them when no number is given)."""
+    console = _console()
+    console.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(decision.headline)}")
+    for number, reason in enumerate(decision.reasons[:num_reasons], 1):
+        console.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
+
+
+def show_verdict(paths: ArtifactPaths) -> int:
+    """The present decision with its three strongest reasons and the report's path.
+
+    Returns:
+        The verdict's exit code.
+    """
+    decision = read_decision(paths.decision)
+    show_decision(decision, 3)
+    if paths.report.is_file():
+        _console().print(f"\nreport: {escape(str(paths.report.resolve()))}")
+    return int(decision.verdict.exit_code)
+
+
+def promotion_waits(params: Params, paths: ArtifactPaths, no_promote: bool) -> bool:
+    """Whether an automatic promotion has still to happen."""
+    from tasks.registry.champion import read_champion
+
+    if no_promote or not params.promote.automatic:
+        return False
+    decision = read_decision(paths.decision)
+    champion = read_champion(paths)
+    return decision.verdict is Verdict.PROMOTE and (
+        champion is None or champion.identity != decision.candidate_identity
+    )
+
+
+def show_pending(pending: Sequence[Pending]) -> None:
+    """Stages that would run, each with its reason."""
+    if not pending:
+        _console().print("everything is up to date: nothing would run")
+        return
+    table = Table("would run", "because", box=None, pad_edge=False)
+    for item in pending:
+        table.add_row(escape(item.name), escape(item.reason))
+    _console().print(table)
+
+
+def show_champion(paths: ArtifactPaths) -> None:
+    """The model in production, and the last verdict in this folder."""
+    from tasks.registry.champion import read_champion
+
+    champion = read_champion(paths)
+    text = "none yet" if champion is None else f"{champion.model} {champion.identity[:16]}"
+    _console().print(f"champion: {escape(text)}")
+    if paths.decision.is_file():
+        decision = read_decision(paths.decision)
+        _console().print(f"last verdict: {decision.verdict}  {escape(decision.headline)}")
+    else:
+        _console().print("last verdict: none yet; make one with `ratchet run`")
+
+
+def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
+    """One column a method."""
+    plans = {method: read_json(paths.plan(method), f"ratchet stage plan@{method}") for method in methods}
+    table = Table("", *(escape(method) for method in methods), box=None, pad_edge=False)
+    rows: dict[str, dict[str, str]] = {}
+    for method, plan in plans.items():
+        for key, value in _flatten(plan):
+            rows.setdefault(key, {})[method] = value
+    for key, values in rows.items():
+        table.add_row(escape(key), *(escape(values.get(method, "")) for method in methods))
+    _console().print(table)
+    for method, plan in plans.items():
+        for warning in plan.get("warnings", []):
+            _console().print(f"[yellow]![/] {escape(method)}: {escape(str(warning))}")
+
+
+def _flatten(plan: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in plan.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            rows += _flatten(value, f"{name}.")
+        elif key.endswith("bytes") or prefix.startswith("memory"):
+            rows.append((name, _gib(value)))
+        elif not isinstance(value, list):
+            rows.append((name, f"{value:,.4g}" if isinstance(value, float) else str(value)))
+    return rows
+
+
+def _gib(value: object) -> str:
+    return f"{value / 2**30:.2f} GiB" if isinstance(value, int | float) else str(value)
+
+
+def show_history(paths: ArtifactPaths, as_json: bool) -> None:
+    """The ledger, line by line."""
+    from tasks.registry.ledger import read_ledger
+
+    entries = read_ledger(paths.registry / "ledger.jsonl")
+    if as_json:
+        for entry in entries:
+            print(json.dumps(entry.model_dump(mode="json"), ensure_ascii=False, sort_keys=True))
+        return
+    if not entries:
+        _console().print("no history yet; `ratchet run` writes the first verdict")
+        return
+    table = Table("#", "when", "event", "verdict", "model", "identity", "by", "note", box=None, pad_edge=False)
+    for entry in entries:
+        note = "" if entry.override is None else f"OVERRIDE by {entry.override.by}: {entry.override.reason}"
+        cells = (
+            str(entry.sequence),
+            str(entry.recorded_at)[:16],
+            entry.event,
+            entry.verdict or "",
+            entry.candidate or "",
+            (entry.identity or "")[:12],
+            entry.actor,
+            note or (entry.reason or ""),
+        )
+        table.add_row(*(escape(cell) for cell in cells))
+    _console().print(table)
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """The doctor's findings, each bad one with its remedy."""
+    for finding in findings:
+        mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
+        _console().print(f"{mark} {escape(finding.subject)}: {escape(finding.state)}")
+        if not finding.good:
+            _console().print(f"    {escape(finding.remedy)}")

@@ -1,0 +1,75 @@
+"""The stages as Prefect tasks: retries, timeouts, streamed logs and the verdict as an artifact.
+
+DVC owns caching, so Prefect's cache is off; results cross by file, so nothing is persisted here either.
+"""
+
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from evalsuite.errors import RatchetError, UsageError
+from evalsuite.gate.decision import Decision, read_decision
+from tasks.params import PromoteParams
+from tasks.paths import ArtifactPaths
+from tasks.runner import StageRun, run_stage
+
+
+def _a_retry_can_help(_task: "Task[..., object]", _run: TaskRun, state: "State[object]") -> bool:
+    """Wrong configuration or input stays wrong; a lost connection or a full disk may pass."""
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, UsageError)
+
+
+@task(
+    name="stage",
+    task_run_name="stage-{name}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retry_delay_seconds=5,
+    retry_condition_fn=_a_retry_can_help,
+)
+def run_stage_task(name: str, root: str, timeout_seconds: float) -> StageRun:
+    """Bring one stage up to date; its output becomes this task's log."""
+    logger = get_run_logger()
+    run = run_stage(name, Path(root), timeout_seconds, on_line=logger.info)
+    if run.skipped:
+        logger.info("%s is up to date", name)
+    return run
+
+
+@task(name="verdict", cache_policy=NO_CACHE, persist_result=False)
+def record_verdict_task(root: str) -> Decision:
+    """Count the verdict in the ledger and show it in Prefect's UI."""
+    from tasks.registry.ledger import record_verdict
+
+    paths = ArtifactPaths(Path(root))
+    decision = read_decision(paths.decision)
+    record_verdict(decision, paths)
+    create_markdown_artifact(key="promotion-verdict", markdown=verdict_markdown(decision, paths.report))
+    return decision
+
+
+@task(name="promote", cache_policy=NO_CACHE, persist_result=False)
+def promote_task(root: str, params: PromoteParams) -> str:
+    """Verify the decision and the bytes again, then move the champion.
+
+    A champion that moved meanwhile is said, not retried: the gate must run again.
+    """
+    from tasks.promote import promote
+
+    try:
+        return str(promote(ArtifactPaths(Path(root)), params=params).summary)
+    except RatchetError as error:
+        get_run_logger().error("not promoted: %s", error)
+        raise
+
+
+def verdict_markdown(decision: Decision, report: Path) -> str:
+    """The verdict, its three strongest reasons and where the report lies; model texts never enter it."""
+    reasons = "\n".join(f"{number}. {reason.text}" for number, reason in enumerate(decision.reasons[:3], 1))
+    link = report.resolve().as_uri()
+    return f"# {decision.verdict}\n\n{decision.headline}\n\n{reasons}\n\n[promotion report]({link})\n"

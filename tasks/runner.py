@@ -1,0 +1,238 @@
+"""One stage, run by DVC in its own process, and what DVC says would run.
+
+DVC owns the cache: an unchanged stage is skipped, dvc.lock stays true, and a stage's memory dies with its process.
+"""
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any, NamedTuple
+
+from evalsuite.errors import ExitCode, StageError, UsageError
+
+logger = logging.getLogger(__name__)
+
+EXITED = re.compile(r"exited with (\d+)\s*$")
+NOISE = re.compile(
+    r"^(To track the changes with git|\s*git add |To enable auto staging|\s*dvc config core\.autostage|"
+    r"Use `dvc push`|Updating lock file|Generating lock file)"
+)
+TERMINATE_SECONDS = 10.0
+
+
+class StageRun(NamedTuple):
+    """What happened to a stage."""
+
+    name: str
+    skipped: bool
+    """True when DVC found it up to date, or brought its outputs back from the cache."""
+
+
+class Pending(NamedTuple):
+    """A stage that would run."""
+
+    name: str
+    reason: str
+    """What changed, or which stage before it would run."""
+
+
+def dvc_command(*arguments: str) -> list[str]:
+    """DVC from this very environment, waiting for a run beside it to let go of the lock."""
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+
+
+def stage_environment() -> dict[str, str]:
+    """The environment in which ``python`` in dvc.yaml is this interpreter."""
+    folder = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
+
+
+def run_stage(
+    name: str,
+    root: Path = Path(),
+    timeout_seconds: float | None = None,
+    force: bool = False,
+    on_line: Callable[[str], None] = logger.info,
+) -> StageRun:
+    """Bring one stage up to date with ``dvc repro --single-item``.
+
+    The stage and everything it started form one process group, which is killed as a whole on a timeout or an interrupt.
+
+    Args:
+        name: A stage of dvc.yaml, such as ``prepare`` or ``train@full``.
+        root: The project's root.
+        timeout_seconds: Stop the stage after this long; never when absent.
+        force: Run it even if nothing changed.
+        on_line: Receives each line of output as it comes.
+
+    Raises:
+        UsageError: No such stage, or the stage refused its configuration or input (not worth a retry).
+        StageError: The stage broke or ran out of time.
+    """
+    known = stage_names(root)
+    if name not in known:
+        raise UsageError(f"no stage {name!r}; stages: {', '.join(known)}")
+    command = dvc_command("repro", "--single-item", *(["--force"] if force else []), name)
+    tail: deque[str] = deque(maxlen=200)
+    with _process_group(command, root, timeout_seconds) as (process, timed_out):
+        for raw in process.stdout or ():
+            line = raw.rstrip("\n").rsplit("\r", 1)[-1]
+            if line and not NOISE.match(line):
+                tail.append(line)
+                on_line(line)
+        code = process.wait()
+    if timed_out:
+        raise StageError(
+            f"stage {name} did not end within {timeout_seconds:.0f} s and was stopped; run it again to go on"
+        )
+    if code != 0:
+        raise _failure(name, tail)
+    skipped = any("didn't change, skipping" in line or "is cached - skipping run" in line for line in tail)
+    return StageRun(name=name, skipped=skipped)
+
+
+def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
+    """The stage's own last error line, under the class that its exit code names."""
+    exited = [int(found[1]) for line in tail if (found := EXITED.search(line))]
+    messages = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+    dvc_messages = [line.removeprefix("ERROR: ") for line in tail if line.startswith("ERROR: ")]
+    other = [line for line in tail if not line.startswith(("ERROR: ", ">", "Running stage"))]
+    message = (messages or (dvc_messages if not exited else other) or dvc_messages or ["no message"])[-1]
+    text = f"stage {name}: {message}"
+    return UsageError(text) if exited and exited[-1] == ExitCode.USAGE else StageError(text)
+
+
+@contextmanager
+def _process_group(
+    command: list[str], root: Path, timeout_seconds: float | None
+) -> Iterator[tuple["subprocess.Popen[str]", list[bool]]]:
+    process = subprocess.Popen(  # noqa: S603  a fixed argv without a shell; the stage name was checked against dvc.yaml
+        command,
+        cwd=root,
+        env=stage_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    timed_out: list[bool] = []
+
+    def stop_late() -> None:
+        timed_out.append(True)
+        _kill(process)
+
+    timer = Timer(timeout_seconds, stop_late) if timeout_seconds is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield process, timed_out
+    finally:
+        if timer is not None:
+            timer.cancel()
+        _kill(process)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _kill(process: "subprocess.Popen[str]") -> None:
+    """End the group: politely, then surely; also what the leader left behind."""
+    if process.poll() is None:
+        _signal_group(process, signal.SIGTERM)
+        try:
+            process.wait(TERMINATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            logger.warning("stage process %d ignored SIGTERM for %.0f s: killing it", process.pid, TERMINATE_SECONDS)
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _open_repo(root: Path) -> Any:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        return Repo(str(root))
+    except DvcException as error:
+        raise UsageError(
+            f"{root.resolve()} is no DVC project ({error}); clone the repository with git, or `dvc init`"
+        ) from None
+
+
+def _ordered_stages(repo: Any) -> list[Any]:
+    import networkx
+    from dvc.exceptions import DvcException
+
+    try:
+        graph = repo.index.graph
+    except DvcException as error:
+        raise UsageError(f"dvc.yaml cannot be read: {error}; bring it back with `git checkout dvc.yaml`") from None
+    stages = networkx.lexicographical_topological_sort(graph.reverse(copy=True), key=lambda stage: stage.addressing)
+    return [stage for stage in stages if Path(stage.path).name == "dvc.yaml"]
+
+
+def stage_names(root: Path = Path()) -> list[str]:
+    """Every stage of dvc.yaml, templates expanded, each after the stages that it reads.
+
+    Raises:
+        UsageError: Not a DVC project, or dvc.yaml is broken.
+    """
+    with _open_repo(root) as repo:
+        return [stage.name for stage in _ordered_stages(repo)]
+
+
+def pending_stages(root: Path = Path()) -> list[Pending]:
+    """Stages that ``dvc repro`` would look at again, in order, each with the reason; empty when all is up to date.
+
+    Raises:
+        UsageError: Not a DVC project, or dvc.yaml is broken.
+    """
+    with _open_repo(root) as repo:
+        graph = repo.index.graph
+        pending: dict[str, str] = {}
+        for stage in _ordered_stages(repo):
+            with repo.lock:
+                changes = stage.status(check_updates=True)
+            upstream = sorted(other.name for other in graph.successors(stage) if other.name in pending)
+            if changes:
+                pending[stage.name] = _reason(next(iter(changes.values())))
+            elif upstream:
+                pending[stage.name] = f"after {upstream[0]}"
+        return [Pending(name, reason) for name, reason in pending.items()]
+
+
+def _reason(changes: list[Any]) -> str:
+    """DVC's nested status as a short sentence."""
+    parts: list[str] = []
+    for change in changes:
+        if isinstance(change, str):
+            parts.append(change)
+            continue
+        for entries in change.values():
+            if not isinstance(entries, dict):
+                parts.append(str(entries))
+                continue
+            for path, state in entries.items():
+                if isinstance(state, dict):
+                    parts += [f"{value} {key}" for key, value in state.items()]
+                else:
+                    parts.append(f"{state} {path}")
+    shown = ", ".join(parts[:3])
+    return shown + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")

@@ -205,9 +205,10 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
         UsageError: Not a DVC project, or dvc.yaml is broken.
     """
     with _open_repo(root) as repo:
-        graph = repo.index.graph
         pending: dict[str, str] = {}
-        for stage in _ordered_stages(repo):
+        ordered = _ordered_stages(repo)
+        graph = repo.index.graph
+        for stage in ordered:
             with repo.lock:
                 changes = stage.status(check_updates=True)
             upstream = sorted(other.name for other in graph.successors(stage) if other.name in pending)

@@ -1,0 +1,114 @@
+"""One stage through real DVC in a real repository."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from evalsuite.errors import StageError, UsageError
+from tasks.runner import dvc_command, pending_stages, run_stage, stage_environment, stage_names
+
+DVC_YAML = """
+stages:
+  first: {cmd: python first.py, deps: [first.py], params: [a], outs: [one]}
+  each:
+    foreach: ${m}
+    do: {cmd: "python each.py ${key}", deps: [one], params: ["m.${key}"], outs: ["each-${key}"]}
+  last: {cmd: python last.py, deps: [each-p, each-q], outs: [done]}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    run = dvc_command("init", "-q")
+    subprocess.run(run, cwd=tmp_path, check=True)
+    subprocess.run(dvc_command("config", "core.analytics", "false"), cwd=tmp_path, check=True)
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
+    (tmp_path / "params.yaml").write_text("a: 1\nm: {p: {v: 1}, q: {v: 1}}\n")
+    (tmp_path / "first.py").write_text("open('one', 'w').write('1')\nprint('made one')\n")
+    (tmp_path / "each.py").write_text("import sys\nopen(f'each-{sys.argv[1]}', 'w').write('1')\n")
+    (tmp_path / "last.py").write_text("open('done', 'w').write('1')\n")
+    return tmp_path
+
+
+def test_a_stage_runs_once_and_is_skipped_after(project: Path) -> None:
+    lines: list[str] = []
+    assert run_stage("first", project, on_line=lines.append).skipped is False
+    assert "made one" in lines
+    assert run_stage("first", project).skipped is True
+
+
+def test_templates_are_expanded_in_an_order_that_can_run(project: Path) -> None:
+    names = stage_names(project)
+    assert sorted(names) == ["each@p", "each@q", "first", "last"]
+    assert names.index("first") < names.index("each@p") < names.index("last")
+
+
+def test_one_parameter_makes_only_its_readers_run(project: Path) -> None:
+    subprocess.run(dvc_command("repro", "-q"), cwd=project, check=True, env=stage_environment())
+    assert pending_stages(project) == []
+    (project / "params.yaml").write_text("a: 1\nm: {p: {v: 1}, q: {v: 2}}\n")
+    pending = pending_stages(project)
+    assert [item.name for item in pending] == ["each@q", "last"]
+    assert "m.q" in pending[0].reason
+    assert pending[1].reason == "after each@q"
+
+
+def test_a_stage_that_refuses_its_input_is_a_usage_error_with_its_own_words(project: Path) -> None:
+    (project / "first.py").write_text("import sys\nprint('error: bad row', file=sys.stderr)\nsys.exit(2)\n")
+    with pytest.raises(UsageError, match="stage first: bad row"):
+        run_stage("first", project)
+
+
+def test_a_stage_that_breaks_is_a_stage_error(project: Path) -> None:
+    (project / "first.py").write_text("raise RuntimeError('gone')\n")
+    with pytest.raises(StageError, match="stage first: RuntimeError: gone"):
+        run_stage("first", project)
+
+
+def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:
+    with pytest.raises(UsageError, match=r"no stage 'frist'; stages: first, each@p"):
+        run_stage("frist", project)
+
+
+def test_a_late_stage_is_stopped_with_everything_it_started(project: Path) -> None:
+    (project / "first.py").write_text(
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(f'child {child.pid}')\n"
+        "child.wait()\n"
+    )
+    lines: list[str] = []
+    with pytest.raises(StageError, match="did not end within 4 s"):
+        run_stage("first", project, timeout_seconds=4, on_line=lines.append)
+    child = next(int(line.split()[1]) for line in lines if line.startswith("child "))
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "an orphan survived"
+        time.sleep(0.1)
+
+
+def test_a_folder_without_dvc_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no DVC project"):
+        stage_names(tmp_path)
+
+
+def test_a_broken_pipeline_file_is_one_clear_error(project: Path) -> None:
+    (project / "dvc.yaml").write_text("stages: [")
+    with pytest.raises(UsageError, match=r"git checkout dvc\.yaml"):
+        pending_stages(project)
+
+
+def test_python_in_a_stage_is_this_interpreter() -> None:
+    done = subprocess.run(
+        ["python", "-c", "import sys; print(sys.prefix)"],
+        env=stage_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == sys.prefix

@@ -1,0 +1,254 @@
+"""Benchmarks by lm-eval's own tasks, prompts, filters and scorers; only the model behind them is ours."""
+
+import difflib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from evalsuite.engines.base import Engine, Generation, GenerationRequest
+from evalsuite.errors import UsageError
+from evalsuite.files import sha256_json
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.golden import read_set_manifest
+
+logger = logging.getLogger(__name__)
+
+SPLIT_FILES = {"test": "test.jsonl", "train": "test.jsonl", "validation": "validation.jsonl"}
+"""Split that a task asks for -> local file; IFEval keeps its prompts in a split named train."""
+ID_FIELDS = ("question_id", "key", "id", "idx")
+SLICE_FIELDS = ("category", "subject")
+
+
+class HarnessSuite:
+    """One lm-eval task or group."""
+
+    def __init__(
+        self,
+        task: str,
+        data_root: Path | None = None,
+        max_new_tokens: int | None = None,
+        limit: int | None = None,
+        apply_chat_template: bool = False,
+    ) -> None:
+        """Name the task; its data is loaded by ``run``.
+
+        Args:
+            task: An lm-eval task or group, such as ``mmlu_pro``.
+            data_root: Folder with TASK/test.jsonl (and validation.jsonl for few-shot examples) in the public dataset's
+                schema, used instead of the hub; its manifest.json is verified.
+            max_new_tokens: Replaces the task's own ``max_gen_toks``.
+            limit: First N items of each subtask.
+            apply_chat_template: Put each prompt through the chat template.
+
+        Raises:
+            UsageError: The data root lacks the task, or differs from its manifest.
+        """
+        self.name = task
+        self.data_root = data_root
+        self.max_new_tokens = max_new_tokens
+        self.limit = limit
+        self.apply_chat_template = apply_chat_template
+        if data_root is not None:
+            read_set_manifest(data_root)
+            if not (data_root / task / "test.jsonl").is_file():
+                found = sorted(path.parent.name for path in data_root.glob("*/test.jsonl"))
+                raise UsageError(f"no {data_root / task / 'test.jsonl'}; tasks there: {', '.join(found) or 'none'}")
+
+    def run(self, engine: Engine) -> SuiteResult:
+        """Build lm-eval's requests, answer them with ``engine``, and keep its verdict on every item.
+
+        Raises:
+            UsageError: lm-eval knows no such task, or it asks for a kind of request that the engine does not serve.
+        """
+        started = time.perf_counter()
+        with _offline(self.data_root):
+            tasks = self._load_tasks()
+            model = _lm(engine, self.name)
+            from lm_eval.evaluator import evaluate
+
+            results = evaluate(
+                lm=model,
+                task_dict=tasks,
+                limit=self.limit,
+                bootstrap_iters=0,
+                log_samples=True,
+                apply_chat_template=self.apply_chat_template,
+            )
+        samples = results["samples"]
+        items = tuple(
+            item
+            for name in sorted(samples)
+            for item in _items(name, samples[name], model.generations, tasks["tasks"][name])
+        )
+        metrics = sorted({metric for item in items for metric in item.metrics})
+        harness = f"lm-eval {version('lm_eval')}"
+        versions = sorted({str(task.VERSION) for task in tasks["tasks"].values()})
+        info = SuiteInfo(
+            suite=self.name,
+            suite_version=f"{harness} task {' '.join(versions)}",
+            items_sha256=items_sha256(items),
+            decoding={
+                "greedy": True,
+                "max_new_tokens": self.max_new_tokens or "task",
+                "chat_template": self.apply_chat_template,
+            },
+            chat_template_sha256=engine.chat_template_sha256 if self.apply_chat_template else "",
+            scorers=dict.fromkeys(metrics, harness),
+            engine=engine.name,
+            model_identity=engine.model_identity,
+        )
+        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
+
+    def _load_tasks(self) -> Any:
+        from lm_eval.tasks import TaskManager
+
+        manager = TaskManager()
+        if self.name not in manager.all_tasks:
+            near = ", ".join(difflib.get_close_matches(self.name, manager.all_tasks, n=3)) or "none alike"
+            raise UsageError(f"lm-eval {version('lm_eval')} has no task {self.name!r}; nearest: {near}")
+        overrides: dict[str, Any] = {}
+        if self.data_root is not None:
+            folder = self.data_root / self.name
+            overrides = {
+                "dataset_path": "json",
+                "dataset_name": None,
+                "custom_dataset": lambda **_: _local_splits(folder),
+            }
+        kind = "group" if self.name in manager.all_groups else "task"
+        loaded = manager.load({"group": "ratchet", "task": [{kind: self.name, **overrides}]})
+        for task in loaded["tasks"].values():
+            if task.config.generation_kwargs is not None and self.max_new_tokens is not None:
+                task.config.generation_kwargs["max_gen_toks"] = self.max_new_tokens
+        return loaded
+
+
+def _local_splits(folder: Path) -> dict[str, Any]:
+    """The folder's files as the splits that tasks ask for; read afresh, so a changed file is never a stale cache."""
+    from datasets import Dataset
+
+    splits = {}
+    for split, name in SPLIT_FILES.items():
+        if (folder / name).is_file():
+            lines = (folder / name).read_text(encoding="utf-8").splitlines()
+            splits[split] = Dataset.from_list([json.loads(line) for line in lines if line.strip()])
+    return splits
+
+
+@contextmanager
+def _offline(data_root: Path | None) -> Iterator[None]:
+    """Keep lm-eval and nltk from reaching out while a local data root stands in for the hub."""
+    if data_root is None:
+        yield
+        return
+    wanted = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    nltk_data = data_root / "nltk_data"
+    if nltk_data.is_dir():
+        import nltk
+
+        if str(nltk_data.resolve()) not in nltk.data.path:
+            nltk.data.path.append(str(nltk_data.resolve()))
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _lm(engine: Engine, label: str) -> Any:
+    """The engine as lm-eval's ``LM``; remembers what it generated, with token counts, by prompt."""
+    from lm_eval.api.model import LM
+
+    class EngineLM(LM):  # type: ignore[misc]  # lm-eval is untyped
+        def __init__(self) -> None:
+            super().__init__()
+            self.generations: dict[str, Generation] = {}
+
+        @property
+        def tokenizer_name(self) -> str:
+            return engine.chat_template_sha256
+
+        def chat_template(self, chat_template: bool | str = False) -> str | None:
+            return None
+
+        def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+            if not add_generation_prompt:
+                raise UsageError(f"{label}: a task that continues the assistant's own turn is not supported")
+            return engine.render(chat_history)
+
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            wanted = [_generation_request(request.args, label) for request in requests]
+            answers = engine.generate(wanted, label)
+            self.generations.update({w.prompt: a for w, a in zip(wanted, answers, strict=True)})
+            return [answer.text for answer in answers]
+
+        def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+            return engine.loglikelihoods([request.args for request in requests], label)
+
+        def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+            raise UsageError(
+                f"{label}: rolling loglikelihoods (perplexity tasks) are not supported; choose another task"
+            )
+
+    return EngineLM()
+
+
+def _generation_request(arguments: tuple[str, Mapping[str, Any]], label: str) -> GenerationRequest:
+    prompt, options = arguments
+    if options.get("do_sample") or options.get("temperature"):
+        raise UsageError(f"{label}: the task samples ({dict(options)}); only greedy decoding is supported")
+    until = options.get("until", [])
+    stops = [until] if isinstance(until, str) else until
+    return GenerationRequest(prompt, tuple(stop for stop in stops if stop), int(options.get("max_gen_toks", 256)))
+
+
+def _items(
+    task_name: str, samples: Sequence[Mapping[str, Any]], generations: Mapping[str, Generation], task: Any
+) -> Iterator[ItemResult]:
+    """One result an item; where a task has several filters, the last one is its published answer."""
+    by_document: dict[int, Mapping[str, Any]] = {}
+    for sample in samples:
+        by_document[sample["doc_id"]] = sample
+    for document_id, sample in sorted(by_document.items()):
+        document = sample["doc"]
+        field = next((name for name in ID_FIELDS if document.get(name) is not None), None)
+        number = document[field] if field else document_id
+        metrics = tuple(sorted(sample["metrics"]))
+        scores = {metric: value for metric in metrics if (value := _scalar(sample[metric])) is not None}
+        prompt = str(sample["arguments"][0][0])
+        generation = generations.get(prompt)
+        response = sample["resps"][0][0]
+        yield ItemResult(
+            item_id=f"{task_name}/{number}",
+            item_hash=sha256_json([sample["doc_hash"], sample["prompt_hash"], sample["target_hash"]]),
+            slices={name: str(document[name]) for name in SLICE_FIELDS if document.get(name)},
+            metrics=metrics,
+            scores=scores,
+            unscored=None if len(scores) == len(metrics) else "lm-eval gave no number",
+            prompt=str(task.doc_to_text(document)),
+            references=(str(sample["target"]),),
+            output=response if isinstance(response, str) else json.dumps(response),
+            num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
+            num_output_tokens=generation.num_output_tokens if generation else 0,
+        )
+
+
+def _scalar(value: Any) -> float | None:
+    """A score in one number: IFEval's list over an item's instructions becomes their share that was followed."""
+    if isinstance(value, list | tuple):
+        return float(sum(map(float, value)) / len(value)) if value else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number == number and abs(number) != float("inf") else None

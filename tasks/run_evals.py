@@ -1,0 +1,127 @@
+"""Every suite on one model's exported bytes.
+
+Run:  python -m tasks.run_evals MODEL     (base, champion or a method)
+"""
+
+import logging
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from evalsuite.errors import UsageError
+from evalsuite.files import read_json, write_json
+from evalsuite.identity import verify_manifest
+from evalsuite.results import SuiteSummary
+from evalsuite.suites.base import Suite
+from evalsuite.suites.bertscore import BertScorer
+from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.harness import HarnessSuite
+from tasks.entry import stage_main
+from tasks.params import EvaluationParams, Params
+from tasks.paths import ArtifactPaths
+
+logger = logging.getLogger(__name__)
+
+
+def suites_of(params: EvaluationParams) -> list[Suite]:
+    """The suites that every model is put through, in order; reading them checks their files."""
+    golden, harness = params.golden, params.harness
+    scorer = BertScorer(golden.bertscore_model, golden.bertscore_layer)
+    root = Path(harness.data_root) if harness.data_root else None
+    return [
+        GoldenSuite(Path(golden.path), "test", golden.max_new_tokens, scorer),
+        *(
+            HarnessSuite(name, root, task.max_new_tokens, task.limit, task.apply_chat_template)
+            for name, task in harness.tasks.items()
+        ),
+    ]
+
+
+def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:
+    """Evaluate ``models/MODEL/export`` and write evals/MODEL.
+
+    For ``champion`` the bytes come from the registry; before the first promotion there is none, and the folder says so.
+
+    Raises:
+        UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
+        MissingArtifactError: The model was not made yet.
+    """
+    from evalsuite.engines.hf import HFEngine
+
+    suites = suites_of(params)
+    target = paths.evals(model)
+    folder = _weights(model, paths)
+    if target.exists():
+        shutil.rmtree(target)
+    if folder is None:
+        write_json(target / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
+        return []
+    manifest = verify_manifest(folder, "ratchet run")
+    started = time.perf_counter()
+    engine = HFEngine.load(folder, manifest.identity, params.batch_tokens)
+    summaries = []
+    for suite in suites:
+        result = suite.run(engine)
+        result.write(target / suite.name)
+        summaries.append(result.summary())
+        logger.info("%s", describe(model, summaries[-1]))
+    _write_costs(model, paths, time.perf_counter() - started, manifest.num_bytes)
+    return summaries
+
+
+def _weights(model: str, paths: ArtifactPaths) -> Path | None:
+    if model != "champion":
+        return paths.export(model)
+    pin = read_json(paths.baseline_pin, "ratchet stage baseline")
+    if pin["champion"] is None:
+        return None
+    from tasks.registry.store import materialise
+
+    return materialise(pin["champion"]["identity"], paths)
+
+
+def _write_costs(model: str, paths: ArtifactPaths, eval_seconds: float, num_bytes: int) -> None:
+    """costs.json, and the training log beside the evidence that it explains."""
+    log: dict[str, Any] = {}
+    if paths.train_log(model).is_file():
+        log = read_json(paths.train_log(model), f"ratchet stage train@{model}")
+        write_json(paths.evals(model) / "train_log.json", log)
+    fields = ("train_seconds", "peak_memory_bytes", "adapter_bytes", "num_tokens")
+    costs = {name: log.get(name) for name in fields}
+    write_json(
+        paths.evals(model) / "costs.json",
+        {"schema_version": 1, "eval_seconds": round(eval_seconds, 3), "num_bytes": num_bytes, **costs},
+    )
+
+
+def describe(model: str, summary: SuiteSummary) -> str:
+    """One line: n, every mean with its standard error, unscored items, seconds."""
+    parts = [
+        f"{metric.metric} {metric.mean:.3f}" + (f" ± {metric.stderr:.3f}" if metric.stderr is not None else "")
+        if metric.mean is not None
+        else f"{metric.metric} unscored"
+        for metric in summary.metrics
+    ]
+    unscored = max((metric.unscored for metric in summary.metrics), default=0)
+    tail = f", {unscored} unscored" if unscored else ""
+    return f"{model} {summary.suite}: n={summary.num_items}, {', '.join(parts)}{tail}, {summary.seconds:.0f} s"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the stage for the model named on the command line."""
+    names = sys.argv[1:] if arguments is None else arguments
+
+    def stage(params: Params, paths: ArtifactPaths) -> str:
+        accepted = ["base", "champion", *params.methods]
+        if len(names) != 1 or names[0] not in accepted:
+            raise UsageError(f"run_evals takes one model, got {names}; models: {', '.join(accepted)}")
+        summaries = run(names[0], params.evaluation, paths)
+        return "\n".join(describe(names[0], summary) for summary in summaries) or "no champion yet: nothing to evaluate"
+
+    return stage_main(stage)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -120,12 +120,24 @@ class HarnessSuite:
                 "dataset_name": None,
                 "custom_dataset": lambda **_: _local_splits(folder),
             }
-        kind = "group" if self.name in manager.all_groups else "task"
-        loaded = manager.load({"group": "ratchet", "task": [{kind: self.name, **overrides}]})
+        members = [{"task": name, **overrides} for name in _leaf_tasks(manager, self.name)]
+        loaded = manager.load({"group": "ratchet", "task": members})
         for task in loaded["tasks"].values():
             if task.config.generation_kwargs is not None and self.max_new_tokens is not None:
                 task.config.generation_kwargs["max_gen_toks"] = self.max_new_tokens
         return loaded
+
+
+def _leaf_tasks(manager: Any, name: str) -> list[str]:
+    """A task's own name, or the tasks of a group or tag, so that each can be given another data source."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    entry = manager.task_index[name]
+    if name in manager.all_subtasks:
+        return [name]
+    children = entry.tags or load_yaml(entry.yaml_path, resolve_func=False, recursive=True).get("task", [])
+    names = [child if isinstance(child, str) else child.get("task", child.get("group")) for child in children]
+    return [leaf for child in names for leaf in _leaf_tasks(manager, child)]
 
 
 def _local_splits(folder: Path) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
 from evalsuite.gate.decide import decide, decision_id
@@ -19,7 +17,6 @@ from evalsuite.results import EvalReport, ItemResult, SuiteInfo, items_sha256, t
 
 GUARD = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}
 TARGET = {"suite": "golden", "metric": "exact", "kind": "target", "min_gain": 0.05}
-RANKS = {Verdict.REJECT: 0, Verdict.INCONCLUSIVE: 1, Verdict.PROMOTE: 2}
 
 
 def report(
@@ -286,6 +283,15 @@ def test_any_of_several_targets_pays_for_the_choice() -> None:
     assert reasons["golden/b:target:base"].outcome is Outcome.FAIL
 
 
+def test_absence_of_every_target_needs_no_correction() -> None:
+    columns = {m: binary(101)["exact"] for m in "abcd"}
+    baseline = {"base": report({m: binary(100)["exact"] for m in "abcd"})}
+    rules = [{**TARGET, "metric": metric, "min_gain": 0.03} for metric in "abcd"]
+    decision = decide(report(columns), baseline, policy(*rules, targets="any"))
+    assert decision.verdict is Verdict.REJECT
+    assert {reason.alpha for reason in decision.reasons} == {0.05}
+
+
 def test_alpha_is_divided_by_the_candidates_that_were_compared() -> None:
     own = report(binary(150))
     decision = decide(own, {"base": own}, policy(GUARD, {**GUARD, "alpha": 0.02}), num_candidates=4)
@@ -357,61 +363,3 @@ def test_the_gate_imports_no_training_or_orchestration() -> None:
     code = "import sys, evalsuite.gate.decide; print(*(set(sys.modules) & {'torch', 'prefect', 'dvc', 'transformers'}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
-
-
-bits = st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=120)
-graded = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=80)
-margins = st.sampled_from([0.02, 0.1, 0.3])
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.one_of(bits, graded), margins, st.integers(1, 5))
-def test_a_model_is_never_rejected_against_itself(values: list[float], margin: float, size: int) -> None:
-    clusters = [f"c{i // size}" for i in range(len(values))]
-    own = report({"exact": values}, clusters=clusters, queue=[f"q{i % 3}" for i in range(len(values))])
-    rule = {**GUARD, "margin": margin, "slices": "queue"}
-    assert decide(own, {"base": own, "champion": own}, policy(rule)).verdict is not Verdict.REJECT
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.data(), margins)
-def test_losing_one_more_item_never_moves_towards_promotion(data: st.DataObject, margin: float) -> None:
-    baseline = data.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=5, max_size=80))
-    flips = data.draw(st.sets(st.integers(0, len(baseline) - 1), max_size=8))
-    better = [1.0 - value if i in flips else value for i, value in enumerate(baseline)]
-    at = data.draw(st.integers(0, len(baseline) - 1))
-    worse = [0.0 if i == at else value for i, value in enumerate(better)]
-    rules = policy({**GUARD, "margin": margin}, {**TARGET, "min_gain": 0.0})
-    base = {"base": report({"exact": baseline})}
-    before, after = (decide(report({"exact": values}), base, rules).verdict for values in (better, worse))
-    assert RANKS[after] <= RANKS[before]
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.data(), margins)
-def test_an_unscored_item_never_helps(data: st.DataObject, margin: float) -> None:
-    baseline = data.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=5, max_size=80))
-    candidate = data.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=len(baseline), max_size=len(baseline)))
-    holes = data.draw(st.sets(st.integers(0, len(baseline) - 1), min_size=1, max_size=3))
-    holed = [math.nan if i in holes else value for i, value in enumerate(candidate)]
-    rules = policy({**GUARD, "margin": margin}, max_unscored_fraction=0.9)
-    base = {"base": report({"exact": baseline})}
-    scored = decide(report({"exact": candidate}), base, rules).verdict
-    unscored = decide(report({"exact": holed}), base, rules).verdict
-    assert (unscored is Verdict.PROMOTE) <= (scored is Verdict.PROMOTE)
-
-
-@settings(deadline=None, max_examples=30)
-@given(graded, st.randoms(use_true_random=False))
-def test_order_and_names_change_nothing_but_the_name(values: list[float], random: Any) -> None:
-    order = list(range(len(values)))
-    random.shuffle(order)
-    clusters = [f"c{i // 3}" for i in range(len(values))]
-    base = {"base": report({"exact": list(reversed(values))}, clusters=clusters)}
-    rules = policy(GUARD, TARGET)
-    first = decide(report({"exact": values}, clusters=clusters), base, rules)
-    second = decide(report({"exact": values}, clusters=clusters, order=order), base, rules)
-    renamed = decide(report({"exact": values}, clusters=clusters, model="other"), base, rules)
-    assert second == first
-    assert (renamed.verdict, renamed.reasons, renamed.evidence) == (first.verdict, first.reasons, first.evidence)
-    assert Decision.model_validate_json(first.model_dump_json()) == first

@@ -1,0 +1,316 @@
+"""The promotion gate: evidence and policy in, a decision out, and nothing else read.
+
+Only positive evidence passes. A rule is asked of the whole suite and, where it names a slice key, of each slice:
+
+- PROMOTE: every whole-suite rule and every must-pass item is proven.
+- REJECT: something is proven not to hold: a margin, floor, ceiling or must-pass item, or a gain is proven absent.
+- INCONCLUSIVE: neither. What cannot be compared, is unscored or too small is undecided; it never passes or fails.
+
+Slices may only reject. A slice fails when it is proven worse at Holm's level over all slices of its rule. A slice that
+is merely undecided does not block, since with fifty small slices some always are: the whole-suite rule is what must be
+proven.
+
+Alpha is divided by the number of candidates that were compared on these items, which pays for the choice among them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from evalsuite.errors import UsageError
+from evalsuite.files import sha256_json
+from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.gate.judging import Question, holm, strength
+from evalsuite.gate.must_pass import must_pass_reasons
+from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id, table_sha256
+from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
+from evalsuite.results import EvalReport
+
+ROLES = ("base", "champion")
+COSTS = "costs"
+"""Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
+
+
+def decide(
+    candidate: EvalReport,
+    baselines: Mapping[str, EvalReport],
+    policy: GatePolicy,
+    *,
+    num_candidates: int = 1,
+    inputs_sha256: str = "",
+) -> Decision:
+    """Judge a candidate; a pure function of its arguments.
+
+    Args:
+        candidate: Results of the candidate.
+        baselines: Results by role, ``base`` and ``champion``.
+        policy: The rules.
+        num_candidates: Candidates that were compared on these items; alpha is divided by it.
+        inputs_sha256: Hash of the run's inputs, carried into the decision.
+
+    Raises:
+        UsageError: An unknown role, or ``num_candidates`` below 1.
+    """
+    for role in baselines:
+        if role not in ROLES:
+            raise UsageError(f"baseline {role!r} is unknown, expected {' or '.join(ROLES)}")
+    if num_candidates < 1:
+        raise UsageError(f"num_candidates is {num_candidates}, expected 1 or more")
+    bench = _Bench(sort_by_id(candidate), {role: sort_by_id(baselines[role]) for role in sorted(baselines)}, policy)
+    whole, slices, targets = bench.answers(num_candidates)
+    others = [*bench.not_comparable(), *must_pass_reasons(bench.candidate, bench.baselines)]
+    verdict = _verdict(whole, slices, targets, others)
+    reasons = _ordered([*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict)
+    fields = {
+        "schema_version": 1,
+        "verdict": verdict,
+        "headline": _headline(verdict, reasons),
+        "candidate": candidate.model,
+        "candidate_identity": candidate.identity,
+        "baselines": {role: report.identity for role, report in bench.baselines.items()},
+        "num_candidates": num_candidates,
+        "policy": policy,
+        "policy_sha256": sha256_json(policy.model_dump(mode="json")),
+        "evidence": bench.evidence(),
+        "inputs_sha256": inputs_sha256,
+        "reasons": reasons,
+    }
+    unsigned = Decision.model_validate({"decision_id": "", **fields})
+    return unsigned.model_copy(update={"decision_id": decision_id(unsigned)})
+
+
+def decision_id(decision: Decision) -> str:
+    """sha256 of every field of a decision but its id."""
+    return sha256_json(decision.model_dump(mode="json", exclude={"decision_id"}))
+
+
+class _Bench:
+    """The sorted reports, and the questions that the policy asks of them."""
+
+    def __init__(self, candidate: EvalReport, baselines: Mapping[str, EvalReport], policy: GatePolicy) -> None:
+        self.candidate = candidate
+        self.baselines = baselines
+        self.policy = policy
+        self.problems: dict[tuple[str, str], str] = {}
+        for suite in sorted({rule.suite for rule in policy.rules}):
+            for role in {role for rule in policy.rules if rule.suite == suite for role in self._roles(rule)}:
+                problem = self._comparison_problem(suite, role)
+                if problem is not None:
+                    self.problems[suite, role] = problem
+
+    def _comparison_problem(self, suite: str, role: str) -> str | None:
+        if role not in self.baselines:
+            return f"there is no {role} report"
+        for name, report in (("candidate", self.candidate), (role, self.baselines[role])):
+            if suite not in report.suites:
+                known = ", ".join(sorted(report.suites)) or "none"
+                return f"suite {suite!r} is missing from the {name} report, which has {known}"
+        return difference_between(self.candidate.suites[suite], self.baselines[role].suites[suite], role)
+
+    def _roles(self, rule: Rule) -> tuple[str, ...]:
+        """Baselines that a rule is measured against; a champion only where there is one."""
+        if rule.kind in (Kind.FLOOR, Kind.CEILING):
+            return ()
+        champion = ("champion",) if "champion" in self.baselines else ()
+        return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[rule.against]
+
+    def answers(self, num_candidates: int) -> tuple[list[Reason], list[Reason], list[list[Reason]]]:
+        """Whole-suite reasons, slice reasons, and one group a target where one target is enough."""
+        whole: list[Reason] = []
+        slices: list[Reason] = []
+        groups: list[list[Question]] = []
+        group_alphas: list[float] = []
+        for rule in self.policy.rules:
+            alpha = (rule.alpha or self.policy.alpha) / num_candidates
+            if rule.suite == COSTS and rule.kind in (Kind.FLOOR, Kind.CEILING):
+                whole.append(self._cost(rule))
+                continue
+            questions = self._questions(rule)
+            if rule.kind is Kind.TARGET and self.policy.targets == "any":
+                if questions:
+                    groups.append(questions)
+                    group_alphas.append(alpha)
+                continue
+            whole.extend(question.answer(alpha) for question in questions)
+            if rule.slices is not None:
+                parts = [part for question in questions for part in self._slices(question, rule.slices)]
+                unknown = [part for part in parts if part.columns is None]
+                known = [part for part in parts if part.columns is not None]
+                whole.extend(part.answer(alpha) for part in unknown)
+                for answered in holm([[part] for part in known], _any_fails, [alpha] * len(known)):
+                    slices.extend(answered)
+        proven = holm(groups, _all_pass, group_alphas)
+        return (
+            whole,
+            slices,
+            [
+                reasons if _all_pass(reasons) else _absent_or(reasons, group, alpha)
+                for reasons, group, alpha in zip(proven, groups, group_alphas, strict=True)
+            ],
+        )
+
+    def _questions(self, rule: Rule) -> list[Question]:
+        roles: tuple[str | None, ...] = self._roles(rule)
+        if rule.kind in (Kind.FLOOR, Kind.CEILING):
+            roles = (None,)
+        return [self._question(rule, role) for role in roles]
+
+    def _question(self, rule: Rule, role: str | None) -> Question:
+        problem = self.problems.get((rule.suite, role)) if role else None
+        if role is None and rule.suite not in self.candidate.suites:
+            known = ", ".join(sorted(self.candidate.suites)) or "none"
+            problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
+        if problem is not None:
+            return Question(rule, role, None, problem)
+        tables = {"candidate": self.candidate.suites[rule.suite]}
+        if role is not None:
+            tables[role] = self.baselines[role].suites[rule.suite]
+        for name, table in tables.items():
+            if rule.metric not in table.scores:
+                known = ", ".join(sorted(table.scores)) or "none"
+                return Question(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
+        columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric)
+        return Question(rule, role, columns, max_unscored_fraction=self.policy.max_unscored_fraction)
+
+    def _slices(self, question: Question, key: str) -> list[Question]:
+        if question.columns is None:
+            return []
+        values = question.columns.slices.get(key)
+        if values is None:
+            known = ", ".join(sorted(question.columns.slices)) or "none"
+            return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
+        return [
+            Question(
+                question.rule,
+                question.against,
+                question.columns.where(np.asarray(values == value, dtype=np.bool_)),
+                slice=f"{key}={value}",
+                max_unscored_fraction=question.max_unscored_fraction,
+            )
+            for value in sorted(set(values) - {""})
+        ]
+
+    def _cost(self, rule: Rule) -> Reason:
+        value = self.candidate.costs.get(rule.metric)
+        if value is None or not math.isfinite(value):
+            known = ", ".join(sorted(self.candidate.costs)) or "none"
+            return Question(rule, None, None, f"cost {rule.metric!r} is {value}, known costs: {known}").answer(0.25)
+        limit = Question(rule, None, None).limit
+        outcome = Outcome.PASS if (value > limit if rule.kind is Kind.FLOOR else value < limit) else Outcome.FAIL
+        side = "above" if value > limit else "below" if value < limit else "at"
+        return Reason(
+            rule=f"{COSTS}/{rule.metric}:{rule.kind.value}",
+            suite=COSTS,
+            metric=rule.metric,
+            kind=rule.kind.value,
+            direction=rule.direction.value,
+            against=None,
+            outcome=outcome,
+            candidate=value,
+            baseline=None,
+            difference=None,
+            lower=value,
+            upper=value,
+            limit=limit,
+            alpha=None,
+            n=1,
+            unscored=0,
+            method="exact",
+            text=f"{COSTS}/{rule.metric} is {value:g}, {side} the {rule.kind.value} of {limit:g}",
+        )
+
+    def not_comparable(self) -> list[Reason]:
+        """One reason for every suite that cannot be compared with a baseline that some rule asks for."""
+        return [
+            Reason(
+                rule=f"{suite}:comparable:{role}",
+                suite=suite,
+                metric="*",
+                kind="comparable",
+                direction="higher",
+                against=role,
+                outcome=Outcome.UNDECIDED,
+                candidate=None,
+                baseline=None,
+                difference=None,
+                lower=None,
+                upper=None,
+                limit=None,
+                alpha=None,
+                n=0,
+                unscored=0,
+                method="not evaluated",
+                text=f"{suite} cannot be compared with {role}: {problem}",
+            )
+            for (suite, role), problem in sorted(self.problems.items())
+        ]
+
+    def evidence(self) -> dict[str, str]:
+        """Hash of every table that was read, by ROLE/SUITE."""
+        reports = {"candidate": self.candidate, **self.baselines}
+        return {
+            f"{role}/{suite}": table_sha256(table)
+            for role, report in reports.items()
+            for suite, table in report.suites.items()
+        }
+
+
+def _all_pass(reasons: Sequence[Reason]) -> bool:
+    return bool(reasons) and all(reason.outcome is Outcome.PASS for reason in reasons)
+
+
+def _any_fails(reasons: Sequence[Reason]) -> bool:
+    return any(reason.outcome is Outcome.FAIL for reason in reasons)
+
+
+def _absent_or(reasons: list[Reason], group: Sequence[Question], alpha: float) -> list[Reason]:
+    """A target that is not proven: the uncorrected answers where they prove the gain absent.
+
+    All targets must be proven absent to reject, and a conjunction needs no correction.
+    """
+    plain = [question.answer(alpha) for question in group]
+    return [second if second.outcome is Outcome.FAIL else first for first, second in zip(reasons, plain, strict=True)]
+
+
+def _verdict(
+    whole: Sequence[Reason],
+    slices: Sequence[Reason],
+    targets: Sequence[Sequence[Reason]],
+    others: Sequence[Reason],
+) -> Verdict:
+    absent = bool(targets) and all(_any_fails(group) for group in targets)
+    if _any_fails([*whole, *slices, *others]) or absent:
+        return Verdict.REJECT
+    some_rule = bool(whole) or bool(targets)
+    met = not targets or any(_all_pass(group) for group in targets)
+    if some_rule and met and all(reason.outcome is Outcome.PASS for reason in [*whole, *others]):
+        return Verdict.PROMOTE
+    return Verdict.INCONCLUSIVE
+
+
+def _ordered(reasons: Sequence[Reason], verdict: Verdict) -> tuple[Reason, ...]:
+    """What decided the verdict first, then by strength; must-pass failures and what cannot be compared lead."""
+    leading = {Verdict.REJECT: Outcome.FAIL, Verdict.PROMOTE: Outcome.PASS}.get(verdict, Outcome.UNDECIDED)
+    rest = [outcome for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.PASS) if outcome is not leading]
+    kinds = ["target"] if verdict is Verdict.PROMOTE else ["must_pass", "comparable"]
+
+    def key(reason: Reason) -> tuple[int, bool, bool, float, str, str]:
+        outcome = [leading, *rest].index(reason.outcome)
+        aside = reason.slice is not None and verdict is not Verdict.REJECT
+        return outcome, aside, reason.kind not in kinds, -strength(reason), reason.rule, reason.text
+
+    return tuple(sorted(reasons, key=key))
+
+
+def _headline(verdict: Verdict, reasons: Sequence[Reason]) -> str:
+    if not reasons:
+        return f"{verdict}: no rule of the policy applies to these baselines"
+    if verdict is Verdict.PROMOTE:
+        proven = sum(reason.slice is None and reason.outcome is Outcome.PASS for reason in reasons)
+        return f"{verdict}: {proven} whole-suite checks are proven; {reasons[0].text}"
+    deciding = {Verdict.REJECT: Outcome.FAIL}.get(verdict, Outcome.UNDECIDED)
+    more = sum(reason.outcome is deciding and reason.slice is None for reason in reasons[1:])
+    if reasons[0].outcome is not deciding:
+        return f"{verdict}: no rule of the policy applies to these baselines"
+    return f"{verdict}: {reasons[0].text}" + (f" (and {more} more)" if more else "")

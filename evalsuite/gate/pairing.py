@@ -1,0 +1,124 @@
+"""What a rule reads: the items of two reports, matched by id, or the reason why they cannot be compared."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One metric over the items that it applies to, in the order of item ids; all columns have the same length."""
+
+    candidate: NDArray[np.float64]
+    """NaN where unscored."""
+    baseline: NDArray[np.float64] | None
+    """None for absolute rules."""
+    clusters: NDArray[np.intp]
+    slices: Mapping[str, NDArray[np.object_]]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Columns":
+        """The items that ``mask`` selects."""
+        return Columns(
+            candidate=self.candidate[mask],
+            baseline=None if self.baseline is None else self.baseline[mask],
+            clusters=self.clusters[mask],
+            slices={key: values[mask] for key, values in self.slices.items()},
+        )
+
+
+def sort_by_id(report: EvalReport) -> EvalReport:
+    """The same report with every suite in the order of item ids, infinities made unscored."""
+    return replace(report, suites={name: _sorted(report.suites[name]) for name in sorted(report.suites)})
+
+
+def _sorted(table: ScoreTable) -> ScoreTable:
+    order = sorted(range(len(table.item_ids)), key=table.item_ids.__getitem__)
+    index = np.array(order, dtype=np.intp)
+    return ScoreTable(
+        info=table.info,
+        item_ids=tuple(table.item_ids[i] for i in order),
+        item_hashes=tuple(table.item_hashes[i] for i in order),
+        clusters=tuple(table.clusters[i] for i in order),
+        slices={key: tuple(table.slices[key][i] for i in order) for key in sorted(table.slices)},
+        scores={name: _finite(table.scores[name][index]) for name in sorted(table.scores)},
+        applies={name: table.applies[name][index] for name in sorted(table.applies)},
+        must_pass={name: table.must_pass[name][index] for name in sorted(table.must_pass)},
+    )
+
+
+def _finite(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores with every non-finite value, and the sign of zero, in one form."""
+    return np.where(np.isfinite(scores), scores, np.nan) + 0.0
+
+
+def table_sha256(table: ScoreTable) -> str:
+    """Hash of everything in a sorted table that a decision can depend on, the model's name and engine left out."""
+    described = {
+        "info": table.info.model_dump(mode="json", include=set(COMPARED_FIELDS)),
+        "item_ids": table.item_ids,
+        "item_hashes": table.item_hashes,
+        "clusters": table.clusters,
+        "slices": dict(table.slices),
+        "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass)],
+    }
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True, ensure_ascii=True).encode())
+    for name in sorted(table.scores):
+        digest.update(table.scores[name].astype("<f8").tobytes())
+    for flags in (table.applies, table.must_pass):
+        for name in sorted(flags):
+            digest.update(flags[name].astype("u1").tobytes())
+    return digest.hexdigest()
+
+
+def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -> str | None:
+    """Name the first field in which two sorted tables differ, with both values; None where they are comparable."""
+    for field in COMPARED_FIELDS:
+        left, right = getattr(candidate.info, field), getattr(baseline.info, field)
+        if left != right:
+            return f"{field} is {left!r} for the candidate and {right!r} for {role}"
+    if candidate.item_ids != baseline.item_ids:
+        missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
+        extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))
+        example = f"{missing[0]!r} is only in {role}" if missing else f"{extra[0]!r} is only in the candidate"
+        return f"item ids differ: {len(missing)} missing from the candidate, {len(extra)} more than {role}; {example}"
+    rows = {
+        "item_hash": (candidate.item_hashes, baseline.item_hashes),
+        "cluster": (candidate.clusters, baseline.clusters),
+        **{
+            f"slice {key}": (_slice(candidate, key), _slice(baseline, key))
+            for key in sorted({*candidate.slices, *baseline.slices})
+        },
+    }
+    for field, (lefts, rights) in rows.items():
+        if lefts != rights:
+            at = next(i for i, pair in enumerate(zip(lefts, rights, strict=True)) if pair[0] != pair[1])
+            return (
+                f"{field} of item {candidate.item_ids[at]!r} is {lefts[at]!r} for the candidate "
+                f"and {rights[at]!r} for {role}"
+            )
+    return None
+
+
+def _slice(table: ScoreTable, key: str) -> tuple[str, ...]:
+    return table.slices.get(key, ("",) * len(table.item_ids))
+
+
+def columns_of(candidate: ScoreTable, baseline: ScoreTable | None, metric: str) -> Columns:
+    """Line up one metric that every given table has; the tables are sorted and comparable."""
+    applies = candidate.applies[metric]
+    if baseline is not None:
+        applies = applies | baseline.applies[metric]
+    codes: dict[str, int] = {}
+    clusters = np.array([codes.setdefault(name, len(codes)) for name in candidate.clusters], dtype=np.intp)
+    return Columns(
+        candidate=candidate.scores[metric],
+        baseline=None if baseline is None else baseline.scores[metric],
+        clusters=clusters,
+        slices={key: np.array(values, dtype=np.object_) for key, values in candidate.slices.items()},
+    ).where(applies)

@@ -1,0 +1,220 @@
+"""Confidence intervals for means of item scores and of paired differences, valid at small n and extreme rates.
+
+The method follows from the data by one rule, and every interval names it. ``units`` are clusters where some cluster
+holds two items or more, else items; a unit *moves* when its mean differs from the median unit's.
+
+| scores | units | method |
+|---|---|---|
+| 0 or 1, no clusters | any | exact binomial limits (paired: of both discordant rates, joined by MOVER) |
+| other, or clusters | enough, and at least 20 move | t, or cluster-robust t (CR1, G - 1 degrees of freedom) |
+| within [0, 1] | fewer | betting (a bound on a bounded mean that needs no approximation) |
+| not within [0, 1] | fewer | none: the interval is infinite |
+
+Enough is 50 items, or 20 clusters; t is widened where the scores are skewed. Scores that are all equal never give an
+interval of zero width: they move nothing, and the other methods say what may still happen in items that were not seen.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import logsumexp
+from scipy.stats import t as student_t
+from statsmodels.stats.proportion import proportion_confint
+
+MIN_ITEMS_FOR_T = 50
+MIN_CLUSTERS_FOR_T = 20
+MIN_MOVING_UNITS_FOR_T = 20
+
+# Fractions of the largest safe bet; half of the stake on the boldest, which alone finds 3/n when every score is equal.
+_BETS = np.array([2.0**-k for k in range(8)])
+_LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """An estimate with a one-sided error of alpha at each end."""
+
+    difference: float
+    """Candidate - baseline (the mean itself for one sample), in the metric's unit."""
+    lower: float
+    upper: float
+    """``lower`` and ``upper`` are infinite where nothing can be said."""
+    n: int
+    """Items."""
+    method: str
+
+
+def paired_interval(candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLike | None, alpha: float) -> Interval:
+    """Bound the mean of ``candidate - baseline`` over items; see the module's table for the method.
+
+    Args:
+        candidate: Scores, shape (n,), finite.
+        baseline: Scores of the same items, shape (n,), finite.
+        clusters: Cluster label per item, shape (n,); None where items are independent.
+        alpha: One-sided error at each end, within (0, 0.5).
+
+    Raises:
+        ValueError: Shapes differ, a score is not finite, nothing is there or alpha is out of range.
+    """
+    left, right = _checked(candidate, alpha), _checked(baseline, alpha)
+    if left.shape != right.shape:
+        raise ValueError(f"candidate has {left.size} scores and baseline {right.size}; pair them by item id first")
+    units = _cluster_index(clusters, left.size)
+    if units is None and _is_binary(left) and _is_binary(right):
+        return _paired_binary(left, right, alpha)
+    bounded = _is_bounded(left) and _is_bounded(right)
+    return _mean_of_units(left - right, units, alpha, (-1.0, 1.0) if bounded else None)
+
+
+def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float) -> Interval:
+    """Bound the mean of one sample of scores, shape (n,); arguments and errors as for ``paired_interval``.
+
+    Binary scores get Clopper and Pearson's limits (Biometrika 26, 1934, 404-413), as statsmodels computes them.
+    """
+    scores = _checked(values, alpha)
+    units = _cluster_index(clusters, scores.size)
+    if units is None and _is_binary(scores):
+        count = int(scores.sum())
+        lower, upper = _binomial_limits(count, scores.size, alpha)
+        return Interval(count / scores.size, lower, upper, scores.size, "exact binomial")
+    return _mean_of_units(scores, units, alpha, (0.0, 1.0) if _is_bounded(scores) else None)
+
+
+def _checked(values: ArrayLike, alpha: float) -> Floats:
+    scores = np.asarray(values, dtype=np.float64)
+    if scores.ndim != 1 or scores.size == 0:
+        raise ValueError(f"expected a non-empty column of scores, got shape {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is NaN or infinite; leave unscored items out before asking for an interval")
+    if not 0.0 < alpha < 0.5:
+        raise ValueError(f"alpha is {alpha}, expected a one-sided error within (0, 0.5)")
+    return scores
+
+
+def _cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp] | None:
+    """Number the clusters; None where every item stands alone."""
+    if clusters is None:
+        return None
+    labels, index = np.unique(np.asarray(clusters), return_inverse=True)
+    if index.shape != (num_items,):
+        raise ValueError(f"{index.size} cluster labels for {num_items} scores")
+    return None if labels.size == num_items else index
+
+
+def _is_binary(scores: Floats) -> bool:
+    return bool(((scores == 0.0) | (scores == 1.0)).all())
+
+
+def _is_bounded(scores: Floats) -> bool:
+    return bool(((scores >= 0.0) & (scores <= 1.0)).all())
+
+
+def _binomial_limits(count: int, n: int, alpha: float) -> tuple[float, float]:
+    lower, upper = proportion_confint(count, n, alpha=2 * alpha, method="beta")
+    return (0.0 if count == 0 else float(lower)), (1.0 if count == n else float(upper))
+
+
+def _paired_binary(candidate: Floats, baseline: Floats, alpha: float) -> Interval:
+    """Join Clopper-Pearson limits of the two discordant rates by MOVER.
+
+    MOVER (Zou and Donner, Statistics in Medicine 27, 2008, 1693-1702) recovers the variance of a difference from the
+    limits of its parts; the correlation is the multinomial one of the two discordant cells. Summed over every table
+    of 20 to 400 pairs, on a grid of true rates, the one-sided error at the margin stays at or below alpha for alpha
+    0.01 to 0.1. Tango's score interval (Statistics in Medicine 17, 1998, 891-908) reaches 0.069 there for 0.05 and
+    0.16 for 0.1, since few discordant pairs are far from normal; it has up to three points more power at 200 pairs.
+    """
+    n = candidate.size
+    lost, gained = int((candidate < baseline).sum()), int((candidate > baseline).sum())
+    rate_lost, rate_gained = lost / n, gained / n
+    lost_low, lost_high = _binomial_limits(lost, n, alpha)
+    gained_low, gained_high = _binomial_limits(gained, n, alpha)
+    room = (1.0 - rate_lost) * (1.0 - rate_gained)
+    correlation = -math.sqrt(rate_lost * rate_gained / room) if room > 0.0 else 0.0
+    difference = (gained - lost) / n
+
+    def reach(first: float, second: float) -> float:
+        return math.sqrt(first * first + second * second - 2.0 * correlation * first * second)
+
+    lower = difference - reach(rate_gained - gained_low, lost_high - rate_lost)
+    upper = difference + reach(gained_high - rate_gained, rate_lost - lost_low)
+    return Interval(difference, max(lower, -1.0), min(upper, 1.0), n, "exact binomial MOVER")
+
+
+def _mean_of_units(
+    values: Floats, units: NDArray[np.intp] | None, alpha: float, support: tuple[float, float] | None
+) -> Interval:
+    n = values.size
+    mean = math.fsum(values) / n
+    if units is None:
+        sizes, sums = np.ones(n), values
+    else:
+        order = np.argsort(units, kind="stable")
+        sizes = np.bincount(units).astype(np.float64)
+        parts = np.split(values[order], np.cumsum(sizes.astype(np.intp))[:-1])
+        sums = np.array([math.fsum(part) for part in parts])
+    means = sums / sizes
+    moving = int((means != np.median(means)).sum())
+    enough = n >= MIN_ITEMS_FOR_T if units is None else sizes.size >= MIN_CLUSTERS_FOR_T
+    if enough and moving >= MIN_MOVING_UNITS_FOR_T:
+        below, above = _reach_of_t(sums - sizes * mean, n, alpha)
+        low, high = support or (-math.inf, math.inf)
+        name = "t" if units is None else "cluster-robust t"
+        return Interval(mean, max(mean - below, low), min(mean + above, high), n, name)
+    if support is None:
+        return Interval(mean, -math.inf, math.inf, n, "none: too few scores differ, and they have no known bounds")
+    name = "betting" if units is None else "betting on clusters"
+    lower = _betting_lower(means, sizes, support[0], alpha)
+    upper = -_betting_lower(-means, sizes, -support[1], alpha)
+    return Interval(mean, min(lower, mean), max(upper, mean), n, name)
+
+
+def _reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
+    """How far the interval reaches below and above the mean of ``n`` items; one residual sum a unit.
+
+    CR1 (Liang and Zeger's sandwich times G / (G - 1), as statsmodels computes it for a constant), which is the plain t
+    interval when every unit is an item. Where the units are skewed, t errs on one side: 0.10 for 0.05 on rare losses.
+    Hall's cubic transformation (JRSS-B 54, 1992, 221-228) removes that; it may widen a side and never narrows one.
+    """
+    num_units = residuals.size
+    second = math.fsum(residuals**2) / num_units
+    stderr = math.sqrt(second * num_units * num_units / (num_units - 1)) / n
+    skewness = math.fsum(residuals**3) / num_units / second**1.5
+    quantile = float(student_t.isf(alpha, num_units - 1))
+    root = math.sqrt(num_units)
+
+    def corrected(point: float) -> float:
+        if abs(skewness) < 1e-6:
+            return point
+        cube = 1.0 + skewness * (point / root - skewness / (6.0 * num_units))
+        return float(root * 3.0 / skewness * (math.cbrt(cube) - 1.0))
+
+    return stderr * max(quantile, corrected(quantile)), stderr * max(quantile, -corrected(-quantile))
+
+
+def _betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
+    """Smallest mean that a gambler betting against it could not refute.
+
+    If the true mean is at most m, a stake that bets a fixed fraction on each unit is a non-negative martingale, and so
+    is the average over fractions: it exceeds 1 / alpha with probability at most alpha (Ville). Waudby-Smith and Ramdas,
+    JRSS-B 86, 2024, 1-27; here with a fixed mixture of fractions, so that the order of the items does not matter.
+    Clusters of unequal size bet in proportion to their size.
+    """
+    weights = sizes / sizes.max()
+    rows, counts = np.unique(np.stack([means, weights]), axis=1, return_counts=True)
+    value, weight = rows[0], rows[1]
+
+    def excess(mean: float) -> float:
+        growth = 1.0 + _BETS[:, None] * (weight * (value - mean) / (mean - low))
+        with np.errstate(divide="ignore"):
+            capital = np.log(np.maximum(growth, 0.0)) @ counts
+        return float(logsumexp(capital + _LOG_STAKES)) + math.log(alpha)
+
+    centre = math.fsum(weights * means) / math.fsum(weights)
+    start = low + 1e-9
+    if centre <= start or excess(start) <= 0.0:
+        return low
+    return float(brentq(excess, start, centre, xtol=1e-12))

@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.gate.decision import Verdict, read_decision
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.identity import write_manifest
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from tasks import gate
+from tasks.paths import ArtifactPaths
+
+POLICY = GatePolicy.model_validate(
+    {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}], "alpha": 0.1}
+)
+
+
+def _evaluate(paths: ArtifactPaths, model: str, right: int, identity: str) -> None:
+    items = tuple(
+        ItemResult(item_id=f"i{i}", item_hash=f"h{i}", metrics=("exact",), scores={"exact": float(i < right)})
+        for i in range(200)
+    )
+    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
+    SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+
+
+def _export(paths: ArtifactPaths, model: str) -> str:
+    folder = paths.export(model)
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(model.encode())
+    return write_manifest(folder, "test").identity
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> ArtifactPaths:
+    """Two methods, of which qlora was chosen, and no champion."""
+    paths = ArtifactPaths(tmp_path)
+    for model, right in (("base", 100), ("qlora", 120)):
+        _evaluate(paths, model, right, _export(paths, model))
+    _write(
+        paths.comparison, {"schema_version": 1, "candidate": "qlora", "methods": [{"name": "full"}, {"name": "qlora"}]}
+    )
+    _write(paths.baseline_pin, {"inputs_sha256": "f" * 64, "champion": None})
+    return paths
+
+
+def _write(path: Path, data: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_the_chosen_method_is_judged_and_the_decision_written(project: ArtifactPaths) -> None:
+    decision = gate.run(POLICY, project)
+    assert decision.verdict is Verdict.PROMOTE
+    assert (decision.candidate, decision.num_candidates, decision.inputs_sha256) == ("qlora", 2, "f" * 64)
+    assert decision.reasons[0].alpha == pytest.approx(0.05)
+    assert list(decision.baselines) == ["base"]
+    assert read_decision(project.decision) == decision
+
+
+def test_a_pinned_champion_is_a_second_baseline(project: ArtifactPaths) -> None:
+    _evaluate(project, "champion", 195, "c" * 64)
+    _write(project.baseline_pin, {"inputs_sha256": "f", "champion": {"identity": "c" * 64, "other": 1}})
+    decision = gate.run(POLICY, project)
+    assert decision.verdict is Verdict.REJECT
+    assert decision.baselines["champion"] == "c" * 64
+
+
+def test_results_of_another_champion_are_refused(project: ArtifactPaths) -> None:
+    _evaluate(project, "champion", 195, "d" * 64)
+    _write(project.baseline_pin, {"inputs_sha256": "f", "champion": {"identity": "c" * 64}})
+    with pytest.raises(
+        UsageError, match=r"evaluated on model dddddddddddd, not on cccccccccccc.*evaluate_baseline@champion"
+    ):
+        gate.run(POLICY, project)
+
+
+def test_costs_reach_the_rules(project: ArtifactPaths) -> None:
+    _write(project.evals("qlora") / "costs.json", {"num_bytes": 12})
+    rule = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 10}
+    decision = gate.run(GatePolicy.model_validate({"rules": [rule]}), project)
+    assert decision.verdict is Verdict.REJECT
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        pytest.param({"methods": [1]}, id="no-candidate"),
+        pytest.param({"candidate": "../../etc", "methods": [1]}, id="path"),
+        pytest.param({"candidate": "qlora", "methods": []}, id="no-methods"),
+        pytest.param([], id="list"),
+    ],
+)
+def test_a_broken_comparison_is_refused_with_the_command_that_mends_it(project: ArtifactPaths, comparison: Any) -> None:
+    _write(project.comparison, comparison)
+    with pytest.raises(UsageError, match="ratchet stage compare"):
+        gate.run(POLICY, project)
+    assert not project.decision.exists()
+
+
+@pytest.mark.parametrize("pin", [{"inputs_sha256": "f"}, {"champion": None}, {"inputs_sha256": "f", "champion": {}}, 3])
+def test_a_broken_pin_is_refused(project: ArtifactPaths, pin: Any) -> None:
+    _write(project.baseline_pin, pin)
+    with pytest.raises(UsageError, match="ratchet stage baseline"):
+        gate.run(POLICY, project)
+
+
+def test_a_missing_stage_is_named(project: ArtifactPaths) -> None:
+    project.comparison.unlink()
+    with pytest.raises(MissingArtifactError, match="ratchet stage compare"):
+        gate.run(POLICY, project)
+
+
+def test_any_verdict_is_a_success_of_the_stage(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _evaluate(project, "qlora", 20, json.loads((project.export("qlora") / "manifest.json").read_text())["identity"])
+    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    monkeypatch.chdir(project.root)
+    Path("params.yaml").write_text(params, encoding="utf-8")
+    assert gate.main() == 0
+    assert capsys.readouterr().out.startswith("INCONCLUSIVE: ")
+    Path("reports/comparison.json").unlink()
+    assert gate.main() == 4
+    assert "ratchet stage compare" in capsys.readouterr().err

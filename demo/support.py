@@ -2,7 +2,8 @@
 
 Run:  python -m demo.support --rows 600 --seed 7 --out data/raw/support.jsonl
 
-Labels follow golden_sets/support/card.md. No sentence is taken from the golden set; ``ratchet stage prepare`` proves it.
+Labels follow golden_sets/support/card.md. No sentence is taken from the golden set; ``ratchet stage prepare`` would
+drop it.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,8 +73,8 @@ def _messages(data: dict[str, Any]) -> tuple[str, tuple[dict[str, str], ...]]:
     if "messages" in data:
         return "chat", _chat(data["messages"])
     if "prompt" in data and "completion" in data:
-        turns = [("user", data["prompt"]), ("assistant", data["completion"])]
-        return "prompt_completion", _chat([{"role": role, "content": content} for role, content in turns])
+        pair = (("user", data["prompt"]), ("assistant", data["completion"]))
+        return "prompt_completion", _chat([{"role": role, "content": content} for role, content in pair])
     if "instruction" in data and "output" in data:
         extra = data.get("input") or ""
         if not isinstance(extra, str):
@@ -104,7 +105,7 @@ def _chat(messages: Any) -> tuple[dict[str, str], ...]:
             raise ValueError(f"turn {position} is system; only the first may be")
         turns.append({"role": role, "content": content})
     speakers = [turn["role"] for turn in turns if turn["role"] != "system"]
-    if speakers[:1] != ["user"] or any(a == b for a, b in zip(speakers, speakers[1:], strict=False)):
+    if speakers[:1] != ["user"] or any(a == b for a, b in pairwise(speakers)):
         raise ValueError(f"turns are {', '.join(speakers) or 'absent'}; user and assistant must take turns, user first")
     if speakers[-1] != "assistant":
         raise ValueError("the last turn is not the assistant's")

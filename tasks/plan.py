@@ -52,7 +52,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     total = int(HEADROOM * needed.total)
     if total > available:
         raise UsageError(
-            f"method {name!r} needs about {total / 2**30:.1f} GiB and the device has {available / 2**30:.1f} GiB; lower "
+            f"method {name!r} needs about {total / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; lower "
             "train.micro_batch_size, set train.gradient_checkpointing, or use kind lora or qlora"
         )
     speed = tokens_per_second(shape, method, params.hardware, cuda)

@@ -117,6 +117,7 @@ class Training:
     def _build_trainer(self, base: Path, tokenizer: Any, train: Sequence[Example], dev: Sequence[Example]) -> Any:
         import torch
         from datasets import Dataset
+        from transformers import PrinterCallback
         from trl import SFTConfig, SFTTrainer
 
         cuda = torch.cuda.is_available()
@@ -164,6 +165,7 @@ class Training:
                 raise
             reason = str(error).splitlines()[0]
             raise UsageError(f"methods.{self.name}.target_modules = {method.target_modules!r}: {reason}") from None
+        trainer.remove_callback(PrinterCallback)
         if not cuda:
             # TRL turns the adapter of a quantised model into bf16, which this kind of processor computes far slower.
             for parameter in trainer.model.parameters():

@@ -1,0 +1,380 @@
+"""Methods side by side on the same items, and which of them is the candidate.
+
+The choice: the best mean on one metric; then the cheapest method that is proven not worse than the best by more than a
+margin. All methods run on one machine, so the cheapest in money is the quickest in training and evaluation. The gate
+pays for the choice: it divides alpha by the number of methods that were compared.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from evalsuite.errors import NotComparableError, UsageError
+from evalsuite.files import read_json
+from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.judging import Question
+from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id
+from evalsuite.gate.policy import Direction, Kind, Rule
+from evalsuite.results import EvalReport, MetricSummary, SuiteResult
+
+SCHEMA_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Choice(_Record):
+    """What the choice looks at."""
+
+    suite: str
+    metric: str
+    direction: Literal["higher", "lower"] = "higher"
+    margin: float
+    """The most that a cheaper method may be worse than the best, in the metric's unit."""
+    alpha: float
+    """One-sided error of that proof, and of every paired interval here."""
+
+
+class MetricRow(MetricSummary):
+    """One metric of one suite: mean, standard error, n and unscored count."""
+
+    suite: str
+
+
+class ModelRow(_Record):
+    """What ``base`` or ``champion`` scored."""
+
+    name: str
+    identity: str
+    metrics: tuple[MetricRow, ...]
+    eval_seconds: float | None = None
+    num_bytes: int | None = None
+    """Size of the exported model."""
+
+    def metric(self, suite: str, metric: str) -> MetricRow | None:
+        """One metric; None where it was not measured."""
+        return next((row for row in self.metrics if (row.suite, row.metric) == (suite, metric)), None)
+
+
+class MethodRow(ModelRow):
+    """What a method scored and cost; None where a figure was not recorded."""
+
+    kind: str
+    train_seconds: float | None
+    peak_memory_bytes: int | None
+    """Peak of training."""
+    cost: float | None
+    """Price of training and evaluation, in ``currency``."""
+    currency: str
+    adapter_bytes: int | None
+    """None for full fine-tuning."""
+    num_tokens: int | None
+    """Non-padding training tokens, all epochs."""
+    selected_epoch: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of training and evaluation."""
+        if self.train_seconds is None or self.eval_seconds is None:
+            return None
+        return self.train_seconds + self.eval_seconds
+
+
+class PairedRow(_Record):
+    """One metric of two models on the same items; the interval is infinite where an end is None."""
+
+    suite: str
+    metric: str
+    candidate: str
+    baseline: str
+    candidate_mean: float | None
+    baseline_mean: float | None
+    difference: float | None
+    """candidate - baseline over pairs that are both scored."""
+    lower: float | None
+    """One-sided error of ``Choice.alpha`` at each end; an unscored item counts as the worst case for that end."""
+    upper: float | None
+    n: int
+    unscored: int
+    method: str
+    """Estimator, or why there is no interval."""
+
+
+class Comparison(_Record):
+    """reports/comparison.json."""
+
+    schema_version: Literal[1] = 1
+    candidate: str
+    chosen_because: str
+    choice: Choice
+    methods: tuple[MethodRow, ...]
+    baselines: tuple[ModelRow, ...]
+    """base, and champion where there is one."""
+    pairs: tuple[PairedRow, ...]
+
+    def method(self, name: str) -> MethodRow:
+        """One method's row."""
+        return next(row for row in self.methods if row.name == name)
+
+
+@dataclass(frozen=True)
+class ModelEvidence:
+    """One model's results and costs."""
+
+    name: str
+    suites: Mapping[str, SuiteResult]
+    costs: Mapping[str, float]
+    """What costs.json holds: eval_seconds, num_bytes, train_seconds, peak_memory_bytes, adapter_bytes, num_tokens."""
+
+    @property
+    def identity(self) -> str:
+        """The model that all suites were run on.
+
+        Raises:
+            UsageError: Suites were run on different models, or there is none.
+        """
+        found = sorted({result.info.model_identity for result in self.suites.values()})
+        if len(found) != 1:
+            seen = ", ".join(each[:12] for each in found) or "none"
+            raise UsageError(f"evals/{self.name} holds results of {len(found)} models ({seen}); run `ratchet run`")
+        return found[0]
+
+
+@dataclass(frozen=True)
+class MethodEvidence(ModelEvidence):
+    """A method's results, costs and training."""
+
+    kind: str
+    selected_epoch: int | None
+
+
+class _Pairing(NamedTuple):
+    candidate: EvalReport
+    baseline: EvalReport
+
+
+def compare_methods(
+    methods: Sequence[MethodEvidence],
+    baselines: Sequence[ModelEvidence],
+    choice: Choice,
+    price_per_hour: float = 0.0,
+    currency: str = "USD",
+) -> Comparison:
+    """Put methods side by side and choose one; a pure function of its arguments.
+
+    A baseline that is not comparable gets no interval, with the reason; the gate then says INCONCLUSIVE.
+
+    Args:
+        methods: At least one.
+        baselines: ``base`` and, where there is one, ``champion``.
+        choice: The metric and the margin.
+        price_per_hour: Price of the machine for an hour, in ``currency``.
+        currency: For the reader.
+
+    Raises:
+        NotComparableError: Two methods were not measured alike; the message names the field.
+        UsageError: No method has a score for the metric of the choice.
+    """
+    if not methods:
+        raise UsageError("no method to compare; name at least one under `methods` in params.yaml")
+    rows = tuple(_method_row(method, price_per_hour, currency) for method in methods)
+    reports = {each.name: _report(each) for each in (*methods, *baselines)}
+    pairs: list[PairedRow] = []
+    for first, second in combinations(methods, 2):
+        _check_comparable(reports[first.name], reports[second.name])
+        pairs.extend(_paired_rows(_Pairing(reports[first.name], reports[second.name]), choice))
+    for method in methods:
+        for baseline in baselines:
+            pairs.extend(_paired_rows(_Pairing(reports[method.name], reports[baseline.name]), choice))
+    chosen, because = _choose(rows, reports, choice)
+    return Comparison(
+        candidate=chosen,
+        chosen_because=because,
+        choice=choice,
+        methods=rows,
+        baselines=tuple(_model_row(each) for each in baselines),
+        pairs=tuple(pairs),
+    )
+
+
+def read_comparison(path: Path, made_by: str = "ratchet stage compare") -> Comparison:
+    """Read comparison.json; an unknown schema version is refused with both numbers."""
+    data: Any = read_json(path, made_by)
+    found = data.get("schema_version") if isinstance(data, dict) else None
+    if found != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} has schema_version {found!r}, this version reads {SCHEMA_VERSION}; make it again with `{made_by}`"
+        )
+    return Comparison.model_validate(data)
+
+
+def _report(model: ModelEvidence) -> EvalReport:
+    tables = {name: result.table() for name, result in model.suites.items()}
+    return sort_by_id(EvalReport(model.name, model.identity, tables, model.costs))
+
+
+def _metric_rows(model: ModelEvidence) -> tuple[MetricRow, ...]:
+    return tuple(
+        MetricRow(suite=name, **summary.model_dump())
+        for name, result in sorted(model.suites.items())
+        for summary in result.summary().metrics
+    )
+
+
+def _whole(costs: Mapping[str, float], name: str) -> int | None:
+    return int(costs[name]) if name in costs else None
+
+
+def _model_row(model: ModelEvidence) -> ModelRow:
+    return ModelRow(
+        name=model.name,
+        identity=model.identity,
+        metrics=_metric_rows(model),
+        eval_seconds=model.costs.get("eval_seconds"),
+        num_bytes=_whole(model.costs, "num_bytes"),
+    )
+
+
+def _method_row(method: MethodEvidence, price_per_hour: float, currency: str) -> MethodRow:
+    train, evaluation = method.costs.get("train_seconds"), method.costs.get("eval_seconds")
+    return MethodRow(
+        **_model_row(method).model_dump(),
+        kind=method.kind,
+        train_seconds=train,
+        peak_memory_bytes=_whole(method.costs, "peak_memory_bytes"),
+        cost=None if train is None or evaluation is None else (train + evaluation) / 3600.0 * price_per_hour,
+        currency=currency,
+        adapter_bytes=_whole(method.costs, "adapter_bytes"),
+        num_tokens=_whole(method.costs, "num_tokens"),
+        selected_epoch=method.selected_epoch,
+    )
+
+
+def _suite_problem(pair: _Pairing, suite: str) -> str | None:
+    left, right = pair.candidate.suites[suite], pair.baseline.suites[suite]
+    if sorted(left.scores) != sorted(right.scores):
+        return f"metrics are {sorted(left.scores)} for the candidate and {sorted(right.scores)} for the other"
+    return difference_between(left, right, pair.baseline.model)
+
+
+def _check_comparable(candidate: EvalReport, baseline: EvalReport) -> None:
+    names = f"methods {candidate.model} and {baseline.model} cannot be compared"
+    if sorted(candidate.suites) != sorted(baseline.suites):
+        raise NotComparableError(
+            f"{names}: suites are {sorted(candidate.suites)} and {sorted(baseline.suites)}; run `ratchet run`"
+        )
+    for suite in candidate.suites:
+        problem = _suite_problem(_Pairing(candidate, baseline), suite)
+        if problem is not None:
+            told = problem.replace("the candidate", candidate.model).replace("the other", baseline.model)
+            raise NotComparableError(f"{names} on {suite}: {told}; evaluate both again with `ratchet run`")
+
+
+def _ask(pair: _Pairing, suite: str, metric: str, choice: Choice) -> Reason:
+    """The gate's own question: is the candidate not worse than the baseline by more than the margin?"""
+    rule = Rule(
+        suite=suite, metric=metric, kind=Kind.GUARD, direction=Direction(choice.direction), margin=choice.margin
+    )
+    columns = columns_of(pair.candidate.suites[suite], pair.baseline.suites[suite], metric)
+    # Every share of unscored items is let through, since the interval then takes each one at its worst.
+    return Question(rule, pair.baseline.model, columns, max_unscored_fraction=1.0).answer(choice.alpha)
+
+
+def _paired_rows(pair: _Pairing, choice: Choice) -> list[PairedRow]:
+    rows = []
+    for suite, table in pair.candidate.suites.items():
+        if suite not in pair.baseline.suites:
+            problem: str | None = f"{pair.baseline.model} has no suite {suite}"
+        else:
+            problem = _suite_problem(pair, suite)
+        for metric in table.scores:
+            answer = None if problem else _ask(pair, suite, metric, choice)
+            rows.append(
+                PairedRow(
+                    suite=suite,
+                    metric=metric,
+                    candidate=pair.candidate.model,
+                    baseline=pair.baseline.model,
+                    candidate_mean=answer.candidate if answer else None,
+                    baseline_mean=answer.baseline if answer else None,
+                    difference=answer.difference if answer else None,
+                    lower=answer.lower if answer else None,
+                    upper=answer.upper if answer else None,
+                    n=answer.n if answer else 0,
+                    unscored=answer.unscored if answer else 0,
+                    method=answer.method if answer else f"not comparable: {problem}",
+                )
+            )
+    return rows
+
+
+def _choose(rows: Sequence[MethodRow], reports: Mapping[str, EvalReport], choice: Choice) -> tuple[str, str]:
+    """The chosen method, and why in words."""
+    name = f"{choice.suite}/{choice.metric}"
+    means = {row.name: _mean(row, choice) for row in rows}
+    scored = {method: mean for method, mean in means.items() if mean is not None}
+    if not scored:
+        known = sorted({f"{metric.suite}/{metric.metric}" for row in rows for metric in row.metrics if metric.n})
+        raise UsageError(
+            f"no method has a scored item for {name}; scored metrics: {', '.join(known) or 'none'}; "
+            "set compare.suite and compare.metric in params.yaml to one of them"
+        )
+    left_out = [method for method in means if method not in scored]
+    notes = [f"{method} has no scored item" for method in left_out]
+    by_name = {row.name: row for row in rows}
+    sign = -1.0 if choice.direction == "higher" else 1.0
+    best = min(scored, key=lambda method: (sign * scored[method], _seconds(by_name[method]), method))
+    if len(scored) == 1:
+        return best, _joined(f"{best} is the only method with a score: {name} {scored[best]:.3f}", notes)
+    for method in sorted(scored, key=lambda each: (_seconds(by_name[each]), each)):
+        if method == best:
+            break
+        answer = _ask(_Pairing(reports[method], reports[best]), choice.suite, choice.metric, choice)
+        told = f"{method} {_figure(answer.candidate)}, {best} {_figure(answer.baseline)}, {_difference(answer)}"
+        if answer.outcome is Outcome.PASS:
+            why = f"{name}: {told}, proven within {choice.margin:.3f}, {_cost(by_name[best], by_name[method])}"
+            return method, _joined(f"{why}: {method}", notes)
+        notes.append(f"{method} costs less and is not proven within {choice.margin:.3f} of it: {_difference(answer)}")
+    else_slower = len(notes) == len(left_out)
+    lead = f"{best} has the best {name}, {scored[best]:.3f}"
+    return best, _joined(lead + (", and no method costs less" if else_slower else ""), notes)
+
+
+def _mean(row: MethodRow, choice: Choice) -> float | None:
+    found = row.metric(choice.suite, choice.metric)
+    return found.mean if found else None
+
+
+def _seconds(row: MethodRow) -> float:
+    """Unknown costs are never the cheapest."""
+    return float("inf") if row.seconds is None else row.seconds
+
+
+def _joined(lead: str, notes: Sequence[str]) -> str:
+    return "; ".join([lead, *notes])
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def _difference(answer: Reason) -> str:
+    if answer.difference is None:
+        return f"no interval from {answer.n} scored pairs"
+    lower = "-inf" if answer.lower is None else f"{answer.lower:+.3f}"
+    upper = "+inf" if answer.upper is None else f"{answer.upper:+.3f}"
+    counted = f", {answer.unscored} unscored as worst case" if answer.unscored else ""
+    return f"difference {answer.difference:+.3f} [{lower}, {upper}] (n={answer.n}{counted})"
+
+
+def _cost(dear: MethodRow, cheap: MethodRow) -> str:
+    if dear.seconds is None or not cheap.seconds:
+        return f"and the cost of {dear.name} is unknown"
+    what = "costs" if dear.cost else "takes"
+    unit = "as much" if dear.cost else "as long"
+    return f"and {dear.name} {what} {dear.seconds / cheap.seconds:.1f} times {unit}"

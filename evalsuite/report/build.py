@@ -1,0 +1,216 @@
+"""The promotion report: one HTML file that opens offline and trusts nothing it shows.
+
+Templates escape by default, and every text goes through ``visible`` on its way out. The page holds no script and no
+address; its content security policy allows one style sheet, by hash, and nothing else.
+"""
+
+import base64
+import functools
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from evalsuite.comparison import MetricRow, ModelRow, PairedRow
+from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.report import text
+from evalsuite.report.curves import LossChart, loss_chart
+from evalsuite.report.data import ReportData, TrainingRun
+from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
+from evalsuite.report.forest import forest
+from evalsuite.results import ItemResult
+
+NUM_STRONGEST = 3
+VERDICT_WORDS = {
+    Verdict.PROMOTE: "Every guard is proven to hold and the required gain is proven.",
+    Verdict.REJECT: "At least one rule is proven not to hold.",
+    Verdict.INCONCLUSIVE: "The evidence proves neither that the rules hold nor that one fails.",
+}
+NEXT_STEPS = {
+    Verdict.PROMOTE: "It may become the champion, once its bytes are verified again.",
+    Verdict.REJECT: "The present model stays.",
+    Verdict.INCONCLUSIVE: "Only a PROMOTE promotes, so the present model stays.",
+}
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """One metric over all models, in the order of the columns."""
+
+    suite: str
+    metric: str
+    judged: bool
+    """Whether a rule, or the choice of the candidate, looks at it."""
+    cells: tuple[MetricRow | None, ...]
+
+
+@dataclass(frozen=True)
+class MustPass:
+    """One must-pass rule with the items that did not pass it."""
+
+    reason: Reason
+    items: tuple[ItemResult, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A method's log and its chart."""
+
+    run: TrainingRun
+    chart: LossChart | None
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """Unscored items of one metric of one model."""
+
+    model: str
+    suite: str
+    metric: MetricRow
+    reasons: tuple[tuple[str, int], ...]
+
+
+def build_html(data: ReportData) -> str:
+    """Render the report; the same data gives the same text."""
+    environment = _environment()
+    style = (resources.files("evalsuite.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return environment.get_template("promotion.html.jinja").render(
+        # Our own file, not escaped so that its hash holds.
+        style=Markup(style),  # noqa: S704
+        style_hash=f"sha256-{digest}",
+        **_context(data),
+    )
+
+
+def strongest(decision: Decision) -> tuple[Reason, ...]:
+    """The reasons that decided the verdict, at most three; whole suites unless only a slice decided."""
+    deciding = {Verdict.PROMOTE: Outcome.PASS, Verdict.REJECT: Outcome.FAIL}.get(decision.verdict, Outcome.UNDECIDED)
+    first = [reason for reason in decision.reasons if reason.outcome is deciding]
+    rest = [reason for reason in decision.reasons if reason.outcome is not deciding]
+    return tuple([*first, *rest][:NUM_STRONGEST])
+
+
+def _context(data: ReportData) -> dict[str, Any]:
+    decision, comparison = data.decision, data.comparison
+    models: list[ModelRow] = [*comparison.baselines, *comparison.methods]
+    return {
+        "data": data,
+        "decision": decision,
+        "comparison": comparison,
+        "verdict": decision.verdict.value,
+        "headline": decision.headline.removeprefix(f"{decision.verdict.value}: "),
+        "verdict_words": VERDICT_WORDS[decision.verdict],
+        "next_step": NEXT_STEPS[decision.verdict],
+        "strongest": strongest(decision),
+        "counts": {outcome.value: sum(reason.outcome is outcome for reason in decision.reasons) for outcome in Outcome},
+        "panels": forest(decision.reasons),
+        "models": models,
+        "method_names": [row.name for row in comparison.methods],
+        "quality": _quality(data, models),
+        "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
+        "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
+        "training": [_training(run) for run in data.training.values()],
+        "flip_groups": _flip_groups(data),
+        "least_change": LEAST_CHANGE,
+        "max_items": MAX_ITEMS,
+        "must_pass": _must_pass(data),
+        "unscored": _unscored(data, models),
+        "params_text": yaml.safe_dump(dict(data.params), sort_keys=False, allow_unicode=True) if data.params else "",
+        "alpha_each": decision.policy.alpha / decision.num_candidates,
+        "more_items": max((reason.more_items or 0 for reason in decision.reasons if reason.slice is None), default=0),
+    }
+
+
+def _is_choice(pair: PairedRow, data: ReportData) -> bool:
+    return (pair.suite, pair.metric) == (data.comparison.choice.suite, data.comparison.choice.metric)
+
+
+def _quality(data: ReportData, models: list[ModelRow]) -> list[QualityRow]:
+    """Metrics that a rule judges first, then the rest, by suite."""
+    choice = data.comparison.choice
+    judged = {(suite, metric) for suite, metrics in judged_metrics(data.decision.policy).items() for metric in metrics}
+    judged.add((choice.suite, choice.metric))
+    names = sorted({(row.suite, row.metric) for model in models for row in model.metrics})
+    rows = [
+        QualityRow(suite, metric, (suite, metric) in judged, tuple(model.metric(suite, metric) for model in models))
+        for suite, metric in names
+    ]
+    return sorted(rows, key=lambda row: (not row.judged, row.suite, row.metric))
+
+
+def _training(run: TrainingRun) -> Training:
+    metrics = sorted({metric for epoch in run.epochs for metric in epoch.golden})
+    return Training(run, loss_chart(run), tuple(metrics))
+
+
+def _flip_groups(data: ReportData) -> list[FlipGroup]:
+    candidate = data.results.get(data.decision.candidate, {})
+    return [
+        group
+        for role in data.decision.baselines
+        for group in flips_of(candidate, data.results.get(role, {}), role, data.decision.policy)
+    ]
+
+
+def _must_pass(data: ReportData) -> list[MustPass]:
+    found = []
+    for reason in data.decision.reasons:
+        if reason.kind != "must_pass":
+            continue
+        result = data.results.get(data.decision.candidate, {}).get(reason.suite)
+        items = {item.item_id: item for item in result.items} if result else {}
+        failed = tuple(items[each] for each in reason.item_ids if each in items)
+        found.append(MustPass(reason, failed[:MAX_ITEMS]))
+    return found
+
+
+def _unscored(data: ReportData, models: list[ModelRow]) -> list[Unscored]:
+    found = []
+    for model in models:
+        for row in model.metrics:
+            if not row.unscored:
+                continue
+            result = data.results.get(model.name, {}).get(row.suite)
+            items = [item for item in result.items if row.metric in item.metrics] if result else []
+            found.append(Unscored(model.name, row.suite, row, tuple(unscored_reasons(items))))
+    return found
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("evalsuite.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=text.number,
+        signed=text.signed,
+        duration=text.duration,
+        size=text.size,
+        count=text.count,
+        clip=text.clip,
+        humanise=_humanise,
+    )
+    environment.globals.update(interval=text.interval, money=text.money, named_value=text.named_value)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """What a template expression prints: None as a dash, and no character that hides."""
+    if value is None:
+        return text.ABSENT
+    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _humanise(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,119 @@
+"""Methods side by side: reads every evaluation, writes reports/comparison.json."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evalsuite.comparison import Choice, Comparison, MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.evidence import read_costs
+from evalsuite.files import read_json, write_json
+from evalsuite.results import SuiteResult, read_result
+from tasks.entry import stage_main
+from tasks.params import CompareParams, HardwareParams, Params
+from tasks.paths import ArtifactPaths
+from tasks.training.log import TrainLog
+
+ABSENT_NAME = "absent.json"
+
+
+def run(compare: CompareParams, hardware: HardwareParams, methods: Iterable[str], paths: ArtifactPaths) -> Comparison:
+    """Compare the methods on every suite, choose the candidate and write the comparison.
+
+    Raises:
+        MissingArtifactError: A model was not evaluated.
+        NotComparableError: Two methods were not measured alike.
+        UsageError: A file is not what it should be.
+    """
+    comparison = compare_methods(
+        [_method(name, paths) for name in methods],
+        [_model("base", paths), *([_model("champion", paths)] if has_champion(paths) else [])],
+        Choice.model_validate(compare.model_dump()),
+        hardware.price_per_hour,
+        hardware.currency,
+    )
+    write_json(paths.comparison, comparison)
+    return comparison
+
+
+def has_champion(paths: ArtifactPaths) -> bool:
+    """Whether this run is judged against a champion; before the first promotion there is none.
+
+    Raises:
+        MissingArtifactError: The champion's evaluation did not run.
+    """
+    folder = paths.evals("champion")
+    if (folder / ABSENT_NAME).is_file():
+        return False
+    if not folder.is_dir():
+        raise MissingArtifactError(f"no folder {folder}; make it with `{_stage('champion')}`")
+    return True
+
+
+def read_suites(name: str, paths: ArtifactPaths) -> Mapping[str, SuiteResult]:
+    """Every suite of one model, by suite name.
+
+    Raises:
+        MissingArtifactError: The model has no finished suite.
+    """
+    results = [
+        read_result(summary.parent, _stage(name)) for summary in sorted(paths.evals(name).glob("*/summary.json"))
+    ]
+    if not results:
+        raise MissingArtifactError(f"no finished suite under {paths.evals(name)}; make them with `{_stage(name)}`")
+    return {result.info.suite: result for result in results}
+
+
+def read_train_log(name: str, paths: ArtifactPaths) -> TrainLog:
+    """The training log that was evaluated with a method's weights.
+
+    Raises:
+        MissingArtifactError: It is absent.
+        UsageError: It is of another schema.
+    """
+    path: Path = paths.evals(name) / "train_log.json"
+    data = read_json(path, _stage(name))
+    try:
+        return TrainLog.model_validate(data)
+    except ValidationError as error:
+        issue = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in issue["loc"])
+        raise UsageError(f"{path}: {where}: {issue['msg']}; make it again with `{_stage(name)}`") from None
+
+
+def _stage(name: str) -> str:
+    stage = "evaluate_baseline" if name in ("base", "champion") else "evaluate"
+    return f"ratchet stage {stage}@{name}"
+
+
+def _model(name: str, paths: ArtifactPaths) -> ModelEvidence:
+    return ModelEvidence(name, read_suites(name, paths), read_costs(paths.evals(name)))
+
+
+def _method(name: str, paths: ArtifactPaths) -> MethodEvidence:
+    log = read_train_log(name, paths)
+    evidence = MethodEvidence(
+        name, read_suites(name, paths), read_costs(paths.evals(name)), kind=log.kind, selected_epoch=log.selected_epoch
+    )
+    if log.identity != evidence.identity:
+        raise UsageError(
+            f"{paths.evals(name)}: training exported {log.identity[:12]}, the suites ran on {evidence.identity[:12]}; "
+            f"run `{_stage(name)}`"
+        )
+    return evidence
+
+
+def _stage_of(params: Params, paths: ArtifactPaths) -> str:
+    comparison = run(params.compare, params.hardware, params.methods, paths)
+    return f"candidate: {comparison.candidate} ({comparison.chosen_because})"
+
+
+def main() -> int:
+    """Run the stage from params.yaml."""
+    return stage_main(_stage_of)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,16 +26,18 @@ def mark_complete(folder: Path, record: EpochRecord) -> None:
 
 
 def complete_checkpoints(root: Path) -> list[tuple[Path, EpochRecord]]:
-    """Complete checkpoints, oldest first; incomplete ones are removed."""
-    found = []
+    """Complete checkpoints, oldest first."""
+    read = ((folder, _read_complete(folder)) for folder in root.glob("checkpoint-*"))
+    found = [(folder, record) for folder, record in read if record is not None]
+    return sorted(found, key=lambda entry: entry[1].step)
+
+
+def remove_incomplete(root: Path) -> None:
+    """Remove what a killed run left half-written; never while a run is writing."""
     for folder in root.glob("checkpoint-*"):
-        record = _read_complete(folder)
-        if record is None:
+        if _read_complete(folder) is None:
             logger.warning("removing the incomplete checkpoint %s", folder)
             shutil.rmtree(folder)
-        else:
-            found.append((folder, record))
-    return sorted(found, key=lambda entry: entry[1].step)
 
 
 def _read_complete(folder: Path) -> EpochRecord | None:
@@ -62,6 +64,7 @@ def open_root(root: Path, fingerprint: dict[str, str]) -> None:
     elif root.exists():
         shutil.rmtree(root)
     root.mkdir(parents=True, exist_ok=True)
+    remove_incomplete(root)
     write_json(path, dict(fingerprint))
 
 

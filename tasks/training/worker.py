@@ -109,7 +109,7 @@ class Training:
             "padding_free": bool(trainer.padding_free),
             "distributed_type": str(trainer.accelerator.distributed_type.value),
             "num_processes": int(trainer.accelerator.num_processes),
-            "gradient_checkpointing": bool(trainer.args.gradient_checkpointing),
+            "gradient_checkpointing": bool(trainer.args.activation_checkpointing),
             "autocast": "bf16" if trainer.args.bf16 else "none",
             "quantised": bool(getattr(model, "is_loaded_in_4bit", False)),
         }
@@ -134,7 +134,7 @@ class Training:
             warmup_steps=math.ceil(method.warmup_ratio * steps),
             weight_decay=method.weight_decay,
             bf16=compute_dtype() is torch.bfloat16,
-            gradient_checkpointing=params.gradient_checkpointing,
+            activation_checkpointing=params.gradient_checkpointing,
             logging_steps=max(1, steps // 500),
             eval_strategy="epoch",
             save_strategy="epoch",

@@ -1,12 +1,17 @@
 """How every stage starts from the command line and ends with one clear line."""
 
 import logging
+import os
 import sys
+import warnings
 from collections.abc import Callable
 
 from evalsuite.errors import ExitCode, RatchetError
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
+
+QUIET_LOGGERS = ("bitsandbytes", "lm_eval.api.task", "httpx", "filelock")
+"""Libraries that warn on every start of things that no user of a stage can change."""
 
 
 def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
@@ -15,7 +20,8 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     Returns:
         0, or the error's exit code after its message on stderr (no traceback for what a user can mend).
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    _quieten()
     paths = ArtifactPaths()
     try:
         print(stage(load_params(paths.params), paths))
@@ -26,3 +32,15 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
         print(f"error: {error}; free disk space or mend the permissions, then run the stage again", file=sys.stderr)
         return int(ExitCode.STAGE)
     return 0
+
+
+def _quieten() -> None:
+    """Leave progress and warnings of ours alone in the log."""
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", FutureWarning)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 EXITED = re.compile(r"exited with (\d+)\s*$")
 NOISE = re.compile(
     r"^(To track the changes with git|\s*git add |To enable auto staging|\s*dvc config core\.autostage|"
-    r"Use `dvc push`|Updating lock file|Generating lock file)"
+    r"Use `dvc push`|Updating lock file|Generating lock file|Loading weights:|Writing model shards:|"
+    r".*real_accelerator\.py)"
 )
 TERMINATE_SECONDS = 10.0
 

@@ -49,6 +49,7 @@ def test_promotion_is_not_a_stage() -> None:
     assert "promote" not in STAGES
 
 
-def test_the_shipped_params_are_valid() -> None:
-    params = load_params(ROOT / "params.yaml")
+@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml"])
+def test_the_shipped_params_are_valid(path: str) -> None:
+    params = load_params(ROOT / path)
     assert len(params.methods) >= 2

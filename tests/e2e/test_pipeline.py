@@ -1,0 +1,142 @@
+"""The main job from end to end with a tiny model: one project, moved on test by test in file order."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from evalsuite.files import read_json
+from evalsuite.gate.decision import Verdict, read_decision
+from tasks.runner import pending_stages
+from tests.e2e.project import NUM_TEST, dvc, make_project, ratchet, write_params
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    root = make_project(tmp_path_factory.mktemp("e2e") / "project", tiny_model)
+    dvc(root, "repro")
+    return root
+
+
+def test_dvc_repro_alone_makes_decision_and_report(project: Path) -> None:
+    decision = read_decision(project / "reports/decision.json")
+    assert decision.verdict is Verdict.PROMOTE
+    assert decision.reasons[0].n == NUM_TEST
+    assert decision.reasons[0].candidate == decision.reasons[0].baseline == 1.0
+    assert "PROMOTE" in (project / "reports/promotion.html").read_text()
+    assert not (project / "registry/ledger.jsonl").exists()
+
+
+def test_a_second_dvc_repro_does_nothing(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    output = dvc(project, "repro").stdout
+    assert "Running stage" not in output
+    assert (project / "dvc.lock").read_bytes() == before
+    assert pending_stages(project) == []
+
+
+def test_one_changed_parameter_touches_only_the_stages_that_read_it(project: Path) -> None:
+    write_params(project, learning_rate=1e-7, price=0.2)
+    pending = {item.name for item in pending_stages(project)}
+    assert {"plan@full", "compare"} <= pending
+    assert not pending & {"fetch", "prepare", "baseline", "evaluate_baseline@base", "evaluate_baseline@champion"}
+    write_params(project, learning_rate=1e-7)
+    assert pending_stages(project) == []
+
+
+def test_a_malformed_data_file_is_one_clear_error_and_leaves_the_good_data(project: Path) -> None:
+    rows = project / "data/raw/rows.jsonl"
+    good, prepared = rows.read_text(), (project / "data/prepared/train.jsonl").read_bytes()
+    rows.write_text(good + "{not json\n" * 3)
+    done = ratchet(project, "stage", "prepare")
+    assert done.returncode == 2
+    assert "data/raw/rows.jsonl:41: not JSON" in done.stderr
+    assert "Traceback" not in done.stderr
+    rows.write_text(good)
+    assert ratchet(project, "stage", "prepare").returncode == 0
+    assert (project / "data/prepared/train.jsonl").read_bytes() == prepared
+
+
+def test_a_golden_set_that_is_not_its_manifest_is_refused(project: Path) -> None:
+    path = project / "golden_sets/own/test.jsonl"
+    good = path.read_text()
+    path.write_text(good.replace('"test-0"', '"test-X"'))
+    done = ratchet(project, "stage", "evaluate_baseline@base")
+    assert done.returncode == 2
+    assert "golden_sets/own/test.jsonl has sha256" in done.stderr
+    path.write_text(good)
+    assert ratchet(project, "stage", "evaluate_baseline@base").returncode == 0
+
+
+@pytest.mark.prefect
+def test_the_flow_promotes_what_the_gate_lets_pass(project: Path) -> None:
+    done = ratchet(project, "run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "PROMOTE" in done.stdout
+    assert "reports/promotion.html" in done.stdout
+    champion = read_json(project / "registry/champion.json", "x")["champion"]
+    assert champion["identity"] == read_decision(project / "reports/decision.json").candidate_identity
+    history = [json.loads(line) for line in ratchet(project, "history", "--json").stdout.splitlines()]
+    assert [entry["event"] for entry in history] == ["verdict", "promote"]
+
+
+def test_after_the_promotion_nothing_is_left_to_do(project: Path) -> None:
+    assert pending_stages(project) == []
+    done = ratchet(project, "run")
+    assert done.returncode == 0
+    assert "nothing to do" in done.stdout
+    assert len(ratchet(project, "history", "--json").stdout.splitlines()) == 2
+
+
+def test_weights_changed_after_the_gate_are_not_promoted(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy, symlinks=True)
+    config = copy / "models/full/export/config.json"
+    config.chmod(0o644)
+    config.write_text(config.read_text() + " ")
+    done = ratchet(copy, "promote")
+    assert done.returncode == 2
+    assert "config.json has sha256" in done.stderr
+
+
+@pytest.mark.prefect
+def test_a_candidate_that_lost_what_the_champion_could_is_rejected(project: Path) -> None:
+    before = (project / "registry/champion.json").read_bytes()
+    write_params(project, learning_rate=0.5)
+    done = ratchet(project, "run")
+    assert done.returncode == 1, done.stderr[-3000:]
+    decision = read_decision(project / "reports/decision.json")
+    assert decision.verdict is Verdict.REJECT
+    assert set(decision.baselines) == {"base", "champion"}
+    assert (project / "registry/champion.json").read_bytes() == before
+    refused = ratchet(project, "promote")
+    assert refused.returncode == 2
+    assert "the verdict is REJECT, not PROMOTE" in refused.stderr
+
+
+def test_an_override_stays_visible_and_a_rollback_brings_the_bytes_back(project: Path) -> None:
+    first = read_json(project / "registry/champion.json", "x")["champion"]["identity"]
+    done = ratchet(project, "promote", "--override", "ada", "--reason", "trial")
+    assert done.returncode == 0, done.stderr
+    assert "OVERRIDE by ada: trial" in ratchet(project, "history").stdout
+    shutil.rmtree(project / ".dvc/cache")
+    back = ratchet(project, "rollback", "--reason", "trial over")
+    assert back.returncode == 0, back.stderr
+    assert read_json(project / "registry/champion.json", "x")["champion"]["identity"] == first
+
+
+def test_a_decision_made_against_another_champion_is_stale(project: Path) -> None:
+    ratchet(project, "promote", "--override", "ada", "--reason", "champion X")
+    write_params(project, learning_rate=1e-6)
+    dvc(project, "repro")
+    assert read_decision(project / "reports/decision.json").baselines["champion"] != "none"
+    assert ratchet(project, "rollback", "--reason", "the champion moves meanwhile").returncode == 0
+    before = (project / "registry/ledger.jsonl").read_bytes()
+    done = ratchet(project, "promote", "--override", "ada", "--reason", "in a hurry")
+    assert done.returncode == 2
+    assert "the decision was made against champion" in done.stderr
+    assert "run the gate again" in done.stderr
+    assert (project / "registry/ledger.jsonl").read_bytes() == before

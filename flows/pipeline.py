@@ -5,16 +5,17 @@ Every stage is run by DVC (``dvc repro --single-item``); Prefect adds the schedu
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
-from tasks.registry.champion import read_champion
 
 from evalsuite.gate.decision import Decision, Verdict
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
+from tasks.registry.champion import read_champion
 from tasks.runner import pending_stages
 
 
@@ -63,8 +64,8 @@ def run_stages(names: Iterable[str], root: str, params: Params, at_once: int = 1
         for name in names:
             stage(name, root, timeout)
         return
-    with ThreadPoolTaskRunner(max_workers=at_once) as runner:
-        futures = [
+    with ThreadPoolTaskRunner[Any](max_workers=at_once) as runner:
+        futures: list[PrefectFuture[Any]] = [
             runner.submit(stage, parameters={"name": name, "root": root, "timeout_seconds": timeout}) for name in names
         ]
         wait(futures)

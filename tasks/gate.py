@@ -22,6 +22,13 @@ MAKE_PIN = "ratchet stage baseline"
 
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
+    """Judge, and write reports/decision.json; see ``judge`` for what may go wrong."""
+    decision = judge(policy, paths)
+    write_json(paths.decision, decision)
+    return decision
+
+
+def judge(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     """Judge the chosen candidate against the base model, and against the champion when the run is pinned to one.
 
     Raises:
@@ -39,15 +46,13 @@ def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     champion = _pinned_champion(pin, paths.baseline_pin)
     if champion is not None:
         baselines["champion"] = _report(paths, "champion", champion)
-    decision = decide(
+    return decide(
         _report(paths, candidate, _exported(paths, candidate, f"ratchet stage train@{candidate}")),
         baselines,
         policy,
         num_candidates=len(methods),
         inputs_sha256=_text(pin, "inputs_sha256", paths.baseline_pin),
     )
-    write_json(paths.decision, decision)
-    return decision
 
 
 def _object(path: Path, made_by: str) -> dict[str, Any]:

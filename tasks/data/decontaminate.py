@@ -1,0 +1,79 @@
+"""Training rows that appear in a golden or test set.
+
+A row is contaminated when its user text equals an item's after normalisation, or shares a run of 13 words with it, as
+in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165, appendix C).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+NGRAM_WORDS = 13
+TEXT_FIELDS = ("messages", "prompt", "question", "instruction")
+
+
+class Match(NamedTuple):
+    """Where a training row was found again."""
+
+    item: str
+    """``file#id`` of the item."""
+    how: str
+
+
+def normalise(text: str) -> str:
+    """Case, punctuation and white space do not make a text another one."""
+    return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
+
+
+def user_text(messages: Iterable[Mapping[str, Any]]) -> str:
+    """What the user says, all turns."""
+    return "\n".join(str(message.get("content", "")) for message in messages if message.get("role") == "user")
+
+
+class HeldOut:
+    """Every text under golden_sets, ready to be looked up."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read every JSONL file below ``folder``."""
+        self._exact: dict[str, str] = {}
+        self._ngrams: dict[str, str] = {}
+        for path in sorted(folder.rglob("*.jsonl")):
+            for item, text in _texts(path):
+                name = f"{path.relative_to(folder).as_posix()}#{item}"
+                words = normalise(text)
+                self._exact.setdefault(words, name)
+                for ngram in _ngrams(words):
+                    self._ngrams.setdefault(ngram, name)
+        self._exact.pop("", None)
+
+    def find(self, text: str) -> Match | None:
+        """The item that a training row's user text repeats, or None."""
+        words = normalise(text)
+        if words in self._exact:
+            return Match(self._exact[words], "same text")
+        for ngram in _ngrams(words):
+            if ngram in self._ngrams:
+                return Match(self._ngrams[ngram], f"a run of {NGRAM_WORDS} words")
+        return None
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        row = json.loads(line)
+        item = str(row.get("id", row.get("question_id", row.get("key", number))))
+        for field in TEXT_FIELDS:
+            value = row.get(field)
+            if isinstance(value, list):
+                yield item, user_text(value)
+            elif isinstance(value, str):
+                yield item, value
+
+
+def _ngrams(words: str) -> Iterator[str]:
+    tokens = words.split()
+    for start in range(len(tokens) - NGRAM_WORDS + 1):
+        yield " ".join(tokens[start : start + NGRAM_WORDS])

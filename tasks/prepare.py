@@ -1,0 +1,194 @@
+"""Training rows, checked, without duplicates or held-out items, split by group.
+
+Run:  python -m tasks.prepare
+"""
+
+import random
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evalsuite.errors import MissingArtifactError, StageError, UsageError
+from evalsuite.files import sha256_file, write_json, write_jsonl
+from tasks.data.decontaminate import HeldOut, normalise, user_text
+from tasks.data.formats import BadRow, Row, read_rows
+from tasks.data.split import dev_groups
+from tasks.entry import stage_main
+from tasks.params import Params, PrepareParams
+from tasks.paths import ArtifactPaths
+
+RAW = Path("data/raw")
+MAX_LISTED = 100
+HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
+
+
+def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
+    """Write data/prepared/{train,dev}.jsonl and, last, report.json; the old folder stands until the new one is whole.
+
+    Raises:
+        UsageError: A source is absent, empty or outside data/raw, too many rows are bad, or nothing is left to split.
+    """
+    rows, bad = _read(params, paths.root)
+    dropped: defaultdict[str, list[str]] = defaultdict(list)
+    kept = _without_duplicates(rows, dropped)
+    kept = _without_held_out(kept, HeldOut(paths.root / "golden_sets"), dropped)
+    if params.max_rows is not None and len(kept) > params.max_rows:
+        chosen = random.Random(params.seed).sample(range(len(kept)), params.max_rows)  # noqa: S311  a sample, no secret
+        kept = [kept[index] for index in sorted(chosen)]
+    lengths = _token_lengths(kept, paths.export("base"))
+    pairs = []
+    for row, length in zip(kept, lengths, strict=True):
+        if length > params.max_length_tokens:
+            dropped[f"longer than {params.max_length_tokens} tokens"].append(row.source)
+        else:
+            pairs.append((row, length))
+    groups = [_group(row, params.group_by) for row, _ in pairs]
+    try:
+        held = dev_groups(groups, params.dev_fraction, params.seed)
+    except ValueError as error:
+        raise UsageError(
+            f"nothing to split after cleaning: {error}; give {', '.join(params.sources)} more rows"
+        ) from None
+    splits: dict[str, list[dict[str, Any]]] = {"train": [], "dev": []}
+    for (row, length), group in zip(pairs, groups, strict=True):
+        entry = {"id": row.row_id, "messages": list(row.messages), "num_tokens": length}
+        splits["dev" if group in held else "train"].append(entry)
+    report = {
+        "schema_version": 1,
+        "sources": {name: sha256_file(paths.root / name) for name in params.sources},
+        "rows_read": len(rows) + len(bad),
+        "formats": dict(sorted(Counter(row.format for row in rows).items())),
+        "bad_rows": {"count": len(bad), "first": [f"{row.source}: {row.reason}" for row in bad[:MAX_LISTED]]},
+        "dropped": {
+            reason: {"count": len(sources), "first": sources[:MAX_LISTED]}
+            for reason, sources in sorted(dropped.items())
+        },
+        "groups": {"train": len(set(groups) - held), "dev": len(held)},
+        "splits": {name: _describe([entry["num_tokens"] for entry in entries]) for name, entries in splits.items()},
+    }
+    _replace(paths.prepared, splits, report)
+    return report
+
+
+def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
+    rows: list[Row] = []
+    bad: list[BadRow] = []
+    for name in params.sources:
+        path = root / name
+        if not path.resolve().is_relative_to((root / RAW).resolve()):
+            raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
+        if not path.is_file():
+            raise UsageError(f"prepare.sources: no file {name}; put the rows there, or change prepare.sources")
+        before = len(rows) + len(bad)
+        for entry in read_rows(path, name):
+            if isinstance(entry, Row):
+                rows.append(entry)
+            else:
+                bad.append(entry)
+        if len(rows) + len(bad) == before:
+            raise UsageError(f"prepare.sources: {name} is empty; expected one JSON object a line")
+    total = len(rows) + len(bad)
+    if len(bad) > params.max_bad_fraction * total:
+        listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
+        raise UsageError(
+            f"{len(bad)} of {total} rows are bad, prepare.max_bad_fraction allows {params.max_bad_fraction}; mend them "
+            f"or raise it. The first:\n{listed}"
+        )
+    return rows, bad
+
+
+def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> list[Row]:
+    """The first of rows whose turns are equal but for case, punctuation and white space."""
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    for row in rows:
+        key = tuple(f"{turn['role']}:{normalise(turn['content'])}" for turn in row.messages)
+        if key in seen:
+            dropped["duplicate"].append(row.source)
+        else:
+            seen.add(key)
+            kept.append(row)
+    return kept
+
+
+def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str, list[str]]) -> list[Row]:
+    kept = []
+    for row in rows:
+        match = held_out.find(user_text(row.messages))
+        if match is None:
+            kept.append(row)
+        else:
+            dropped["appears in a golden or test set"].append(f"{row.source} ({match.how} as {match.item})")
+    return kept
+
+
+def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
+    """Tokens of each row under the base model's chat template."""
+    if not (base / "manifest.json").is_file():
+        raise MissingArtifactError(f"no base model at {base}; make it with `ratchet stage fetch`")
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    texts = [tokenizer.apply_chat_template(list(row.messages), tokenize=False) for row in rows]
+    for row, text in zip(rows, texts, strict=True):
+        if row.messages[-1]["content"].strip() not in text:
+            raise UsageError(f"{row.source}: the chat template drops the assistant's text; set model.chat_template")
+    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+
+
+def _group(row: Row, group_by: str | None) -> str:
+    if group_by is None:
+        return normalise(user_text(row.messages))
+    if group_by not in row.fields:
+        raise UsageError(
+            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}"
+        )
+    return str(row.fields[group_by])
+
+
+def _describe(lengths: Sequence[int]) -> dict[str, Any]:
+    """Counts and a histogram of lengths in tokens; bins end at HISTOGRAM_TOKENS, the last is open."""
+    counts = Counter(next((edge for edge in HISTOGRAM_TOKENS if length <= edge), "more") for length in lengths)
+    return {
+        "rows": len(lengths),
+        "tokens": sum(lengths),
+        "longest": max(lengths, default=0),
+        "histogram_up_to_tokens": {str(edge): counts[edge] for edge in (*HISTOGRAM_TOKENS, "more") if counts[edge]},
+    }
+
+
+def _replace(target: Path, splits: dict[str, list[dict[str, Any]]], report: dict[str, Any]) -> None:
+    for name, entries in splits.items():
+        if not entries:
+            raise StageError(f"no rows are left for {name}; lower prepare.dev_fraction or give more rows")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".prepared-") as temporary:
+        folder = Path(temporary) / "prepared"
+        for name, entries in splits.items():
+            write_jsonl(folder / f"{name}.jsonl", entries)
+        write_json(folder / "report.json", report)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+
+
+def _stage(params: Params, paths: ArtifactPaths) -> str:
+    report = run(params.prepare, paths)
+    splits = report["splits"]
+    dropped = sum(entry["count"] for entry in report["dropped"].values())
+    return (
+        f"{report['rows_read']} rows read, {report['bad_rows']['count']} bad, {dropped} dropped; train "
+        f"{splits['train']['rows']} rows ({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows"
+    )
+
+
+def main() -> int:
+    """Run the stage."""
+    return stage_main(_stage)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

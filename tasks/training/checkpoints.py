@@ -1,0 +1,95 @@
+"""Epoch checkpoints that are complete or absent."""
+
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from evalsuite.errors import StageError
+from evalsuite.files import read_json, sha256_json, write_json
+from tasks.training.log import EpochRecord
+
+logger = logging.getLogger(__name__)
+
+COMPLETE = "complete.json"
+FINGERPRINT = "fingerprint.json"
+
+
+def mark_complete(folder: Path, record: EpochRecord) -> None:
+    """Write the epoch's record with the sizes of all files, last: a checkpoint without it does not exist."""
+    sizes = {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != COMPLETE
+    }
+    write_json(folder / COMPLETE, {"schema_version": 1, "record": record.model_dump(mode="json"), "sizes": sizes})
+
+
+def complete_checkpoints(root: Path) -> list[tuple[Path, EpochRecord]]:
+    """Complete checkpoints, oldest first."""
+    read = ((folder, _read_complete(folder)) for folder in root.glob("checkpoint-*"))
+    found = [(folder, record) for folder, record in read if record is not None]
+    return sorted(found, key=lambda entry: entry[1].step)
+
+
+def remove_incomplete(root: Path) -> None:
+    """Remove what a killed run left half-written; never while a run is writing."""
+    for folder in root.glob("checkpoint-*"):
+        if _read_complete(folder) is None:
+            logger.warning("removing the incomplete checkpoint %s", folder)
+            shutil.rmtree(folder)
+
+
+def _read_complete(folder: Path) -> EpochRecord | None:
+    path = folder / COMPLETE
+    if not path.is_file():
+        return None
+    data = read_json(path, "ratchet run")
+    for name, size in data["sizes"].items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size:
+            return None
+    return EpochRecord.model_validate(data["record"])
+
+
+def open_root(root: Path, fingerprint: dict[str, str]) -> None:
+    """Prepare the checkpoint folder; checkpoints of other inputs are removed, with the inputs that differ named."""
+    path = root / FINGERPRINT
+    if path.is_file():
+        before = read_json(path, "ratchet run")
+        changed = sorted(name for name in {*before, *fingerprint} if before.get(name) != fingerprint.get(name))
+        if changed:
+            logger.info("training starts anew: %s changed since the checkpoints in %s", ", ".join(changed), root)
+            shutil.rmtree(root)
+    elif root.exists():
+        shutil.rmtree(root)
+    root.mkdir(parents=True, exist_ok=True)
+    remove_incomplete(root)
+    write_json(path, dict(fingerprint))
+
+
+def digest(value: object) -> str:
+    """Short name of a value in a fingerprint."""
+    return sha256_json(value)[:16]
+
+
+def prune(root: Path, keep_last: int, keep: Iterable[int]) -> None:
+    """Remove all but the last ``keep_last`` epochs and those named in ``keep``."""
+    kept = set(keep)
+    for folder, record in complete_checkpoints(root)[:-keep_last]:
+        if record.epoch not in kept:
+            shutil.rmtree(folder)
+
+
+def check_disk(root: Path, needed_bytes: int) -> None:
+    """Refuse to write what will not fit.
+
+    Raises:
+        StageError: Names what is needed, what is free, and what to do.
+    """
+    free = shutil.disk_usage(root).free
+    if free < needed_bytes:
+        raise StageError(
+            f"a checkpoint needs {needed_bytes / 2**30:.1f} GiB and {root.resolve()} has {free / 2**30:.1f} GiB free; "
+            "free some space and run the stage again: it goes on from the last complete checkpoint"
+        )

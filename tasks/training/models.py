@@ -1,0 +1,72 @@
+"""Loading the model that a method trains, and what it becomes."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.params import MethodKind, MethodParams
+
+
+def compute_dtype() -> Any:
+    """bf16 where the hardware computes in it, fp32 elsewhere (bf16 on a CPU without bf16 units is 200 times slower)."""
+    import torch
+
+    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def load_plain(folder: Path) -> Any:
+    """Complete weights in fp32 on the CPU, in the weights' own type on a GPU."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    cuda = torch.cuda.is_available()
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype="auto" if cuda else torch.float32, local_files_only=True, trust_remote_code=False
+    )
+    return model.to("cuda" if cuda else "cpu")
+
+
+def load_trainable(base: Path, method: MethodParams) -> Any:
+    """The base model as ``method`` trains it: 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314)."""
+    if method.kind is not MethodKind.QLORA:
+        return load_plain(base)
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype(),
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        base, quantization_config=quantisation, device_map={"": device}, dtype=compute_dtype(), local_files_only=True
+    )
+    return model
+
+
+def adapter_config(method: MethodParams) -> Any | None:
+    """The adapter's configuration; None for full fine-tuning."""
+    if method.kind is MethodKind.FULL:
+        return None
+    from peft import LoraConfig
+
+    targets: Any = method.target_modules if isinstance(method.target_modules, str) else list(method.target_modules)
+    return LoraConfig(
+        r=method.rank,
+        lora_alpha=method.lora_alpha or 2 * method.rank,
+        lora_dropout=method.lora_dropout,
+        target_modules=targets,
+        use_dora=method.use_dora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def load_checkpoint(checkpoint: Path, base: Path, method: MethodParams) -> Any:
+    """A saved epoch as it would ship: complete weights, or the full-precision base with the adapter on it."""
+    if method.kind is MethodKind.FULL:
+        return load_plain(checkpoint)
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_plain(base), checkpoint, is_trainable=False)

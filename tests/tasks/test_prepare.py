@@ -1,0 +1,109 @@
+"""The prepare stage, with a tiny tokenizer."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from tasks.params import PrepareParams
+from tasks.paths import ArtifactPaths
+from tasks.prepare import run
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
+    paths = ArtifactPaths(tmp_path)
+    shutil.copytree(tiny_model, paths.export("base"))
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "golden_sets/g").mkdir(parents=True)
+    item = {"id": "t1", "messages": [{"role": "user", "content": "Where is row three?"}]}
+    (tmp_path / "golden_sets/g/test.jsonl").write_text(json.dumps(item) + "\n")
+    return paths
+
+
+def write(paths: ArtifactPaths, rows: list[Any], name: str = "rows.jsonl") -> PrepareParams:
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (paths.root / "data/raw" / name).write_text("".join(line + "\n" for line in lines))
+    return PrepareParams(sources=(f"data/raw/{name}",), dev_fraction=0.2)
+
+
+def pairs(count: int) -> list[dict[str, str]]:
+    return [{"prompt": f"question {number}", "completion": f"answer {number}"} for number in range(count)]
+
+
+def test_every_row_is_accounted_for(project: ArtifactPaths) -> None:
+    rows = [
+        *pairs(30),
+        {"prompt": "Question 3!", "completion": "answer 3"},
+        {"prompt": "where is row THREE", "completion": "x"},
+    ]
+    report = run(write(project, rows), project)
+    dropped = {reason: entry["count"] for reason, entry in report["dropped"].items()}
+    assert dropped == {"duplicate": 1, "appears in a golden or test set": 1}
+    assert report["splits"]["train"]["rows"] + report["splits"]["dev"]["rows"] + sum(dropped.values()) == len(rows)
+    assert "same text as g/test.jsonl#t1" in report["dropped"]["appears in a golden or test set"]["first"][0]
+
+
+def test_the_same_rows_give_the_same_bytes(project: ArtifactPaths) -> None:
+    params = write(project, pairs(40))
+    run(params, project)
+    before = {path.name: path.read_bytes() for path in project.prepared.iterdir()}
+    run(params, project)
+    assert before == {path.name: path.read_bytes() for path in project.prepared.iterdir()}
+
+
+def test_too_many_bad_rows_stop_the_stage_and_leave_the_old_output(project: ArtifactPaths) -> None:
+    run(write(project, pairs(40)), project)
+    before = (project.prepared / "train.jsonl").read_bytes()
+    with pytest.raises(UsageError, match=r"2 of 42 rows are bad.*\n  data/raw/rows\.jsonl:41: not JSON"):
+        run(write(project, [*pairs(40), "{", "[]"]), project)
+    assert (project.prepared / "train.jsonl").read_bytes() == before
+
+
+def test_a_few_bad_rows_are_reported_with_file_line_and_reason(project: ArtifactPaths) -> None:
+    params = write(project, [*pairs(40), "{"]).model_copy(update={"max_bad_fraction": 0.1})
+    assert run(params, project)["bad_rows"]["first"][0].startswith("data/raw/rows.jsonl:41: not JSON")
+
+
+def test_long_rows_are_dropped_and_counted(project: ArtifactPaths) -> None:
+    params = write(project, [*pairs(20), {"prompt": "long " * 500, "completion": "x"}])
+    report = run(params.model_copy(update={"max_length_tokens": 200}), project)
+    assert report["dropped"]["longer than 200 tokens"]["count"] == 1
+
+
+def test_rows_of_one_group_stay_on_one_side(project: ArtifactPaths) -> None:
+    rows = [{**pair, "group": f"g{number % 7}"} for number, pair in enumerate(pairs(70))]
+    run(write(project, rows).model_copy(update={"group_by": "group"}), project)
+    sides = []
+    for name in ("train", "dev"):
+        texts = [
+            json.loads(line)["messages"][0]["content"]
+            for line in (project.prepared / f"{name}.jsonl").read_text().splitlines()
+        ]
+        sides.append({int(text.split()[1]) % 7 for text in texts})
+    assert sides[0].isdisjoint(sides[1])
+
+
+def test_an_empty_source_is_one_clear_error(project: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"data/raw/rows\.jsonl is empty"):
+        run(write(project, []), project)
+
+
+@pytest.mark.parametrize("name", ["../secret.jsonl", "data/other.jsonl", "data/raw/../../x.jsonl"])
+def test_a_source_outside_data_raw_is_refused(project: ArtifactPaths, name: str) -> None:
+    with pytest.raises(UsageError, match="outside data/raw"):
+        run(PrepareParams(sources=(name,)), project)
+
+
+def test_an_absent_source_is_named(project: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"no file data/raw/none\.jsonl"):
+        run(PrepareParams(sources=("data/raw/none.jsonl",)), project)
+
+
+def test_without_a_base_model_the_command_that_makes_it_is_named(project: ArtifactPaths) -> None:
+    shutil.rmtree(project.export("base"))
+    with pytest.raises(MissingArtifactError, match="ratchet stage fetch"):
+        run(write(project, pairs(10)), project)

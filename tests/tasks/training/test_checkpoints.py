@@ -1,0 +1,64 @@
+"""Complete or absent."""
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from evalsuite.errors import StageError
+from tasks.training.checkpoints import check_disk, complete_checkpoints, mark_complete, open_root, prune
+from tasks.training.log import EpochRecord
+from tests.tasks.training.records import epoch
+
+
+def write(root: Path, record: EpochRecord, complete: bool = True) -> Path:
+    folder = root / record.checkpoint
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    if complete:
+        mark_complete(folder, record)
+    return folder
+
+
+def test_only_complete_checkpoints_exist_oldest_first(tmp_path: Path) -> None:
+    write(tmp_path, epoch(10, 0.1))
+    write(tmp_path, epoch(2, 0.1))
+    write(tmp_path, epoch(3, 0.1), complete=False)
+    assert [record.epoch for _, record in complete_checkpoints(tmp_path)] == [2, 10]
+
+
+def test_a_checkpoint_whose_file_was_cut_does_not_count(tmp_path: Path) -> None:
+    (write(tmp_path, epoch(1, 0.1)) / "model.safetensors").write_bytes(b"wei")
+    assert complete_checkpoints(tmp_path) == []
+
+
+def test_opening_keeps_what_is_complete_and_removes_the_rest(tmp_path: Path) -> None:
+    root = tmp_path / "full"
+    open_root(root, {"data": "a"})
+    kept, cut = write(root, epoch(1, 0.1)), write(root, epoch(2, 0.1), complete=False)
+    open_root(root, {"data": "a"})
+    assert kept.is_dir()
+    assert not cut.exists()
+
+
+def test_checkpoints_of_other_inputs_are_never_resumed(tmp_path: Path) -> None:
+    root = tmp_path / "full"
+    open_root(root, {"data": "a"})
+    write(root, epoch(1, 0.1))
+    open_root(root, {"data": "b"})
+    assert complete_checkpoints(root) == []
+
+
+def test_the_last_three_and_the_selected_one_are_kept(tmp_path: Path) -> None:
+    for number in range(1, 7):
+        write(tmp_path, epoch(number, 0.1))
+    prune(tmp_path, 3, [2])
+    assert [record.epoch for _, record in complete_checkpoints(tmp_path)] == [2, 4, 5, 6]
+
+
+def test_no_space_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 2**30))
+    with pytest.raises(StageError, match=r"needs 2\.0 GiB and .* has 1\.0 GiB free; free some space"):
+        check_disk(tmp_path, 2**31)

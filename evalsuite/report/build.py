@@ -21,7 +21,7 @@ from evalsuite.report import text
 from evalsuite.report.curves import LossChart, loss_chart
 from evalsuite.report.data import ReportData, TrainingRun
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
-from evalsuite.report.forest import forest
+from evalsuite.report.forest import blocks_nothing, forest
 from evalsuite.results import ItemResult
 
 NUM_STRONGEST = 3
@@ -89,11 +89,16 @@ def build_html(data: ReportData) -> str:
 
 
 def strongest(decision: Decision) -> tuple[Reason, ...]:
-    """The reasons that decided the verdict, at most three; whole suites unless only a slice decided."""
+    """The reasons that decided the verdict, at most three, in the decision's order.
+
+    A cost limit that holds is exact, so it is always "strong"; it tells a reader less than what was estimated.
+    """
     deciding = {Verdict.PROMOTE: Outcome.PASS, Verdict.REJECT: Outcome.FAIL}.get(decision.verdict, Outcome.UNDECIDED)
-    first = [reason for reason in decision.reasons if reason.outcome is deciding]
-    rest = [reason for reason in decision.reasons if reason.outcome is not deciding]
-    return tuple([*first, *rest][:NUM_STRONGEST])
+
+    def key(reason: Reason) -> tuple[bool, bool]:
+        return reason.outcome is not deciding, reason.outcome is Outcome.PASS and reason.method == "exact"
+
+    return tuple(sorted(decision.reasons, key=key)[:NUM_STRONGEST])
 
 
 def _context(data: ReportData) -> dict[str, Any]:
@@ -110,6 +115,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "strongest": strongest(decision),
         "counts": {outcome.value: sum(reason.outcome is outcome for reason in decision.reasons) for outcome in Outcome},
         "panels": forest(decision.reasons),
+        "main_reasons": [reason for reason in decision.reasons if not blocks_nothing(reason)],
+        "slice_reasons": [reason for reason in decision.reasons if blocks_nothing(reason)],
         "models": models,
         "method_names": [row.name for row in comparison.methods],
         "quality": _quality(data, models),

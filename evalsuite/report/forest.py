@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evalsuite.gate.decision import Reason
+from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.report.text import MINUS, interval, named_value, number, signed
 
 PADDING = 0.06
@@ -48,6 +48,9 @@ class Panel:
 
     title: str
     rows: tuple[ForestRow, ...]
+    """Whole suites, and slices that failed."""
+    slices: tuple[ForestRow, ...]
+    """Slices that are proven or undecided, which block nothing."""
     ticks: tuple[Tick, ...]
 
 
@@ -88,6 +91,11 @@ def _estimate(reason: Reason) -> float | None:
     return reason.candidate if reason.difference is None else reason.difference
 
 
+def blocks_nothing(reason: Reason) -> bool:
+    """Whether this is a slice that did not fail: slices may only reject."""
+    return reason.slice is not None and reason.outcome is not Outcome.FAIL
+
+
 def _known(reason: Reason) -> list[float]:
     values = (_estimate(reason), reason.lower, reason.upper, reason.limit)
     return [value for value in values if value is not None]
@@ -114,7 +122,8 @@ def _panel(title: str, reasons: Sequence[Reason]) -> Panel:
 
     return Panel(
         title=title,
-        rows=tuple(_row(reason, at, differences) for reason in reasons),
+        rows=tuple(_row(reason, at, differences) for reason in reasons if not blocks_nothing(reason)),
+        slices=tuple(_row(reason, at, differences) for reason in reasons if blocks_nothing(reason)),
         ticks=tuple(Tick(at(value), _tick_text(value, reasons[0], differences)) for value in round_values(low, high)),
     )
 

@@ -12,6 +12,7 @@ from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.report.build import VERDICT_WORDS, strongest
 from evalsuite.report.data import ReportData
 from evalsuite.report.flips import judged_metrics
+from evalsuite.report.forest import blocks_nothing
 from evalsuite.report.text import ABSENT, count, interval, number, signed, visible
 from evalsuite.stats.paired import mean_interval
 
@@ -57,8 +58,7 @@ def build_model_card(data: ReportData) -> str:
         f"{escaped(decision.headline.removeprefix(f'{decision.verdict}: '))}",
         _facts(data),
         "## Evaluation\n\n" + _metrics(data),
-        "### Rules of the gate\n\n"
-        + "\n".join(f"- {SYMBOLS[reason.outcome]} {escaped(reason.text)}" for reason in decision.reasons),
+        "### Rules of the gate\n\n" + _rules(decision),
         "## Training\n\n" + (_training(data) if training else "No training log was found."),
         "## Limits\n\n" + _limits(data),
     ]
@@ -68,8 +68,9 @@ def build_model_card(data: ReportData) -> str:
 def _metadata(data: ReportData) -> str:
     tags = ["text-generation", "fine-tuned", data.comparison.method(data.decision.candidate).kind]
     fields: dict[str, Any] = {"license": data.licence or "unknown", "library_name": "transformers", "tags": tags}
-    if HUB_ID.fullmatch(data.base_model):
-        fields["base_model"] = data.base_model
+    hub_id = data.base_model.partition("@")[0]
+    if HUB_ID.fullmatch(hub_id):
+        fields["base_model"] = hub_id
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 
@@ -123,6 +124,20 @@ def _bounds(data: ReportData, suite: str, metric: str, alpha: float) -> str:
     return interval(lower, upper, with_sign=False)
 
 
+def _rules(decision: Decision) -> str:
+    lines = [
+        f"- {SYMBOLS[reason.outcome]} {escaped(reason.text)}"
+        for reason in decision.reasons
+        if not blocks_nothing(reason)
+    ]
+    num_slices = len(decision.reasons) - len(lines)
+    if num_slices:
+        lines.append(
+            f"- {num_slices} slices are proven or undecided and block nothing; the promotion report lists them"
+        )
+    return "\n".join(lines)
+
+
 def _training(data: ReportData) -> str:
     run = data.training[data.decision.candidate]
     share = 100 * run.trainable_parameters / run.total_parameters if run.total_parameters else 0.0
@@ -138,7 +153,9 @@ def _training(data: ReportData) -> str:
 
 def _limits(data: ReportData) -> str:
     decision = data.decision
-    undecided = [reason for reason in decision.reasons if reason.outcome is Outcome.UNDECIDED]
+    undecided = [
+        reason for reason in decision.reasons if reason.outcome is Outcome.UNDECIDED and not blocks_nothing(reason)
+    ]
     lines = [
         f"The verdict holds for the items that were measured, at a one-sided error of {decision.policy.alpha:g} a "
         f"rule, divided by {decision.num_candidates} candidate(s) compared.",

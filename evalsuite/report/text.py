@@ -84,7 +84,8 @@ def money(amount: float | None, currency: str) -> str:
     """An amount with enough digits for a fraction of a cent."""
     if amount is None:
         return ABSENT
-    return f"{amount:,.2f} {currency}" if amount >= 0.1 or amount == 0.0 else f"{amount:.4f} {currency}"
+    digits = 2 if amount >= 1.0 or amount == 0.0 else 3 if amount >= 0.01 else 5
+    return f"{amount:,.{digits}f} {currency}"
 
 
 def count(value: int | None) -> str:

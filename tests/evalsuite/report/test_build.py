@@ -1,0 +1,206 @@
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evalsuite.gate.decision import Verdict
+from evalsuite.report import ReportData, build_html
+from evalsuite.report.build import strongest
+from evalsuite.report.forest import has_interval
+
+Make = Callable[..., ReportData]
+
+VOID = {"meta", "br", "wbr", "link", "img", "input", "hr", "source"}
+HOSTILE = "</pre><script>alert('x')</script><img src=//evil.example/a> \u202egnirts\u202c \x1b[31m \"'{{ 7*7 }}"
+SCENES = {
+    Verdict.PROMOTE: {"right": 360},
+    Verdict.REJECT: {"right": 100},
+    Verdict.INCONCLUSIVE: {"right": 216},
+}
+
+
+class Page(HTMLParser):
+    """What a browser would see, and a check that every element is closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == [], f"not closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1:] == [tag], f"</{tag}> closes {self.open[-3:]} at {self.getpos()}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_verdict_leads_and_every_reason_is_told(make: Make, verdict: Verdict) -> None:
+    data = make(**SCENES[verdict])
+    assert data.decision.verdict is verdict
+    page = Page(build_html(data))
+    assert page.text.index(verdict.value) < page.text.index("Rules")
+    assert data.decision.headline.removeprefix(f"{verdict}: ") in page.text
+    for reason in data.decision.reasons:
+        assert " ".join(reason.text.split()) in page.text
+    assert data.comparison.chosen_because in page.text
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_forest_plot_has_one_row_a_reason_with_an_interval(make: Make, verdict: Verdict) -> None:
+    data = make(**SCENES[verdict], champion=200)
+    page = Page(build_html(data))
+    drawn = [attrs["data-rule"] for tag, attrs in page.tags if tag == "tr" and "data-rule" in attrs]
+    expected = [reason.rule for reason in data.decision.reasons if has_interval(reason)]
+    assert len(expected) == 9  # target, 2 guards, 2 x 2 slices, floor, ceiling; not the must-pass reason
+    assert sorted(filter(None, drawn)) == sorted(expected)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_nothing_is_fetched_and_nothing_runs(make: Make, verdict: Verdict) -> None:
+    page = build_html(make(**SCENES[verdict], item={"output": "see https://evil.example/a.png"}))
+    tags = Page(page).tags
+    assert {tag for tag, _ in tags}.isdisjoint({"script", "iframe", "img", "link", "object", "embed", "form", "base"})
+    for tag, attrs in tags:
+        assert not any(name.startswith("on") or name in ("src", "srcset", "style") for name in attrs), (tag, attrs)
+        assert (attrs.get("href") or "#").startswith("#")
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_the_security_policy_allows_this_style_sheet_and_nothing_else(make: Make) -> None:
+    page = build_html(make())
+    (policy,) = [attrs["content"] for tag, attrs in Page(page).tags if "Content-Security-Policy" in attrs.values()]
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert policy is not None
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy.startswith("default-src 'none'; ")
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+
+
+def test_hostile_text_is_shown_and_never_obeyed(make: Make) -> None:
+    data = make(
+        right=100,
+        item={"output": HOSTILE, "prompt": HOSTILE, "references": (HOSTILE,)},
+        everywhere={"slices": {"queue": HOSTILE}},
+        git_commit=HOSTILE,
+        base_model=HOSTILE,
+        versions={HOSTILE: HOSTILE},
+    )
+    page = build_html(data)
+    seen = Page(page)
+    assert not {"script", "img"} & {tag for tag, _ in seen.tags}
+    assert "alert('x')</script>" in seen.text
+    assert "⟨U+202E⟩gnirts⟨U+202C⟩" in seen.text
+    assert "⟨U+001B⟩" in seen.text
+    assert not set(page) & {"\u202e", "\u202c", "\x1b"}
+    assert "{{ 7*7 }}" in seen.text
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec="utf-8"), max_size=60))
+def test_any_text_in_any_place_leaves_the_page_whole(make: Make, text: str) -> None:
+    data = make(
+        right=10, n=20, item={"output": text, "prompt": text, "references": (text,)},
+        params={text: text}, plans={text: {text: [text]}}, base_model=text, git_commit=text,
+    )  # fmt: skip
+    tags = [tag for tag, _ in Page(build_html(data)).tags]
+    plain = make(
+        right=10, n=20, item={"output": "a", "prompt": "a", "references": ("a",)},
+        params={"a": "a"}, plans={"a": {"a": ["a"]}}, base_model="a", git_commit="a",
+    )  # fmt: skip
+    assert tags == [tag for tag, _ in Page(build_html(plain)).tags]
+
+
+def test_the_same_data_gives_the_same_bytes(make: Make) -> None:
+    assert build_html(make()) == build_html(make())
+
+
+def test_broken_items_come_before_fixed_ones_with_both_outputs(make: Make) -> None:
+    page = Page(build_html(make(right=190, champion=195))).text
+    against_champion = page[page.index("golden, against champion") :]
+    assert "5 broken , 0 fixed" in against_champion
+    assert "qlora says 190" in against_champion
+    assert "champion says 190" in against_champion
+
+
+def test_a_failed_must_pass_item_is_shown_with_its_prompt(make: Make) -> None:
+    page = Page(build_html(make(right=0))).text
+    section = page[page.index("whatever its averages say") :]
+    assert "failed 2 of 2 must-pass items" in section
+    assert "Question 1" in section
+    assert "qlora says 1" in section
+
+
+def test_unscored_items_are_counted_with_their_reason(make: Make) -> None:
+    page = Page(build_html(make(item={"scores": {}, "unscored": "no <b>JSON</b>"}))).text
+    assert "no <b>JSON</b> (400)" in page
+
+
+def test_lineage_names_every_hash_and_version(make: Make) -> None:
+    data = make(champion=200)
+    page = Page(build_html(data)).text
+    hashes = [data.decision.decision_id, data.decision.policy_sha256, data.decision.inputs_sha256, "c0ffee"]
+    hashes += [*data.decision.evidence.values(), *data.decision.baselines.values(), data.decision.candidate_identity]
+    for part in (*hashes, "torch 2.13.0", "margin: 0.05", "slow disk", "2.0 KiB"):
+        assert part in page
+
+
+def test_the_page_can_be_read_without_seeing_it(make: Make) -> None:
+    tags = Page(build_html(make())).tags
+    assert ("html", {"lang": "en"}) in tags
+    assert [tag for tag, _ in tags].count("h1") == 1
+    for tag, attrs in tags:
+        if tag == "th":
+            assert attrs.get("scope") in ("col", "row")
+        if tag == "svg" and attrs.get("class") in ("row", "chart"):
+            assert attrs.get("role") == "img"
+            assert attrs.get("aria-label")
+    targets = {attrs["href"] for _, attrs in tags if attrs.get("href")}
+    assert targets <= {f"#{attrs['id']}" for _, attrs in tags if attrs.get("id")}
+    assert [attrs["scope"] for tag, attrs in tags if tag == "th" and attrs.get("role") == "rowheader"]
+
+
+def test_a_run_without_logs_plans_or_champion_still_reports(make: Make) -> None:
+    page = Page(build_html(make(training={}, plans={}, params={}, versions={}))).text
+    assert "No training log was found" in page
+
+
+def test_the_strongest_reasons_decided_the_verdict(make: Make) -> None:
+    promoted = strongest(make(right=360).decision)
+    assert promoted[0].kind == "target"
+    assert "ceiling" not in {reason.kind for reason in promoted}
+    rejected = strongest(make(right=0).decision)
+    assert {reason.outcome.value for reason in rejected} == {"fail"}
+
+
+def test_markup_is_escaped_exactly_once(make: Make) -> None:
+    page = build_html(make(item={"output": "a < b & c"}, right=100))
+    assert "a &lt; b &amp; c" in page
+    assert html.escape("a &lt; b") not in page

@@ -1,0 +1,122 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.comparison import read_comparison
+from evalsuite.errors import MissingArtifactError, NotComparableError, UsageError
+from evalsuite.files import write_json
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from tasks import compare
+from tasks.params import CompareParams, HardwareParams
+from tasks.paths import ArtifactPaths
+
+COMPARE = CompareParams(suite="golden", metric="json_fields", margin=0.05)
+HARDWARE = HardwareParams(price_per_hour=3.6, currency="EUR")
+METHODS = ("full", "qlora")
+
+
+def _evaluate(paths: ArtifactPaths, model: str, right: int, **info: Any) -> None:
+    items = tuple(
+        ItemResult(
+            item_id=f"i{i}", item_hash=f"h{i}", metrics=("json_fields",), scores={"json_fields": float(i < right)}
+        )
+        for i in range(400)
+    )
+    measured = {"suite": "golden", "suite_version": "1", "items_sha256": items_sha256(items), **info}
+    suite_info = SuiteInfo.model_validate({**measured, "model_identity": f"identity-{model}"})
+    SuiteResult(info=suite_info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+
+
+def _train_log(model: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "schema_version": 1, "method": model, "kind": model, "config": {}, "steps": [], "epochs": [],
+        "selected_epoch": 2, "selected_because": "best", "num_examples": 9, "num_tokens": 99,
+        "trainable_parameters": 1, "total_parameters": 10, "train_seconds": 59.0, "peak_memory_bytes": 7,
+        "adapter_bytes": None, "effective": {}, "merge_max_abs_difference": None, "identity": f"identity-{model}",
+        **fields,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> ArtifactPaths:
+    """Two methods of which the cheaper is as good, the base model, and no champion."""
+    paths = ArtifactPaths(tmp_path)
+    for model, right, seconds in (("full", 360, 59.0), ("qlora", 352, 9.0)):
+        _evaluate(paths, model, right)
+        costs = {"train_seconds": seconds, "peak_memory_bytes": 7, "adapter_bytes": None, "num_tokens": 99}
+        write_json(
+            paths.evals(model) / "costs.json", {"schema_version": 1, "eval_seconds": 1.0, "num_bytes": 5, **costs}
+        )
+        write_json(paths.evals(model) / "train_log.json", _train_log(model))
+    _evaluate(paths, "base", 200)
+    write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
+    return paths
+
+
+def test_the_candidate_is_chosen_and_the_comparison_written(project: ArtifactPaths) -> None:
+    found = compare.run(COMPARE, HARDWARE, METHODS, project)
+    assert found.candidate == "qlora"
+    assert "full costs 6.0 times as much" in found.chosen_because
+    assert read_comparison(project.comparison) == found
+    row = found.method("full")
+    assert (row.cost, row.currency, row.num_tokens, row.selected_epoch) == (pytest.approx(0.06), "EUR", 99, 2)
+    assert row.adapter_bytes is None
+    assert [baseline.name for baseline in found.baselines] == ["base"]
+
+
+def test_a_champion_is_compared_where_there_is_one(project: ArtifactPaths) -> None:
+    (project.evals("champion") / "absent.json").unlink()
+    _evaluate(project, "champion", 300)
+    found = compare.run(COMPARE, HARDWARE, METHODS, project)
+    assert [baseline.name for baseline in found.baselines] == ["base", "champion"]
+    assert {("full", "champion"), ("qlora", "champion")} <= {(pair.candidate, pair.baseline) for pair in found.pairs}
+
+
+@pytest.mark.parametrize(
+    ("missing", "stage"),
+    [
+        ("qlora/golden/summary.json", "evaluate@qlora"),
+        ("qlora/train_log.json", "evaluate@qlora"),
+        ("base/golden/summary.json", "evaluate_baseline@base"),
+        ("champion/absent.json", "evaluate_baseline@champion"),
+    ],
+)
+def test_a_missing_file_names_the_stage_that_makes_it(project: ArtifactPaths, missing: str, stage: str) -> None:
+    path = project.root / "evals" / missing
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
+    with pytest.raises(MissingArtifactError, match=f"ratchet stage {stage}"):
+        compare.run(COMPARE, HARDWARE, METHODS, project)
+
+
+def test_methods_measured_differently_are_refused(project: ArtifactPaths) -> None:
+    _evaluate(project, "qlora", 352, decoding={"max_new_tokens": 1})
+    with pytest.raises(NotComparableError, match="decoding"):
+        compare.run(COMPARE, HARDWARE, METHODS, project)
+    assert not project.comparison.exists()
+
+
+def test_results_of_other_bytes_than_training_exported_are_refused(project: ArtifactPaths) -> None:
+    write_json(project.evals("qlora") / "train_log.json", _train_log("qlora", identity="another"))
+    with pytest.raises(UsageError, match="training exported another"):
+        compare.run(COMPARE, HARDWARE, METHODS, project)
+
+
+def test_a_training_log_of_another_schema_is_refused_by_its_field(project: ArtifactPaths) -> None:
+    write_json(project.evals("qlora") / "train_log.json", _train_log("qlora", schema_version=2))
+    with pytest.raises(UsageError, match="schema_version"):
+        compare.run(COMPARE, HARDWARE, METHODS, project)
+
+
+def test_the_stage_ends_with_one_line(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    monkeypatch.chdir(project.root)
+    Path("params.yaml").write_text(params, encoding="utf-8")
+    assert compare.main() == 0
+    assert capsys.readouterr().out.startswith("candidate: qlora (golden/json_fields: ")
+    assert json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))["schema_version"] == 1

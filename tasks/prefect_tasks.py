@@ -11,8 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
+from evalsuite.comparison import read_comparison
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.gate.decision import Decision, read_decision
+from evalsuite.report import markdown_summary
 from tasks.params import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.runner import StageRun, run_stage
@@ -49,7 +51,8 @@ def record_verdict_task(root: str) -> Decision:
     paths = ArtifactPaths(Path(root))
     decision = read_decision(paths.decision)
     record_verdict(decision, paths)
-    create_markdown_artifact(key="promotion-verdict", markdown=verdict_markdown(decision, paths.report))
+    markdown = markdown_summary(decision, read_comparison(paths.comparison), paths.report.resolve())
+    create_markdown_artifact(key="promotion-verdict", markdown=markdown)
     return decision
 
 
@@ -66,10 +69,3 @@ def promote_task(root: str, params: PromoteParams) -> str:
     except RatchetError as error:
         get_run_logger().error("not promoted: %s", error)
         raise
-
-
-def verdict_markdown(decision: Decision, report: Path) -> str:
-    """The verdict, its three strongest reasons and where the report lies; model texts never enter it."""
-    reasons = "\n".join(f"{number}. {reason.text}" for number, reason in enumerate(decision.reasons[:3], 1))
-    link = report.resolve().as_uri()
-    return f"# {decision.verdict}\n\n{decision.headline}\n\n{reasons}\n\n[promotion report]({link})\n"

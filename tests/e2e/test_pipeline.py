@@ -25,7 +25,8 @@ def test_dvc_repro_alone_makes_decision_and_report(project: Path) -> None:
     decision = read_decision(project / "reports/decision.json")
     assert decision.verdict is Verdict.PROMOTE
     assert decision.reasons[0].n == NUM_TEST
-    assert decision.reasons[0].candidate == decision.reasons[0].baseline == 1.0
+    assert decision.reasons[0].baseline == 1.0
+    assert (decision.reasons[0].candidate or 0.0) > 0.9
     assert "PROMOTE" in (project / "reports/promotion.html").read_text()
     assert not (project / "registry/ledger.jsonl").exists()
 

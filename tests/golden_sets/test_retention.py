@@ -73,7 +73,7 @@ def test_lm_eval_knows_every_instruction_and_its_arguments(checkers: Any) -> Non
 ANSWERS = [
     ("punctuation:no_comma", {}, "The sea is blue.", "The sea, it is blue."),
     ("change_case:english_lowercase", {}, "the apple and the pear are both fruits that i like", "The Apple and the pear are both fruits"),
-    ("change_case:english_capital", {}, "THIS IS THE ANSWER TO THE QUESTION THAT YOU HAVE ASKED ME", "Hello my dear friend, how are you?"),
+    ("change_case:english_capital", {}, "THE CAPITAL OF SPAIN IS MADRID.", "Hello my dear friend, how are you?"),
     ("startend:quotation", {}, '"Hello"', "Hello"),
     ("startend:end_checker", {"end_phrase": "That is all."}, "It is round. That is all.", "That is all. Or not"),
     ("keywords:existence", {"keywords": ["dog"]}, "A dog runs.", "A cat runs."),

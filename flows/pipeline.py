@@ -37,7 +37,7 @@ def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict:
     else:
         run_pipeline(root, params)
     decision = record_verdict_task(root)
-    logger.info("%s: %s", decision.verdict, decision.headline)
+    logger.info("%s", decision.headline)
     if promote and awaits_promotion(decision, params, Path(root)):
         logger.info(promote_task(root, params.promote))
         # The champion is this candidate now: look at the pin again, so that the next run finds nothing to do.

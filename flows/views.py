@@ -1,6 +1,7 @@
 """What the command line prints."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,17 +17,21 @@ from tasks.paths import ArtifactPaths
 from tasks.runner import Pending
 
 COLOURS = {Verdict.PROMOTE: "green", Verdict.REJECT: "red", Verdict.INCONCLUSIVE: "yellow"}
+PIPE_COLUMNS = 240
+"""Width of a table that is piped into a file: nothing in it is wrapped."""
 SYMBOLS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNDECIDED: "?"}
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True, highlight=False)
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return Console(soft_wrap=True, highlight=False, width=width)
 
 
 def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
     """Verdict, headline, and the strongest reasons (all of them when no number is given)."""
     console = _console()
-    console.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(decision.headline)}")
+    headline = decision.headline.removeprefix(f"{decision.verdict}: ")
+    console.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(headline)}")
     for number, reason in enumerate(decision.reasons[:num_reasons], 1):
         console.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
 
@@ -77,7 +82,7 @@ def show_champion(paths: ArtifactPaths) -> None:
     _console().print(f"champion: {escape(text)}")
     if paths.decision.is_file():
         decision = read_decision(paths.decision)
-        _console().print(f"last verdict: {decision.verdict}  {escape(decision.headline)}")
+        _console().print(f"last verdict: {escape(decision.headline)}")
     else:
         _console().print("last verdict: none yet; make one with `ratchet run`")
 

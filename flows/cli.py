@@ -86,7 +86,7 @@ def stage(
     root = project_root()
     known = stage_names(root)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
     result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))

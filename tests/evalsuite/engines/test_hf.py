@@ -1,0 +1,106 @@
+"""The engine against transformers' own generation, one prompt at a time."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.engines.base import GenerationRequest
+from evalsuite.engines.hf import HFEngine
+from evalsuite.errors import UsageError
+
+SHOTS = (
+    "Question: What organ pumps blood through the body? Answer: the heart. Question: Where is my parcel? Answer: here. "
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> HFEngine:
+    return HFEngine.load(tiny_model, "tiny", batch_tokens=2_000)
+
+
+def prompts() -> list[str]:
+    alone = ["Where", "The camera is broken", "router " * 40, "Turn the support request into JSON with the keys queue"]
+    return alone + [
+        SHOTS + f"Question: {word}? Answer:" for word in ("camera", "the router that I ordered", "x", "help me")
+    ]
+
+
+def reference(engine: HFEngine, prompt: str, count: int) -> str:
+    ids = engine.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    output: Any = engine.model.generate(
+        input_ids=ids, attention_mask=ids.new_ones(ids.shape), max_new_tokens=count, do_sample=False
+    )
+    text: str = engine.tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)
+    return text
+
+
+def test_batches_with_shared_beginnings_give_the_texts_of_one_by_one(engine: HFEngine) -> None:
+    requests = [GenerationRequest(prompt, (), 5 + number) for number, prompt in enumerate(prompts())]
+    answers = engine.generate(requests, "test")
+    assert [answer.text for answer in answers] == [reference(engine, r.prompt, r.max_new_tokens) for r in requests]
+
+
+def test_the_order_of_requests_does_not_change_their_answers(engine: HFEngine) -> None:
+    requests = [GenerationRequest(prompt, (), 8) for prompt in prompts()]
+    forward = engine.generate(requests, "test")
+    backward = engine.generate(requests[::-1], "test")
+    assert [answer.text for answer in forward] == [answer.text for answer in backward[::-1]]
+
+
+def test_an_answer_ends_before_its_stop_string(engine: HFEngine) -> None:
+    whole = engine.generate([GenerationRequest("Where is my parcel", (), 20)], "test")[0]
+    stop = whole.text[6:9]
+    cut = engine.generate([GenerationRequest("Where is my parcel", (stop,), 20)], "test")[0]
+    assert cut.text == whole.text[: whole.text.index(stop)]
+    assert cut.finished
+    assert cut.num_output_tokens < whole.num_output_tokens
+
+
+def test_token_counts_are_those_of_the_tokenizer(engine: HFEngine) -> None:
+    answer = engine.generate([GenerationRequest("The camera is broken", (), 7)], "test")[0]
+    assert answer.num_prompt_tokens == len(engine.tokenizer("The camera is broken")["input_ids"])
+    assert answer.num_output_tokens <= 7
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        pytest.param("", "prompt 1 is empty", id="empty"),
+        pytest.param("camera " * 3000, "prompt 1 has .* the model's context is 1024", id="long"),
+    ],
+)
+def test_a_prompt_that_cannot_be_answered_is_refused_and_never_cut(engine: HFEngine, prompt: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        engine.generate([GenerationRequest("fine", (), 4), GenerationRequest(prompt, (), 4)], "test")
+
+
+def test_loglikelihoods_are_those_of_a_plain_forward_pass(engine: HFEngine) -> None:
+    import torch
+
+    pairs = [
+        ("Where is my parcel", " here"),
+        ("The camera", " is broken and old"),
+        ("Question: x ", "A"),
+        ("", "router"),
+    ]
+    results = engine.loglikelihoods(pairs, "test")
+    for (context, continuation), (value, greedy) in zip(pairs, results, strict=True):
+        first, second = engine._encode_pair(context, continuation)
+        with torch.inference_mode():
+            logits = engine.model(input_ids=torch.tensor([first + second])).logits[0].float()
+        scores = torch.log_softmax(logits[len(first) - 1 : -1], dim=-1)
+        assert value == pytest.approx(sum(float(scores[i, token]) for i, token in enumerate(second)), abs=1e-4)
+        assert greedy == (scores.argmax(-1).tolist() == second)
+
+
+def test_chat_is_rendered_with_the_model_s_own_template(engine: HFEngine) -> None:
+    text = engine.render([{"role": "user", "content": "hi"}])
+    assert text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_a_model_without_a_chat_template_says_how_to_give_it_one(tiny_model: Path) -> None:
+    bare = HFEngine.load(tiny_model, "tiny")
+    bare.tokenizer.chat_template = None
+    with pytest.raises(UsageError, match=r"model\.chat_template"):
+        bare.render([{"role": "user", "content": "hi"}])

@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from evalsuite.errors import MissingArtifactError, UsageError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @contextmanager
@@ -64,12 +66,40 @@ def read_json(path: Path, made_by: str) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; make it again with `{made_by}`") from None
     except FileNotFoundError:
         raise MissingArtifactError(f"no file at {path}; make it with `{made_by}`") from None
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path}:{error.lineno}: not JSON ({error.msg}); make it again with `{made_by}`") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        line, reason = getattr(error, "lineno", 1), getattr(error, "msg", "nested too deeply")
+        raise UsageError(f"{path}:{line}: not JSON ({reason}); make it again with `{made_by}`") from None
+
+
+def read_model(path: Path, kind: type[Model], made_by: str) -> Model:
+    """Parse and check a JSON file of schema version 1.
+
+    Raises:
+        MissingArtifactError: The file is absent.
+        UsageError: It is not JSON, has another schema version, or a field is not as it must be.
+    """
+    data = read_json(path, made_by)
+    found = data.get("schema_version") if isinstance(data, dict) else None
+    if found != 1:
+        raise UsageError(f"{path} has schema_version {found!r}, this version reads 1; make it again with `{made_by}`")
+    return checked(data, kind, str(path), made_by)
+
+
+def checked(data: Any, kind: type[Model], where: str, made_by: str) -> Model:
+    """``data`` as a model; a field that is not as it must be is a UsageError that names it."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where}: {field}: {reason}; make it again with `{made_by}`") from None
 
 
 def sha256_file(path: Path) -> str:

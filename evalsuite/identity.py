@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import read_json, sha256_file, sha256_json, write_json
+from evalsuite.files import read_model, sha256_file, sha256_json, write_json
 
 MANIFEST_NAME = "manifest.json"
 
@@ -59,13 +59,7 @@ def read_manifest(folder: Path, made_by: str) -> ModelManifest:
     Raises:
         MissingArtifactError: The folder has no manifest, so it does not count as a model.
     """
-    data = read_json(folder / MANIFEST_NAME, made_by)
-    if data.get("schema_version") != 1:
-        raise UsageError(
-            f"{folder / MANIFEST_NAME} has schema_version {data.get('schema_version')!r}, this version reads 1; "
-            f"make it again with `{made_by}`"
-        )
-    return ModelManifest.model_validate(data)
+    return read_model(folder / MANIFEST_NAME, ModelManifest, made_by)
 
 
 def verify_manifest(folder: Path, made_by: str) -> ModelManifest:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import atomic_path, read_json, sha256_json, write_json
+from evalsuite.files import atomic_path, checked, read_model, sha256_json, write_json
 
 SCHEMA_VERSION = 1
 
@@ -213,21 +213,17 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
             f"{path} has schema_version {version}, this version reads {SCHEMA_VERSION}; make it again with `{made_by}`"
         )
     rows = table.to_pylist()
-    for row in rows:
-        for name in ("slices", "scores"):
-            row[name] = json.loads(row[name])
-    return tuple(ItemResult.model_validate(row) for row in rows)
+    try:
+        for row in rows:
+            row |= {name: json.loads(row[name]) for name in ("slices", "scores")}
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path}: not item results ({error!r}); make it again with `{made_by}`") from None
+    return tuple(checked(row, ItemResult, f"{path} row {number}", made_by) for number, row in enumerate(rows, 1))
 
 
 def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
     """Read one suite's folder (items.parquet and summary.json)."""
-    data = read_json(folder / "summary.json", made_by)
-    if data.get("schema_version") != SCHEMA_VERSION:
-        raise UsageError(
-            f"{folder / 'summary.json'} has schema_version {data.get('schema_version')!r}, this version reads "
-            f"{SCHEMA_VERSION}; make it again with `{made_by}`"
-        )
-    summary = SuiteSummary.model_validate(data)
+    summary = read_model(folder / "summary.json", SuiteSummary, made_by)
     items = read_items(folder / "items.parquet", made_by)
     info = SuiteInfo.model_validate(summary.model_dump(include=set(SuiteInfo.model_fields)))
     if items_sha256(items) != info.items_sha256:

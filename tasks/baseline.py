@@ -7,9 +7,11 @@ does not make its own run look out of date, and whoever runs the same inputs lat
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from evalsuite.files import sha256_file, sha256_json, write_json
+from pydantic import BaseModel, ConfigDict
+
+from evalsuite.files import read_model, sha256_file, sha256_json, write_json
 from tasks.entry import stage_main
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
@@ -20,6 +22,29 @@ SECTIONS = ("model", "prepare", "methods", "train", "evaluation", "compare", "ga
 DATA = ("data/raw", "golden_sets")
 CODE = ("tasks", "evalsuite")
 CODE_SUFFIXES = (".py", ".html", ".j2", ".css")
+
+
+class PinnedChampion(BaseModel):
+    """The part of a champion that its readers need; the file has it all."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    identity: str
+
+
+class Pin(BaseModel):
+    """plans/baseline.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    inputs_sha256: str
+    champion: PinnedChampion | None
+
+
+def read_pin(paths: ArtifactPaths) -> Pin:
+    """The champion that this run is judged against."""
+    return read_model(paths.baseline_pin, Pin, "ratchet stage baseline")
 
 
 def run(params: Params, paths: ArtifactPaths) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The promotion gate as a stage: reads every result, writes reports/decision.json."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
+from tasks.baseline import read_pin
 from tasks.entry import stage_main
 from tasks.params import NAME
 from tasks.paths import ArtifactPaths
 
 MAKE_COMPARISON = "ratchet stage compare"
-MAKE_PIN = "ratchet stage baseline"
 
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
@@ -36,22 +35,21 @@ def judge(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
         UsageError: One of its files is not what it should be, or results belong to other bytes.
     """
     comparison = _object(paths.comparison, MAKE_COMPARISON)
-    pin = _object(paths.baseline_pin, MAKE_PIN)
+    pin = read_pin(paths)
     candidate, methods = comparison.get("candidate"), comparison.get("methods")
     if not isinstance(candidate, str) or not NAME.fullmatch(candidate):
         raise UsageError(f"{paths.comparison}: candidate is {candidate!r}, expected a method; run `{MAKE_COMPARISON}`")
     if not isinstance(methods, list) or not methods:
         raise UsageError(f"{paths.comparison}: methods is {methods!r}, expected a list; run `{MAKE_COMPARISON}`")
     baselines = {"base": _report(paths, "base", _exported(paths, "base", "ratchet stage fetch"))}
-    champion = _pinned_champion(pin, paths.baseline_pin)
-    if champion is not None:
-        baselines["champion"] = _report(paths, "champion", champion)
+    if pin.champion is not None:
+        baselines["champion"] = _report(paths, "champion", pin.champion.identity)
     return decide(
         _report(paths, candidate, _exported(paths, candidate, f"ratchet stage train@{candidate}")),
         baselines,
         policy,
         num_candidates=len(methods),
-        inputs_sha256=_text(pin, "inputs_sha256", paths.baseline_pin),
+        inputs_sha256=pin.inputs_sha256,
     )
 
 
@@ -60,25 +58,6 @@ def _object(path: Path, made_by: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds {type(data).__name__}, expected an object; make it again with `{made_by}`")
     return data
-
-
-def _text(data: Mapping[str, Any], key: str, path: Path) -> str:
-    value = data.get(key)
-    if not isinstance(value, str):
-        raise UsageError(f"{path}: {key} is {value!r}, expected text; make it again with `{MAKE_PIN}`")
-    return value
-
-
-def _pinned_champion(pin: Mapping[str, Any], path: Path) -> str | None:
-    """Identity of the champion that the run is judged against."""
-    if "champion" not in pin:
-        raise UsageError(f"{path} has no key champion; make it again with `{MAKE_PIN}`")
-    champion = pin["champion"]
-    if champion is None:
-        return None
-    if not isinstance(champion, dict):
-        raise UsageError(f"{path}: champion is {champion!r}, expected an object; make it again with `{MAKE_PIN}`")
-    return _text(champion, "identity", path)
 
 
 def _exported(paths: ArtifactPaths, model: str, made_by: str) -> str:

@@ -74,12 +74,11 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
 def _weights(model: str, paths: ArtifactPaths) -> Path | None:
     if model != "champion":
         return paths.export(model)
-    pin = read_json(paths.baseline_pin, "ratchet stage baseline")
-    if pin["champion"] is None:
-        return None
+    from tasks.baseline import read_pin
     from tasks.registry.store import materialise
 
-    return materialise(pin["champion"]["identity"], paths)
+    pin = read_pin(paths)
+    return materialise(pin.champion.identity, paths) if pin.champion else None
 
 
 def _write_costs(model: str, paths: ArtifactPaths, eval_seconds: float, num_bytes: int) -> None:

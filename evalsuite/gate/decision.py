@@ -2,12 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.errors import ExitCode, UsageError
-from evalsuite.files import read_json
+from evalsuite.errors import ExitCode
+from evalsuite.files import read_model
 from evalsuite.gate.policy import GatePolicy
 
 
@@ -106,8 +106,4 @@ class Decision(BaseModel):
 
 def read_decision(path: Path, made_by: str = "ratchet stage gate") -> Decision:
     """Read decision.json; an unknown schema version is refused with both numbers."""
-    data: Any = read_json(path, made_by)
-    if not isinstance(data, dict) or data.get("schema_version") != 1:
-        found = data.get("schema_version") if isinstance(data, dict) else None
-        raise UsageError(f"{path} has schema_version {found!r}, this version reads 1; make it again with `{made_by}`")
-    return Decision.model_validate(data)
+    return read_model(path, Decision, made_by)

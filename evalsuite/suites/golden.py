@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
-from evalsuite.files import read_json, sha256_file, sha256_json
+from evalsuite.files import read_model, sha256_file, sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.metrics import KNOWN_METRICS, TEXT_METRICS, VERSION, MetricContext, score_text
@@ -94,12 +94,7 @@ def read_set_manifest(folder: Path) -> GoldenManifest:
         UsageError: A file's bytes or number of lines differ from the manifest, or the manifest is malformed.
     """
     path = folder / "manifest.json"
-    data = read_json(path, f"git checkout {folder}")
-    try:
-        manifest = GoldenManifest.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise UsageError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    manifest = read_model(path, GoldenManifest, f"git checkout {folder}")
     for name, entry in manifest.files.items():
         file = folder / name
         if not file.is_file():
@@ -110,7 +105,7 @@ def read_set_manifest(folder: Path) -> GoldenManifest:
                 f"{file} has sha256 {found}, {path} says {entry.sha256}; if the change is meant, raise the version and "
                 f"write the new sha256 and n into the manifest, else `git checkout {folder}`"
             )
-        lines = sum(1 for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+        lines = sum(1 for line in file.read_bytes().split(b"\n") if line.strip())
         if lines != entry.n:
             raise UsageError(f"{file} has {lines} items, {path} says {entry.n}; write the right n into the manifest")
     return manifest
@@ -124,7 +119,11 @@ def read_golden_items(path: Path) -> tuple[GoldenItem, ...]:
     """
     items: list[GoldenItem] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}") from None
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:

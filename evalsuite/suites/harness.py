@@ -148,8 +148,12 @@ def _local_splits(folder: Path) -> dict[str, Any]:
     splits = {}
     for split, name in SPLIT_FILES.items():
         if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-            splits[split] = Dataset.from_list([json.loads(line) for line in lines if line.strip()])
+            lines = (folder / name).read_bytes().split(b"\n")
+            try:
+                rows = [json.loads(line) for line in lines if line.strip()]
+            except ValueError as error:
+                raise UsageError(f"{folder / name}: not JSON lines ({error})") from None
+            splits[split] = Dataset.from_list(rows)
     return splits
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evalsuite.errors import UsageError
+
 NGRAM_WORDS = 13
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction")
 
@@ -60,10 +62,15 @@ class HeldOut:
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue
-        row = json.loads(line)
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{path}:{number}: not JSON ({error}); bring it back with `git checkout {path}`") from None
+        if not isinstance(row, dict):
+            raise UsageError(f"{path}:{number}: a JSON {type(row).__name__}, expected an object")
         item = str(row.get("id", row.get("question_id", row.get("key", number))))
         for field in TEXT_FIELDS:
             value = row.get(field)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_json, write_json
+from evalsuite.files import read_model, write_json
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import Entry, Event, ledger_path, read_ledger
 
@@ -84,14 +84,7 @@ def read_stored(paths: ArtifactPaths) -> Champion | None:
     path = paths.registry / "champion.json"
     if not path.is_file():
         return None
-    data = read_json(path, f"git checkout {path}")
-    try:
-        return ChampionFile.model_validate(data).champion
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise UsageError(
-            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; bring it back with `git checkout {path}`"
-        ) from None
+    return read_model(path, ChampionFile, f"git checkout {path}").champion
 
 
 def write_champion(paths: ArtifactPaths) -> Champion | None:

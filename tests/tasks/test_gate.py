@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> ArtifactPaths:
     _write(
         paths.comparison, {"schema_version": 1, "candidate": "qlora", "methods": [{"name": "full"}, {"name": "qlora"}]}
     )
-    _write(paths.baseline_pin, {"inputs_sha256": "f" * 64, "champion": None})
+    _write(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
     return paths
 
 
@@ -62,7 +62,10 @@ def test_the_chosen_method_is_judged_and_the_decision_written(project: ArtifactP
 
 def test_a_pinned_champion_is_a_second_baseline(project: ArtifactPaths) -> None:
     _evaluate(project, "champion", 195, "c" * 64)
-    _write(project.baseline_pin, {"inputs_sha256": "f", "champion": {"identity": "c" * 64, "other": 1}})
+    _write(
+        project.baseline_pin,
+        {"schema_version": 1, "inputs_sha256": "f", "champion": {"identity": "c" * 64, "other": 1}},
+    )
     decision = gate.run(POLICY, project)
     assert decision.verdict is Verdict.REJECT
     assert decision.baselines["champion"] == "c" * 64
@@ -70,7 +73,7 @@ def test_a_pinned_champion_is_a_second_baseline(project: ArtifactPaths) -> None:
 
 def test_results_of_another_champion_are_refused(project: ArtifactPaths) -> None:
     _evaluate(project, "champion", 195, "d" * 64)
-    _write(project.baseline_pin, {"inputs_sha256": "f", "champion": {"identity": "c" * 64}})
+    _write(project.baseline_pin, {"schema_version": 1, "inputs_sha256": "f", "champion": {"identity": "c" * 64}})
     with pytest.raises(
         UsageError, match=r"evaluated on model dddddddddddd, not on cccccccccccc.*evaluate_baseline@champion"
     ):
@@ -100,7 +103,15 @@ def test_a_broken_comparison_is_refused_with_the_command_that_mends_it(project: 
     assert not project.decision.exists()
 
 
-@pytest.mark.parametrize("pin", [{"inputs_sha256": "f"}, {"champion": None}, {"inputs_sha256": "f", "champion": {}}, 3])
+@pytest.mark.parametrize(
+    "pin",
+    [
+        {"schema_version": 1, "inputs_sha256": "f"},
+        {"champion": None},
+        {"schema_version": 1, "inputs_sha256": "f", "champion": {}},
+        3,
+    ],
+)
 def test_a_broken_pin_is_refused(project: ArtifactPaths, pin: Any) -> None:
     _write(project.baseline_pin, pin)
     with pytest.raises(UsageError, match="ratchet stage baseline"):

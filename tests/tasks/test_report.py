@@ -72,7 +72,7 @@ def project(tmp_path: Path) -> ArtifactPaths:
             costs = {"eval_seconds": 1.0, "train_seconds": 9.0 if model == "qlora" else 59.0, "num_bytes": 5}
             write_json(paths.evals(model) / "costs.json", {"schema_version": 1, **costs})
     write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
-    write_json(paths.baseline_pin, {"inputs_sha256": "f" * 64, "champion": None})
+    write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
     write_json(paths.plan("qlora"), {"memory": {"weights_bytes": 2048}, "warnings": ["the disk is slow"]})
     compare.run(CompareParams(), HardwareParams(), METHODS, paths)
     assert gate.run(POLICY, paths).verdict is Verdict.PROMOTE

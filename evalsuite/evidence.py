@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.errors import UsageError
 from evalsuite.files import read_json, sha256_file, sha256_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
@@ -83,11 +83,11 @@ def load_evidence(path: Path, name: str, suite: str | None = None) -> EvalReport
         suite: Suite that a CSV or JSONL file holds; the file's stem when absent.
 
     Raises:
-        MissingArtifactError: Nothing is at ``path``.
+        UsageError: Nothing is at ``path``.
         UsageError: The content is not such evidence; the message has the file and the line.
     """
     if not path.exists():
-        raise MissingArtifactError(f"no evidence at {path}; give a folder of results, a CSV or a JSONL file")
+        raise UsageError(f"no evidence at {path}; give a folder of results, a CSV or a JSONL file")
     if path.is_dir():
         return _own_report(path, name)
     if path.name == "items.parquet":
@@ -105,13 +105,13 @@ def load_policy(path: Path) -> GatePolicy:
     """Read a policy from YAML: its fields at the top, or under ``gate`` as in params.yaml.
 
     Raises:
-        MissingArtifactError: No such file.
+        UsageError: No such file.
         UsageError: Not YAML, or a wrong key or value, with its dotted path.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingArtifactError(f"no policy at {path}; write one, or give params.yaml") from None
+        raise UsageError(f"no policy at {path}; write one, or give params.yaml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
     prefix: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ def _own_report(folder: Path, name: str) -> EvalReport:
     single = (folder / "summary.json").exists()
     folders = [folder] if single else sorted(path.parent for path in folder.glob("*/summary.json"))
     if not folders:
-        raise MissingArtifactError(
+        raise UsageError(
             f"no summary.json in {folder} or in a folder below it, so it holds no finished results; "
             "make them with `ratchet run`"
         )

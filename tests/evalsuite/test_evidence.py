@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import MissingArtifactError, RatchetError, UsageError
+from evalsuite.errors import RatchetError, UsageError
 from evalsuite.evidence import compare_files, load_evidence, load_policy
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
@@ -97,7 +97,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_absent_evidence_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifactError, match=r"no evidence at .*nowhere\.csv"):
+    with pytest.raises(UsageError, match=r"no evidence at .*nowhere\.csv"):
         load_evidence(tmp_path / "nowhere.csv", "x")
 
 
@@ -122,7 +122,7 @@ def test_own_results_are_read_from_a_suite_its_file_and_a_model_folder(tmp_path:
 
 
 def test_a_folder_of_two_models_and_one_without_results_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingArtifactError, match="holds no finished results"):
+    with pytest.raises(UsageError, match="holds no finished results"):
         load_evidence(tmp_path, "m")
     _result(tmp_path / "golden", "golden", 90, "one")
     _result(tmp_path / "ifeval", "ifeval", 50, "two")

@@ -32,6 +32,7 @@ def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
 
 def serve_flow(root: Path, schedule: ScheduleParams) -> None:
     """Register the deployment and run it on schedule until interrupted; two runs never overlap."""
+    from prefect.deployments.runner import EntrypointType
     from prefect.schedules import Cron
 
     from flows.pipeline import finetune_and_gate
@@ -43,4 +44,5 @@ def serve_flow(root: Path, schedule: ScheduleParams) -> None:
         limit=1,
         global_limit=1,
         pause_on_shutdown=False,
+        entrypoint_type=EntrypointType.MODULE_PATH,  # a file path would put flows/ first on sys.path
     )

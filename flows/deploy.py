@@ -32,8 +32,8 @@ def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
 
 def serve_flow(root: Path, schedule: ScheduleParams) -> None:
     """Register the deployment and run it on schedule until interrupted; two runs never overlap."""
-    from prefect.deployments.runner import EntrypointType
     from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
 
     from flows.pipeline import finetune_and_gate
 

@@ -56,6 +56,7 @@ def test_a_malformed_data_file_is_one_clear_error_and_leaves_the_good_data(proje
     assert done.returncode == 2
     assert "data/raw/rows.jsonl:41: not JSON" in done.stderr
     assert "Traceback" not in done.stderr
+    assert (project / "data/prepared/train.jsonl").read_bytes() == prepared
     rows.write_text(good)
     assert ratchet(project, "stage", "prepare").returncode == 0
     assert (project / "data/prepared/train.jsonl").read_bytes() == prepared

@@ -72,13 +72,23 @@ def test_lm_eval_knows_every_instruction_and_its_arguments(checkers: Any) -> Non
 
 ANSWERS = [
     ("punctuation:no_comma", {}, "The sea is blue.", "The sea, it is blue."),
-    ("change_case:english_lowercase", {}, "the apple and the pear are both fruits that i like", "The Apple and the pear are both fruits"),
+    (
+        "change_case:english_lowercase",
+        {},
+        "the apple and the pear are both fruits that i like",
+        "The Apple and the pear are both fruits",
+    ),
     ("change_case:english_capital", {}, "THE CAPITAL OF SPAIN IS MADRID.", "Hello my dear friend, how are you?"),
     ("startend:quotation", {}, '"Hello"', "Hello"),
     ("startend:end_checker", {"end_phrase": "That is all."}, "It is round. That is all.", "That is all. Or not"),
     ("keywords:existence", {"keywords": ["dog"]}, "A dog runs.", "A cat runs."),
     ("keywords:forbidden_words", {"forbidden_words": ["hot"]}, "It shines.", "It is hot."),
-    ("length_constraints:number_words", {"relation": "less than", "num_words": 5}, "It is ice.", "It is ice on a lake."),
+    (
+        "length_constraints:number_words",
+        {"relation": "less than", "num_words": 5},
+        "It is ice.",
+        "It is ice on a lake.",
+    ),
     ("detectable_format:title", {}, "<<The Dragon>>", "The Dragon"),
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* cat\n* dog", "cat, dog"),
 ]

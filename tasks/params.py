@@ -178,8 +178,8 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
-    batch_tokens: int = Field(default=8192, ge=64)
-    """Upper bound on tokens in one forward pass, padding included."""
+    batch_tokens: int = Field(default=32_768, ge=64)
+    """Upper bound on cached tokens of one batch, prompts, padding and new tokens included."""
 
 
 class CompareParams(Section):

@@ -21,7 +21,7 @@ from tasks.registry.ledger import Event, ledger_path, read_ledger
 SECTIONS = ("model", "prepare", "methods", "train", "evaluation", "compare", "gate")
 DATA = ("data/raw", "golden_sets")
 CODE = ("tasks", "evalsuite")
-CODE_SUFFIXES = (".py", ".html", ".j2", ".css")
+CODE_SUFFIXES = (".py", ".jinja", ".css")
 
 
 class PinnedChampion(BaseModel):

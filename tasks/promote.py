@@ -10,18 +10,20 @@ from evalsuite.gate.decision import Decision, Verdict, read_decision
 from evalsuite.identity import verify_manifest
 from tasks.params import PromoteParams, load_params
 from tasks.paths import ArtifactPaths
-from tasks.registry.champion import Champion, read_champion, read_stored, write_champion
+from tasks.registry.champion import Champion, read_champion, settle, withdrawn, write_champion
 from tasks.registry.ledger import (
     Entry,
     Event,
     Override,
     append,
+    append_verdict,
+    judged_sets,
     ledger_path,
     new_entry,
     read_ledger,
     registry_lock,
 )
-from tasks.registry.store import materialise, store
+from tasks.registry.store import materialise, pointer_path, store
 
 __all__ = ["Move", "Override", "promote", "rollback"]
 
@@ -39,7 +41,13 @@ def promote(
     """Make the candidate of reports/decision.json the champion.
 
     The decision is computed again from the stored item results, the weights are hashed again, and the champion must
-    still be the one that the decision was made against.
+    still be the one that the decision was made against. What somebody rolled back comes back only by name.
+
+    Args:
+        paths: The project.
+        params: Which remote keeps the bytes.
+        override: Who promotes against the verdict or a rollback, and why; stays in the ledger.
+        dry_run: Verify everything but the remote, and change nothing.
 
     Raises:
         UsageError: The verdict is not PROMOTE and nobody overrides it, or the stored decision, results or weights were
@@ -48,6 +56,7 @@ def promote(
         StageError: The remote cannot prove that it holds the bytes; the champion stays.
     """
     decision = read_decision(paths.decision)
+    override = _named(override)
     if decision.verdict is not Verdict.PROMOTE and override is None:
         raise UsageError(
             f"the verdict is {decision.verdict}, not PROMOTE: {decision.headline} To promote against it, name yourself "
@@ -62,30 +71,31 @@ def promote(
             f"{decision.candidate_identity[:16]}; run `ratchet run` so that the gate judges these bytes"
         )
     with registry_lock(paths):
+        present = read_champion(paths) if dry_run else settle(paths)
+        if present is not None and present.identity == identity:
+            return Move(present, f"{decision.candidate} {identity[:16]} is already the champion")
+        _check_against(present, decision)
+        needed = _check_withdrawn(decision, override, paths) or decision.verdict is not Verdict.PROMOTE
+    if dry_run:
+        text = f"would promote {decision.candidate} {identity[:16]} over {_short(present)}; nothing was changed"
+        return Move(_preview(decision, present), text)
+    # The lock is free while the bytes travel, since that may take long; the champion is compared again after it.
+    store(decision.candidate, identity, paths, params.remote)
+    with registry_lock(paths):
         champion = read_champion(paths)
         if champion is not None and champion.identity == identity:
-            if read_stored(paths) != champion:
-                write_champion(paths)
             return Move(champion, f"{decision.candidate} {identity[:16]} is already the champion")
-        judged_against = decision.baselines.get("champion")
-        present = champion.identity if champion else None
-        if judged_against != present:
-            raise StaleDecisionError(
-                f"the decision was made against champion {_short(judged_against)}, the champion is now "
-                f"{_short(present)}; run the gate again: `ratchet run`"
-            )
-        if dry_run:
-            text = f"would promote {decision.candidate} {identity[:16]} over {_short(present)}; nothing was changed"
-            return Move(champion or _preview(decision, present), text)
-        store(decision.candidate, identity, paths, params.remote)
-        entry = new_entry(Event.PROMOTE, decision, decision.candidate, identity)
-        reason = override if decision.verdict is not Verdict.PROMOTE else None
-        append(paths, entry.model_copy(update={"replaced": present, "override": reason}))
-        moved = write_champion(paths)
-    if moved is None:
-        raise UsageError(f"{ledger_path(paths)} lost its last line while it was written; look at `ratchet history`")
-    note = f", overriding {decision.verdict} ({reason.by}: {reason.reason})" if reason else ""
-    return Move(moved, f"promoted {decision.candidate} {identity[:16]} over {_short(present)}{note}")
+        _check_against(champion, decision)
+        append_verdict(decision, paths)
+        entry = new_entry(
+            Event.PROMOTE, decision, decision.candidate, identity, judged_sets(decision, paths)
+        ).model_copy(
+            update={"replaced": champion.identity if champion else None, "override": override if needed else None}
+        )
+        moved = _move(entry, paths)
+    against = "its rollback" if decision.verdict is Verdict.PROMOTE else decision.verdict
+    note = f", overriding {against} ({override.by}: {override.reason})" if override and needed else ""
+    return Move(moved, f"promoted {decision.candidate} {identity[:16]} over {_short(champion)}{note}")
 
 
 def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
@@ -98,22 +108,83 @@ def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
 
     Raises:
         UsageError: There is no such champion, or no reason is given.
+        StaleDecisionError: The champion moved while the bytes came back.
         StageError: Its bytes cannot be had; the champion stays.
     """
-    if not reason.strip():
+    reason = _one_line(reason)
+    if not reason:
         raise UsageError("a rollback needs a reason: `ratchet rollback --reason TEXT`")
-    remote = load_params(paths.params).promote.remote
     with registry_lock(paths):
-        entries = read_ledger(ledger_path(paths))
-        champion = read_champion(paths)
+        champion = settle(paths)
         if champion is None:
             raise UsageError("no champion yet: there is nothing to roll back; see `ratchet history`")
-        target = _earlier(entries, champion, to)
-        materialise(target.identity, paths, remote)
+        target = _earlier(read_ledger(ledger_path(paths)), champion, to)
+    materialise(target.identity, paths)
+    with registry_lock(paths):
+        if read_champion(paths) != champion:
+            raise StaleDecisionError(
+                f"the champion moved while the bytes of {target.identity[:16]} came back; look at `ratchet history`, "
+                "then roll back again"
+            )
         entry = new_entry(Event.ROLLBACK, None, target.candidate, target.identity)
-        append(paths, entry.model_copy(update={"replaced": champion.identity, "reason": reason.strip()}))
-        moved = write_champion(paths)
-    return Move(moved or champion, f"rolled back from {champion.identity[:16]} to {target.identity[:16]}")
+        moved = _move(entry.model_copy(update={"replaced": champion.identity, "reason": reason}), paths)
+    return Move(moved, f"rolled back from {champion.identity[:16]} to {target.identity[:16]}")
+
+
+def _move(entry: Entry, paths: ArtifactPaths) -> Champion:
+    """The ledger line is the move; champion.json comes last, and a crash between them is mended by the next move."""
+    append(paths, entry)
+    champion = write_champion(paths)
+    assert champion is not None, "the line just appended names a champion"  # noqa: S101  our own mistake, not a user's
+    return champion
+
+
+def _named(override: Override | None) -> Override | None:
+    """An override in one line each, never blank."""
+    if override is None:
+        return None
+    by, reason = _one_line(override.by), _one_line(override.reason)
+    if not by or not reason:
+        raise UsageError(
+            f"an override needs a name and a reason, got {by!r} and {reason!r}: `ratchet promote --override NAME "
+            "--reason TEXT`"
+        )
+    return Override(by=by, reason=reason)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.encode(errors="replace").decode().split())
+
+
+def _check_against(champion: Champion | None, decision: Decision) -> None:
+    """Compare-and-swap: only the champion that the candidate was judged against may be replaced."""
+    judged_against, present = decision.baselines.get("champion"), champion.identity if champion else None
+    if judged_against == present:
+        return
+    remedy = "run the gate again: `ratchet run`"
+    if champion is not None and champion.inputs_sha256 == decision.inputs_sha256:
+        remedy = (
+            "it came from these very inputs, which are judged against its predecessor; change an input, such as "
+            "train.seed in params.yaml, and then run the gate again: `ratchet run`"
+        )
+    raise StaleDecisionError(
+        f"the decision was made against champion {judged_against[:16] if judged_against else 'none'}, the champion is "
+        f"now {_short(champion)}; {remedy}"
+    )
+
+
+def _check_withdrawn(decision: Decision, override: Override | None, paths: ArtifactPaths) -> bool:
+    """Whether the candidate was rolled back, so that only a named person may bring it back."""
+    line = withdrawn(read_ledger(ledger_path(paths))).get(decision.candidate_identity)
+    if line is None:
+        return False
+    if override is None:
+        raise UsageError(
+            f"{decision.candidate} {decision.candidate_identity[:16]} was rolled back by {line.actor} on "
+            f"{line.recorded_at[:10]} ({line.reason}); the same bytes become champion again only by name: "
+            "`ratchet promote --override NAME --reason TEXT`"
+        )
+    return True
 
 
 def _earlier(entries: list[Entry], champion: Champion, to: str | None) -> Entry:
@@ -146,16 +217,17 @@ def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
         raise UsageError("the gate's policy in params.yaml is not the decision's; run the gate again: `ratchet run`")
 
 
-def _preview(decision: Decision, present: str | None) -> Champion:
+def _preview(decision: Decision, present: Champion | None) -> Champion:
     return Champion(
         identity=decision.candidate_identity,
         model=decision.candidate,
         decision_id=decision.decision_id,
         inputs_sha256=decision.inputs_sha256,
-        previous=present,
+        previous=present.identity if present else None,
+        pointer=pointer_path(decision.candidate_identity, ArtifactPaths()).as_posix(),
         ledger_sequence=0,
     )
 
 
-def _short(identity: str | None) -> str:
-    return identity[:16] if identity else "none"
+def _short(champion: Champion | None) -> str:
+    return champion.identity[:16] if champion else "none"

@@ -1,14 +1,23 @@
-"""The model in production: champion.json, derived from the ledger."""
+"""The model in production: champion.json, derived from the ledger.
+
+Run:  python -m tasks.registry.champion     (writes a damaged champion.json again from the ledger)
+"""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model, write_json
+from tasks.entry import stage_main
+from tasks.params import Params
 from tasks.paths import ArtifactPaths
-from tasks.registry.ledger import Entry, Event, ledger_path, read_ledger
+from tasks.registry.ledger import Entry, Event, ledger_path, read_ledger, registry_lock
+from tasks.registry.store import pointer_path
+
+REBUILD = "python -m tasks.registry.champion"
 
 
 class Champion(BaseModel):
@@ -24,6 +33,8 @@ class Champion(BaseModel):
     """Inputs of the run that it came from."""
     previous: str | None
     """Identity of the champion that it replaced."""
+    pointer: str
+    """The DVC file, relative to the project's root, that brings the bytes back: ``dvc pull POINTER``."""
     ledger_sequence: int
 
 
@@ -37,7 +48,11 @@ class ChampionFile(BaseModel):
 
 
 def derive(entries: Sequence[Entry], before_sequence: int | None = None) -> Champion | None:
-    """The champion that the ledger names, now or before a given line."""
+    """The champion that the ledger names, now or before a given line.
+
+    Raises:
+        UsageError: A rollback goes to a model that was never promoted.
+    """
     moves = [
         entry
         for entry in entries
@@ -46,15 +61,38 @@ def derive(entries: Sequence[Entry], before_sequence: int | None = None) -> Cham
     if not moves:
         return None
     last = moves[-1]
-    promoted = next(e for e in reversed(moves) if e.event is Event.PROMOTE and e.identity == last.identity)
+    promoted = next((e for e in reversed(moves) if e.event is Event.PROMOTE and e.identity == last.identity), None)
+    if promoted is None:
+        raise UsageError(
+            f"ledger line {last.sequence} rolls back to {last.identity[:16]}, which was never promoted; bring the "
+            "ledger back with `git checkout registry/ledger.jsonl` or from a backup"
+        )
     return Champion(
         identity=last.identity,
         model=last.candidate,
         decision_id=promoted.decision_id,
         inputs_sha256=promoted.inputs_sha256,
         previous=promoted.replaced,
+        pointer=pointer_path(last.identity, ArtifactPaths()).as_posix(),
         ledger_sequence=last.sequence,
     )
+
+
+def withdrawn(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Models that were rolled back and not made champion since, each with the line that took it out."""
+    out: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.event is Event.VERDICT:
+            continue
+        out.pop(entry.identity, None)
+        if entry.event is Event.ROLLBACK and entry.replaced is not None:
+            out[entry.replaced] = entry
+    return out
+
+
+def is_withdrawn(identity: str, paths: ArtifactPaths) -> bool:
+    """Whether somebody rolled this model back; then only a person, by name, makes it champion again."""
+    return identity in withdrawn(read_ledger(ledger_path(paths)))
 
 
 def read_champion(paths: ArtifactPaths) -> Champion | None:
@@ -73,22 +111,75 @@ def read_champion(paths: ArtifactPaths) -> Champion | None:
         return derived
     if derived is not None and stored == derive(entries, before_sequence=derived.ledger_sequence):
         return derived
+    _refuse_lost_lines(stored, entries, paths)
     raise UsageError(
-        f"{paths.registry / 'champion.json'} names {stored.identity[:16] if stored else 'no champion'}, the ledger "
-        f"{derived.identity[:16] if derived else 'none'}; bring both back with `git checkout {paths.registry}`"
+        f"{champion_path(paths)} names {_short(stored)}, the ledger {_short(derived)}; if the ledger is right, write "
+        f"the file again with `{REBUILD}`"
     )
+
+
+def champion_path(paths: ArtifactPaths) -> Path:
+    """Where the champion is named."""
+    return paths.registry / "champion.json"
 
 
 def read_stored(paths: ArtifactPaths) -> Champion | None:
     """champion.json as it stands; an absent file means that nothing was promoted yet."""
-    path = paths.registry / "champion.json"
-    if not path.is_file():
-        return None
-    return read_model(path, ChampionFile, f"git checkout {path}").champion
+    path = champion_path(paths)
+    return read_model(path, ChampionFile, REBUILD).champion if path.is_file() else None
 
 
 def write_champion(paths: ArtifactPaths) -> Champion | None:
     """Derive champion.json from the ledger; call it under the registry's lock."""
     champion = derive(read_ledger(ledger_path(paths)))
-    write_json(paths.registry / "champion.json", ChampionFile(champion=champion))
+    write_json(champion_path(paths), ChampionFile(champion=champion))
     return champion
+
+
+def settle(paths: ArtifactPaths) -> Champion | None:
+    """``read_champion``, after finishing a move that a crash interrupted; call it under the registry's lock."""
+    champion = read_champion(paths)
+    return champion if read_stored(paths) == champion else write_champion(paths)
+
+
+def rebuild(paths: ArtifactPaths) -> Champion | None:
+    """Write champion.json again from the ledger, whatever it holds.
+
+    Raises:
+        UsageError: The ledger is damaged, or it lost lines that champion.json still knows of.
+    """
+    with registry_lock(paths):
+        entries = read_ledger(ledger_path(paths))
+        try:
+            stored = read_stored(paths)
+        except UsageError:
+            stored = None  # a damaged file is what this mends
+        _refuse_lost_lines(stored, entries, paths)
+        return write_champion(paths)
+
+
+def _refuse_lost_lines(stored: Champion | None, entries: Sequence[Entry], paths: ArtifactPaths) -> None:
+    if stored is not None and stored.ledger_sequence > len(entries):
+        path = ledger_path(paths)
+        raise UsageError(
+            f"{champion_path(paths)} names {_short(stored)} from ledger line {stored.ledger_sequence}, the ledger "
+            f"{_short(derive(entries))} and {len(entries)} lines: it lost the others; bring it back with "
+            f"`git checkout {path}` or from a backup"
+        )
+
+
+def _short(champion: Champion | None) -> str:
+    return champion.identity[:16] if champion else "none"
+
+
+def main() -> int:
+    """Rebuild champion.json from the ledger."""
+
+    def stage(_params: Params, paths: ArtifactPaths) -> str:
+        return f"champion: {_short(rebuild(paths))}"
+
+    return stage_main(stage)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,10 +1,11 @@
 """The append-only, hash-chained record of verdicts, promotions and rollbacks.
 
-Each line holds the sha256 of the line before it, so that a change anywhere breaks every line after it.
+Each line holds its own sha256 and that of the line before it: a changed line is named, and a line that was removed,
+added or moved breaks the chain there. Whoever rewrites every later line too can still forge it, so commit the file.
 """
 
+import errno
 import getpass
-import hashlib
 import json
 import os
 from collections import Counter
@@ -13,13 +14,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evalsuite.errors import StageError, UsageError
+from evalsuite.files import read_model, sha256_json
 from evalsuite.gate.decision import Decision
+from evalsuite.results import SuiteSummary
 from tasks.paths import ArtifactPaths
 
 GENESIS = "0" * 64
@@ -35,12 +38,20 @@ class Event(StrEnum):
 
 
 class Override(BaseModel):
-    """Somebody's decision against the gate's verdict; visible forever."""
+    """Somebody's decision against the gate's verdict; visible forever. ``promote`` refuses a blank one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    by: str = Field(min_length=1, pattern=r"\S")
-    reason: str = Field(min_length=1, pattern=r"\S")
+    by: str
+    reason: str
+
+
+class ItemSet(NamedTuple):
+    """Items that a verdict was given on."""
+
+    suite: str
+    items_sha256: str
+    """Empty where the results are gone."""
 
 
 class Entry(BaseModel):
@@ -51,7 +62,7 @@ class Entry(BaseModel):
     schema_version: Literal[1] = 1
     sequence: int
     previous_sha256: str
-    """Hash of the line before, without its line break."""
+    """``sha256`` of the line before."""
     event: Event
     recorded_at: str
     """UTC, ISO 8601."""
@@ -67,7 +78,9 @@ class Entry(BaseModel):
     override: Override | None = None
     reason: str | None = None
     test_sets: dict[str, str] = Field(default_factory=dict)
-    """Suite -> hash of the evidence it was judged on."""
+    """Suite -> hash of its items; empty where the results are gone."""
+    sha256: str = ""
+    """Hash of every other field."""
 
 
 def ledger_path(paths: ArtifactPaths) -> Path:
@@ -104,49 +117,84 @@ def read_ledger(path: Path) -> list[Entry]:
     """
     if not path.is_file():
         return []
-    raw = path.read_bytes()
+    lines = path.read_bytes().split(b"\n")
+    cut = lines.pop()
     remedy = f"bring the file back with `git checkout {path}` or from a backup"
-    if raw and not raw.endswith(b"\n"):
-        raise UsageError(f"{path}: the last line is cut; remove that line if it is the only damage, or {remedy}")
     entries: list[Entry] = []
     previous = GENESIS
-    for number, line in enumerate(raw.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             entry = Entry.model_validate_json(line)
         except ValidationError as error:
             reason = error.errors(include_url=False)[0]["msg"]
             raise UsageError(f"{path}:{number}: not a ledger line ({reason}); {remedy}") from None
+        if entry.sha256 != _digest(entry) or line + b"\n" != _line(entry):
+            raise UsageError(f"{path}:{number}: this line was changed after it was written; {remedy}")
         if entry.previous_sha256 != previous or entry.sequence != number:
             raise UsageError(
-                f"{path}:{number}: the chain breaks here: this line or the one before was changed; {remedy}"
+                f"{path}:{number}: the chain breaks here: a line before was removed, added or replaced; {remedy}"
             )
         entries.append(entry)
-        previous = hashlib.sha256(line).hexdigest()
+        previous = entry.sha256
+    if cut:
+        whole = sum(len(line) + 1 for line in lines)
+        raise UsageError(
+            f"{path}:{len(lines) + 1}: the last line is cut, so what it would record did not happen; remove it with "
+            f"`truncate -s {whole} {path}`, or {remedy}"
+        )
     return entries
 
 
 def append(paths: ArtifactPaths, entry: Entry) -> Entry:
     """Add a line, sequence and chain filled in; call it under ``registry_lock``.
 
-    The whole line goes out in one write and is fsynced, so a crash leaves the old file or the new one.
+    The whole line goes out in one write and is fsynced; what could not be written whole is taken back.
+
+    Raises:
+        StageError: The disk does not take the line.
+        UsageError: The ledger is damaged.
     """
     path = ledger_path(paths)
     entries = read_ledger(path)
-    previous = GENESIS
-    if entries:
-        previous = hashlib.sha256(path.read_bytes().splitlines()[-1]).hexdigest()
-    complete = entry.model_copy(update={"sequence": len(entries) + 1, "previous_sha256": previous})
-    line = json.dumps(complete.model_dump(mode="json"), sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    chain = {"sequence": len(entries) + 1, "previous_sha256": entries[-1].sha256 if entries else GENESIS}
+    chained = Entry.model_validate({**entry.model_dump(), **chain, "sha256": ""})
+    complete = chained.model_copy(update={"sha256": _digest(chained)})
     try:
-        os.write(descriptor, line)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        _append_whole(path, _line(complete))
+    except OSError as error:
+        raise StageError(
+            f"{path} cannot be written: {error.strerror}; free disk space or mend the permissions, then try again"
+        ) from None
     return complete
 
 
-def new_entry(event: Event, decision: Decision | None, candidate: str, identity: str) -> Entry:
+def _digest(entry: Entry) -> str:
+    return sha256_json(entry.model_dump(mode="json", exclude={"sha256"}))
+
+
+def _line(entry: Entry) -> bytes:
+    text = json.dumps(entry.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _append_whole(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def new_entry(
+    event: Event, decision: Decision | None, candidate: str, identity: str, test_sets: dict[str, str] | None = None
+) -> Entry:
     """A line about to be appended, stamped with time and user."""
     return Entry(
         sequence=0,
@@ -159,30 +207,39 @@ def new_entry(event: Event, decision: Decision | None, candidate: str, identity:
         verdict=decision.verdict if decision else None,
         decision_id=decision.decision_id if decision else None,
         inputs_sha256=decision.inputs_sha256 if decision else "",
-        test_sets=_test_sets(decision) if decision else {},
+        test_sets=test_sets or {},
     )
 
 
 def record_verdict(decision: Decision, paths: ArtifactPaths) -> None:
     """Count a verdict once, however often the same decision is looked at."""
     with registry_lock(paths):
-        known = {entry.decision_id for entry in read_ledger(ledger_path(paths)) if entry.event is Event.VERDICT}
-        if decision.decision_id not in known:
-            append(paths, new_entry(Event.VERDICT, decision, decision.candidate, decision.candidate_identity))
+        append_verdict(decision, paths)
 
 
-def looks(entries: list[Entry]) -> Counter[str]:
-    """How many verdicts each suite's test items have given."""
-    return Counter(suite for entry in entries if entry.event is Event.VERDICT for suite in entry.test_sets)
+def append_verdict(decision: Decision, paths: ArtifactPaths) -> None:
+    """``record_verdict`` for a caller that holds ``registry_lock``."""
+    known = {entry.decision_id for entry in read_ledger(ledger_path(paths)) if entry.event is Event.VERDICT}
+    if decision.decision_id not in known:
+        sets = judged_sets(decision, paths)
+        append(paths, new_entry(Event.VERDICT, decision, decision.candidate, decision.candidate_identity, sets))
 
 
-def _test_sets(decision: Decision) -> dict[str, str]:
-    """The candidate's evidence; the key is ``candidate/SUITE``."""
-    return {
-        key.split("/", 1)[1]: digest
-        for key, digest in sorted(decision.evidence.items())
-        if key.startswith("candidate/")
-    }
+def looks(entries: list[Entry]) -> Counter[ItemSet]:
+    """How many verdicts each set of test items has given; a suite with new items starts again."""
+    verdicts = [entry for entry in entries if entry.event is Event.VERDICT]
+    return Counter(ItemSet(suite, items) for entry in verdicts for suite, items in entry.test_sets.items())
+
+
+def judged_sets(decision: Decision, paths: ArtifactPaths) -> dict[str, str]:
+    """Suites that a decision rests on, each with the hash of its items."""
+    found = [
+        read_model(path, SuiteSummary, "ratchet run")
+        for path in sorted(paths.evals(decision.candidate).glob("*/summary.json"))
+    ]
+    items = {s.suite: s.items_sha256 for s in found if s.model_identity == decision.candidate_identity}
+    suites = [key.split("/", 1)[1] for key in sorted(decision.evidence) if key.startswith("candidate/")]
+    return {suite: items.get(suite, "") for suite in suites}
 
 
 def _user() -> str:

@@ -1,18 +1,23 @@
 """Promoted bytes, kept in the DVC remote and proven to be there."""
 
+import logging
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from evalsuite.errors import MissingArtifactError, StageError, UsageError
+from evalsuite.errors import MissingArtifactError, RatchetError, StageError, UsageError
 from evalsuite.files import write_text
 from evalsuite.identity import verify_manifest
 from tasks.paths import ArtifactPaths
 from tasks.runner import dvc_command, stage_environment
+
+logger = logging.getLogger(__name__)
 
 SHORT = 16
 
@@ -27,6 +32,12 @@ def store(method: str, identity: str, paths: ArtifactPaths, remote: str | None) 
 
     The proof is a fetch of the remote's bytes into an empty cache, hashed against the manifest.
 
+    Args:
+        method: Whose export it is.
+        identity: What the export must be.
+        paths: The project.
+        remote: Name of the DVC remote, kept in the pointer; the default remote when None.
+
     Raises:
         UsageError: The bytes are not those of ``identity``, or the stage that made them is not in dvc.lock.
         StageError: The remote cannot be written or read.
@@ -37,15 +48,16 @@ def store(method: str, identity: str, paths: ArtifactPaths, remote: str | None) 
             f"models/{method}/export is {manifest.identity[:SHORT]}, the decision is about {identity[:SHORT]}; run "
             "`ratchet run` so that the gate judges these bytes"
         )
-    text = _pointer(method, identity, paths)
+    text = _pointer(method, identity, paths, remote)
+    _remote_settings(paths, remote)
     target = f"models/{method}/export"
     _dvc(paths, "push", "-q", *(["-r", remote] if remote else []), target, what="the DVC remote cannot be written")
-    _prove(text, identity, paths, remote)
-    write_text(pointer_path(identity, paths), text)
+    with _from_remote(text, identity, paths):
+        write_text(pointer_path(identity, paths), text)
 
 
-def materialise(identity: str, paths: ArtifactPaths, remote: str | None = None) -> Path:
-    """Bring a promoted model's bytes back from the cache or the remote.
+def materialise(identity: str, paths: ArtifactPaths) -> Path:
+    """Bring a promoted model's bytes back from the cache, or from the remote where the cache is empty or damaged.
 
     Returns:
         A folder that holds exactly the model of ``identity``.
@@ -53,7 +65,6 @@ def materialise(identity: str, paths: ArtifactPaths, remote: str | None = None) 
     Raises:
         MissingArtifactError: There is no pointer for it.
         StageError: Neither cache nor remote has the bytes.
-        UsageError: What came back is another model.
     """
     pointer = pointer_path(identity, paths)
     if not pointer.is_file():
@@ -62,17 +73,26 @@ def materialise(identity: str, paths: ArtifactPaths, remote: str | None = None) 
         )
     folder = pointer.with_suffix("")
     relative = pointer.relative_to(paths.root).as_posix()
-    options = ["-r", remote] if remote else []
-    _dvc(paths, "pull", "-q", "--force", *options, relative, what=f"the bytes of {identity[:SHORT]} cannot be had")
-    manifest = verify_manifest(folder, f"dvc pull {relative}")
-    if manifest.identity != identity:
-        raise UsageError(
-            f"{folder} is {manifest.identity[:SHORT]}, expected {identity[:SHORT]}; `dvc pull -f {relative}`"
-        )
+    _dvc(paths, "pull", "-q", "--force", relative, what=f"the bytes of {identity[:SHORT]} cannot be had")
+    try:
+        _verify(folder, identity)
+    except RatchetError as error:
+        # DVC believes its cache, whose files may be hard links of files that somebody changed in place.
+        logger.warning("%s; fetching it again, past the local cache", error)
+        with _from_remote(pointer.read_text(encoding="utf-8"), identity, paths) as fetched:
+            if folder.exists():
+                shutil.rmtree(folder)
+            fetched.rename(folder)
     return folder
 
 
-def _pointer(method: str, identity: str, paths: ArtifactPaths) -> str:
+def _verify(folder: Path, identity: str) -> None:
+    found = verify_manifest(folder, f"ratchet rollback --to {identity[:SHORT]}").identity
+    if found != identity:
+        raise UsageError(f"{folder} is {found[:SHORT]}, expected {identity[:SHORT]}")
+
+
+def _pointer(method: str, identity: str, paths: ArtifactPaths, remote: str | None) -> str:
     """A .dvc file over the hash that dvc.lock has for the export."""
     lock = paths.root / "dvc.lock"
     outs: list[dict[str, Any]] = []
@@ -83,37 +103,78 @@ def _pointer(method: str, identity: str, paths: ArtifactPaths) -> str:
     if found is None:
         raise UsageError(f"dvc.lock has no models/{method}/export; make it with `ratchet stage train@{method}`")
     entry: dict[str, Any] = {key: found[key] for key in ("md5", "size", "nfiles", "hash") if key in found}
-    return yaml.safe_dump({"outs": [{**entry, "path": identity[:SHORT]}]}, sort_keys=False)
+    entry |= {"path": identity[:SHORT]} | ({"remote": remote} if remote else {})
+    return yaml.safe_dump({"outs": [entry]}, sort_keys=False)
 
 
-def _prove(text: str, identity: str, paths: ArtifactPaths, remote: str | None) -> None:
-    """Fetch into a new, empty cache: only what the remote truly holds can come back."""
-    with tempfile.TemporaryDirectory(dir=paths.root, prefix=".prove-") as temporary:
-        folder = Path(temporary)
-        shutil.copytree(paths.root / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-        url = _remote_url(paths, remote)
-        _dvc_in(folder, "config", "core.no_scm", "true", what="the proof cannot be set up")
-        _dvc_in(folder, "remote", "add", "-q", "-f", "-d", "proof", url, what="the proof cannot be set up")
-        (folder / "model.dvc").write_text(text.replace(identity[:SHORT], "model"), encoding="utf-8")
-        _dvc_in(folder, "pull", "-q", "model.dvc", what="the DVC remote did not give back what was pushed")
-        found = verify_manifest(folder / "model", "ratchet promote").identity
-    if found != identity:
-        raise StageError(f"the DVC remote gave back {found[:SHORT]}, expected {identity[:SHORT]}; nothing was promoted")
+@contextmanager
+def _from_remote(text: str, identity: str, paths: ArtifactPaths) -> Iterator[Path]:
+    """Fetch into a new project with an empty cache: only what the remote truly holds can come back.
+
+    Args:
+        text: The pointer, a .dvc file; it may name a remote other than the default one.
+        identity: What must come back.
+        paths: The project whose remote is asked.
+
+    Yields:
+        The model's folder, verified, for as long as the block lasts.
+
+    Raises:
+        StageError: The remote does not give back these bytes.
+    """
+    parent = paths.root / ".dvc" / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix="fetch-") as temporary:
+        project = Path(temporary)
+        (out,) = yaml.safe_load(text)["outs"]
+        _copy_remote(paths, out.pop("remote", None), project)
+        (project / "model.dvc").write_text(yaml.safe_dump({"outs": [{**out, "path": "model"}]}), encoding="utf-8")
+        _dvc_in(project, "pull", "-q", "model.dvc", what="the DVC remote did not give back what it should hold")
+        try:
+            _verify(project / "model", identity)
+        except RatchetError as error:
+            reason = str(error).split("; run ")[0]
+            raise StageError(
+                f"the DVC remote gave back other bytes than {identity[:SHORT]}: {reason}; make them again with "
+                "`ratchet stage train@METHOD --force` and promote again"
+            ) from None
+        yield project / "model"
 
 
-def _remote_url(paths: ArtifactPaths, remote: str | None) -> str:
-    """Address of the remote, absolute where it is a folder."""
+def _copy_remote(paths: ArtifactPaths, remote: str | None, project: Path) -> None:
+    """Give a new DVC project the effective settings of a remote, credentials included, and a cache of its own."""
+    from dvc.config import Config
+
+    name, settings = _remote_settings(paths, remote)
+    dvc_folder = project / ".dvc"
+    dvc_folder.mkdir()
+    with Config(str(dvc_folder), validate=False).edit("repo", validate=False) as new:
+        new["core"] = {"no_scm": True, "analytics": False, "check_update": False, "remote": name}
+        new["cache"] = {"dir": str((dvc_folder / "cache").resolve()), "type": ["reflink", "hardlink", "copy"]}
+        new["remote"] = {name: settings}
+
+
+def _remote_settings(paths: ArtifactPaths, remote: str | None) -> tuple[str, dict[str, Any]]:
+    """Name and effective settings of a remote, folders made absolute.
+
+    Raises:
+        StageError: There is no such remote, or the configuration cannot be read.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo(str(paths.root)) as repo:
-        try:
-            found = repo.cloud.get_remote(name=remote)
-        except DvcException as error:
-            raise StageError(
-                f"no DVC remote to keep the bytes ({error}); `dvc remote add --default NAME URL`"
-            ) from None
-        return str(found.path)
+    try:
+        with Repo(str(paths.root)) as repo:
+            name = remote or repo.config["core"].get("remote")
+            known = dict(repo.config["remote"])
+    except DvcException as error:
+        raise StageError(f"DVC's configuration cannot be read: {error}; look at `dvc remote list`") from None
+    if name not in known:
+        raise StageError(
+            f"no DVC remote {name or '(default)'} to keep the bytes, known: {', '.join(known) or 'none'}; make one "
+            "with `dvc remote add --default NAME URL`"
+        )
+    return name, dict(known[name])
 
 
 def _dvc(paths: ArtifactPaths, *arguments: str, what: str) -> None:

@@ -21,6 +21,7 @@ def paths(tmp_path: Path) -> ArtifactPaths:
     for folder in ("data/raw", "golden_sets/g", "tasks", "evalsuite"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "file.py").write_text("x = 1\n")
+    (tmp_path / "evalsuite/report.html.jinja").write_text("x\n")
     return ArtifactPaths(tmp_path)
 
 
@@ -59,7 +60,10 @@ def test_after_a_rollback_the_champion_that_is_back_is_pinned(paths: ArtifactPat
     assert pinned(paths) == "a"
 
 
-@pytest.mark.parametrize("name", ["data/raw/file.py", "golden_sets/g/file.py", "tasks/file.py", "evalsuite/file.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["data/raw/file.py", "golden_sets/g/file.py", "tasks/file.py", "evalsuite/file.py", "evalsuite/report.html.jinja"],
+)
 def test_one_changed_byte_changes_the_inputs(paths: ArtifactPaths, name: str) -> None:
     params = load_params(paths.params)
     before = inputs_sha256(params, paths.root)

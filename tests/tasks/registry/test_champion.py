@@ -7,8 +7,8 @@ import pytest
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from tasks.paths import ArtifactPaths
-from tasks.registry.champion import read_champion, write_champion
-from tasks.registry.ledger import Event
+from tasks.registry.champion import is_withdrawn, read_champion, read_stored, rebuild, settle, write_champion
+from tasks.registry.ledger import Event, registry_lock
 from tests.tasks.registry.ledger_entries import add
 
 
@@ -30,6 +30,7 @@ def test_the_last_promotion_is_the_champion(paths: ArtifactPaths) -> None:
     champion = read_champion(paths)
     assert champion is not None
     assert (champion.identity[0], champion.previous) == ("b", "a" * 64)
+    assert champion.pointer == f"registry/models/{'b' * 16}.dvc"
 
 
 def test_a_rollback_brings_the_earlier_one_back_with_its_own_grounds(paths: ArtifactPaths) -> None:
@@ -45,6 +46,10 @@ def test_a_crash_between_ledger_and_champion_believes_the_ledger(paths: Artifact
     champion = read_champion(paths)
     assert champion is not None
     assert champion.identity[0] == "c"
+    assert read_stored(paths) != champion
+    with registry_lock(paths):
+        assert settle(paths) == champion
+    assert read_stored(paths) == champion
 
 
 def test_a_champion_that_the_ledger_does_not_know_is_refused(paths: ArtifactPaths) -> None:
@@ -56,10 +61,42 @@ def test_a_champion_that_the_ledger_does_not_know_is_refused(paths: ArtifactPath
         read_champion(paths)
 
 
-def test_a_ledger_that_was_removed_does_not_go_unseen(paths: ArtifactPaths) -> None:
-    (paths.registry / "ledger.jsonl").unlink()
-    with pytest.raises(UsageError, match="the ledger none"):
+def test_a_champion_changed_by_hand_is_written_again_from_the_ledger(paths: ArtifactPaths) -> None:
+    path = paths.registry / "champion.json"
+    good = path.read_bytes()
+    data = read_json(path, "x")
+    data["champion"]["model"] = "other"
+    write_json(path, data)
+    with pytest.raises(UsageError, match=r"python -m tasks\.registry\.champion"):
         read_champion(paths)
+    rebuild(paths)
+    assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_ledger_that_lost_lines_is_never_made_the_truth(paths: ArtifactPaths, kept: int) -> None:
+    ledger, champion = paths.registry / "ledger.jsonl", paths.registry / "champion.json"
+    before = champion.read_bytes()
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:kept]))
+    for look in (read_champion, rebuild):
+        with pytest.raises(UsageError, match=rf"from ledger line 3, the ledger .* and {kept} lines: it lost"):
+            look(paths)
+    assert champion.read_bytes() == before
+
+
+def test_a_rollback_to_what_was_never_promoted_is_refused(paths: ArtifactPaths) -> None:
+    add(paths.root, Event.ROLLBACK, "e", replaced="b")
+    with pytest.raises(UsageError, match="line 4 rolls back to eeeeeeeeeeeeeeee, which was never promoted"):
+        read_champion(paths)
+
+
+def test_what_was_rolled_back_stays_withdrawn_until_it_is_champion_again(paths: ArtifactPaths) -> None:
+    assert not is_withdrawn("b" * 64, paths)
+    add(paths.root, Event.ROLLBACK, "a", replaced="b")
+    add(paths.root, Event.VERDICT, "b")
+    assert (is_withdrawn("a" * 64, paths), is_withdrawn("b" * 64, paths)) == (False, True)
+    add(paths.root, Event.PROMOTE, "b", replaced="a")
+    assert (is_withdrawn("a" * 64, paths), is_withdrawn("b" * 64, paths)) == (False, False)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "no", '{"schema_version": 1, "champion": {"identity": 3}}'])
@@ -67,3 +104,7 @@ def test_a_damaged_champion_file_is_one_clear_error(paths: ArtifactPaths, text: 
     (paths.registry / "champion.json").write_text(text)
     with pytest.raises(UsageError, match=r"champion\.json"):
         read_champion(paths)
+    rebuild(paths)
+    champion = read_champion(paths)
+    assert champion is not None
+    assert champion.identity[0] == "b"

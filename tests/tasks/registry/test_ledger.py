@@ -1,25 +1,38 @@
 """The chain that cannot be changed unseen."""
 
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
+from evalsuite.files import sha256_json
 from tasks.paths import ArtifactPaths
-from tasks.registry.ledger import Event, Override, ledger_path, looks, read_ledger
+from tasks.registry.ledger import Event, append, ledger_path, looks, new_entry, read_ledger, registry_lock
 from tests.tasks.registry.ledger_entries import add
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def five_lines(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    root = tmp_path_factory.mktemp("five")
     for letter in "abcde":
-        add(tmp_path, Event.PROMOTE, letter)
-    return ledger_path(ArtifactPaths(tmp_path))
+        add(root, Event.PROMOTE, letter)
+    return ledger_path(ArtifactPaths(root)).read_bytes()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, five_lines: bytes) -> Path:
+    path = ledger_path(ArtifactPaths(tmp_path))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(five_lines)
+    return path
 
 
 def test_lines_come_back_in_order_and_chained(ledger: Path) -> None:
@@ -28,12 +41,29 @@ def test_lines_come_back_in_order_and_chained(ledger: Path) -> None:
     assert [entry.identity[0] for entry in entries] == list("abcde")
 
 
-@pytest.mark.parametrize("line", range(4))
-def test_a_changed_line_breaks_the_chain_and_is_named(ledger: Path, line: int) -> None:
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_one_changed_byte_anywhere_names_its_line(five_lines: bytes, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(five_lines) - 1))
+    mask = data.draw(st.integers(1, 255))
+    line = five_lines[:position].count(b"\n") + 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.jsonl"
+        changed = bytearray(five_lines)
+        changed[position] ^= mask
+        path.write_bytes(changed)
+        with pytest.raises(UsageError, match=rf"ledger\.jsonl:{line}: "):
+            read_ledger(path)
+
+
+def test_a_line_with_a_forged_hash_breaks_the_chain_after_it(ledger: Path) -> None:
     lines = ledger.read_bytes().splitlines(keepends=True)
-    lines[line] = lines[line].replace(b'"candidate": "full"', b'"candidate": "evil"')
+    forged = json.loads(lines[1]) | {"candidate": "evil"}
+    del forged["sha256"]
+    forged["sha256"] = sha256_json(forged)
+    lines[1] = json.dumps(forged, sort_keys=True).encode() + b"\n"
     ledger.write_bytes(b"".join(lines))
-    with pytest.raises(UsageError, match=rf"ledger\.jsonl:{line + 2}: the chain breaks here"):
+    with pytest.raises(UsageError, match=r"ledger\.jsonl:3: the chain breaks here"):
         read_ledger(ledger)
 
 
@@ -48,8 +78,27 @@ def test_a_removed_line_breaks_the_chain(ledger: Path, line: int) -> None:
 
 def test_a_cut_last_line_is_explained(ledger: Path) -> None:
     ledger.write_bytes(ledger.read_bytes()[:-20])
-    with pytest.raises(UsageError, match="the last line is cut"):
+    with pytest.raises(UsageError, match=r"ledger\.jsonl:5: the last line is cut") as raised:
         read_ledger(ledger)
+    with pytest.raises(UsageError, match="the last line is cut"):
+        add(ledger.parents[1], Event.PROMOTE, "f")
+    remedy = str(raised.value).split("`")[1]
+    subprocess.run(remedy.split(), check=True)
+    assert [entry.identity[0] for entry in read_ledger(ledger)] == list("abcd")
+
+
+def test_a_full_disk_leaves_no_half_line(ledger: Path) -> None:
+    before = ledger.read_bytes()
+    code = (
+        "import resource, sys; from pathlib import Path; from tasks.registry.ledger import Event;"
+        "from tests.tasks.registry.ledger_entries import add;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2); add(Path(sys.argv[1]), Event.PROMOTE, 'f')"
+    )
+    command = [sys.executable, "-c", code, str(ledger.parents[1]), str(len(before) + 40)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "StageError" in done.stderr
+    assert "ledger.jsonl cannot be written" in done.stderr
+    assert ledger.read_bytes() == before
 
 
 @pytest.mark.parametrize("junk", [b"{}\n", b"\xff\xfe\n", b"null\n", b"[" * 1000 + b"\n"])
@@ -71,13 +120,21 @@ def test_two_writers_at_once_keep_one_chain(tmp_path: Path) -> None:
     assert len(entries) == 30
 
 
-@pytest.mark.parametrize(("by", "reason"), [("", "x"), ("ada", ""), ("  ", "x"), ("ada", "\n")])
-def test_an_override_needs_a_name_and_a_reason(by: str, reason: str) -> None:
-    with pytest.raises(ValidationError):
-        Override(by=by, reason=reason)
+def test_looks_count_verdicts_by_set_of_items(tmp_path: Path) -> None:
+    old = add(tmp_path, Event.VERDICT, "a").model_copy(update={"test_sets": {"golden": "x", "ifeval": "y"}})
+    new = old.model_copy(update={"test_sets": {"golden": "z"}})
+    promoted = old.model_copy(update={"event": Event.PROMOTE})
+    assert looks([old, old, promoted, new]) == {("golden", "x"): 2, ("ifeval", "y"): 2, ("golden", "z"): 1}
 
 
-def test_looks_count_verdicts_by_suite(tmp_path: Path) -> None:
-    first = add(tmp_path, Event.VERDICT, "a").model_copy(update={"test_sets": {"golden": "x"}})
-    other = add(tmp_path, Event.PROMOTE, "a").model_copy(update={"test_sets": {"golden": "x"}})
-    assert looks([first, first, other]) == {"golden": 2}
+@given(text=st.text())
+@settings(deadline=None, max_examples=40)
+def test_any_reason_stays_one_line_and_comes_back_as_it_was(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = ArtifactPaths(Path(folder))
+        entry = new_entry(Event.ROLLBACK, None, "full", "a" * 64).model_copy(update={"reason": text})
+        with registry_lock(paths):
+            append(paths, entry)
+        path = ledger_path(paths)
+        assert path.read_bytes().count(b"\n") == 1
+        assert read_ledger(path)[0].reason == text

@@ -1,0 +1,166 @@
+"""Promoted bytes through real DVC: only what the remote truly gives back counts."""
+
+import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from evalsuite.errors import ExitCode, MissingArtifactError, StageError, UsageError
+from evalsuite.identity import read_manifest, verify_manifest
+from tasks.paths import ArtifactPaths
+from tasks.registry.store import materialise, pointer_path, store
+from tests.tasks.registry.project import lose_bytes, make_project, run_dvc
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("store") / "project").root
+
+
+@pytest.fixture
+def paths(template: Path, tmp_path: Path) -> ArtifactPaths:
+    shutil.copytree(template, tmp_path / "project")
+    return ArtifactPaths(tmp_path / "project")
+
+
+def trained(paths: ArtifactPaths) -> str:
+    return read_manifest(paths.export("full"), "x").identity
+
+
+def object_with(folder: Path, content: bytes) -> Path:
+    return next(path for path in folder.rglob("*") if path.is_file() and path.read_bytes() == content)
+
+
+def damage(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(b"x" * path.stat().st_size)
+    path.chmod(0o444)
+
+
+def test_plain_dvc_pull_brings_the_promoted_bytes_back(paths: ArtifactPaths) -> None:
+    identity = trained(paths)
+    store("full", identity, paths, None)
+    lose_bytes(paths)
+    run_dvc(paths.root, "pull", "-q", f"registry/models/{identity[:16]}.dvc")
+    assert verify_manifest(paths.registry / "models" / identity[:16], "x").identity == identity
+    assert not list((paths.root / ".dvc/tmp").glob("fetch-*"))
+
+
+def test_a_damaged_cache_is_passed_by(paths: ArtifactPaths) -> None:
+    identity = trained(paths)
+    store("full", identity, paths, None)
+    damage(object_with(paths.root / ".dvc/cache", b"first"))
+    folder = materialise(identity, paths)
+    assert (folder / "model.safetensors").read_bytes() == b"first"
+
+
+def test_a_remote_that_holds_other_bytes_is_found_out_whatever_the_cache_holds(paths: ArtifactPaths) -> None:
+    shared = paths.root.parent / "shared-cache"
+    shutil.move(paths.root / ".dvc/cache", shared)
+    run_dvc(paths.root, "cache", "dir", str(shared))
+    run_dvc(paths.root, "push", "-q")
+    damage(object_with(paths.root / ".dvc-remote", b"first"))
+    with pytest.raises(StageError, match=r"gave back other bytes .*model\.safetensors has sha256"):
+        store("full", trained(paths), paths, None)
+    assert not pointer_path(trained(paths), paths).exists()
+
+
+def test_a_remote_that_cannot_be_written_is_one_clear_error(paths: ArtifactPaths) -> None:
+    (paths.root / ".dvc-remote").write_text("a file where a folder should be")
+    with pytest.raises(StageError, match="the DVC remote cannot be written: ") as raised:
+        store("full", trained(paths), paths, None)
+    assert raised.value.exit_code is ExitCode.STAGE
+    assert "\n" not in str(raised.value)
+    assert not pointer_path(trained(paths), paths).exists()
+
+
+def test_a_pointer_remembers_a_remote_other_than_the_default(paths: ArtifactPaths) -> None:
+    run_dvc(paths.root, "remote", "add", "-q", "vault", str(paths.root.parent / "vault"))
+    identity = trained(paths)
+    store("full", identity, paths, "vault")
+    assert not (paths.root / ".dvc-remote").exists()
+    lose_bytes(paths)
+    assert materialise(identity, paths) == paths.registry / "models" / identity[:16]
+
+
+def test_an_unknown_remote_names_the_known_ones(paths: ArtifactPaths) -> None:
+    with pytest.raises(StageError, match="no DVC remote nowhere to keep the bytes, known: store"):
+        store("full", trained(paths), paths, "nowhere")
+
+
+def test_other_bytes_than_the_decision_names_are_not_stored(paths: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match="the decision is about eeeeeeeeeeeeeeee"):
+        store("full", "e" * 64, paths, None)
+
+
+def test_a_model_without_a_pointer_is_named(paths: ArtifactPaths) -> None:
+    with pytest.raises(MissingArtifactError, match=r"no pointer .*eeeeeeeeeeeeeeee"):
+        materialise("e" * 64, paths)
+
+
+class _Bucket(BaseHTTPRequestHandler):
+    """Keeps what is PUT in memory, for whoever sends the token."""
+
+    objects: dict[str, bytes]
+
+    def _reply(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        body = self._body()
+        if self.headers.get("X-Token") != "secret":
+            return self._reply(403)
+        self.objects[self.path] = body
+        return self._reply(201)
+
+    def do_GET(self) -> None:
+        if self.headers.get("X-Token") != "secret":
+            return self._reply(403)
+        body = self.objects.get(self.path)
+        return self._reply(404) if body is None else self._reply(200, body)
+
+    do_HEAD = do_GET
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    handler = type("Bucket", (_Bucket,), {"objects": {}})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/models"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_remote_elsewhere_is_proven_with_its_own_credentials(paths: ArtifactPaths, bucket: str) -> None:
+    (paths.root / ".dvc/config").write_text(
+        f"[core]\n remote = far\n['remote \"far\"']\n url = {bucket}\n method = PUT\n auth = custom\n"
+        " custom_auth_header = X-Token\n"
+    )
+    (paths.root / ".dvc/config.local").write_text("['remote \"far\"']\n password = secret\n")
+    identity = trained(paths)
+    store("full", identity, paths, None)
+    assert "secret" not in pointer_path(identity, paths).read_text()
+    lose_bytes(paths)
+    assert (materialise(identity, paths) / "model.safetensors").read_text() == "first"

@@ -42,7 +42,22 @@ def load_trainable(base: Path, method: MethodParams) -> Any:
     model: Any = AutoModelForCausalLM.from_pretrained(
         base, quantization_config=quantisation, device_map={"": device}, dtype=compute_dtype(), local_files_only=True
     )
+    _keep_differentiable(model)
     return model
+
+
+def _keep_differentiable(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for inference.
+
+    On a CPU with AVX512-BF16, its Linear4bit repacks them at the first forward pass in evaluation mode, for good, for a
+    kernel without a gradient: every epoch after the first evaluation would then train on wrong gradients, with no more
+    than a warning (bitsandbytes 0.50.2, nn/modules.py, Linear4bit.forward).
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def adapter_config(method: MethodParams) -> Any | None:

@@ -4,35 +4,36 @@ Run:  python -m tasks.plan METHOD
 """
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from tasks.entry import stage_main
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
+from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
+from tasks.training.launch import LaunchPlan
+from tasks.training.models import compute_dtype, shipped_dtype
 from tasks.training.planner import (
     DataCounts,
+    device_memory,
     memory,
     model_shape,
+    needed_bytes,
+    remedies,
     steps,
     tokens_per_second,
-    trained_parameters,
     warnings,
 )
-
-HEADROOM = 1.15
-"""Buffers and fragmentation on top of the counted components."""
 
 
 def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     """Write plans/NAME.json, and plans/NAME.launch.json, which alone decides how training runs.
 
     Raises:
-        UsageError: The method does not fit in memory; says what would.
+        UsageError: The method does not fit in memory; says what would. Or its target modules match nothing.
         MissingArtifactError: The base model or the prepared data is absent.
     """
-    import psutil
     import torch
     from transformers import AutoConfig
 
@@ -40,31 +41,45 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
     counts = report["splits"]["train"]
     data = DataCounts(rows=counts["rows"], tokens=counts["tokens"], longest=counts["longest"])
-    read_json(paths.export("base") / "manifest.json", "ratchet stage fetch")
-    config = AutoConfig.from_pretrained(paths.export("base"), local_files_only=True, trust_remote_code=False)
-    shape = model_shape(config)
+    base = paths.export("base")
+    read_json(base / "manifest.json", "ratchet stage fetch")
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     cuda = torch.cuda.is_available()
+    try:
+        shape = model_shape(config, method)
+    except UsageError as error:
+        raise UsageError(f"methods.{name}.{error}") from None
     needed = memory(shape, method, train, data.longest, cuda)
-    if params.hardware.memory_gib is not None:
-        available = int(params.hardware.memory_gib * 2**30)
-    else:
-        available = torch.cuda.get_device_properties(0).total_memory if cuda else psutil.virtual_memory().total
-    total = int(HEADROOM * needed.total)
+    given = params.hardware.memory_gib
+    available = device_memory(cuda) if given is None else int(given * 2**30)
+    total = needed_bytes(needed)
     if total > available:
+        fitting = remedies(config, method, train, data.longest, cuda, available)
         raise UsageError(
-            f"method {name!r} needs about {total / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; lower "
-            "train.micro_batch_size, set train.gradient_checkpointing, or use kind lora or qlora"
+            f"method {name!r} needs about {total / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; "
+            + (f"what fits: {'; '.join(fitting)}" if fitting else "no kind fits: take a smaller model or more memory")
         )
+    one = checkpoint_bytes(shape.trained_parameters)
+    disk = one * most_checkpoints(method.epochs, train.keep_checkpoints)
+    disk += shape.parameters * shipped_dtype(base).itemsize
     speed = tokens_per_second(shape, method, params.hardware, cuda)
     seconds = data.tokens * method.epochs / speed
+    numerics: Literal["fp32", "fp32 weights, bf16 compute"] = (
+        "fp32" if compute_dtype() is torch.float32 else "fp32 weights, bf16 compute"
+    )
+    launch = LaunchPlan(
+        device="cuda" if cuda else "cpu", numerics=numerics, trained_parameters=shape.trained_parameters
+    )
     plan = {
         "schema_version": 1,
         "method": name,
-        "strategy": "one device",
+        "strategy": launch.strategy,
         "parameters": shape.parameters,
-        "trained_parameters": trained_parameters(shape, method),
+        "trained_parameters": shape.trained_parameters,
         "memory_bytes": {**needed._asdict(), "total_with_headroom": total, "available": available},
-        "numerics": "mixed (fp32 weights, bf16 compute)" if cuda else "fp32",
+        "checkpoint_bytes": one,
+        "disk_bytes": disk,
+        "numerics": numerics,
         "steps": steps(data.rows, train, method),
         "tokens_per_epoch": data.tokens,
         "tokens": data.tokens * method.epochs,
@@ -74,13 +89,6 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         "cost": seconds / 3600 * params.hardware.price_per_hour,
         "currency": params.hardware.currency,
         "warnings": warnings(method, train, data),
-    }
-    launch = {
-        "schema_version": 1,
-        "strategy": "one device",
-        "num_processes": 1,
-        "device": "cuda" if cuda else "cpu",
-        "numerics": plan["numerics"],
     }
     write_json(paths.plans / f"{name}.launch.json", launch)
     write_json(paths.plan(name), plan)

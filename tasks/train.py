@@ -5,26 +5,35 @@ Run:  python -m tasks.train METHOD
 A run that was killed goes on from its last complete checkpoint to the same weights.
 """
 
+import gc
+import importlib.metadata
 import logging
 import sys
-import time
+from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import UsageError
-from evalsuite.files import read_json, sha256_file, write_json
+from evalsuite.errors import StageError, UsageError
+from evalsuite.files import read_model, sha256_file, write_json
 from evalsuite.identity import verify_manifest
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
 from tasks.training.checkpoints import complete_checkpoints, digest, open_root
+from tasks.training.clock import Clock
 from tasks.training.epoch_eval import DevRunner
-from tasks.training.examples import read_examples
+from tasks.training.examples import Example, read_examples
 from tasks.training.export import export
-from tasks.training.log import TrainLog
+from tasks.training.launch import LaunchPlan
+from tasks.training.log import EpochRecord, TrainLog
+from tasks.training.outcome import Outcome, read_outcome
 from tasks.training.selection import select_epoch
-from tasks.training.worker import Training, check_effective, peak_memory_bytes
+from tasks.training.worker import Training, peak_memory_bytes
 
 logger = logging.getLogger(__name__)
+
+TRAINING_SOURCES = ("examples.py", "models.py", "worker.py")
+"""Modules of tasks/training that decide the weights."""
+TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 
 
 def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
@@ -32,92 +41,95 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
 
     Raises:
         UsageError: A row, a target module or the golden set is not as it must be.
-        StageError: The loss is not a number, the disk is full, or the merge went wrong.
+        StageError: The loss is not a number, the disk is full, the merge went wrong, or what runs is not the plan.
         MissingArtifactError: An earlier stage's output is absent.
     """
     from transformers import AutoTokenizer
 
     method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
+    made_by = f"ratchet stage train@{name} --force"
     paths.train_log(name).unlink(missing_ok=True)
+    plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
     identity = verify_manifest(base, "ratchet stage fetch").identity
-    open_root(root, _fingerprint(name, params, paths, identity))
+    open_root(root, _fingerprint(name, params, paths, plan, identity))
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     train = read_examples(paths.prepared / "train.jsonl", tokenizer, params.train.max_length_tokens)
     dev = read_examples(paths.prepared / "dev.jsonl", tokenizer, params.train.max_length_tokens)
-    clock = _Clock(paths, name)
-    dev_runner = DevRunner(params.evaluation, base, method, tokenizer)
-    training = Training(name, method, params.train, base, root, tokenizer, train, dev, dev_runner)
-    resumed = tuple(record.step for _, record in complete_checkpoints(root)[-1:])
-    clock.add_resume(resumed)
-    training.run()
-    effective = training.effective()
-    check_effective(method, training.trainable_parameters, training.total_parameters, effective)
-    clock.stop()
-    selection = select_epoch(training.epochs, params.train.select_metric, params.train.select_direction)
-    record = next(record for record in training.epochs if record.epoch == selection.epoch)
-    checkpoint = root / record.checkpoint
+    outcome = read_outcome(root, made_by)
+    if outcome is None:
+        outcome = _train(name, params, paths, plan, tokenizer, train, dev)
+        gc.collect()  # the trainer refers to itself; the export needs its memory
+    else:
+        logger.info("%s: all epochs were done before; exporting", name)
+    selection = select_epoch(outcome.epochs, params.train.select_metric, params.train.select_direction)
+    checkpoint = _checkpoint(root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
     exported = export(name, method, checkpoint, base, paths.export(name), tokenizer, dev)
     adapter = checkpoint / "adapter_model.safetensors"
     log = TrainLog(
         method=name,
         kind=method.kind,
         config=_flat({"method": method.model_dump(mode="json"), "train": params.train.model_dump(mode="json")}),
-        steps=training.steps(),
-        epochs=training.epochs,
+        steps=outcome.steps,
+        epochs=outcome.epochs,
         selected_epoch=selection.epoch,
         selected_because=selection.because,
-        stopped_early=training.stopped_early,
-        resumed_from_steps=clock.resumed,
+        stopped_early=outcome.stopped_early,
+        resumed_from_steps=outcome.resumed_from_steps,
         num_examples=len(train),
-        num_tokens=sum(len(example.input_ids) for example in train) * len(training.epochs),
-        trainable_parameters=training.trainable_parameters,
-        total_parameters=training.total_parameters,
-        train_seconds=clock.seconds,
-        peak_memory_bytes=peak_memory_bytes(),
+        num_tokens=sum(len(example.input_ids) for example in train) * len(outcome.epochs),
+        trainable_parameters=outcome.trainable_parameters,
+        total_parameters=outcome.total_parameters,
+        train_seconds=outcome.train_seconds,
+        peak_memory_bytes=max(outcome.peak_memory_bytes, peak_memory_bytes()),
         adapter_bytes=adapter.stat().st_size if method.kind is not MethodKind.FULL else None,
-        effective=effective,
+        effective=outcome.effective,
         merge_max_abs_difference=exported.merge_max_abs_difference,
+        quantisation_max_abs_difference=exported.quantisation_max_abs_difference,
         identity=exported.manifest.identity,
     )
     write_json(paths.train_log(name), log)
     return log
 
 
-class _Clock:
-    """Wall time over all attempts, so that a resumed run does not look cheap."""
-
-    def __init__(self, paths: ArtifactPaths, name: str) -> None:
-        self._path = paths.checkpoints(name) / "clock.json"
-        before: dict[str, Any] = {"seconds": 0.0, "resumed": []}
-        if self._path.is_file():
-            before = read_json(self._path, f"ratchet stage train@{name}")
-        self._before = float(before["seconds"])
-        self.resumed: tuple[int, ...] = tuple(before["resumed"])
-        self._started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        return self._before + self._elapsed
-
-    def add_resume(self, steps: tuple[int, ...]) -> None:
-        self.resumed = (*self.resumed, *steps)
-        write_json(self._path, {"seconds": self._before, "resumed": list(self.resumed)})
-
-    def stop(self) -> None:
-        self._elapsed = time.perf_counter() - self._started
-        write_json(self._path, {"seconds": self.seconds, "resumed": list(self.resumed)})
+def _train(
+    name: str,
+    params: Params,
+    paths: ArtifactPaths,
+    plan: LaunchPlan,
+    tokenizer: Any,
+    train: list[Example],
+    dev: list[Example],
+) -> Outcome:
+    """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
+    method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
+    clock = Clock(root / "clock.json", f"ratchet stage train@{name} --force")
+    runner = DevRunner(params.evaluation, params.train.select_metric, base, method, tokenizer)
+    training = Training(name, method, params.train, plan, base, root, tokenizer, train, dev, runner, clock)
+    outcome = training.run()
+    outcome.write(root)
+    return outcome
 
 
-def _fingerprint(name: str, params: Params, paths: ArtifactPaths, identity: str) -> dict[str, str]:
+def _checkpoint(root: Path, record: EpochRecord) -> Path:
+    """The selected epoch's folder."""
+    folder = root / record.checkpoint
+    if folder not in [path for path, _ in complete_checkpoints(root)]:
+        raise StageError(f"the selected checkpoint {folder} is gone; remove {root} and run the stage again")
+    return folder
+
+
+def _fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, identity: str) -> dict[str, str]:
     """What the checkpoints depend on."""
     return {
         "method": digest(params.methods[name].model_dump(mode="json")),
         "train": digest(params.train.model_dump(mode="json")),
         "evaluation": digest(params.evaluation.golden.model_dump(mode="json")),
-        "plan": digest(read_json(paths.plans / f"{name}.launch.json", f"ratchet stage plan@{name}")),
+        "plan": digest(plan.model_dump(mode="json")),
         "train rows": sha256_file(paths.prepared / "train.jsonl"),
         "dev rows": sha256_file(paths.prepared / "dev.jsonl"),
         "base model": identity,
+        "code": digest([sha256_file(Path(__file__).parent / "training" / source) for source in TRAINING_SOURCES]),
+        "libraries": ", ".join(f"{library} {importlib.metadata.version(library)}" for library in TRAINING_LIBRARIES),
     }
 
 

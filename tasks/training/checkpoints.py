@@ -13,6 +13,10 @@ logger = logging.getLogger(__name__)
 
 COMPLETE = "complete.json"
 FINGERPRINT = "fingerprint.json"
+ADAM_STATES = 2
+"""Optimizer tensors a parameter that is trained (AdamW: both moments)."""
+SMALL_FILES_BYTES = 2**24
+"""Tokenizer, state of the random generators, log."""
 
 
 def mark_complete(folder: Path, record: EpochRecord) -> None:
@@ -81,7 +85,17 @@ def prune(root: Path, keep_last: int, keep: Iterable[int]) -> None:
             shutil.rmtree(folder)
 
 
-def check_disk(root: Path, needed_bytes: int) -> None:
+def checkpoint_bytes(trained_parameters: int) -> int:
+    """Disk space of one checkpoint: fp32 weights and AdamW's two moments of what is trained, and small files."""
+    return int(1.05 * 4 * trained_parameters * (1 + ADAM_STATES)) + SMALL_FILES_BYTES
+
+
+def most_checkpoints(epochs: int, keep_last: int) -> int:
+    """Checkpoints on disk at the worst moment: the last ones, the selected one, and the newest before one goes."""
+    return min(epochs, keep_last + 2)
+
+
+def check_disk(root: Path, needed_bytes: int, what: str = "a checkpoint needs") -> None:
     """Refuse to write what will not fit.
 
     Raises:
@@ -90,6 +104,6 @@ def check_disk(root: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(root).free
     if free < needed_bytes:
         raise StageError(
-            f"a checkpoint needs {needed_bytes / 2**30:.1f} GiB and {root.resolve()} has {free / 2**30:.1f} GiB free; "
+            f"{what} {needed_bytes / 2**30:.1f} GiB and {root.resolve()} has {free / 2**30:.1f} GiB free; "
             "free some space and run the stage again: it goes on from the last complete checkpoint"
         )

@@ -3,21 +3,34 @@
 from pathlib import Path
 from typing import Any
 
+from evalsuite.errors import UsageError
 from evalsuite.results import SuiteSummary
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden import GoldenSuite
 from tasks.params import EvaluationParams, MethodParams
-from tasks.training.models import load_checkpoint
+from tasks.training.models import load_checkpoint, shipped_dtype
 
 
 class DevRunner:
     """Runs dev.jsonl after each epoch; the suite and its scorer are read once."""
 
-    def __init__(self, params: EvaluationParams, base: Path, method: MethodParams, tokenizer: Any) -> None:
-        """Read and check the dev split, so that a malformed set stops the run before training."""
+    def __init__(
+        self, params: EvaluationParams, select_metric: str, base: Path, method: MethodParams, tokenizer: Any
+    ) -> None:
+        """Read and check the dev split, so that a malformed set stops the run before training.
+
+        Raises:
+            UsageError: The set is malformed, or no dev item has ``select_metric``.
+        """
         golden = params.golden
         scorer = BertScorer(golden.bertscore_model, golden.bertscore_layer)
         self._suite = GoldenSuite(Path(golden.path), "dev", golden.max_new_tokens, scorer)
+        known = sorted({metric for item in self._suite.items for metric in item.all_metrics})
+        if select_metric not in known:
+            raise UsageError(
+                f"train.select_metric = {select_metric!r}: no item of {golden.path}/dev.jsonl has it; metrics there: "
+                f"{', '.join(known)}"
+            )
         self._batch_tokens = params.batch_tokens
         self._base = base
         self._method = method
@@ -33,6 +46,8 @@ class DevRunner:
         from evalsuite.engines.hf import HFEngine
 
         with torch.random.fork_rng():
-            model = load_checkpoint(checkpoint, self._base, self._method)
+            # An engine computes in fp32 on a CPU, and in the type that ships on a GPU.
+            dtype = shipped_dtype(self._base) if torch.cuda.is_available() else torch.float32
+            model = load_checkpoint(checkpoint, self._base, self._method, dtype)
             engine = HFEngine(model, self._tokenizer, checkpoint.name, self._batch_tokens)
             return self._suite.run(engine).summary()

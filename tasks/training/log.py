@@ -28,9 +28,9 @@ class EpochRecord(_Record):
     checkpoint: str
     """Folder name under checkpoints/METHOD."""
     train_loss: float
-    """Mean over the epoch's supervised tokens, nats."""
+    """Mean of the epoch's logged steps, nats a supervised token."""
     eval_loss: float
-    """On data/prepared/dev.jsonl, nats."""
+    """On data/prepared/dev.jsonl: mean of its micro-batches, nats a supervised token."""
     golden: dict[str, float]
     """Golden dev metric -> mean over scored items."""
     golden_n: dict[str, int]
@@ -70,5 +70,7 @@ class TrainLog(_Record):
     """What really ran: device, dtype, attention, optimizer, packing, distributed type."""
     merge_max_abs_difference: float | None
     """Largest logit difference between merged and unmerged weights; None for full fine-tuning."""
+    quantisation_max_abs_difference: float | None = None
+    """Largest logit difference between the merged weights and the 4-bit base with the adapter; QLoRA only."""
     identity: str
     """Identity of the exported model."""

@@ -13,23 +13,38 @@ def compute_dtype() -> Any:
     return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
 
 
-def load_plain(folder: Path) -> Any:
-    """Complete weights in fp32 on the CPU, in the weights' own type on a GPU."""
+def shipped_dtype(base: Path) -> Any:
+    """Type of the weights that ship: the base model's own."""
+    import torch
+    from transformers import AutoConfig
+
+    dtype = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False).dtype
+    return dtype if isinstance(dtype, torch.dtype) else torch.float32
+
+
+def load_plain(folder: Path, dtype: Any) -> Any:
+    """Complete weights as ``dtype`` on the best device."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    cuda = torch.cuda.is_available()
     model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype="auto" if cuda else torch.float32, local_files_only=True, trust_remote_code=False
+        folder, dtype=dtype, local_files_only=True, trust_remote_code=False
     )
-    return model.to("cuda" if cuda else "cpu")
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_trainable(base: Path, method: MethodParams) -> Any:
-    """The base model as ``method`` trains it: 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314)."""
-    if method.kind is not MethodKind.QLORA:
-        return load_plain(base)
+    """The base model as ``method`` trains it.
+
+    Weights that are trained are fp32: steps of the usual learning rates vanish in bf16's 8 bits. Frozen ones are of the
+    compute type, or 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314).
+    """
     import torch
+
+    if method.kind is MethodKind.FULL:
+        return load_plain(base, torch.float32)
+    if method.kind is MethodKind.LORA:
+        return load_plain(base, compute_dtype())
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     quantisation = BitsAndBytesConfig(
@@ -40,9 +55,29 @@ def load_trainable(base: Path, method: MethodParams) -> Any:
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Any = AutoModelForCausalLM.from_pretrained(
-        base, quantization_config=quantisation, device_map={"": device}, dtype=compute_dtype(), local_files_only=True
+        base,
+        quantization_config=quantisation,
+        device_map={"": device},
+        dtype=compute_dtype(),
+        local_files_only=True,
+        trust_remote_code=False,
     )
+    _keep_differentiable(model)
     return model
+
+
+def _keep_differentiable(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for inference.
+
+    On a CPU with AVX512-BF16, its Linear4bit repacks them at the first forward pass in evaluation mode, for good, for a
+    kernel without a gradient: every epoch after the first evaluation would then train on wrong gradients, with no more
+    than a warning (bitsandbytes 0.50.2, nn/modules.py, Linear4bit.forward).
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def adapter_config(method: MethodParams) -> Any | None:
@@ -63,10 +98,10 @@ def adapter_config(method: MethodParams) -> Any | None:
     )
 
 
-def load_checkpoint(checkpoint: Path, base: Path, method: MethodParams) -> Any:
-    """A saved epoch as it would ship: complete weights, or the full-precision base with the adapter on it."""
+def load_checkpoint(checkpoint: Path, base: Path, method: MethodParams, dtype: Any) -> Any:
+    """A saved epoch: complete weights, or the base in ``dtype`` (never quantised) with the adapter on it."""
     if method.kind is MethodKind.FULL:
-        return load_plain(checkpoint)
+        return load_plain(checkpoint, dtype)
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(load_plain(base), checkpoint, is_trainable=False)
+    return PeftModel.from_pretrained(load_plain(base, dtype), checkpoint, is_trainable=False)

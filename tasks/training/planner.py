@@ -1,14 +1,23 @@
-"""Memory, steps, time and cost of a method, from the model's config and the data's counts.
+"""Memory, disk, steps, time and cost of a method, from the model's config and the data's counts.
 
 Activations follow Korthikanti et al. 2022 (arXiv:2205.05198, section 4): 34 s b h bytes a layer at 16 bits without the
 attention matrix, which memory-efficient attention never stores; twice that at fp32. Optimizer: AdamW keeps two moments.
+NF4 with double quantisation takes 4.127 bits a weight (Dettmers et al. 2023, arXiv:2305.14314, section 3).
 """
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from evalsuite.errors import UsageError
 from tasks.params import HardwareParams, MethodKind, MethodParams, TrainParams
+from tasks.training.models import adapter_config
 
+HEADROOM = 1.15
+"""Buffers and fragmentation on top of the counted components."""
+NF4_BYTES = 4.127 / 8
+RUNTIME_BYTES = {"cpu": 2**30, "cuda": 2**29}
+"""Python with torch, transformers, trl and a BERTScore model in memory; the CUDA context."""
 FEW_EXAMPLES = 10_000
 FULL_RATES = (1e-6, 1e-4)
 ADAPTER_RATES = (1e-5, 2e-3)
@@ -24,6 +33,11 @@ class ModelShape(NamedTuple):
     """What memory and compute depend on."""
 
     parameters: int
+    """Of the base model, without adapters."""
+    linear_parameters: int
+    """Those in linear layers but the output layer: what QLoRA quantises."""
+    trained_parameters: int
+    """All of them, or the adapters'."""
     layers: int
     hidden: int
     vocabulary: int
@@ -32,16 +46,20 @@ class ModelShape(NamedTuple):
 class Memory(NamedTuple):
     """Bytes on one device, by component."""
 
+    runtime: int
     weights: int
     gradients: int
     optimizer: int
     activations: int
     logits: int
+    dev_run: int
+    """The checkpoint that answers the golden dev set, beside the model in training; gradients are freed by then."""
 
     @property
     def total(self) -> int:
-        """All components."""
-        return sum(self)
+        """At the worse of the two moments: a training step, or the dev run between two epochs."""
+        step = self.gradients + self.activations + self.logits
+        return self.runtime + self.weights + self.optimizer + max(step, self.dev_run)
 
 
 class DataCounts(NamedTuple):
@@ -52,41 +70,63 @@ class DataCounts(NamedTuple):
     longest: int
 
 
-def trained_parameters(shape: ModelShape, method: MethodParams) -> int:
-    """All of them, or those of adapters on every linear layer: rank times the sum of both sides of each matrix.
-
-    A transformer layer holds about 12 h^2 weights in its linear layers, whose sides add up to about 18 h.
-    """
-    if method.kind is MethodKind.FULL:
-        return shape.parameters
-    return min(shape.parameters, shape.layers * 18 * shape.hidden * method.rank)
-
-
 def memory(shape: ModelShape, method: MethodParams, train: TrainParams, row_tokens: int, cuda: bool) -> Memory:
     """Bytes on one device without sharding.
 
     Args:
-        shape: The model.
+        shape: The model with the method's adapters.
         method: How it is trained.
         train: Micro-batch and gradient checkpointing.
         row_tokens: Tokens of one micro-batch row.
-        cuda: Mixed precision (fp32 weights, bf16 compute) instead of fp32.
+        cuda: Mixed precision (trained weights fp32, frozen ones and compute bf16) instead of fp32.
     """
-    trained = trained_parameters(shape, method)
-    frozen_bytes = 0.55 if method.kind is MethodKind.QLORA else 4
-    weights = (
-        4 * shape.parameters if method.kind is MethodKind.FULL else int(frozen_bytes * shape.parameters) + 4 * trained
-    )
+    trained, frozen_bytes = shape.trained_parameters, 2 if cuda else 4
+    quantised = shape.linear_parameters if method.kind is MethodKind.QLORA else 0
+    weights = 4 * shape.parameters
+    if method.kind is not MethodKind.FULL:
+        weights = int(NF4_BYTES * quantised) + frozen_bytes * (shape.parameters - quantised) + 4 * trained
     tokens = row_tokens * train.micro_batch_size
     activation_bytes = 34 * shape.hidden * tokens * (1 if cuda else 2)
     stored_layers = 1 + shape.layers**0.5 if train.gradient_checkpointing else shape.layers
     return Memory(
+        runtime=RUNTIME_BYTES["cuda" if cuda else "cpu"],
         weights=weights,
         gradients=4 * trained,
         optimizer=8 * trained,
         activations=int(activation_bytes * stored_layers),
         logits=2 * 4 * tokens * shape.vocabulary,
+        dev_run=frozen_bytes * shape.parameters,
     )
+
+
+def needed_bytes(memory: Memory) -> int:
+    """What the device must have."""
+    return int(HEADROOM * memory.total)
+
+
+def remedies(
+    config: Any, method: MethodParams, train: TrainParams, row_tokens: int, cuda: bool, have: int
+) -> list[str]:
+    """Changes of params.yaml, the least first, with which a method that does not fit would."""
+    smaller = train.model_copy(update={"micro_batch_size": 1})
+    least = smaller.model_copy(update={"gradient_checkpointing": True})
+    options = {
+        "train.micro_batch_size: 1": (method, smaller),
+        "train.micro_batch_size: 1 with train.gradient_checkpointing: true": (method, least),
+    }
+    if method.kind is MethodKind.FULL:
+        shared = {"learning_rate": method.learning_rate, "epochs": method.epochs}
+        for kind in (MethodKind.LORA, MethodKind.QLORA):
+            other = MethodParams.model_validate({"kind": kind, **shared})
+            options |= {f"kind: {kind}": (other, train), f"kind: {kind} with both": (other, least)}
+    if method.kind is MethodKind.LORA:
+        other = method.model_copy(update={"kind": MethodKind.QLORA})
+        options |= {f"kind: {MethodKind.QLORA}": (other, train), f"kind: {MethodKind.QLORA} with both": (other, least)}
+    return [
+        text
+        for text, (other, settings) in options.items()
+        if needed_bytes(memory(model_shape(config, other), other, settings, row_tokens, cuda)) <= have
+    ]
 
 
 def tokens_per_second(shape: ModelShape, method: MethodParams, hardware: HardwareParams, cuda: bool) -> float:
@@ -121,16 +161,53 @@ def steps(rows: int, train: TrainParams, method: MethodParams) -> int:
     return -(-rows // train.batch_size) * method.epochs
 
 
-def model_shape(config: Any) -> ModelShape:
-    """Count parameters on the meta device, so that no weight is loaded or allocated."""
+def model_shape(config: Any, method: MethodParams) -> ModelShape:
+    """Count parameters on the meta device, so that no weight is loaded or allocated.
+
+    Raises:
+        UsageError: The adapter's target modules match nothing.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
+    text = config.get_text_config()
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model: Any = AutoModelForCausalLM.from_config(config)
+        parameters = int(model.num_parameters())
+        output = model.get_output_embeddings()
+        linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not output]
+        linear_parameters = sum(module.weight.numel() for module in linear)
+        trained = parameters
+        if method.kind is not MethodKind.FULL:
+            from peft import get_peft_model
+
+            try:
+                model = get_peft_model(model, adapter_config(method))
+            except ValueError as error:
+                if "arget modules" not in str(error):
+                    raise
+                reason = str(error).splitlines()[0]
+                raise UsageError(f"target_modules = {method.target_modules!r}: {reason}") from None
+            trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return ModelShape(
-        parameters=int(model.num_parameters()),
-        layers=int(config.num_hidden_layers),
-        hidden=int(config.hidden_size),
-        vocabulary=int(config.vocab_size),
+        parameters=parameters,
+        linear_parameters=linear_parameters,
+        trained_parameters=trained,
+        layers=int(text.num_hidden_layers),
+        hidden=int(text.hidden_size),
+        vocabulary=int(text.vocab_size),
     )
+
+
+def device_memory(cuda: bool) -> int:
+    """Bytes of the GPU, or of the machine where a container's limit is not lower."""
+    if cuda:
+        import torch
+
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    import psutil
+
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text(encoding="ascii").strip() if limit.is_file() else "max"
+    machine = int(psutil.virtual_memory().total)
+    return min(machine, int(text)) if text.isdigit() else machine

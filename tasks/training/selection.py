@@ -30,8 +30,10 @@ def select_epoch(epochs: Sequence[EpochRecord], metric: str, direction: str) -> 
     sign = 1.0 if direction == "higher" else -1.0
     best = max(scored, key=lambda record: (sign * record.golden[metric], -record.epoch))
     others = ", ".join(f"epoch {record.epoch} {record.golden[metric]:.3f}" for record in scored)
+    equal = sum(record.golden[metric] == best.golden[metric] for record in scored) > 1
+    tie = "; of equal epochs the earliest" if equal else ""
     return Selection(
-        best.epoch, f"best golden dev {metric} ({direction} is better, n={best.golden_n[metric]}): {others}"
+        best.epoch, f"best golden dev {metric} ({direction} is better, n={best.golden_n[metric]}): {others}{tie}"
     )
 
 

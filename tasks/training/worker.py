@@ -2,25 +2,35 @@
 
 import logging
 import math
+import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
-from tasks.params import MethodKind, MethodParams, TrainParams
-from tasks.training.checkpoints import check_disk, complete_checkpoints, mark_complete, prune
+from tasks.params import MethodParams, TrainParams
+from tasks.training.checkpoints import (
+    check_disk,
+    checkpoint_bytes,
+    complete_checkpoints,
+    mark_complete,
+    most_checkpoints,
+    prune,
+)
+from tasks.training.clock import Clock
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example
+from tasks.training.launch import LaunchPlan, check_effective
 from tasks.training.log import EpochRecord, StepRecord
 from tasks.training.models import adapter_config, compute_dtype, load_trainable
+from tasks.training.outcome import Outcome
+from tasks.training.packing import check_packing
 from tasks.training.selection import divergence, select_epoch
 
 logger = logging.getLogger(__name__)
-
-ADAM_STATES = 2
-"""Optimizer tensors a parameter that is trained (AdamW: both moments)."""
 
 
 class Training:
@@ -31,60 +41,90 @@ class Training:
         name: str,
         method: MethodParams,
         params: TrainParams,
+        plan: LaunchPlan,
         base: Path,
         root: Path,
         tokenizer: Any,
         train: Sequence[Example],
         dev: Sequence[Example],
         dev_runner: DevRunner,
+        clock: Clock,
     ) -> None:
         """Build model and trainer; ``root`` holds the checkpoints.
 
         Raises:
-            UsageError: The adapter's target modules match nothing.
+            UsageError: The adapter's target modules match nothing, or examples in one row see each other.
         """
         from transformers import set_seed
 
         self.name = name
         self.method = method
         self.params = params
+        self.plan = plan
         self.root = root
         self.dev_runner = dev_runner
+        self.clock = clock
         set_seed(params.seed)
         self.trainer = self._build_trainer(base, tokenizer, train, dev)
         model = self.trainer.model
-        self.trainable_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        self.trained_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         self.total_parameters = int(model.num_parameters())
-        self.checkpoint_bytes = self._checkpoint_bytes()
-        self.stopped_early: str | None = None
-        self.failure: StageError | None = None
+        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters)
+        if params.packing:
+            check_packing(self.trainer, train, self.autocast)
 
-    def run(self) -> None:
+    def run(self) -> Outcome:
         """Train to the end, from the last complete checkpoint where there is one.
 
         Raises:
-            StageError: The loss is not a number, or the disk is full; the last good checkpoint is named.
+            StageError: The loss is not a number, the disk is full, or what runs is not what was planned.
         """
         done = complete_checkpoints(self.root)
-        check_disk(self.root, self.checkpoint_bytes)
+        missing = most_checkpoints(self.method.epochs, self.params.keep_checkpoints) - len(done)
+        check_disk(self.root, max(0, missing) * self.checkpoint_bytes, f"{max(0, missing)} checkpoints need")
         resume = str(done[-1][0]) if done else None
         if resume is not None:
             logger.info("%s: going on from %s", self.name, resume)
-        self.trainer.train(resume_from_checkpoint=resume)
-        if self.failure is not None:
-            raise self.failure
+            self.clock.add_resume(done[-1][1].step)
+        # A run that was killed after an early stop must not go on past it.
+        if self.stopped_early is None:
+            with _deterministic():
+                self.trainer.train(resume_from_checkpoint=resume)
+        self.clock.save()
+        return Outcome(
+            epochs=self.epochs,
+            steps=self.steps(),
+            stopped_early=self.stopped_early,
+            resumed_from_steps=self.clock.resumed,
+            trainable_parameters=self.trained_parameters,
+            total_parameters=self.total_parameters,
+            train_seconds=self.clock.seconds,
+            peak_memory_bytes=peak_memory_bytes(),
+            effective=self.effective(),
+        )
 
     @property
     def epochs(self) -> tuple[EpochRecord, ...]:
-        """Records of the checkpoints that are complete, oldest first, those pruned included."""
-        return tuple(sorted(self._records.values(), key=lambda record: record.epoch))
+        """Records of the epochs that are complete, oldest first, those whose checkpoint was pruned included."""
+        return tuple(sorted(read_records(self.root).values(), key=lambda record: record.epoch))
 
     @property
-    def _records(self) -> dict[int, EpochRecord]:
-        return read_records(self.root)
+    def stopped_early(self) -> str | None:
+        """Why training ends before its last epoch, as far as the complete epochs tell."""
+        if len(self.epochs) >= self.method.epochs:
+            return None
+        return divergence(self.epochs, self.params.divergence_gap, self.params.divergence_patience)
+
+    @property
+    def autocast(self) -> str:
+        """Type that the forward pass computes in, where it is not the weights' own."""
+        return "bf16" if self.trainer.args.bf16 else "none"
 
     def steps(self) -> tuple[StepRecord, ...]:
-        """Every logged optimizer step, those before a resume included."""
+        """Every logged optimizer step up to the last complete checkpoint, those before a resume included."""
+        from transformers import TrainerState
+
+        last = complete_checkpoints(self.root)[-1][0]
         return tuple(
             StepRecord(
                 step=entry["step"],
@@ -93,24 +133,26 @@ class Training:
                 learning_rate=entry["learning_rate"],
                 grad_norm=entry.get("grad_norm"),
             )
-            for entry in self.trainer.state.log_history
+            for entry in TrainerState.load_from_json(str(last / "trainer_state.json")).log_history
             if "loss" in entry
         )
 
     def effective(self) -> dict[str, str | int | float | bool]:
         """What really runs, read from the model, the trainer and its optimizer."""
         model, trainer = self.trainer.model, self.trainer
-        trained = next(p for p in model.parameters() if p.requires_grad)
+        if trainer.optimizer is None:
+            trainer.create_optimizer()
+        dtypes = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.requires_grad}
         return {
             "device": str(model.device),
-            "trained_dtype": str(trained.dtype).removeprefix("torch."),
+            "trained_dtype": ", ".join(sorted(dtypes)),
             "attention": str(model.config._attn_implementation),
             "optimizer": type(getattr(trainer.optimizer, "optimizer", trainer.optimizer)).__name__,
             "padding_free": bool(trainer.padding_free),
             "distributed_type": str(trainer.accelerator.distributed_type.value),
             "num_processes": int(trainer.accelerator.num_processes),
             "gradient_checkpointing": bool(trainer.args.activation_checkpointing),
-            "autocast": "bf16" if trainer.args.bf16 else "none",
+            "autocast": self.autocast,
             "quantised": bool(getattr(model, "is_loaded_in_4bit", False)),
         }
 
@@ -166,23 +208,18 @@ class Training:
             reason = str(error).splitlines()[0]
             raise UsageError(f"methods.{self.name}.target_modules = {method.target_modules!r}: {reason}") from None
         trainer.remove_callback(PrinterCallback)
-        if not cuda:
-            # TRL turns the adapter of a quantised model into bf16, which this kind of processor computes far slower.
-            for parameter in trainer.model.parameters():
-                if parameter.requires_grad:
-                    parameter.data = parameter.data.float()
+        # TRL turns the adapter of a quantised model into bf16: small steps vanish, and a CPU computes it far slower.
+        for parameter in trainer.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
         return trainer
-
-    def _checkpoint_bytes(self) -> int:
-        trained = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters() if p.requires_grad)
-        return int(1.05 * trained * (1 + ADAM_STATES)) + 2**24
 
     def finish_epoch(self, state: Any, started: float) -> str | None:
         """Run the golden dev set on the checkpoint just saved, complete it, prune; says why to stop, if so."""
         folder = self.root / f"checkpoint-{state.global_step}"
         epoch = round(state.epoch)
         golden = self.dev_runner.run(folder)
-        begin = max((record.step for record in self._records.values()), default=0)
+        begin = max((record.step for record in self.epochs), default=0)
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry and entry["step"] > begin]
         record = EpochRecord(
             epoch=epoch,
@@ -210,7 +247,24 @@ class Training:
             record.eval_loss,
             scores,
         )
-        return divergence(epochs, self.params.divergence_gap, self.params.divergence_patience)
+        self.clock.save()
+        return self.stopped_early
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Let every operation that has a repeatable kernel use it, so that a resumed run ends in the same weights."""
+    import torch
+
+    before, fill = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 def write_record(root: Path, record: EpochRecord) -> None:
@@ -245,6 +299,8 @@ def _callback(training: Training) -> Any:
             self.first_step = state.global_step
             for epoch in training.epochs:
                 logger.info("%s: epoch %d was done before", training.name, epoch.epoch)
+            packing, trained = training.params.packing, training.trained_parameters
+            check_effective(training.plan, training.method, packing, trained, training.effective())
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.epoch_started = time.perf_counter()
@@ -254,11 +310,10 @@ def _callback(training: Training) -> Any:
             if loss is not None and not math.isfinite(loss):
                 good = complete_checkpoints(training.root)
                 kept = str(good[-1][0]) if good else "none"
-                training.failure = StageError(
+                raise StageError(
                     f"{training.name}: the loss is {loss} at step {state.global_step}; last good checkpoint: {kept}; "
                     f"lower methods.{training.name}.learning_rate and run again"
                 )
-                raise training.failure
             if "loss" in logs:
                 self._tell(state, logs)
 
@@ -267,9 +322,12 @@ def _callback(training: Training) -> Any:
             if done % max(1, total // 10) and state.global_step != state.max_steps:
                 return
             pace = (time.perf_counter() - self.begun) / max(1, done)
+            training.clock.save()
             logger.info(
-                "%s: step %d of %d, loss %.3f, %.1f s a step, %.0f s left before the last dev run",
+                "%s: epoch %d of %d, step %d of %d, loss %.3f, %.1f s a step, %.0f s left before the last dev run",
                 training.name,
+                math.ceil(state.epoch),
+                training.method.epochs,
                 state.global_step,
                 state.max_steps,
                 logs["loss"],
@@ -284,7 +342,6 @@ def _callback(training: Training) -> Any:
             reason = training.finish_epoch(state, self.epoch_started)
             if reason is not None:
                 logger.info("%s: stopping early: %s", training.name, reason)
-                training.stopped_early = reason
                 control.should_training_stop = True
 
     return EpochCallback()
@@ -297,18 +354,3 @@ def peak_memory_bytes() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def check_effective(method: MethodParams, trainable: int, total: int, effective: dict[str, Any]) -> None:
-    """Stop when what runs is not what was asked for.
-
-    Raises:
-        StageError: Names the field with both values.
-    """
-    wanted = {"quantised": method.kind is MethodKind.QLORA, "num_processes": 1}
-    for name, value in wanted.items():
-        if effective[name] != value:
-            raise StageError(f"effective {name} is {effective[name]!r}, asked for {value!r}")
-    complete = method.kind is MethodKind.FULL
-    if (trainable == total) != complete:
-        raise StageError(f"{trainable:,} of {total:,} parameters would be trained by a method of kind {method.kind}")

@@ -13,19 +13,23 @@ from typing import Any
 import pytest
 import yaml
 
+import tasks.plan
+import tasks.training.export
+from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, sha256_file, write_json
-from evalsuite.identity import verify_manifest
+from evalsuite.identity import verify_manifest, write_manifest
 from tasks.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
+from tasks.training.launch import LaunchPlan
+from tasks.training.outcome import OUTCOME
 
 ROOT = Path(__file__).parents[2]
 METHODS = {
     "full": {"kind": "full", "learning_rate": 1e-3, "epochs": 3},
     "lora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "rank": 4},
     "dora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "rank": 4, "use_dora": True},
-    "qlora": {"kind": "qlora", "learning_rate": 1e-3, "epochs": 1, "rank": 4},
-    "wild": {"kind": "full", "learning_rate": 0.99, "epochs": 3},
+    "qlora": {"kind": "qlora", "learning_rate": 1e-3, "epochs": 2, "rank": 4},
     "nothing": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "target_modules": ["absent"]},
 }
 
@@ -58,7 +62,8 @@ def make_project(root: Path, tiny_model: Path) -> ArtifactPaths:
     write_json(golden / "manifest.json", manifest)
     data: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     data["methods"] = METHODS
-    data["train"] |= {"batch_size": 4, "micro_batch_size": 2, "select_metric": "exact_match", "packing": True}
+    data["train"] |= {"batch_size": 4, "micro_batch_size": 2, "select_metric": "exact_match"}
+    data["train"] |= {"packing": True, "divergence_patience": 1}
     data["evaluation"] = {"golden": {"path": str(golden), "max_new_tokens": 4}, "harness": {"tasks": {}}}
     paths.params.write_text(yaml.safe_dump(data))
     paths.prepared.mkdir(parents=True)
@@ -75,8 +80,10 @@ def make_project(root: Path, tiny_model: Path) -> ArtifactPaths:
             for n in range(count)
         ]
         (paths.prepared / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_json(paths.prepared / "report.json", {"splits": {"train": {"rows": 16, "tokens": 320, "longest": 40}}})
     for method in METHODS:
-        write_json(paths.plans / f"{method}.launch.json", {"strategy": "one device"})
+        if method != "nothing":
+            tasks.plan.run(method, load_params(paths.params), paths)
     return paths
 
 
@@ -112,6 +119,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, tiny_mode
     assert not killed.train_log("full").exists()
     second = run("full", load_params(killed.params), killed)
     assert second.resumed_from_steps != ()
+    assert second.train_seconds > sum(epoch.seconds for epoch in second.epochs)
     assert second.identity == first.identity
     assert [step.loss for step in second.steps] == [step.loss for step in first.steps]
 
@@ -130,13 +138,82 @@ def test_an_adapter_is_exported_as_complete_weights(project: ArtifactPaths, meth
     assert log.merge_max_abs_difference < 1e-4
     assert log.effective["trained_dtype"] == "float32"
     assert log.effective["quantised"] == (method == "qlora")
+    assert (log.quantisation_max_abs_difference is not None) == (method == "qlora")
+
+
+def test_a_failed_export_is_repeated_without_training(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = load_params(project.params)
+    monkeypatch.setattr(tasks.training.export, "MERGE_TOLERANCE", -1.0)
+    with pytest.raises(StageError, match="nothing was exported"):
+        run("lora", params, project)
+    assert not project.export("lora").exists()
+    left = project.export("lora").parent / ".export-left"
+    left.mkdir(parents=True)
+    monkeypatch.undo()
+    caplog.set_level("INFO")
+    log = run("lora", params, project)
+    assert "all epochs were done before; exporting" in caplog.text
+    assert " step " not in caplog.text
+    assert log.resumed_from_steps == ()
+    assert len(log.steps) == 4
+    assert not left.exists()
+
+
+def test_a_run_killed_after_an_early_stop_does_not_go_on_past_it(project: ArtifactPaths) -> None:
+    params = load_params(project.params)
+    assert run("full", params, project).stopped_early is None
+    root = project.checkpoints("full")
+    (root / OUTCOME).unlink()
+    shutil.rmtree(root / "checkpoint-12")
+    for path in (root / "records" / "epoch-0002.json", root / "checkpoint-8" / "complete.json"):
+        data = json.loads(path.read_text())
+        (data.get("record") or data)["eval_loss"] = 99.0
+        write_json(path, data)
+    log = run("full", params, project)
+    assert [epoch.epoch for epoch in log.epochs] == [1, 2]
+    assert log.stopped_early is not None
+    assert "eval loss rose" in log.stopped_early
+    assert max(step.step for step in log.steps) == 8
+
+
+def test_weights_ship_in_the_base_models_own_type(project: ArtifactPaths) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    base = project.export("base")
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    model.save_pretrained(base)
+    write_manifest(base, "bf16")
+    log = run("lora", load_params(project.params), project)
+    shipped: Any = AutoModelForCausalLM.from_pretrained(project.export("lora"), dtype="auto")
+    assert shipped.dtype == torch.bfloat16
+    assert log.effective["trained_dtype"] == "float32"
+
+
+def test_another_number_of_trained_parameters_than_planned_stops_before_the_first_step(project: ArtifactPaths) -> None:
+    plan = LaunchPlan(device="cpu", numerics="fp32", trained_parameters=7)
+    write_json(project.plans / "full.launch.json", plan)
+    with pytest.raises(StageError, match=r"trained_parameters is \d+, the plan says 7"):
+        run("full", load_params(project.params), project)
+    assert not list(project.checkpoints("full").glob("checkpoint-*"))
+
+
+def test_a_metric_that_no_dev_item_has_is_named_before_training(project: ArtifactPaths) -> None:
+    params = load_params(project.params)
+    other = params.model_copy(update={"train": params.train.model_copy(update={"select_metric": "json_fields"})})
+    with pytest.raises(UsageError, match=r"select_metric = 'json_fields': no item .* has it; metrics there: exact_mat"):
+        run("full", other, project)
 
 
 def test_a_target_that_matches_nothing_is_refused_before_the_first_step(project: ArtifactPaths) -> None:
-    from evalsuite.errors import UsageError
-
+    params = load_params(project.params)
     with pytest.raises(UsageError, match=r"methods\.nothing\.target_modules = .*absent"):
-        run("nothing", load_params(project.params), project)
+        tasks.plan.run("nothing", params, project)
+    write_json(project.plans / "nothing.launch.json", LaunchPlan(device="cpu", numerics="fp32", trained_parameters=1))
+    with pytest.raises(UsageError, match=r"methods\.nothing\.target_modules = .*absent"):
+        run("nothing", params, project)
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_step(
@@ -144,14 +221,10 @@ def test_a_loss_that_is_no_number_stops_and_names_the_step(
 ) -> None:
     from safetensors.torch import load_file, save_file
 
-    from evalsuite.errors import StageError
-
     weights = project.export("base") / "model.safetensors"
     tensors = load_file(weights)
     tensors["model.norm.weight"] = tensors["model.norm.weight"] * float("nan")
     save_file(tensors, weights, metadata={"format": "pt"})
-    from evalsuite.identity import write_manifest
-
     write_manifest(project.export("base"), "broken")
     with pytest.raises(StageError, match=r"full: the loss is nan at step 1; last good checkpoint: none"):
         run("full", load_params(project.params), project)

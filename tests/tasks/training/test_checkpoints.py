@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from evalsuite.errors import StageError
-from tasks.training.checkpoints import check_disk, complete_checkpoints, mark_complete, open_root, prune
+from tasks.training.checkpoints import (
+    check_disk,
+    checkpoint_bytes,
+    complete_checkpoints,
+    mark_complete,
+    most_checkpoints,
+    open_root,
+    prune,
+)
 from tasks.training.log import EpochRecord
 from tests.tasks.training.records import epoch
 
@@ -62,3 +70,17 @@ def test_no_space_is_said_before_anything_is_written(tmp_path: Path, monkeypatch
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 2**30))
     with pytest.raises(StageError, match=r"needs 2\.0 GiB and .* has 1\.0 GiB free; free some space"):
         check_disk(tmp_path, 2**31)
+
+
+def test_a_checkpoint_holds_weights_and_both_moments_in_fp32() -> None:
+    # transformers writes model.safetensors (4 bytes a parameter) and optimizer.pt (exp_avg and exp_avg_sq, 8 bytes)
+    assert checkpoint_bytes(1_000_000_000) == pytest.approx(12e9, rel=0.06)
+
+
+def test_never_more_checkpoints_lie_on_the_disk_than_planned(tmp_path: Path) -> None:
+    most = 0
+    for number in range(1, 9):
+        write(tmp_path, epoch(number, 0.1))
+        most = max(most, len(complete_checkpoints(tmp_path)))
+        prune(tmp_path, 3, [1])
+    assert most == most_checkpoints(8, 3)

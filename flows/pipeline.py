@@ -15,7 +15,7 @@ from evalsuite.gate.decision import Decision, Verdict
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
-from tasks.registry.champion import read_champion
+from tasks.registry.champion import is_withdrawn, read_champion
 from tasks.runner import pending_stages
 
 
@@ -74,8 +74,10 @@ def run_stages(names: Iterable[str], root: str, params: Params, at_once: int = 1
 
 
 def awaits_promotion(decision: Decision, params: Params, root: Path) -> bool:
-    """Whether params ask for a promotion that has not happened yet."""
+    """Whether params ask for a promotion that has not happened yet; what somebody rolled back stays back."""
     if decision.verdict is not Verdict.PROMOTE or not params.promote.automatic:
         return False
-    champion = read_champion(ArtifactPaths(root))
-    return champion is None or champion.decision_id != decision.decision_id
+    paths = ArtifactPaths(root)
+    champion = read_champion(paths)
+    there = champion is not None and champion.identity == decision.candidate_identity
+    return not there and not is_withdrawn(decision.candidate_identity, paths)

@@ -51,15 +51,14 @@ def show_verdict(paths: ArtifactPaths) -> int:
 
 def promotion_waits(params: Params, paths: ArtifactPaths, no_promote: bool) -> bool:
     """Whether an automatic promotion has still to happen."""
-    from tasks.registry.champion import read_champion
+    from tasks.registry.champion import is_withdrawn, read_champion
 
     if no_promote or not params.promote.automatic:
         return False
     decision = read_decision(paths.decision)
     champion = read_champion(paths)
-    return decision.verdict is Verdict.PROMOTE and (
-        champion is None or champion.identity != decision.candidate_identity
-    )
+    there = champion is not None and champion.identity == decision.candidate_identity
+    return decision.verdict is Verdict.PROMOTE and not there and not is_withdrawn(decision.candidate_identity, paths)
 
 
 def show_pending(pending: Sequence[Pending]) -> None:

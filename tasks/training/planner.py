@@ -17,7 +17,7 @@ HEADROOM = 1.15
 """Buffers and fragmentation on top of the counted components."""
 NF4_BYTES = 4.127 / 8
 RUNTIME_BYTES = {"cpu": 2**30, "cuda": 2**29}
-"""Python with torch, transformers, trl and a BERTScore model in memory; the CUDA context."""
+"""Assumed, not measured: Python with torch, transformers, trl and a BERTScore model; the CUDA context."""
 FEW_EXAMPLES = 10_000
 FULL_RATES = (1e-6, 1e-4)
 ADAPTER_RATES = (1e-5, 2e-3)

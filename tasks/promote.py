@@ -75,17 +75,18 @@ def promote(
         if present is not None and present.identity == identity:
             return Move(present, f"{decision.candidate} {identity[:16]} is already the champion")
         _check_against(present, decision)
-        needed = _check_withdrawn(decision, override, paths) or decision.verdict is not Verdict.PROMOTE
+        _check_withdrawn(decision, override, paths)
     if dry_run:
         text = f"would promote {decision.candidate} {identity[:16]} over {_short(present)}; nothing was changed"
         return Move(_preview(decision, present), text)
-    # The lock is free while the bytes travel, since that may take long; the champion is compared again after it.
+    # The lock is free while the bytes travel, since that may take long; what it guards is checked again after it.
     store(decision.candidate, identity, paths, params.remote)
     with registry_lock(paths):
         champion = read_champion(paths)
         if champion is not None and champion.identity == identity:
             return Move(champion, f"{decision.candidate} {identity[:16]} is already the champion")
         _check_against(champion, decision)
+        needed = _check_withdrawn(decision, override, paths) or decision.verdict is not Verdict.PROMOTE
         append_verdict(decision, paths)
         entry = new_entry(
             Event.PROMOTE, decision, decision.candidate, identity, judged_sets(decision, paths)

@@ -97,7 +97,7 @@ def _pointer(method: str, identity: str, paths: ArtifactPaths, remote: str | Non
     lock = paths.root / "dvc.lock"
     outs: list[dict[str, Any]] = []
     if lock.is_file():
-        stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
         outs = [out for stage in stages.values() for out in stage.get("outs", [])]
     found = next((out for out in outs if out["path"] == f"models/{method}/export"), None)
     if found is None:

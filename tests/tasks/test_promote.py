@@ -11,6 +11,7 @@ from evalsuite.errors import StageError, StaleDecisionError, UsageError
 from evalsuite.files import read_json, write_json
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.identity import write_manifest
+from tasks import promote as promote_module
 from tasks.gate import run as run_gate
 from tasks.params import PromoteParams
 from tasks.paths import ArtifactPaths
@@ -309,6 +310,23 @@ def test_an_override_of_a_rollback_stays_in_the_ledger(promoted: ArtifactPaths) 
     assert move.champion.identity == second
     assert "overriding its rollback (ada: trial)" in move.summary
     assert last(promoted).override == ADA
+
+
+def test_a_rollback_made_while_the_bytes_travel_holds(promoted: ArtifactPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = promote_module.store
+
+    def slow(method: str, identity: str, paths: ArtifactPaths, remote: str | None) -> None:
+        monkeypatch.setattr(promote_module, "store", real)
+        promote(paths, PARAMS)
+        rollback(paths, None, "slow")
+        real(method, identity, paths, remote)
+
+    first = last(promoted).identity
+    monkeypatch.setattr(promote_module, "store", slow)
+    with pytest.raises(UsageError, match="was rolled back by"):
+        promote(promoted, PARAMS)
+    assert last(promoted).event == "rollback"
+    assert last(promoted).identity == first
 
 
 def test_a_rollback_whose_bytes_are_gone_moves_nothing(promoted: ArtifactPaths) -> None:

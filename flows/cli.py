@@ -5,13 +5,14 @@ packages are imported inside the commands, so that ``--help`` answers at once.
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from evalsuite.errors import ExitCode, RatchetError, UsageError
+from flows.gate_cli import gate_app
+from flows.project import project_root
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,21 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Fine-tune, evaluate, compare, and promote a model only on evidence.",
 )
-gate_app = typer.Typer(no_args_is_help=True, help="Decide on results that are there.")
 report_app = typer.Typer(no_args_is_help=True, help="What reviewers read.")
 app.add_typer(gate_app, name="gate")
 app.add_typer(report_app, name="report")
-
-
-def project_root() -> Path:
-    """The nearest folder upwards with params.yaml and dvc.yaml; the process moves there."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
-            os.chdir(folder)
-            sys.path.insert(0, str(folder))
-            return Path()
-    raise UsageError(f"no params.yaml and dvc.yaml in {here} or above; run ratchet inside the project's folder")
 
 
 @app.callback()
@@ -121,43 +110,6 @@ def status() -> None:
     views.show_champion(ArtifactPaths(root))
 
 
-@gate_app.command("check")
-def gate_check() -> None:
-    """Exit with the present decision's verdict: 0 promote, 1 reject, 3 inconclusive; 2 when it is out of date."""
-    from flows import views
-    from tasks.paths import ArtifactPaths
-    from tasks.runner import pending_stages
-
-    root = project_root()
-    paths = ArtifactPaths(root)
-    stale = {item.name: item.reason for item in pending_stages(root)}
-    if "gate" in stale:
-        raise UsageError(
-            f"the decision is not of the present inputs ({stale['gate']}); make it again with `ratchet run`"
-        )
-    raise typer.Exit(views.show_verdict(paths))
-
-
-@gate_app.command("compare")
-def gate_compare(
-    baseline: Annotated[Path, typer.Option(help="items.parquet, CSV, JSONL or lm-eval samples of the present model.")],
-    candidate: Annotated[Path, typer.Option(help="The same of the model that would replace it.")],
-    policy: Annotated[Path, typer.Option(help="YAML with the rules, as in params.yaml's gate section.")],
-    suite: Annotated[Optional[str], typer.Option(help="The suite that a CSV or JSONL holds.")] = None,  # noqa: UP045  typer
-    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
-) -> None:
-    """Decide between two result files, wherever they were made; exits with the verdict's code."""
-    from evalsuite.evidence import compare_files, load_policy
-    from evalsuite.files import write_json
-    from flows import views
-
-    decision = compare_files(baseline, candidate, load_policy(policy), suite)
-    if json_out is not None:
-        write_json(json_out, decision)
-    views.show_decision(decision)
-    raise typer.Exit(int(decision.verdict.exit_code))
-
-
 @report_app.command("open")
 def report_open(
     only_print: Annotated[bool, typer.Option("--print", help="Print the path and open nothing.")] = False,
@@ -231,13 +183,15 @@ def serve(
     root = project_root()
     params = load_params(ArtifactPaths(root).params)
     prepare_prefect(root)
-    from flows.deploy import next_runs, serve_flow
+    from flows.deploy import next_runs, prefect_server, serve_flow
 
     typer.echo(f"{params.schedule.name}: cron {params.schedule.cron!r} ({params.schedule.timezone}), next runs:")
     for moment in next_runs(params.schedule, 3):
         typer.echo(f"  {moment.isoformat(timespec='minutes')}")
     if not dry_run:
-        serve_flow(Path.cwd(), params.schedule)
+        with prefect_server(Path(".prefect") / "server.log") as url:
+            typer.echo(f"Prefect at {url.removesuffix('/api')}; end with Ctrl-C")
+            serve_flow(Path.cwd(), params.schedule)
 
 
 @app.command()

@@ -1,39 +1,31 @@
 """What the command line prints."""
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from evalsuite.files import read_json
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
+from flows.console import console
 from flows.doctor import Finding
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.runner import Pending
 
 COLOURS = {Verdict.PROMOTE: "green", Verdict.REJECT: "red", Verdict.INCONCLUSIVE: "yellow"}
-PIPE_COLUMNS = 240
-"""Width of a table that is piped into a file: nothing in it is wrapped."""
 SYMBOLS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNDECIDED: "?"}
-
-
-def _console() -> Console:
-    width = None if sys.stdout.isatty() else PIPE_COLUMNS
-    return Console(soft_wrap=True, highlight=False, width=width)
 
 
 def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
     """Verdict, headline, and the strongest reasons (all of them when no number is given)."""
-    console = _console()
+    out = console()
     headline = decision.headline.removeprefix(f"{decision.verdict}: ")
-    console.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(headline)}")
+    out.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(headline)}")
     for number, reason in enumerate(decision.reasons[:num_reasons], 1):
-        console.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
+        out.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
 
 
 def show_verdict(paths: ArtifactPaths) -> int:
@@ -45,7 +37,7 @@ def show_verdict(paths: ArtifactPaths) -> int:
     decision = read_decision(paths.decision)
     show_decision(decision, 3)
     if paths.report.is_file():
-        _console().print(f"\nreport: {escape(str(paths.report.resolve()))}")
+        console().print(f"\nreport: {escape(str(paths.report.resolve()))}")
     return int(decision.verdict.exit_code)
 
 
@@ -64,12 +56,12 @@ def promotion_waits(params: Params, paths: ArtifactPaths, no_promote: bool) -> b
 def show_pending(pending: Sequence[Pending]) -> None:
     """Stages that would run, each with its reason."""
     if not pending:
-        _console().print("everything is up to date: nothing would run")
+        console().print("everything is up to date: nothing would run")
         return
     table = Table("would run", "because", box=None, pad_edge=False)
     for item in pending:
         table.add_row(escape(item.name), escape(item.reason))
-    _console().print(table)
+    console().print(table)
 
 
 def show_champion(paths: ArtifactPaths) -> None:
@@ -78,12 +70,12 @@ def show_champion(paths: ArtifactPaths) -> None:
 
     champion = read_champion(paths)
     text = "none yet" if champion is None else f"{champion.model} {champion.identity[:16]}"
-    _console().print(f"champion: {escape(text)}")
+    console().print(f"champion: {escape(text)}")
     if paths.decision.is_file():
         decision = read_decision(paths.decision)
-        _console().print(f"last verdict: {escape(decision.headline)}")
+        console().print(f"last verdict: {escape(decision.headline)}")
     else:
-        _console().print("last verdict: none yet; make one with `ratchet run`")
+        console().print("last verdict: none yet; make one with `ratchet run`")
 
 
 def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
@@ -96,10 +88,10 @@ def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
             rows.setdefault(key, {})[method] = value
     for key, values in rows.items():
         table.add_row(escape(key), *(escape(values.get(method, "")) for method in methods))
-    _console().print(table)
+    console().print(table)
     for method, plan in plans.items():
         for warning in plan.get("warnings", []):
-            _console().print(f"[yellow]![/] {escape(method)}: {escape(str(warning))}")
+            console().print(f"[yellow]![/] {escape(method)}: {escape(str(warning))}")
 
 
 def _flatten(plan: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -129,7 +121,7 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
             print(json.dumps(entry.model_dump(mode="json"), ensure_ascii=False, sort_keys=True))
         return
     if not entries:
-        _console().print("no history yet; `ratchet run` writes the first verdict")
+        console().print("no history yet; `ratchet run` writes the first verdict")
         return
     table = Table("#", "when", "event", "verdict", "model", "identity", "by", "note", box=None, pad_edge=False)
     for entry in entries:
@@ -145,13 +137,13 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
             note or (entry.reason or ""),
         )
         table.add_row(*(escape(cell) for cell in cells))
-    _console().print(table)
+    console().print(table)
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """The doctor's findings, each bad one with its remedy."""
     for finding in findings:
         mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
-        _console().print(f"{mark} {escape(finding.subject)}: {escape(finding.state)}")
+        console().print(f"{mark} {escape(finding.subject)}: {escape(finding.state)}")
         if not finding.good:
-            _console().print(f"    {escape(finding.remedy)}")
+            console().print(f"    {escape(finding.remedy)}")

@@ -16,8 +16,6 @@ Alpha is divided by the number of candidates that were compared on these items, 
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
@@ -184,11 +182,12 @@ class _Bench:
             Question(
                 question.rule,
                 question.against,
-                question.columns.where(np.asarray(values == value, dtype=np.bool_)),
-                slice=f"{key}={value}",
+                question.columns.where(values.codes == code),
+                slice=f"{key}={name}",
                 max_unscored_fraction=question.max_unscored_fraction,
             )
-            for value in sorted(set(values) - {""})
+            for code, name in enumerate(values.names)
+            if name and (values.codes == code).any()
         ]
 
     def _cost(self, rule: Rule) -> Reason:

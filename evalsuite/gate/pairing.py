@@ -4,11 +4,32 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable
+
+
+class Labels(NamedTuple):
+    """A column of texts, each as its place in the sorted list of those that occur in the suite."""
+
+    codes: NDArray[np.intp]
+    names: tuple[str, ...]
+
+    def where(self, mask: NDArray[np.bool_]) -> "Labels":
+        """The items that ``mask`` selects."""
+        return Labels(self.codes[mask], self.names)
+
+
+@lru_cache(maxsize=32)
+def labels_of(values: tuple[str, ...]) -> Labels:
+    """Number the texts; kept, since every rule of a suite asks for the same columns."""
+    names = tuple(sorted(set(values)))
+    place = {name: code for code, name in enumerate(names)}
+    return Labels(np.fromiter(map(place.__getitem__, values), dtype=np.intp, count=len(values)), names)
 
 
 @dataclass(frozen=True)
@@ -20,7 +41,7 @@ class Columns:
     baseline: NDArray[np.float64] | None
     """None for absolute rules."""
     clusters: NDArray[np.intp]
-    slices: Mapping[str, NDArray[np.object_]]
+    slices: Mapping[str, "Labels"]
 
     def where(self, mask: NDArray[np.bool_]) -> "Columns":
         """The items that ``mask`` selects."""
@@ -28,7 +49,7 @@ class Columns:
             candidate=self.candidate[mask],
             baseline=None if self.baseline is None else self.baseline[mask],
             clusters=self.clusters[mask],
-            slices={key: values[mask] for key, values in self.slices.items()},
+            slices={key: values.where(mask) for key, values in self.slices.items()},
         )
 
 
@@ -114,11 +135,9 @@ def columns_of(candidate: ScoreTable, baseline: ScoreTable | None, metric: str) 
     applies = candidate.applies[metric]
     if baseline is not None:
         applies = applies | baseline.applies[metric]
-    codes: dict[str, int] = {}
-    clusters = np.array([codes.setdefault(name, len(codes)) for name in candidate.clusters], dtype=np.intp)
     return Columns(
         candidate=candidate.scores[metric],
         baseline=None if baseline is None else baseline.scores[metric],
-        clusters=clusters,
-        slices={key: np.array(values, dtype=np.object_) for key, values in candidate.slices.items()},
+        clusters=labels_of(candidate.clusters).codes,
+        slices={key: labels_of(values) for key, values in candidate.slices.items()},
     ).where(applies)

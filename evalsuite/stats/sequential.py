@@ -1,10 +1,10 @@
 """Tests of a mean over a finite set that stay valid when one looks after every item and stops at will.
 
-A set of N items is drawn without replacement, in rounds: one item from each of K groups of nearly equal size, which are
-cut from the set sorted by stratum. The baseline's scores are known for every item, the candidate's for those drawn.
-For each hypothesis about the mean difference over *all N items* a gambler bets against it; if it is true, the capital is
-a supermartingale that starts at 1, so that it ever reaches 1 / alpha with probability at most alpha (Ville's inequality;
-betting as in Waudby-Smith and Ramdas, JRSS-B 86, 2024, 1-27, section 5 for sampling without replacement).
+A set of N items is drawn without replacement, in rounds: one item from each of K groups of nearly equal size, which
+are cut from the set sorted by stratum. The baseline's scores are known for every item, the candidate's for those drawn.
+For each hypothesis about the mean difference over *all N items* a gambler bets against it. If it is true, the capital
+is a supermartingale that starts at 1, so that it ever reaches 1 / alpha with probability at most alpha (Ville's
+inequality; betting as in Waudby-Smith and Ramdas, JRSS-B 86, 2024, 1-27, section 5 for sampling without replacement).
 
 Two things make the bets sharper than a test of the paired differences, and neither can make them wrong:
 
@@ -15,18 +15,18 @@ Two things make the bets sharper than a test of the paired differences, and neit
   product of the bets is at most 1 by the inequality of the arithmetic and the geometric mean. Capital therefore counts
   at the end of a round only.
 
-Where the items are a sample of a wider population (``finite=False``) the population's mean of a prediction is not known,
-and the bets are placed on the paired differences alone.
+Where the items are a sample of a wider population (``finite=False``) the population's mean of a prediction is not
+known, and the bets are placed on the paired differences alone.
 """
 
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -34,21 +34,22 @@ Index = NDArray[np.intp]
 MAX_GROUPS = 16
 MAX_ITEMS_AT_STAKE = 0.75
 """Largest share of the capital that one item may cost."""
-RIDGE = 4.0
+RIDGE = 2.0
 """Pseudo-items that pull the regression to its start."""
 REFIT_GROWTH = 1.25
 FIRST_FIT = 40
 """Items drawn before the first regression, and by how much the sample grows before the next."""
 PRIOR_VARIANCE, PRIOR_ITEMS = 0.2, 20.0
 """What the misses' variance is taken to be before there are any, and for how many items this counts."""
-BETS = ((0.75, 0.35), (1.5, 0.35), (3.0, 0.30))
+BETS = ((1.0, 0.5), (2.0, 0.5))
 """(distance from the hypothesis in units of ``scale``, share of the capital): the alternatives that are betted on."""
 
 
-class Order(NamedTuple):
+@dataclass(frozen=True)
+class Order:
     """The order in which a set's items are evaluated."""
 
-    index: Index
+    positions: Index
     """Positions of the items in the set, shape (N,), in the order of evaluation."""
     num_groups: int
     """Items in a round; only the last round is shorter."""
@@ -56,7 +57,7 @@ class Order(NamedTuple):
     @property
     def num_items(self) -> int:
         """N."""
-        return int(self.index.size)
+        return int(self.positions.size)
 
 
 def evaluation_order(item_ids: Sequence[str], strata: Sequence[str], seed: str) -> Order:
@@ -80,8 +81,8 @@ def evaluation_order(item_ids: Sequence[str], strata: Sequence[str], seed: str) 
         sorted((ranked[i] for i in part), key=places.__getitem__)
         for part in np.array_split(np.arange(len(cuts)), num_groups)
     ]
-    index = [group[at] for at in range(len(groups[0])) for group in groups if at < len(group)]
-    return Order(np.array(index, dtype=np.intp), num_groups)
+    positions = [group[at] for at in range(len(groups[0])) for group in groups if at < len(group)]
+    return Order(np.array(positions, dtype=np.intp), num_groups)
 
 
 def _key(seed: str, purpose: str, item: str) -> bytes:
@@ -135,7 +136,7 @@ class SequentialTest:
         self._scores = np.zeros(0)
         self._rounds_done = 0
         self._next_fit = FIRST_FIT
-        self._square_misses, self._num_misses = PRIOR_VARIANCE * PRIOR_ITEMS, PRIOR_ITEMS
+        self._variance = PRIOR_VARIANCE
         self._log_capital = np.zeros((len(self.hypotheses), len(BETS)))
         self._log_stakes = np.log([share for _, share in BETS])
         self._best = np.zeros(len(self.hypotheses))
@@ -197,7 +198,6 @@ class SequentialTest:
         else:
             weights = np.ones(shape)
             predicted_left, most, least = np.zeros(shape), np.ones(shape), np.zeros(shape)
-        variance = self._square_misses / self._num_misses
         path = np.empty((rounds.size, len(self.hypotheses)))
         for h, hypothesis in enumerate(self.hypotheses):
             if self._finite:
@@ -213,19 +213,19 @@ class SequentialTest:
             worst = (weights * np.maximum(-lows if not hypothesis.above else highs, 1e-12)).max(axis=1)
             for j, (distance, _) in enumerate(BETS):
                 delta = distance * hypothesis.scale
-                stake = np.minimum(delta / (variance + delta * delta), MAX_ITEMS_AT_STAKE / worst)
+                stake = np.minimum(delta / (self._variance + delta * delta), MAX_ITEMS_AT_STAKE / worst)
                 steps = np.log1p(stake[:, None] * gains).sum(axis=1)
                 path_j = self._log_capital[h, j] + np.cumsum(steps)
                 self._log_capital[h, j] = path_j[-1]
-                path[:, h] = path_j + self._log_stakes[j] if j == 0 else np.logaddexp(
-                    path[:, h], path_j + self._log_stakes[j]
+                path[:, h] = (
+                    path_j + self._log_stakes[j] if j == 0 else np.logaddexp(path[:, h], path_j + self._log_stakes[j])
                 )
             if self._finite:
                 # No continuation of the scores agrees with the hypothesis any more, or every one does.
                 impossible = centre > 1.0 if hypothesis.above else centre < 0.0
                 certain = centre <= 0.0 if hypothesis.above else centre >= 1.0
                 path[:, h] = np.where(impossible, math.inf, np.where(certain, -math.inf, path[:, h]))
-        self._learn(misses, until)
+        self._learn(until)
         return path
 
     def _remaining_predictions(self, first: int, until: int) -> tuple[Floats, Floats, Floats]:
@@ -242,25 +242,25 @@ class SequentialTest:
         keep = slice(0, until - first)
         return sums[keep] / count[keep], most[keep], least[keep]
 
-    def _learn(self, misses: Floats, until: int) -> None:
+    def _learn(self, until: int) -> None:
+        """At the end of a segment only, so that the capital does not depend on how many scores come at once."""
         self._rounds_done = until
-        self._square_misses += math.fsum((misses**2).ravel())
-        self._num_misses += misses.size
         num_drawn = until * self.order.num_groups
-        if not self._finite or num_drawn < self._next_fit:
-            if num_drawn >= self._next_fit:
-                self._next_fit = math.ceil(num_drawn * REFIT_GROWTH)
+        if num_drawn < self._next_fit:
             return
         self._next_fit = math.ceil(num_drawn * REFIT_GROWTH)
-        features, scores = self._features[:num_drawn], self._scores[:num_drawn]
-        gram = features.T @ features + RIDGE * np.eye(features.shape[1])
-        weights = np.linalg.solve(gram, features.T @ (scores - self._start[:num_drawn]))
-        self._prediction = np.clip(self._start + self._features @ weights, 0.0, 1.0)
-        # The fit has seen these items; the degrees of freedom that it used make up for it.
-        residuals = scores - self._prediction[:num_drawn]
-        freedom = max(float(num_drawn - np.trace(np.linalg.solve(gram, features.T @ features))), num_drawn / 2)
-        self._square_misses = PRIOR_VARIANCE * PRIOR_ITEMS + math.fsum(residuals**2) * num_drawn / freedom
-        self._num_misses = PRIOR_ITEMS + num_drawn
+        scores, spent = self._scores[:num_drawn], 0.0
+        if self._finite:
+            features = self._features[:num_drawn]
+            gram = features.T @ features + RIDGE * np.eye(features.shape[1])
+            weights = np.linalg.solve(gram, features.T @ (scores - self._start[:num_drawn]))
+            self._prediction = np.clip(self._start + self._features @ weights, 0.0, 1.0)
+            spent = float(np.trace(np.linalg.solve(gram, features.T @ features)))
+        # The fit has seen these items; the degrees of freedom that it spent make up for it.
+        misses = scores - self._prediction[:num_drawn]
+        inflation = num_drawn / max(num_drawn - spent, num_drawn / 2)
+        learnt = math.fsum(misses**2) * inflation
+        self._variance = (PRIOR_VARIANCE * PRIOR_ITEMS + learnt) / (PRIOR_ITEMS + num_drawn)
 
 
 def _unit_scores(values: ArrayLike, shape: tuple[int, ...]) -> Floats:

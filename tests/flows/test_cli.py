@@ -23,6 +23,18 @@ SURFACE = {
     "doctor": set(),
     "gate check": set(),
     "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--json"},
+    "gate power": {"--policy", "--json"},
+    "gate replay": {"decision", "--json"},
+    "gate simulate": {
+        "--answers",
+        "--margin",
+        "--alpha",
+        "--max-items",
+        "--pairs",
+        "--repetitions",
+        "--seed",
+        "--json",
+    },
     "report open": {"--print"},
 }
 

@@ -1,0 +1,322 @@
+"""How often a gate rule errs and how many items it takes, on recorded answers of real models.
+
+Every ordered pair of models whose accuracies are near is a baseline and a candidate; the true difference is the one
+over all items. Each rule sees items in a random order and says promoted or not. Ratchet's sequential gate sets the
+number of items; the rivals then get the same number on average.
+"""
+
+import csv
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+from statsmodels.stats.proportion import proportion_confint
+
+from evalsuite.errors import UsageError
+from evalsuite.stats.paired import paired_interval
+from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order
+
+Floats = NDArray[np.float64]
+RULES = ("ratchet_sequential", "ratchet_fixed", "point_above_margin", "not_below", "significantly_better")
+FIXED_COLUMNS = ("question_id", "category", "answer")
+
+
+class Answers(NamedTuple):
+    """Recorded scores of several models on one set."""
+
+    item_ids: tuple[str, ...]
+    categories: tuple[str, ...]
+    models: tuple[str, ...]
+    scores: Floats
+    """1.0 where the answer is right, shape (models, items); an empty answer is wrong."""
+
+
+class Setting(NamedTuple):
+    """What is simulated."""
+
+    margin: float
+    """Largest loss that is accepted, in accuracy."""
+    alpha: float
+    """One-sided error of promoting at exactly -margin, and of stopping a candidate that did not change."""
+    within: float
+    """Largest distance of two models' accuracies that makes them a pair."""
+    max_items: int | None
+    """No rule sees more; the whole set when None."""
+    repetitions: int
+    """Random orders a pair."""
+    seed: int = 0
+
+
+class Trial(NamedTuple):
+    """One pair, one order, one rule."""
+
+    difference: float
+    """True difference, candidate - baseline, over all items."""
+    promoted: bool
+    num_items: int
+
+
+class RuleResult(NamedTuple):
+    """What a rule did over all pairs and orders; None where there was no such pair."""
+
+    false_promotion: float | None
+    """Share promoted of the candidates below -margin."""
+    false_promotion_upper95: float | None
+    """Clopper-Pearson's upper 95% limit of it."""
+    blocked_not_worse: float | None
+    """Share not promoted of the candidates with difference 0 or more."""
+    promoted_middle: float | None
+    """Share promoted of those between."""
+    mean_items_clear: float | None
+    """Candidates below -margin, or at 0 and above."""
+    mean_items_middle: float | None
+    mean_items: float
+    quantiles: tuple[float, float, float]
+    """10%, 50% and 90% of the items used."""
+
+
+class Simulation(NamedTuple):
+    """The whole table."""
+
+    setting: Setting
+    num_items: int
+    num_pairs: int
+    rules: dict[str, RuleResult]
+    at_margin: RuleResult
+    """The sequential gate on candidates that were changed until they lie at -margin, or just below."""
+    without_record: RuleResult
+    """The sequential gate on the paired differences alone: no earlier models, nothing known of the baseline."""
+    bound_ratio: float
+    """Least items that any test of the paired differences needs, over what ``without_record`` used (clear pairs)."""
+
+
+def read_answers(path: Path) -> Answers:
+    """Read a CSV with the columns question_id, category, answer and then one a model.
+
+    Raises:
+        UsageError: The file is not such a table, an id is there twice, or there are fewer than two models.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = [row for row in csv.reader(stream, strict=True) if row]
+    except FileNotFoundError:
+        raise UsageError(f"no file {path}; give recorded answers with --answers") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV ({error})") from None
+    header, body = (rows[0] if rows else []), rows[1:]
+    models = tuple(header[3:])
+    if tuple(header[:3]) != FIXED_COLUMNS or len(models) < 2 or len(set(models)) != len(models):
+        raise UsageError(
+            f"{path}: the header is {', '.join(header[:5]) or 'empty'}; expected {', '.join(FIXED_COLUMNS)} and then "
+            "at least two models, each once"
+        )
+    short = next((number for number, row in enumerate(body, 2) if len(row) != len(header)), None)
+    if short is not None:
+        raise UsageError(f"{path}:{short}: {len(body[short - 2])} cells, the header has {len(header)}")
+    ids = tuple(row[0] for row in body)
+    if len(set(ids)) != len(ids):
+        twice = next(item for item in ids if ids.count(item) > 1)
+        raise UsageError(f"{path}: question_id {twice!r} is there twice")
+    if len(ids) < 20:
+        raise UsageError(f"{path}: {len(ids)} items, expected 20 or more")
+    unanswered = next((row[0] for row in body if not row[2].strip()), None)
+    if unanswered is not None:
+        raise UsageError(f"{path}: question {unanswered!r} has no right answer")
+    scores = np.array([[row[3 + m].strip() == row[2].strip() for row in body] for m in range(len(models))], dtype=float)
+    return Answers(ids, tuple(row[1] for row in body), models, scores)
+
+
+def pairs_within(answers: Answers, within: float) -> list[tuple[int, int]]:
+    """Ordered pairs (baseline, candidate) whose accuracies differ by at most ``within``."""
+    right = answers.scores.sum(axis=1)
+    limit = within * len(answers.item_ids) + 1e-9
+    models = range(len(answers.models))
+    return [(b, c) for b in models for c in models if b != c and abs(right[b] - right[c]) <= limit]
+
+
+def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, int], None] | None = None) -> Simulation:
+    """Run every rule over every pair in ``setting.repetitions`` orders.
+
+    Args:
+        answers: Recorded scores.
+        setting: What to ask.
+        progress: Called with what runs, how many trials are done and how many there are.
+
+    Raises:
+        UsageError: No two models are near enough.
+    """
+    pairs = pairs_within(answers, setting.within)
+    if not pairs:
+        raise UsageError(f"no two models are within {setting.within:g} of each other; widen --pairs within:X")
+    total = setting.repetitions * len(pairs)
+    tell = progress or (lambda what, done, of: None)
+    full, plain = [], []
+    for done, (b, c, order) in enumerate(_draws(answers, pairs, setting)):
+        full.append(_sequential(answers, b, answers.scores[c], c, order, setting, record=True))
+        plain.append(_sequential(answers, b, answers.scores[c], c, order, setting, record=False))
+        tell("sequential gate", done + 1, total)
+    average = max(2, round(float(np.mean([trial.num_items for trial in full]))))
+    rivals: dict[str, list[Trial]] = {name: [] for name in RULES[1:]}
+    for done, (b, c, order) in enumerate(_draws(answers, pairs, setting)):
+        for name, trial in _fixed(answers.scores[b], answers.scores[c], order, setting, average):
+            rivals[name].append(trial)
+        tell("rules with fixed n", done + 1, total)
+    edge = []
+    num_edge = max(total, 1000)
+    for done, trial in enumerate(_at_margin(answers, pairs, setting, num_edge)):
+        edge.append(trial)
+        tell("candidates at the margin", done + 1, num_edge)
+    trials = {"ratchet_sequential": full, **rivals}
+    bound = _least_items(answers, pairs, setting)
+    clear = [trial.num_items for trial in plain if not -setting.margin <= trial.difference < 0.0]
+    return Simulation(
+        setting,
+        len(answers.item_ids),
+        len(pairs),
+        {name: _summary(trials[name], setting.margin) for name in RULES},
+        _summary([trial._replace(difference=-1.0) for trial in edge], setting.margin),
+        _summary(plain, setting.margin),
+        bound / float(np.mean(clear)) if clear and bound else math.nan,
+    )
+
+
+def as_json(result: Simulation) -> dict[str, object]:
+    """The table as plain data; a share without a pair is None."""
+    return {
+        "margin": result.setting.margin,
+        "alpha": result.setting.alpha,
+        "repetitions": result.setting.repetitions,
+        "num_items": result.num_items,
+        "num_pairs": result.num_pairs,
+        "rules": {name: rule._asdict() for name, rule in result.rules.items()},
+        "at_margin": result.at_margin._asdict(),
+        "without_record": result.without_record._asdict(),
+        "bound_ratio": None if math.isnan(result.bound_ratio) else result.bound_ratio,
+    }
+
+
+def _draws(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Setting) -> Iterator[tuple[int, int, Order]]:
+    for repetition in range(setting.repetitions):
+        for b, c in pairs:
+            seed = f"{setting.seed} {repetition} {b} {c}"
+            yield b, c, evaluation_order(answers.item_ids, answers.categories, seed)
+
+
+def _sequential(
+    answers: Answers, b: int, candidate: Floats, c: int, order: Order, setting: Setting, record: bool
+) -> Trial:
+    """Stop when the candidate is proven better than -margin, or proven worse than no change; exact at the end."""
+    others = [m for m in range(len(answers.models)) if m not in (b, c)]
+    test = SequentialTest(
+        answers.scores[b][order.positions],
+        order,
+        [Hypothesis(-setting.margin, False, setting.margin), Hypothesis(0.0, True, setting.margin)],
+        answers.scores[others][:, order.positions] if record and others else None,
+        finite=record,
+    )
+    limit = min(setting.max_items or order.num_items, order.num_items)
+    path = test.advance(candidate[order.positions[:limit]])
+    passed, futile = (decision_time(path[:, h], setting.alpha) for h in (0, 1))
+    right = int(candidate.sum()) - int(answers.scores[b].sum())
+    difference = right / order.num_items
+    if passed is None and futile is None:
+        return Trial(difference, limit == order.num_items and difference > -setting.margin, limit)
+    first = min(at for at in (passed, futile) if at is not None)
+    return Trial(difference, passed is not None and passed == first, (first + 1) * order.num_groups)
+
+
+def _fixed(
+    baseline: Floats, candidate: Floats, order: Order, setting: Setting, average: int
+) -> Iterator[tuple[str, Trial]]:
+    total = order.num_items
+    limit = min(setting.max_items or total, total)
+    moved = candidate - baseline
+    difference = float(moved.sum()) / total
+    quantile = 2.0 * float(norm.isf(setting.alpha))
+    design = math.ceil(float((moved**2).mean()) * (quantile / setting.margin) ** 2)
+    rng = np.random.default_rng([setting.seed, *order.positions[:4].tolist()])
+    drawn = rng.permutation(total)
+    n = max(2, min(design, limit))
+    seen = drawn[:n]
+    lower = paired_interval(candidate[seen], baseline[seen], None, setting.alpha).lower
+    yield "ratchet_fixed", Trial(difference, lower > -setting.margin, n)
+    n = min(average, limit)
+    seen = drawn[:n]
+    mean = float(moved[seen].mean())
+    yield "point_above_margin", Trial(difference, mean > -setting.margin, n)
+    yield "not_below", Trial(difference, mean >= 0.0, n)
+    lower = paired_interval(candidate[seen], baseline[seen], None, setting.alpha).lower
+    yield "significantly_better", Trial(difference, lower > 0.0, n)
+
+
+def _at_margin(
+    answers: Answers, pairs: Sequence[tuple[int, int]], setting: Setting, num_trials: int
+) -> Iterator[Trial]:
+    """Candidates of which random items were turned until they miss the margin by as little as items allow."""
+    total = len(answers.item_ids)
+    rng = np.random.default_rng(setting.seed)
+    for at in range(num_trials):
+        b, c = pairs[at % len(pairs)]
+        candidate = answers.scores[c].copy()
+        # At exactly -margin where items allow it: a candidate there is not proven better than -margin.
+        target = math.floor(float(answers.scores[b].sum()) - setting.margin * total + 1e-9)
+        surplus = int(candidate.sum()) - max(target, 0)
+        pool = np.flatnonzero(candidate == (1.0 if surplus > 0 else 0.0))
+        candidate[rng.choice(pool, abs(surplus), replace=False)] = 0.0 if surplus > 0 else 1.0
+        order = evaluation_order(answers.item_ids, answers.categories, f"{setting.seed} margin {at}")
+        yield _sequential(answers, b, candidate, c, order, setting, record=True)
+
+
+def _least_items(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Setting) -> float | None:
+    """Mean over the clear pairs of (1 - alpha) log(1 / alpha) / the best bet's expected growth.
+
+    No test of the paired differences that errs at most alpha times and decides takes fewer on average (Wald, Sequential
+    Analysis, 1947, section 3.4; the growth is the Kullback-Leibler distance to the nearest hypothesis).
+    """
+    needed = []
+    for b, c in pairs:
+        moved = answers.scores[c] - answers.scores[b]
+        difference = float(moved.mean())
+        if -setting.margin <= difference < 0.0:
+            continue
+        gain = moved + setting.margin if difference >= 0.0 else -moved
+        values, counts = np.unique(gain, return_counts=True)
+        top = 1.0 / -float(values.min())
+        shares = counts / counts.sum()
+
+        def loss(stake: float, values: Floats = values, shares: Floats = shares) -> float:
+            return -float((shares * np.log1p(stake * values)).sum())
+
+        growth = -float(minimize_scalar(loss, bounds=(0.0, 0.999 * top), method="bounded").fun)
+        needed.append(min((1.0 - setting.alpha) * -math.log(setting.alpha) / growth, float(moved.size)))
+    return float(np.mean(needed)) if needed else None
+
+
+def _summary(trials: Sequence[Trial], margin: float) -> RuleResult:
+    difference = np.array([trial.difference for trial in trials])
+    promoted = np.array([trial.promoted for trial in trials])
+    items = np.array([trial.num_items for trial in trials], dtype=np.float64)
+    worse, good = difference < -margin, difference >= 0.0
+    middle = ~worse & ~good
+
+    def share(mask: NDArray[np.bool_], values: NDArray[np.bool_] | Floats) -> float | None:
+        return float(values[mask].mean()) if mask.any() else None
+
+    count, of = int(promoted[worse].sum()), int(worse.sum())
+    upper = float(proportion_confint(count, of, alpha=0.1, method="beta")[1]) if of else None
+    q10, q50, q90 = (float(q) for q in np.quantile(items, (0.1, 0.5, 0.9)))
+    return RuleResult(
+        share(worse, promoted),
+        upper,
+        share(good, ~promoted),
+        share(middle, promoted),
+        share(worse | good, items),
+        share(middle, items),
+        float(items.mean()),
+        (q10, q50, q90),
+    )

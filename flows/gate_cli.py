@@ -1,0 +1,79 @@
+"""``ratchet gate``: decide, simulate, plan for power and replay."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from evalsuite.errors import UsageError
+from flows.project import project_root
+
+gate_app = typer.Typer(no_args_is_help=True, help="Decide on results that are there.")
+
+
+@gate_app.command("check")
+def gate_check() -> None:
+    """Exit with the present decision's verdict: 0 promote, 1 reject, 3 inconclusive; 2 when it is out of date."""
+    from flows import views
+    from tasks.paths import ArtifactPaths
+    from tasks.runner import pending_stages
+
+    root = project_root()
+    paths = ArtifactPaths(root)
+    stale = {item.name: item.reason for item in pending_stages(root)}
+    if "gate" in stale:
+        raise UsageError(
+            f"the decision is not of the present inputs ({stale['gate']}); make it again with `ratchet run`"
+        )
+    raise typer.Exit(views.show_verdict(paths))
+
+
+@gate_app.command("compare")
+def gate_compare(
+    baseline: Annotated[Path, typer.Option(help="items.parquet, CSV, JSONL or lm-eval samples of the present model.")],
+    candidate: Annotated[Path, typer.Option(help="The same of the model that would replace it.")],
+    policy: Annotated[Path, typer.Option(help="YAML with the rules, as in params.yaml's gate section.")],
+    suite: Annotated[Optional[str], typer.Option(help="The suite that a CSV or JSONL holds.")] = None,  # noqa: UP045  typer
+    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
+) -> None:
+    """Decide between two result files, wherever they were made; exits with the verdict's code."""
+    from evalsuite.evidence import compare_files, load_policy
+    from evalsuite.files import write_json
+    from flows import views
+
+    decision = compare_files(baseline, candidate, load_policy(policy), suite)
+    if json_out is not None:
+        write_json(json_out, decision)
+    views.show_decision(decision)
+    raise typer.Exit(int(decision.verdict.exit_code))
+
+
+@gate_app.command("simulate")
+def gate_simulate(
+    answers: Annotated[Path, typer.Option(help="CSV: question_id, category, answer, then one column a model.")],
+    margin: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Largest loss that is accepted (accuracy).")] = 0.02,
+    alpha: Annotated[float, typer.Option(min=1e-6, max=0.499, help="One-sided error.")] = 0.05,
+    max_items: Annotated[Optional[int], typer.Option(min=2, help="No rule sees more items.")] = None,  # noqa: UP045
+    pairs: Annotated[str, typer.Option(help="within:X takes all pairs of models at most X apart.")] = "within:0.06",
+    repetitions: Annotated[int, typer.Option(min=1, help="Random orders a pair.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random orders.")] = 0,
+    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
+) -> None:
+    """How often Ratchet and other rules err on recorded answers of real models, and how many items they take."""
+    from evalsuite.files import write_json
+    from evalsuite.gate.simulate import Setting, as_json, read_answers, simulate
+    from flows import gate_views
+
+    kind, _, width = pairs.partition(":")
+    try:
+        within = float(width)
+    except ValueError:
+        within = -1.0
+    if kind != "within" or not 0.0 <= within <= 1.0:
+        raise UsageError(f"--pairs is {pairs!r}, expected within:X with X from 0 to 1, such as within:0.06")
+    setting = Setting(margin, alpha, within, max_items, repetitions, seed)
+    with gate_views.progress() as tell:
+        result = simulate(read_answers(answers), setting, tell)
+    gate_views.show_simulation(result)
+    if json_out is not None:
+        write_json(json_out, as_json(result))

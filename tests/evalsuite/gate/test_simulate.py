@@ -1,0 +1,106 @@
+"""Error rates and items of gate rules on recorded answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evalsuite.errors import UsageError
+from evalsuite.gate.simulate import Setting, Simulation, pairs_within, read_answers, simulate
+
+RECORDED = Path(__file__).parents[4] / "shared" / "data" / "mmlu_pro" / "recorded_answers.csv"
+HEADER = "question_id,category,answer"
+
+
+def write_answers(path: Path, accuracies: dict[str, float], num_items: int = 3000) -> Path:
+    """Models that find the same items hard; accuracies hold exactly."""
+    rng = np.random.default_rng(5)
+    hardness = rng.random(num_items)
+    columns = {}
+    for model, accuracy in accuracies.items():
+        ranked = np.argsort(hardness + rng.normal(0.0, 0.3, num_items), kind="stable")
+        right = np.zeros(num_items, dtype=bool)
+        right[ranked[: round(accuracy * num_items)]] = True
+        columns[model] = right
+    lines = [",".join([HEADER, *accuracies])]
+    lines += [
+        ",".join([str(i), f"c{i % 6}", "A", *("A" if column[i] else "" for column in columns.values())])
+        for i in range(num_items)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
+    models = {"a": 0.50, "b": 0.53, "c": 0.56, "d": 0.47}
+    path = write_answers(tmp_path_factory.mktemp("answers") / "answers.csv", models)
+    return simulate(read_answers(path), Setting(0.03, 0.05, 0.06, None, 8))
+
+
+def test_the_sequential_gate_keeps_both_errors_with_a_fraction_of_the_items(simulation: Simulation) -> None:
+    gate, fixed = simulation.rules["ratchet_sequential"], simulation.rules["ratchet_fixed"]
+    assert gate.false_promotion is not None
+    assert gate.false_promotion <= 0.05
+    assert gate.blocked_not_worse is not None
+    assert gate.blocked_not_worse <= 0.05
+    assert gate.mean_items_clear is not None
+    assert fixed.mean_items_clear is not None
+    assert gate.mean_items_clear < fixed.mean_items_clear / 2.0
+
+
+def test_candidates_at_the_margin_are_promoted_at_most_alpha_times(simulation: Simulation) -> None:
+    edge = simulation.at_margin
+    assert edge.false_promotion is not None
+    assert edge.false_promotion > 0.0
+    assert edge.false_promotion_upper95 is not None
+    assert edge.false_promotion_upper95 <= 0.06  # 1,000 runs of a rate of at most 0.05
+
+
+def test_rules_of_other_trainers_err_more_at_the_same_number_of_items(simulation: Simulation) -> None:
+    rules = simulation.rules
+    assert rules["point_above_margin"].mean_items == pytest.approx(rules["ratchet_sequential"].mean_items, abs=1.0)
+    assert (rules["point_above_margin"].false_promotion or 0.0) > 0.0
+    assert (rules["significantly_better"].blocked_not_worse or 0.0) > 0.2
+
+
+def test_items_can_be_capped_and_what_is_undecided_then_is_not_promoted(tmp_path: Path) -> None:
+    path = write_answers(tmp_path / "answers.csv", {"a": 0.5, "b": 0.5}, 400)
+    capped = simulate(read_answers(path), Setting(0.01, 0.05, 0.06, 30, 2))
+    assert capped.rules["ratchet_sequential"].mean_items <= 30.0
+    assert capped.rules["ratchet_sequential"].blocked_not_worse == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the header is empty"),
+        (f"{HEADER},m\n1,a,A,A\n", "at least two models"),
+        (f"{HEADER},m,m\n1,a,A,A,A\n", "each once"),
+        (f"{HEADER},m,n\n1,a,A,A\n", r":2: 4 cells"),
+        (f"{HEADER},m,n\n" + "1,a,A,A,A\n" * 20, "'1' is there twice"),
+        (f"{HEADER},m,n\n1,a,A,A,A\n", "1 items"),
+        (f"{HEADER},m,n\n" + "".join(f"{i},a,,A,A\n" for i in range(20)), "has no right answer"),
+    ],
+)
+def test_a_file_that_is_not_a_table_of_answers_is_named_with_its_fault(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_answers(path)
+
+
+def test_models_that_are_too_far_apart_are_no_pairs(tmp_path: Path) -> None:
+    answers = read_answers(write_answers(tmp_path / "answers.csv", {"a": 0.2, "b": 0.8}, 100))
+    with pytest.raises(UsageError, match="widen --pairs"):
+        simulate(answers, Setting(0.02, 0.05, 0.06, None, 1))
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="needs shared/data/mmlu_pro/recorded_answers.csv")
+def test_accuracies_of_the_recorded_models_are_the_published_ones() -> None:
+    """MMLU-Pro's leaderboard counts the share of all 12,032 questions."""
+    answers = read_answers(RECORDED)
+    accuracy = dict(zip(answers.models, answers.scores.mean(axis=1), strict=True))
+    assert accuracy["Mixtral-8x7B-Instruct-v0.1"] == pytest.approx(0.433, abs=0.02)
+    assert accuracy["Qwen1.5-110B"] == pytest.approx(0.499, abs=0.02)
+    assert len(pairs_within(answers, 0.06)) == 48

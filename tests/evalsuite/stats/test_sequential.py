@@ -1,0 +1,124 @@
+"""Anytime-valid tests on finite sets."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order
+
+Floats = NDArray[np.float64]
+MARGIN = 0.05
+
+
+def order_of(num_items: int, seed: str, num_strata: int = 5) -> Order:
+    return evaluation_order([f"i{i}" for i in range(num_items)], [f"s{i % num_strata}" for i in range(num_items)], seed)
+
+
+def models_at_the_margin(num_items: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Baseline, candidate that lies exactly MARGIN below it, and two earlier models, all of like difficulty."""
+    ease = rng.beta(1.0, 1.0, num_items)
+    baseline, candidate, *earlier = (rng.random((4, num_items)) < ease).astype(np.float64)
+    surplus = int(candidate.sum() - round(baseline.sum() - MARGIN * num_items))
+    pool = np.flatnonzero(candidate == (1.0 if surplus > 0 else 0.0))
+    candidate[rng.choice(pool, abs(surplus), replace=False)] = 0.0 if surplus > 0 else 1.0
+    return baseline, candidate, np.array(earlier)
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_looking_after_every_round_promotes_a_candidate_at_the_margin_at_most_alpha_times(finite: bool) -> None:
+    rng = np.random.default_rng(3)
+    refuted = 0
+    for run in range(400):
+        baseline, candidate, earlier = models_at_the_margin(600, rng)
+        order = order_of(600, str(run))
+        at = order.positions
+        hypothesis = Hypothesis(-MARGIN, False, MARGIN)
+        test = SequentialTest(baseline[at], order, [hypothesis], earlier[:, at] if finite else None, finite=finite)
+        refuted += decision_time(test.advance(candidate[at])[:, 0], 0.1) is not None
+    # 0.1 of 400 and three standard errors of a rate of 0.1; Ville's inequality promises 40.
+    assert 1 <= refuted <= 58
+
+
+def test_expected_capital_is_at_most_one_over_every_order_of_a_small_set() -> None:
+    """Enumerated, not simulated: two groups of three items, every order inside each, a hypothesis that is just true."""
+    from itertools import permutations
+
+    scores = np.array([1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
+    baseline = np.array([1.0, 1.0, 0.0, 0.0, 1.0, 1.0])
+    bound = float((scores - baseline).mean())
+    capitals = []
+    for left in permutations([0, 1, 2]):
+        for right in permutations([3, 4, 5]):
+            positions = np.array([item for pair in zip(left, right, strict=True) for item in pair])
+            test = SequentialTest(baseline[positions], Order(positions, 2), [Hypothesis(bound, False, 0.2)])
+            capitals.append(np.exp(test.advance(scores[positions])[:, 0]))
+    assert (np.mean(capitals, axis=0) <= 1.0 + 1e-12).all()
+    assert np.std(capitals) > 0.0
+
+
+def test_a_better_candidate_is_proven_long_before_the_end() -> None:
+    rng = np.random.default_rng(0)
+    baseline = (rng.random(4000) < 0.5).astype(np.float64)
+    candidate = np.where(rng.random(4000) < 0.1, 1.0, baseline)
+    order = order_of(4000, "x")
+    test = SequentialTest(baseline[order.positions], order, [Hypothesis(-MARGIN, False, MARGIN)])
+    first = decision_time(test.advance(candidate[order.positions])[:, 0], 0.05)
+    assert first is not None
+    assert first * order.num_groups < 400
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+def test_feeding_in_parts_gives_the_same_capital_as_feeding_at_once(parts: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_items = max(sum(parts), 8)
+    baseline, candidate = rng.random(num_items).round(1), rng.random(num_items).round(1)
+    order = order_of(num_items, str(seed))
+    hypotheses = [Hypothesis(-0.1, False, 0.1), Hypothesis(0.0, True, 0.1)]
+    at_once = SequentialTest(baseline[order.positions], order, hypotheses)
+    in_parts = SequentialTest(baseline[order.positions], order, hypotheses)
+    fed = candidate[order.positions]
+    at_once.advance(fed[: sum(parts)])
+    for end in np.cumsum(parts):
+        in_parts.advance(fed[in_parts.num_scored : end])
+    assert np.allclose(at_once.log_evidence, in_parts.log_evidence)
+
+
+@settings(max_examples=60)
+@given(st.integers(4, 60), st.integers(1, 8), st.text(max_size=4))
+def test_an_order_holds_every_item_once_and_spreads_the_strata(num_items: int, num_strata: int, seed: str) -> None:
+    order = order_of(num_items, seed, num_strata)
+    assert sorted(order.positions) == list(range(num_items))
+    names = [f"i{i}" for i in range(num_items)]
+    shuffled = evaluation_order(names[::-1], [f"s{i % num_strata}" for i in range(num_items)][::-1], seed)
+    assert [names[::-1][at] for at in shuffled.positions] == [names[at] for at in order.positions]
+
+
+def test_an_order_is_fixed_by_its_seed_on_every_machine() -> None:
+    order = evaluation_order(list("abcdefgh"), list("xxxxyyyy"), "set")
+    assert ["abcdefgh"[at] for at in order.positions] == list("cgbfahde")
+    assert order.num_groups == 2
+
+
+def test_a_hypothesis_that_no_remaining_score_can_save_is_refuted_for_sure() -> None:
+    order = order_of(40, "x", 1)
+    test = SequentialTest(np.zeros(40), order, [Hypothesis(0.2, False, 0.1)])
+    test.advance(np.ones(10))
+    assert math.isinf(test.log_evidence[0])
+
+
+@pytest.mark.parametrize("score", [math.nan, -0.1, 1.1, math.inf])
+def test_a_score_without_known_bounds_is_refused(score: float) -> None:
+    test = SequentialTest(np.zeros(8), order_of(8, "x"), [Hypothesis(0.0, False, 0.1)])
+    with pytest.raises(ValueError, match="bounded scores"):
+        test.advance([score])
+
+
+def test_more_scores_than_items_are_refused() -> None:
+    test = SequentialTest(np.zeros(8), order_of(8, "x"), [Hypothesis(0.0, False, 0.1)])
+    with pytest.raises(ValueError, match="9 scores for a set of 8"):
+        test.advance(np.zeros(9))

@@ -1,0 +1,43 @@
+"""``ratchet gate``."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from evalsuite.errors import UsageError
+from flows.cli import app
+from tests.evalsuite.gate.test_simulate import write_answers
+
+
+def test_simulate_writes_the_figures_of_every_rule(tmp_path: Path) -> None:
+    answers = write_answers(tmp_path / "answers.csv", {"a": 0.50, "b": 0.53}, 600)
+    out = tmp_path / "out.json"
+    command = ["gate", "simulate", "--answers", str(answers), "--margin", "0.05", "--repetitions", "2"]
+    result = CliRunner().invoke(app, [*command, "--json", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "worse promoted" in result.stdout
+    rules = json.loads(out.read_text())["rules"]
+    assert list(rules) == [
+        "ratchet_sequential",
+        "ratchet_fixed",
+        "point_above_margin",
+        "not_below",
+        "significantly_better",
+    ]
+    wanted = {
+        "false_promotion",
+        "false_promotion_upper95",
+        "blocked_not_worse",
+        "mean_items_clear",
+        "mean_items_middle",
+    }
+    assert all(wanted | {"mean_items_middle", "mean_items"} <= set(rule) for rule in rules.values())
+
+
+@pytest.mark.parametrize("pairs", ["0.06", "within:", "within:two", "near:0.06", "within:-1", "within:nan"])
+def test_simulate_names_pairs_that_it_does_not_know(tmp_path: Path, pairs: str) -> None:
+    command = ["gate", "simulate", "--answers", str(tmp_path / "none.csv"), "--pairs", pairs]
+    with pytest.raises(UsageError, match="expected within:X"):
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)

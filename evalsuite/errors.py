@@ -3,7 +3,8 @@
 RatchetError
 ├── UsageError              configuration or input is wrong             exit 2
 │   ├── NotComparableError  two result sets may not be compared         exit 2
-│   └── StaleDecisionError  the champion moved since the decision       exit 2
+│   ├── StaleDecisionError  the champion moved since the decision       exit 2
+│   └── NotReplayedError    a stored decision is not what its items give exit 2
 └── StageError              a stage broke while doing valid work        exit 4
     └── MissingArtifactError  a file that another stage makes is absent exit 4
 """
@@ -39,6 +40,10 @@ class NotComparableError(UsageError):
 
 class StaleDecisionError(UsageError):
     """A decision was made against a champion that is no longer the champion."""
+
+
+class NotReplayedError(UsageError):
+    """A stored decision, its items, its policy or the gate's code was changed."""
 
 
 class StageError(RatchetError):

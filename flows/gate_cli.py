@@ -77,3 +77,23 @@ def gate_simulate(
     gate_views.show_simulation(result)
     if json_out is not None:
         write_json(json_out, as_json(result))
+
+
+@gate_app.command("replay")
+def gate_replay(
+    decision: Annotated[str | None, typer.Argument(help="Its id, or the start of it; the last if absent.")] = None,
+    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
+) -> None:
+    """Recompute a stored decision from its stored item results; fails with the field that differs."""
+    from evalsuite.files import write_json
+    from evalsuite.gate.replay import read_record, replay
+    from flows import views
+    from tasks.paths import ArtifactPaths
+    from tasks.registry.decisions import find_decision
+
+    record = read_record(find_decision(ArtifactPaths(project_root()), decision))
+    again = replay(record)
+    if json_out is not None:
+        write_json(json_out, again)
+    views.show_decision(again, num_reasons=3)
+    typer.echo(f"\nreplayed {again.decision_id[:16]}: every field is what the stored items give")

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
 from evalsuite.evidence import read_costs
@@ -10,6 +10,7 @@ from evalsuite.files import read_json, write_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.replay import gate_code_sha256, write_record
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
@@ -20,15 +21,31 @@ from tasks.paths import ArtifactPaths
 MAKE_COMPARISON = "ratchet stage compare"
 
 
+class Evidence(NamedTuple):
+    """What a decision is made from."""
+
+    candidate: EvalReport
+    baselines: dict[str, EvalReport]
+    num_candidates: int
+    inputs_sha256: str
+
+
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge, and write reports/decision.json; see ``judge`` for what may go wrong."""
-    decision = judge(policy, paths)
+    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``."""
+    evidence = gather(paths)
+    decision = _decide(policy, evidence)
+    write_record(paths.stored_decision(decision.decision_id), decision, evidence.candidate, evidence.baselines)
     write_json(paths.decision, decision)
     return decision
 
 
 def judge(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge the chosen candidate against the base model, and against the champion when the run is pinned to one.
+    """Judge what ``gather`` finds; the same files give the same decision."""
+    return _decide(policy, gather(paths))
+
+
+def gather(paths: ArtifactPaths) -> Evidence:
+    """The chosen candidate, the base model, and the champion when the run is pinned to one.
 
     Raises:
         MissingArtifactError: A stage before this one has not run.
@@ -44,12 +61,18 @@ def judge(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     baselines = {"base": _report(paths, "base", _exported(paths, "base", "ratchet stage fetch"))}
     if pin.champion is not None:
         baselines["champion"] = _report(paths, "champion", pin.champion.identity)
+    identity = _exported(paths, candidate, f"ratchet stage train@{candidate}")
+    return Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
+
+
+def _decide(policy: GatePolicy, evidence: Evidence) -> Decision:
     return decide(
-        _report(paths, candidate, _exported(paths, candidate, f"ratchet stage train@{candidate}")),
-        baselines,
+        evidence.candidate,
+        evidence.baselines,
         policy,
-        num_candidates=len(methods),
-        inputs_sha256=pin.inputs_sha256,
+        num_candidates=evidence.num_candidates,
+        inputs_sha256=evidence.inputs_sha256,
+        code_sha256=gate_code_sha256(),
     )
 
 

@@ -75,6 +75,10 @@ class ArtifactPaths:
         """The candidate's model card."""
         return self.reports / "model_card.md"
 
+    def stored_decision(self, decision_id: str) -> Path:
+        """A decision with its evidence, for replay."""
+        return self.registry / "decisions" / f"{decision_id[:16]}.json.gz"
+
     @property
     def registry(self) -> Path:
         """ledger.jsonl, champion.json and one pointer a promoted model."""

@@ -37,6 +37,7 @@ def decide(
     *,
     num_candidates: int = 1,
     inputs_sha256: str = "",
+    code_sha256: str = "",
 ) -> Decision:
     """Judge a candidate; a pure function of its arguments.
 
@@ -46,6 +47,7 @@ def decide(
         policy: The rules.
         num_candidates: Candidates that were compared on these items; alpha is divided by it.
         inputs_sha256: Hash of the run's inputs, carried into the decision.
+        code_sha256: Hash of the gate's sources, carried into the decision.
 
     Raises:
         UsageError: An unknown role, or ``num_candidates`` below 1.
@@ -72,6 +74,7 @@ def decide(
         "policy_sha256": sha256_json(policy.model_dump(mode="json")),
         "evidence": bench.evidence(),
         "inputs_sha256": inputs_sha256,
+        "code_sha256": code_sha256,
         "reasons": reasons,
     }
     unsigned = Decision.model_validate({"decision_id": "", **fields})

@@ -100,6 +100,8 @@ class Decision(BaseModel):
     """ROLE/SUITE -> hash of the scores that were read."""
     inputs_sha256: str
     """Hash of the run's inputs (params, data, golden sets, code); empty where there was no run."""
+    code_sha256: str = ""
+    """Hash of the gate's own sources; empty where the decision is not kept for replay."""
     reasons: tuple[Reason, ...]
     """Strongest first: what decided the verdict leads."""
 

@@ -23,7 +23,6 @@ SURFACE = {
     "doctor": set(),
     "gate check": set(),
     "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--json"},
-    "gate power": {"--policy", "--json"},
     "gate replay": {"decision", "--json"},
     "gate simulate": {
         "--answers",

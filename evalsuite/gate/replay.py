@@ -1,0 +1,200 @@
+"""Recompute a stored decision from the item results that it was made from: no model, no GPU, no disk but one file."""
+
+import gzip
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
+from evalsuite.files import atomic_path, checked
+from evalsuite.gate.decide import decide, decision_id
+from evalsuite.gate.decision import Decision
+from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
+
+SOURCES = ("gate/*.py", "stats/*.py", "results.py")
+"""Code that a decision can depend on, below evalsuite."""
+
+
+class StoredSuite(BaseModel):
+    """A ScoreTable; a score that is not finite is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    info: SuiteInfo
+    item_ids: tuple[str, ...]
+    item_hashes: tuple[str, ...]
+    clusters: tuple[str, ...]
+    slices: dict[str, tuple[str, ...]]
+    scores: dict[str, tuple[float | None, ...]]
+    applies: dict[str, tuple[bool, ...]]
+    must_pass: dict[str, tuple[bool, ...]]
+
+
+class StoredReport(BaseModel):
+    """An EvalReport."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: str
+    identity: str
+    suites: dict[str, StoredSuite]
+    costs: dict[str, float]
+
+
+class Record(BaseModel):
+    """One decision with everything that it was made from; item texts are not in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = 1
+    decision: Decision
+    candidate: StoredReport
+    baselines: dict[str, StoredReport]
+
+
+@lru_cache(maxsize=1)
+def gate_code_sha256() -> str:
+    """Hash of the gate's own sources, as they lie on this machine."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in SOURCES for path in package.glob(pattern)}):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    return digest.hexdigest()
+
+
+def write_record(path: Path, decision: Decision, candidate: EvalReport, baselines: Mapping[str, EvalReport]) -> None:
+    """Write a decision and its evidence so that ``path`` is complete or absent; the same decision gives the same bytes.
+
+    Args:
+        path: A gzip file of JSON.
+        decision: What ``decide`` said.
+        candidate: What it was given.
+        baselines: What it was given.
+    """
+    record = Record(
+        decision=decision,
+        candidate=_stored(candidate),
+        baselines={role: _stored(report) for role, report in sorted(baselines.items())},
+    )
+    text = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False, separators=(",", ":"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def read_record(path: Path) -> Record:
+    """Read a stored decision.
+
+    Raises:
+        MissingArtifactError: The file is absent.
+        UsageError: It is damaged, or its schema version is unknown.
+    """
+    if not path.is_file():
+        raise MissingArtifactError(f"no stored decision at {path}; `ratchet history` lists the verdicts")
+    try:
+        data: Any = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is damaged ({error}); restore it from git or from a backup") from None
+    return checked(data, Record, str(path), "ratchet run")
+
+
+def replay(record: Record) -> Decision:
+    """Decide again from the stored items and the stored policy, and compare every field.
+
+    Raises:
+        NotReplayedError: Something differs; every field that does is named, with the first values.
+    """
+    stored = record.decision
+    again = decide(
+        _report(record.candidate),
+        {role: _report(report) for role, report in record.baselines.items()},
+        stored.policy,
+        num_candidates=stored.num_candidates,
+        inputs_sha256=stored.inputs_sha256,
+        code_sha256=gate_code_sha256(),
+    )
+    problems = _differences(stored, again)
+    if decision_id(stored) != stored.decision_id:
+        problems.insert(0, "decision_id (the stored decision was changed after it was made)")
+    if problems:
+        raise NotReplayedError(
+            f"decision {stored.decision_id[:16]} is not what its items give; it differs in: {'; '.join(problems)}"
+        )
+    return again
+
+
+def _differences(stored: Decision, again: Decision) -> list[str]:
+    """The fields that differ, in words; the id follows from the others and is left out."""
+    found = []
+    for name in Decision.model_fields:
+        left, right = getattr(stored, name), getattr(again, name)
+        if left == right or name == "decision_id":
+            continue
+        if name == "code_sha256":
+            found.append(
+                f"code_sha256 (made by the gate's code {left[:12] or 'unknown'}, this is {right[:12]}: check out the "
+                "commit that made it)"
+            )
+        elif isinstance(left, dict) and isinstance(right, dict):
+            keys = sorted(key for key in {*left, *right} if left.get(key) != right.get(key))
+            found.append(f"{name} of {', '.join(keys)}")
+        elif name == "reasons":
+            rules = [a.rule for a, b in zip(left, right, strict=False) if a != b] or ["their number"]
+            found.append(f"reasons ({rules[0]}" + (f" and {len(rules) - 1} more)" if len(rules) > 1 else ")"))
+        else:
+            found.append(f"{name} ({str(left)[:60]!r} stored, {str(right)[:60]!r} now)")
+    return found
+
+
+def _stored(report: EvalReport) -> StoredReport:
+    return StoredReport(
+        model=report.model,
+        identity=report.identity,
+        costs={name: float(value) for name, value in report.costs.items() if math.isfinite(value)},
+        suites={
+            name: StoredSuite(
+                info=table.info,
+                item_ids=table.item_ids,
+                item_hashes=table.item_hashes,
+                clusters=table.clusters,
+                slices=dict(table.slices),
+                scores={
+                    metric: tuple(float(score) if math.isfinite(score) else None for score in column)
+                    for metric, column in table.scores.items()
+                },
+                applies={metric: tuple(bool(flag) for flag in column) for metric, column in table.applies.items()},
+                must_pass={metric: tuple(bool(flag) for flag in column) for metric, column in table.must_pass.items()},
+            )
+            for name, table in report.suites.items()
+        },
+    )
+
+
+def _report(stored: StoredReport) -> EvalReport:
+    suites = {}
+    for name, suite in stored.suites.items():
+        scores = {
+            metric: np.array([math.nan if score is None else score for score in column], dtype=np.float64)
+            for metric, column in suite.scores.items()
+        }
+        applies, must_pass = (
+            {metric: np.array(column, dtype=np.bool_) for metric, column in flags.items()}
+            for flags in (suite.applies, suite.must_pass)
+        )
+        table = {"item_ids": suite.item_ids, "item_hashes": suite.item_hashes, "clusters": suite.clusters}
+        columns = [*table.values(), *suite.slices.values(), *scores.values(), *applies.values(), *must_pass.values()]
+        if len({len(column) for column in columns}) > 1:
+            raise NotReplayedError(f"suite {name!r} of {stored.model} has columns of different lengths")
+        suites[name] = ScoreTable(
+            info=suite.info, slices=suite.slices, scores=scores, applies=applies, must_pass=must_pass, **table
+        )
+    return EvalReport(stored.model, stored.identity, suites, stored.costs)

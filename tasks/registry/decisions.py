@@ -1,0 +1,36 @@
+"""Decisions that are kept for replay."""
+
+import re
+from pathlib import Path
+
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.gate.decision import read_decision
+from tasks.paths import ArtifactPaths
+
+SUFFIX = ".json.gz"
+ID = re.compile(r"[0-9a-f]{4,64}")
+
+
+def find_decision(paths: ArtifactPaths, wanted: str | None) -> Path:
+    """The file of a stored decision.
+
+    Args:
+        paths: The project.
+        wanted: Its id or the first characters of it, at least 4; the present decision when None.
+
+    Raises:
+        UsageError: No stored decision, or several, start so.
+        MissingArtifactError: Nothing was decided yet.
+    """
+    if wanted is None:
+        return paths.stored_decision(read_decision(paths.decision).decision_id)
+    folder = paths.stored_decision("").parent
+    known = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+    if not known:
+        raise MissingArtifactError(f"no decision is stored in {folder}; make one with `ratchet run`")
+    if not ID.fullmatch(wanted):
+        raise UsageError(f"{wanted!r} is not the id of a decision; stored: {', '.join(known)}")
+    found = [name for name in known if name.startswith(wanted[:16])]
+    if len(found) != 1:
+        raise UsageError(f"{wanted!r} names {len(found)} stored decisions; stored: {', '.join(known)}")
+    return folder / f"{found[0]}{SUFFIX}"

@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from evalsuite.gate.betting import sequential_question
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id, table_sha256
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
-from evalsuite.results import EvalReport
+from evalsuite.results import EvalReport, ScoreTable
 
 ROLES = ("base", "champion")
 COSTS = "costs"
@@ -94,6 +95,7 @@ class _Bench:
         self.baselines = baselines
         self.policy = policy
         self.problems: dict[tuple[str, str], str] = {}
+        self.sets: dict[str, dict[str, ScoreTable]] = {}
         for suite in sorted({rule.suite for rule in policy.rules}):
             for role in {role for rule in policy.rules if rule.suite == suite for role in self._roles(rule)}:
                 problem = self._comparison_problem(suite, role)
@@ -164,6 +166,14 @@ class _Bench:
             problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
         if problem is not None:
             return Question(rule, role, None, problem)
+        if self.candidate.suites[rule.suite].info.prefix is not None:
+            return sequential_question(
+                rule,
+                role,
+                self.candidate.suites[rule.suite],
+                self._comparable(rule.suite),
+                self.policy.max_unscored_fraction,
+            )
         tables = {"candidate": self.candidate.suites[rule.suite]}
         if role is not None:
             tables[role] = self.baselines[role].suites[rule.suite]
@@ -174,7 +184,20 @@ class _Bench:
         columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric)
         return Question(rule, role, columns, max_unscored_fraction=self.policy.max_unscored_fraction)
 
+    def _comparable(self, suite: str) -> dict[str, ScoreTable]:
+        """The suite's results by role, those alone that are comparable."""
+        if suite not in self.sets:
+            self.sets[suite] = {
+                role: report.suites[suite]
+                for role, report in self.baselines.items()
+                if self._comparison_problem(suite, role) is None
+            }
+        return self.sets[suite]
+
     def _slices(self, question: Question, key: str) -> list[Question]:
+        if question.slices_wait:
+            problem = f"slices have no sequential test, so that {question.slices_wait}"
+            return [Question(question.rule, question.against, None, problem, slice=f"{key}=*")]
         if question.columns is None:
             return []
         values = question.columns.slices.get(key)

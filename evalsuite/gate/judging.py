@@ -28,6 +28,8 @@ class Question:
     """Why not."""
     slice: str | None = None
     max_unscored_fraction: float = 0.0
+    slices_wait: str = ""
+    """Why the slices of this rule cannot be judged yet; empty where they can."""
 
     @property
     def name(self) -> str:

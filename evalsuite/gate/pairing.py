@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evalsuite.gate.prefixes import prefix_problem, rows_of
 from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable
 
 
@@ -86,6 +87,7 @@ def table_sha256(table: ScoreTable) -> str:
         "item_hashes": table.item_hashes,
         "clusters": table.clusters,
         "slices": dict(table.slices),
+        **({"prefix": table.info.prefix.model_dump(mode="json")} if table.info.prefix else {}),
         "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass)],
     }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, ensure_ascii=True).encode())
@@ -103,6 +105,11 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
         left, right = getattr(candidate.info, field), getattr(baseline.info, field)
         if left != right:
             return f"{field} is {left!r} for the candidate and {right!r} for {role}"
+    if candidate.info.prefix is not None or baseline.info.prefix is not None:
+        problem = prefix_problem(candidate, baseline, role)
+        if problem is not None:
+            return problem
+        baseline = rows_of(baseline, candidate.item_ids)
     if candidate.item_ids != baseline.item_ids:
         missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
         extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))

@@ -167,7 +167,7 @@ class SequentialQuestion(Question):
         scored = bet.scored
         n, unscored = int(scored.sum()), int((~scored).sum())
         of = f"{bet.num_run:,} of {bet.num_items:,} items"
-        if unscored > self.max_unscored_fraction * scored.size:
+        if self._too_many_unscored(n, unscored):
             allowed = f"max_unscored_fraction allows {self.max_unscored_fraction:g}"
             return self._undecided(f"{unscored} of the {scored.size} items run are unscored, {allowed}", n, unscored)
         if n < rule.min_items:
@@ -200,6 +200,18 @@ class SequentialQuestion(Question):
             not_run=bet.num_items - bet.num_run,
             text=self._told(bet, candidate, baseline, outcome, of, unscored, alpha),
         )
+
+    def outcome(self, alpha: float) -> Outcome:
+        """Outcome of ``answer`` without the sentence."""
+        if self.bet is None:
+            return super().answer(alpha).outcome
+        n = int(self.bet.scored.sum())
+        if self._too_many_unscored(n, self.bet.num_run - n) or n < self.rule.min_items:
+            return Outcome.UNDECIDED
+        return self.bet.outcome(alpha)
+
+    def _too_many_unscored(self, n: int, unscored: int) -> bool:
+        return unscored > self.max_unscored_fraction * (n + unscored)
 
     def _told(
         self,

@@ -251,12 +251,12 @@ class SequentialGate:
     def _status(self, question: SequentialQuestion) -> Status:
         alpha = (question.rule.alpha or self._policy.alpha) / self._num_candidates
         if self._any_target(question.rule):
-            strict = STATUS[question.answer(alpha / max(1, self._num_targets)).outcome]
+            strict = STATUS[question.outcome(alpha / max(1, self._num_targets))]
             if strict is Status.PROMOTABLE:
                 return strict
-            loose = STATUS[question.answer(alpha).outcome]
+            loose = STATUS[question.outcome(alpha)]
             return loose if loose is Status.REJECTABLE else Status.CONTINUE
-        return STATUS[question.answer(alpha).outcome]
+        return STATUS[question.outcome(alpha)]
 
     def _target_met(self) -> bool:
         """Whether one of several targets is proven against each of its baselines."""

@@ -129,6 +129,7 @@ class SequentialTest:
         others = _unit_scores(others, (others.shape[0], order.num_items))
         self.order, self.hypotheses, self._finite = order, tuple(hypotheses), finite
         self._num_rounds = order.num_items // order.num_groups
+        self._baseline_sum = math.fsum(self._baseline)
         self._features = _features(self._baseline, others, order)
         start = np.vstack([self._baseline[None, :], others])
         self._start = 0.5 * self._baseline + 0.5 * start.mean(axis=0)
@@ -201,7 +202,7 @@ class SequentialTest:
         path = np.empty((rounds.size, len(self.hypotheses)))
         for h, hypothesis in enumerate(self.hypotheses):
             if self._finite:
-                centre = ((total * hypothesis.bound + math.fsum(self._baseline)) - seen) / left
+                centre = ((total * hypothesis.bound + self._baseline_sum) - seen) / left
                 shift = predicted_left - centre[:, None]
                 lows, highs = shift - most, shift + 1.0 - least
             else:

@@ -256,10 +256,10 @@ def sequential_question(
     candidate: ScoreTable,
     baselines: Mapping[str, ScoreTable],
     max_unscored_fraction: float,
-) -> Question:
-    """A rule, asked of what a sequential evaluation left.
+) -> Question | None:
+    """A rule, asked of what a sequential evaluation left; None where the fixed-n method is to judge it.
 
-    What cannot be betted on (see ``no_bet_because``) is judged by the fixed-n method when all items have been run.
+    What cannot be betted on (see ``no_bet_because``) waits until all items have been run, and is then judged so.
 
     Args:
         rule: Of the candidate's suite.
@@ -279,20 +279,11 @@ def sequential_question(
     complete = num_run == len(reference.item_ids)
     waits = f"it is judged when all {len(reference.item_ids):,} items have been run, {num_run:,} were"
     why = no_bet_because(rule, reference, candidate)
-    if complete and rule.metric not in candidate.scores:
-        known = ", ".join(sorted(candidate.scores)) or "none"
-        return Question(rule, role, None, f"metric {rule.metric!r} is missing for candidate, which has {known}")
-    columns = columns_of(candidate, reference if role else None, rule.metric) if complete else None
+    if complete and (why is not None or rule.metric not in candidate.scores):
+        return None
     if why is not None:
-        problem = "" if complete else f"{why}, so that {waits}"
-        return Question(
-            rule,
-            role,
-            columns,
-            problem,
-            max_unscored_fraction=max_unscored_fraction,
-            slices_wait="" if complete else waits,
-        )
+        return Question(rule, role, None, f"{why}, so that {waits}", slices_wait=waits)
+    columns = columns_of(candidate, reference if role else None, rule.metric) if complete else None
     bet = new_bet(rule, role, baselines)
     order = order_of(reference)
     applying = reference.applies[rule.metric]
@@ -316,6 +307,10 @@ def no_bet_because(rule: Rule, reference: ScoreTable, candidate: ScoreTable | No
     name = f"{rule.suite}/{rule.metric}"
     if any(rule.metric in getattr(table, "denominators", {}) for table in tables):
         return f"{name} is a ratio of sums"
+    if rule.metric in getattr(reference.info, "judges", {}):
+        return f"{name} is scored by a judge, whose errors widen the interval"
+    if getattr(rule, "cluster", None) is not None:
+        return f"{name} is judged by clusters"
     for table in tables:
         scores = table.scores[rule.metric]
         if rule.metric in UNBOUNDED or bool(((scores < 0.0) | (scores > 1.0)).any()):

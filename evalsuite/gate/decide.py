@@ -167,13 +167,10 @@ class _Bench:
         if problem is not None:
             return Question(rule, role, None, problem)
         if self.candidate.suites[rule.suite].info.prefix is not None:
-            return sequential_question(
-                rule,
-                role,
-                self.candidate.suites[rule.suite],
-                self._comparable(rule.suite),
-                self.policy.max_unscored_fraction,
-            )
+            run, sets = self.candidate.suites[rule.suite], self._comparable(rule.suite)
+            sequential = sequential_question(rule, role, run, sets, self.policy.max_unscored_fraction)
+            if sequential is not None:
+                return sequential
         tables = {"candidate": self.candidate.suites[rule.suite]}
         if role is not None:
             tables[role] = self.baselines[role].suites[rule.suite]

@@ -15,7 +15,7 @@ from evalsuite.files import read_json, write_json
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.replay import read_record, replay
 from evalsuite.identity import read_manifest, write_manifest
-from tasks import compare, gate, run_evals, stopping
+from tasks import compare, gate, report, run_evals, stopping
 from tasks.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tests.e2e.project import NUM_TEST, write_golden
@@ -110,6 +110,8 @@ def test_a_good_candidate_is_promoted_early_and_a_damaged_one_is_stopped_and_lef
     assert (reason.n, reason.not_run) == (num_run(paths, "good"), NUM_TEST - num_run(paths, "good"))
     assert gate.judge(params.gate, paths) == decision
     assert replay(read_record(paths.stored_decision(decision.decision_id))) == decision
+    report.run(params, paths)
+    assert f"{reason.not_run} items were not run, by design" in paths.report.read_text()
 
 
 def test_a_damaged_candidate_is_rejected_from_the_items_that_proved_it(paths: ArtifactPaths) -> None:

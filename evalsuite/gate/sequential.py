@@ -121,11 +121,13 @@ class SequentialGate:
             raise UsageError(f"suite {suite!r}: these are not the next items after {state.num_run} in the set's order")
         state.num_run += len(items)
         self.check_must_pass(suite, items)
+        asked = [frozenset(item.metrics) for item in items]
         for question in list(state.bets):
             name, metric = question.name, question.rule.metric
             applying = state.applies[metric]
-            alike = all((metric in item.metrics) == (item.item_id in applying) for item in items)
-            scores = np.array([item.scores.get(metric, np.nan) for item in items if item.item_id in applying])
+            turns = [item.item_id in applying for item in items]
+            alike = all((metric in own) == turn for own, turn in zip(asked, turns, strict=True))
+            scores = np.array([i.scores.get(metric, np.nan) for i, turn in zip(items, turns, strict=True) if turn])
             if not alike or bool(((scores < 0.0) | (scores > 1.0)).any()):
                 why = "a score is outside [0, 1], or the metric does not apply to the same items"
                 state.waiting.append(RuleState(name, Status.CONTINUE, why))

@@ -102,9 +102,9 @@ def test_decide_says_of_every_prefix_what_the_gate_said_while_it_ran() -> None:
             assert reason.outcome is expected.get(state.status, Outcome.UNDECIDED)
 
 
-def boundary_rate(num_items: int, trials: int, side: Status) -> float:
-    """How often a look after every item ever says ``side`` of a candidate exactly at the margin."""
-    wrong = 0
+def boundary_rates(num_items: int, trials: int) -> dict[Status, float]:
+    """How often a look after every item ever says something of a candidate that is exactly at the margin."""
+    found: list[set[Status]] = []
     for seed in range(trials):
         baseline, candidate = pair(num_items, 0.05, seed)
         rng = np.random.default_rng([seed, 1])
@@ -113,25 +113,21 @@ def boundary_rate(num_items: int, trials: int, side: Status) -> float:
         new = result_of(make_items({"m": candidate[shuffled]}, slices=5), "new")
         gate = SequentialGate({"base": report_of(base)}, policy_of(GUARD))
         by_id = {item.item_id: item for item in new.items}
-        for item in gate.order("s")[:-1]:
-            (state,) = gate.advance("s", [by_id[item]])
-            if state.status is side:
-                wrong += 1
-                break
-    return wrong / trials
+        found.append({gate.advance("s", [by_id[item]])[0].status for item in gate.order("s")[:-1]})
+    return {side: sum(side in said for said in found) / trials for side in (Status.PROMOTABLE, Status.REJECTABLE)}
 
 
-@pytest.mark.parametrize("side", [Status.PROMOTABLE, Status.REJECTABLE])
-def test_a_look_after_every_item_errs_at_the_margin_at_most_alpha_times(side: Status) -> None:
+def test_a_look_after_every_item_errs_at_the_margin_at_most_alpha_times() -> None:
     # 120 trials of a rate of 0.05 exceed 0.117 with probability 0.001
-    assert boundary_rate(160, 120, side) <= 0.117
+    assert max(boundary_rates(160, 120).values()) <= 0.117
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("side", [Status.PROMOTABLE, Status.REJECTABLE])
-def test_a_look_after_every_item_errs_at_the_margin_at_most_alpha_times_in_many_trials(side: Status) -> None:
-    # 600 trials of a rate of 0.05 exceed 0.08 with probability 0.001
-    assert boundary_rate(200, 600, side) <= 0.08
+def test_a_look_after_every_item_errs_at_the_margin_at_most_alpha_times_in_many_trials() -> None:
+    # 400 trials of a rate of 0.05 exceed 0.0875 with probability 0.001
+    rates = boundary_rates(160, 400)
+    assert max(rates.values()) <= 0.0875
+    assert min(rates.values()) > 0.0
 
 
 def test_a_stopped_evaluation_is_replayed_from_its_stored_items(tmp_path: Path) -> None:

@@ -235,9 +235,9 @@ class SequentialTest:
         if self._remaining is None:
             total, num_groups = self.order.num_items, self.order.num_groups
             longest = -(-total // num_groups)
-            table = np.full(longest * num_groups, np.nan)
-            table[:total] = self._prediction
-            table = table.reshape(longest, num_groups)
+            padded = np.full(longest * num_groups, np.nan)
+            padded[:total] = self._prediction
+            table = padded.reshape(longest, num_groups)
             count = np.isfinite(table)[::-1].cumsum(axis=0)[::-1]
             sums = np.nan_to_num(table)[::-1].cumsum(axis=0)[::-1]
             most = np.fmax.accumulate(table[::-1], axis=0)[::-1]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.gate.pairing import Columns
+from evalsuite.gate.pairing import Columns, columns_of
 from evalsuite.gate.policy import Direction, Kind, Rule
-from evalsuite.results import Judge
+from evalsuite.results import Judge, ScoreTable
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
 from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
@@ -251,6 +251,17 @@ def _corrected(reason: Reason, control: str) -> Reason:
     if not control or reason.alpha is None:
         return reason
     return reason.model_copy(update={"correction": control, "text": f"{reason.text} ({control})"})
+
+
+def value_interval(table: ScoreTable, metric: str, alpha: float) -> Interval:
+    """The gate's interval of one model's own value over its scored items; a ratio and a judge as in its rules."""
+    columns = columns_of(table, None, metric)
+    scored = np.isfinite(columns.candidate)
+    if columns.candidate_denominator is not None:
+        scored = scored & np.isfinite(columns.candidate_denominator)
+    interval = _estimate(columns.where(scored), alpha)
+    judge = table.info.judges.get(metric)
+    return with_judge(interval, judge, alpha, paired=False) if judge else interval
 
 
 def _interval(columns: Columns, unscored: int, alpha: float) -> Interval:

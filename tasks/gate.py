@@ -11,6 +11,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.gate.selftest import with_self_test
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
@@ -31,7 +32,11 @@ class Evidence(NamedTuple):
 
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``."""
+    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``.
+
+    Raises:
+        SelfTestError: The gate failed its self-test; nothing is written.
+    """
     evidence = gather(paths)
     decision = _decide(policy, evidence)
     write_record(paths.stored_decision(decision.decision_id), decision, evidence.candidate, evidence.baselines)
@@ -66,7 +71,7 @@ def gather(paths: ArtifactPaths) -> Evidence:
 
 
 def _decide(policy: GatePolicy, evidence: Evidence) -> Decision:
-    return decide(
+    decision = decide(
         evidence.candidate,
         evidence.baselines,
         policy,
@@ -74,6 +79,7 @@ def _decide(policy: GatePolicy, evidence: Evidence) -> Decision:
         inputs_sha256=evidence.inputs_sha256,
         code_sha256=gate_code_sha256(),
     )
+    return with_self_test(decision, evidence.candidate, evidence.baselines)
 
 
 def _object(path: Path, made_by: str) -> dict[str, Any]:

@@ -115,8 +115,7 @@ def replay(record: Record) -> Decision:
         NotReplayedError: Something differs; every field that does is named, with the first values.
     """
     stored = record.decision
-    candidate = _report(record.candidate)
-    baselines = {role: _report(report) for role, report in record.baselines.items()}
+    candidate, baselines = reports_of(record)
     again = decide(
         candidate,
         baselines,
@@ -135,6 +134,11 @@ def replay(record: Record) -> Decision:
             f"decision {stored.decision_id[:16]} is not what its items give; it differs in: {'; '.join(problems)}"
         )
     return again
+
+
+def reports_of(record: Record) -> tuple[EvalReport, dict[str, EvalReport]]:
+    """The candidate's and the baselines' stored results."""
+    return _report(record.candidate), {role: _report(report) for role, report in record.baselines.items()}
 
 
 def _differences(stored: Decision, again: Decision) -> list[str]:

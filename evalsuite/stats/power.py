@@ -38,8 +38,10 @@ TOLERANCE = 1e-5
 class Design(Protocol):
     """What is known of the scores before they are there."""
 
-    lowest: float
-    """Least value that ``difference`` may take."""
+    @property
+    def lowest(self) -> float:
+        """Least value that ``difference`` may take."""
+        ...
 
     def passes(self, n: int, alpha: float, limit: float, difference: float) -> float:
         """Chance that n items prove ``difference > limit`` where the truth is ``difference``."""

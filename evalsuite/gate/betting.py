@@ -7,7 +7,7 @@ alpha whenever one stops. When all items have been run nothing is estimated: the
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -159,6 +159,10 @@ class SequentialQuestion(Question):
 
     bet: Bet | None = None
 
+    def fixed(self) -> Question:
+        """The same rule without its bet."""
+        return Question(**{field.name: getattr(self, field.name) for field in fields(Question)})
+
     def answer(self, alpha: float) -> Reason:
         """Judge at a one-sided error of ``alpha``, at whatever item the evaluation stands."""
         if self.bet is None:
@@ -305,11 +309,11 @@ def no_bet_because(rule: Rule, reference: ScoreTable, candidate: ScoreTable | No
     """Why a rule has to wait for the whole set; None where it can be betted on."""
     tables = [reference, *([candidate] if candidate is not None and rule.metric in candidate.scores else [])]
     name = f"{rule.suite}/{rule.metric}"
-    if any(rule.metric in getattr(table, "denominators", {}) for table in tables):
+    if any(rule.metric in table.denominators for table in tables):
         return f"{name} is a ratio of sums"
-    if rule.metric in getattr(reference.info, "judges", {}):
+    if rule.metric in reference.info.judges:
         return f"{name} is scored by a judge, whose errors widen the interval"
-    if getattr(rule, "cluster", None) is not None:
+    if rule.cluster is not None:
         return f"{name} is judged by clusters"
     for table in tables:
         scores = table.scores[rule.metric]

@@ -1,14 +1,14 @@
 """The order in which a set's items are evaluated, and whether a result holds the first of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from evalsuite.files import sha256_json
-from evalsuite.results import ScoreTable
+from evalsuite.results import EvalReport, ScoreTable
 from evalsuite.stats.sequential import Order, evaluation_order
 
 
@@ -76,6 +76,33 @@ def prefix_problem(candidate: ScoreTable, baseline: ScoreTable, role: str) -> st
         example = f"{missing[0]!r} is missing" if missing else f"{extra[0]!r} is not among them"
         return f"item ids are not the first {prefix.num_ordered} of the order of evaluation: {example}"
     return None
+
+
+def as_fixed(
+    candidate: EvalReport, baselines: Mapping[str, EvalReport]
+) -> tuple[EvalReport, dict[str, EvalReport], list[str]]:
+    """Reports in which suites that could stop early hold what was run, as if that had been the whole set.
+
+    Returns:
+        Candidate and baselines, and a sentence for each such suite.
+    """
+    reports, told = {"": candidate, **baselines}, []
+    for suite, table in candidate.suites.items():
+        if table.info.prefix is None:
+            continue
+        others = [set(report.suites[suite].item_ids) for report in baselines.values() if suite in report.suites]
+        ids = sorted(set(table.item_ids).intersection(*others))
+        told.append(f"{suite}: on the {len(ids):,} items that were run, by the fixed-n method")
+        for role, report in list(reports.items()):
+            suites = dict(report.suites)
+            own = suites.pop(suite, None)
+            if own is not None and ids:
+                kept = rows_of(own, ids)
+                pairs = list(zip(kept.item_ids, kept.item_hashes, strict=True))
+                info = kept.info.model_copy(update={"prefix": None, "items_sha256": sha256_json(pairs)})
+                suites[suite] = replace(kept, info=info)
+            reports[role] = replace(report, suites=suites)
+    return reports.pop(""), reports, told
 
 
 def rows_of(table: ScoreTable, item_ids: Sequence[str]) -> ScoreTable:

@@ -103,7 +103,8 @@ class SequentialGate:
         required = self._suite(suite).must_pass
         for item in items:
             for metric in required.get(item.item_id, ()):
-                if item.scores.get(metric, 1.0) < 1.0:
+                value = item.value(metric)
+                if value is not None and value < 1.0:
                     self._violated(f"{suite}/{metric}:must_pass")
 
     def advance(self, suite: str, items: Sequence[ItemResult]) -> list[RuleState]:

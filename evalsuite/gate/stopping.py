@@ -11,6 +11,9 @@ from evalsuite.suites.base import Suite
 
 logger = logging.getLogger(__name__)
 
+BY_METRIC = ("scorers", "judges")
+"""Fields of SuiteInfo that name the metrics of the items that were run."""
+
 
 class SequentialEvaluation:
     """A candidate's suites, run as far as the gate needs.
@@ -120,8 +123,8 @@ class SequentialEvaluation:
     ) -> SuiteResult:
         update = {
             "items_sha256": reference.info.items_sha256,
-            # A metric of an item that was not run has the scorer that the baseline names.
-            "scorers": {**reference.info.scorers, **{m: s for part in parts for m, s in part.info.scorers.items()}},
+            # A metric that no item run has is described as the baseline describes it; the others are alike.
+            **{name: getattr(reference.info, name) for name in BY_METRIC},
             "prefix": _prefix(reference, items, done, ended),
         }
         return SuiteResult(parts[0].info.model_copy(update=update), items, sum(part.seconds for part in parts))
@@ -131,7 +134,7 @@ def difference_from(part: SuiteResult, items: Sequence[ItemResult], reference: S
     """The first field in which some items of a suite differ from a baseline's; None where they are comparable."""
     for name in COMPARED_FIELDS:
         left, right = getattr(part.info, name), getattr(reference.info, name)
-        if name == "scorers":
+        if name in BY_METRIC:
             right = {metric: right.get(metric) for metric in left}
         if left != right and name != "items_sha256":
             return f"{name} is {left!r} for the candidate and {right!r} for the baseline"

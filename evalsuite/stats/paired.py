@@ -15,6 +15,7 @@ interval of zero width: they move nothing, and the other methods say what may st
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +30,8 @@ MIN_CLUSTERS_FOR_T = 20
 MIN_MOVING_UNITS_FOR_T = 20
 
 # Fractions of the largest safe bet; half of the stake on the boldest, which alone finds 3/n when every score is equal.
-_BETS = np.array([2.0**-k for k in range(8)])
-_LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
+BETS = np.array([2.0**-k for k in range(8)])
+LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
 
 Floats = NDArray[np.float64]
 
@@ -60,10 +61,10 @@ def paired_interval(candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLi
     Raises:
         ValueError: Shapes differ, a score is not finite, nothing is there or alpha is out of range.
     """
-    left, right = _checked(candidate, alpha), _checked(baseline, alpha)
+    left, right = checked_scores(candidate, alpha), checked_scores(baseline, alpha)
     if left.shape != right.shape:
         raise ValueError(f"candidate has {left.size} scores and baseline {right.size}; pair them by item id first")
-    units = _cluster_index(clusters, left.size)
+    units = cluster_index(clusters, left.size)
     if units is None and _is_binary(left) and _is_binary(right):
         return _paired_binary(left, right, alpha)
     bounded = _is_bounded(left) and _is_bounded(right)
@@ -75,8 +76,8 @@ def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float) -
 
     Binary scores get Clopper and Pearson's limits (Biometrika 26, 1934, 404-413), as statsmodels computes them.
     """
-    scores = _checked(values, alpha)
-    units = _cluster_index(clusters, scores.size)
+    scores = checked_scores(values, alpha)
+    units = cluster_index(clusters, scores.size)
     if units is None and _is_binary(scores):
         count = int(scores.sum())
         lower, upper = _binomial_limits(count, scores.size, alpha)
@@ -84,7 +85,8 @@ def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float) -
     return _mean_of_units(scores, units, alpha, (0.0, 1.0) if _is_bounded(scores) else None)
 
 
-def _checked(values: ArrayLike, alpha: float) -> Floats:
+def checked_scores(values: ArrayLike, alpha: float) -> Floats:
+    """The column as an array of floats; ValueError where it is empty, not finite, or alpha is out of range."""
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or scores.size == 0:
         raise ValueError(f"expected a non-empty column of scores, got shape {scores.shape}")
@@ -95,7 +97,7 @@ def _checked(values: ArrayLike, alpha: float) -> Floats:
     return scores
 
 
-def _cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp] | None:
+def cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp] | None:
     """Number the clusters; None where every item stands alone."""
     if clusters is None:
         return None
@@ -113,6 +115,7 @@ def _is_bounded(scores: Floats) -> bool:
     return bool(((scores >= 0.0) & (scores <= 1.0)).all())
 
 
+@lru_cache(maxsize=65_536)
 def _binomial_limits(count: int, n: int, alpha: float) -> tuple[float, float]:
     lower, upper = proportion_confint(count, n, alpha=2 * alpha, method="beta")
     return (0.0 if count == 0 else float(lower)), (1.0 if count == n else float(upper))
@@ -129,19 +132,28 @@ def _paired_binary(candidate: Floats, baseline: Floats, alpha: float) -> Interva
     """
     n = candidate.size
     lost, gained = int((candidate < baseline).sum()), int((candidate > baseline).sum())
-    rate_lost, rate_gained = lost / n, gained / n
-    lost_low, lost_high = _binomial_limits(lost, n, alpha)
-    gained_low, gained_high = _binomial_limits(gained, n, alpha)
-    room = (1.0 - rate_lost) * (1.0 - rate_gained)
-    correlation = -math.sqrt(rate_lost * rate_gained / room) if room > 0.0 else 0.0
-    difference = (gained - lost) / n
+    limits = _binomial_limits(lost, n, alpha), _binomial_limits(gained, n, alpha)
+    lower, upper = mover_limits(lost / n, gained / n, *limits)
+    return Interval((gained - lost) / n, float(lower), float(upper), n, "exact binomial MOVER")
 
-    def reach(first: float, second: float) -> float:
-        return math.sqrt(first * first + second * second - 2.0 * correlation * first * second)
 
-    lower = difference - reach(rate_gained - gained_low, lost_high - rate_lost)
-    upper = difference + reach(gained_high - rate_gained, rate_lost - lost_low)
-    return Interval(difference, max(lower, -1.0), min(upper, 1.0), n, "exact binomial MOVER")
+def mover_limits(
+    rate_lost: ArrayLike,
+    rate_gained: ArrayLike,
+    lost_limits: tuple[ArrayLike, ArrayLike],
+    gained_limits: tuple[ArrayLike, ArrayLike],
+) -> tuple[Floats, Floats]:
+    """Bound ``gained - lost`` from bounds of both rates; see ``_paired_binary``. Arguments broadcast."""
+    lost, gained = np.asarray(rate_lost, dtype=np.float64), np.asarray(rate_gained, dtype=np.float64)
+    room = (1.0 - lost) * (1.0 - gained)
+    correlation = -np.sqrt(np.divide(lost * gained, room, out=np.zeros_like(room), where=room > 0.0))
+
+    def reach(first: Floats, second: Floats) -> Floats:
+        return np.asarray(np.sqrt(first * first + second * second - 2.0 * correlation * first * second))
+
+    lower = (gained - lost) - reach(gained - np.asarray(gained_limits[0]), np.asarray(lost_limits[1]) - lost)
+    upper = (gained - lost) + reach(np.asarray(gained_limits[1]) - gained, lost - np.asarray(lost_limits[0]))
+    return np.maximum(lower, -1.0), np.minimum(upper, 1.0)
 
 
 def _mean_of_units(
@@ -152,27 +164,39 @@ def _mean_of_units(
     if units is None:
         sizes, sums = np.ones(n), values
     else:
-        order = np.argsort(units, kind="stable")
-        sizes = np.bincount(units).astype(np.float64)
-        parts = np.split(values[order], np.cumsum(sizes.astype(np.intp))[:-1])
-        sums = np.array([math.fsum(part) for part in parts])
+        sizes, sums = np.bincount(units).astype(np.float64), sums_by_unit(values, units)
     means = sums / sizes
     moving = int((means != np.median(means)).sum())
     enough = n >= MIN_ITEMS_FOR_T if units is None else sizes.size >= MIN_CLUSTERS_FOR_T
     if enough and moving >= MIN_MOVING_UNITS_FOR_T:
-        below, above = _reach_of_t(sums - sizes * mean, n, alpha)
+        below, above = reach_of_t(sums - sizes * mean, n, alpha)
         low, high = support or (-math.inf, math.inf)
         name = "t" if units is None else "cluster-robust t"
         return Interval(mean, max(mean - below, low), min(mean + above, high), n, name)
     if support is None:
         return Interval(mean, -math.inf, math.inf, n, "none: too few scores differ, and they have no known bounds")
     name = "betting" if units is None else "betting on clusters"
-    lower = _betting_lower(means, sizes, support[0], alpha)
-    upper = -_betting_lower(-means, sizes, -support[1], alpha)
+    lower = betting_lower(means, sizes, support[0], alpha)
+    upper = -betting_lower(-means, sizes, -support[1], alpha)
     return Interval(mean, min(lower, mean), max(upper, mean), n, name)
 
 
-def _reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
+def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
+    """Exact sum of each unit's items; the values themselves where ``units`` is None."""
+    if units is None:
+        return values
+    order = np.argsort(units, kind="stable")
+    parts = np.split(values[order], np.cumsum(np.bincount(units))[:-1])
+    return np.array([math.fsum(part) for part in parts])
+
+
+@lru_cache(maxsize=4_096)
+def t_quantile(alpha: float, degrees: int) -> float:
+    """What Student's t exceeds with probability alpha."""
+    return float(student_t.isf(alpha, degrees))
+
+
+def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     """How far the interval reaches below and above the mean of ``n`` items; one residual sum a unit.
 
     CR1 (Liang and Zeger's sandwich times G / (G - 1), as statsmodels computes it for a constant), which is the plain t
@@ -183,7 +207,7 @@ def _reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     second = math.fsum(residuals**2) / num_units
     stderr = math.sqrt(second * num_units * num_units / (num_units - 1)) / n
     skewness = math.fsum(residuals**3) / num_units / second**1.5
-    quantile = float(student_t.isf(alpha, num_units - 1))
+    quantile = t_quantile(alpha, num_units - 1)
     root = math.sqrt(num_units)
 
     def corrected(point: float) -> float:
@@ -195,7 +219,7 @@ def _reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     return stderr * max(quantile, corrected(quantile)), stderr * max(quantile, -corrected(-quantile))
 
 
-def _betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
+def betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
     """Smallest mean that a gambler betting against it could not refute.
 
     If the true mean is at most m, a stake that bets a fixed fraction on each unit is a non-negative martingale, and so
@@ -208,10 +232,10 @@ def _betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> fl
     value, weight = rows[0], rows[1]
 
     def excess(mean: float) -> float:
-        growth = 1.0 + _BETS[:, None] * (weight * (value - mean) / (mean - low))
+        growth = 1.0 + BETS[:, None] * (weight * (value - mean) / (mean - low))
         with np.errstate(divide="ignore"):
             capital = np.log(np.maximum(growth, 0.0)) @ counts
-        return float(logsumexp(capital + _LOG_STAKES)) + math.log(alpha)
+        return float(logsumexp(capital + LOG_STAKES)) + math.log(alpha)
 
     centre = math.fsum(weights * means) / math.fsum(weights)
     start = low + 1e-9

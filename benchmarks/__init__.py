@@ -1,0 +1,1 @@
+"""One script a claim; each prints a ratio that was measured in one run."""

@@ -218,6 +218,8 @@ class ScoreTable:
 
     def __post_init__(self) -> None:
         """Refuse duplicate ids, which would pair the wrong items."""
+        if len(set(self.item_ids)) == len(self.item_ids):
+            return
         seen: set[str] = set()
         for item_id in self.item_ids:
             if item_id in seen:

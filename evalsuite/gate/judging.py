@@ -14,6 +14,7 @@ from evalsuite.stats.extrapolate import more_items
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
 from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
+from evalsuite.stats.sums import exact_sum
 
 DIGITS = 10
 """Decimals that a reason keeps: more than any reader needs, fewer than the last bits in which machines differ."""
@@ -326,7 +327,7 @@ def _estimate(columns: Columns, alpha: float) -> Interval:
 
 
 def _value(scores: Floats, denominator: Floats | None) -> float:
-    return math.fsum(scores) / (scores.size if denominator is None else math.fsum(denominator))
+    return exact_sum(scores) / (scores.size if denominator is None else exact_sum(denominator))
 
 
 def _rounded(value: float) -> float | None:

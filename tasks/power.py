@@ -215,6 +215,7 @@ def _pairs(candidate: ScoreTable | None, baseline: ScoreTable | None, metric: st
         return None
     place = {name: at for at, name in enumerate(baseline.item_ids)}
     mine, theirs = candidate.scores[metric], baseline.scores[metric][[place[name] for name in candidate.item_ids]]
+    mine, theirs = mine / _mean_denominator(candidate, metric), theirs / _mean_denominator(baseline, metric)
     scored = np.isfinite(mine) & np.isfinite(theirs)
     if int(scored.sum()) < 2:
         return None
@@ -226,3 +227,9 @@ def _pairs(candidate: ScoreTable | None, baseline: ScoreTable | None, metric: st
     slices = {name: dict(Counter(values[at] for at in kept if values[at])) for name, values in candidate.slices.items()}
     clusters = None if names.size == len(kept) else codes.astype(np.intp)
     return Pairs(mine[scored], theirs[scored], clusters, strata, source, slices)
+
+
+def _mean_denominator(table: ScoreTable, metric: str) -> float:
+    """Of a ratio of sums, whose numerators over it are scores with the same mean; 1 for a plain mean."""
+    columns: Mapping[str, Any] = getattr(table, "denominators", {})
+    return float(np.nanmean(columns[metric])) or 1.0 if metric in columns else 1.0

@@ -165,15 +165,13 @@ def _worlds(
         turn = turns(mine, f"{seed} change")
         reached = []
         for world, change in zip(worlds, CHANGES, strict=True):
-            world[suite, metric] = changed_by(
-                mine.scores[metric], theirs.scores[metric], change * unit, about[0].direction, turn
-            )
+            world[suite, metric] = changed_by(mine, theirs, metric, change * unit, about[0].direction, turn)
             sign = 1.0 if about[0].direction is Direction.HIGHER else -1.0
-            reached.append(sign * mean_of(world[suite, metric] - theirs.scores[metric]))
+            reached.append(sign * difference_of(mine, world[suite, metric], theirs, metric))
         room = 1.5 / max(len(mine.item_ids), 1)
         for end, low in ((min(reached), CHANGES[0]), (max(reached), CHANGES[-1])):
             if abs(end - low * unit) > room:
-                level = mean_of(theirs.scores[metric])
+                level = value_of(theirs, metric)
                 notes.append(
                     f"{suite}/{metric} of {role} is {level:.3f}, so changes beyond {end:+.3f} are cut off there"
                 )
@@ -248,14 +246,34 @@ def turns(table: ScoreTable, seed: str) -> Floats:
     return uniforms(f"{seed} {table.info.suite}", len(labels.names))[labels.codes]
 
 
-def changed_by(candidate: Floats, baseline: Floats, change: float, direction: Direction, turn: Floats) -> Floats:
-    """Scores whose mean lies ``change`` better than the baseline's."""
+def changed_by(
+    mine: ScoreTable, theirs: ScoreTable, metric: str, change: float, direction: Direction, turn: Floats
+) -> Floats:
+    """Scores of ``mine`` in a metric, changed until its value lies ``change`` better than that of ``theirs``."""
+    scores, others, most = mine.scores[metric], theirs.scores[metric], _denominators(mine, metric)
     if direction is Direction.HIGHER:
-        return with_difference(candidate, baseline, change, turn)
-    return 1.0 - with_difference(1.0 - candidate, 1.0 - baseline, change, turn)
+        return with_difference(scores, others, change, turn, most)
+    top = np.ones(scores.size) if most is None else most
+    return top - with_difference(top - scores, top - others, change, turn, most)
 
 
-def mean_of(values: Floats) -> float:
-    """Mean of the scored values; 0 where there are none."""
-    known = values[np.isfinite(values)]
-    return math.fsum(known) / known.size if known.size else 0.0
+def difference_of(mine: ScoreTable, scores: Floats, theirs: ScoreTable, metric: str) -> float:
+    """The metric's value with ``scores`` in the place of those of ``mine``, less that of ``theirs``."""
+    known = np.isfinite(scores) & np.isfinite(theirs.scores[metric])
+    weights = _denominators(mine, metric)
+    total = float(known.sum()) if weights is None else math.fsum(weights[known])
+    return math.fsum((scores - theirs.scores[metric])[known]) / total if total else 0.0
+
+
+def value_of(table: ScoreTable, metric: str) -> float:
+    """Mean over the scored items, or a ratio's value; 0 where there are none."""
+    scores, weights = table.scores[metric], _denominators(table, metric)
+    known = np.isfinite(scores)
+    total = float(known.sum()) if weights is None else math.fsum(weights[known])
+    return math.fsum(scores[known]) / total if total else 0.0
+
+
+def _denominators(table: ScoreTable, metric: str) -> Floats | None:
+    """Of a metric that is a ratio of sums."""
+    columns: Mapping[str, Floats] = getattr(table, "denominators", {})
+    return columns.get(metric)

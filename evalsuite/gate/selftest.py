@@ -22,7 +22,15 @@ from evalsuite.files import sha256_json
 from evalsuite.gate.characteristic import DamagedCopy, SelfTest
 from evalsuite.gate.decide import decision_id, judge
 from evalsuite.gate.decision import Decision, Reason, Verdict
-from evalsuite.gate.operating import changed_by, mean_of, operating_characteristic, roles_of, take, turns
+from evalsuite.gate.operating import (
+    changed_by,
+    difference_of,
+    operating_characteristic,
+    roles_of,
+    take,
+    turns,
+    value_of,
+)
 from evalsuite.gate.pairing import labels_of, sort_by_id
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport, ScoreTable
@@ -32,7 +40,7 @@ DAMAGES = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, math.inf)
 """Losses of a damaged copy, in margins."""
 MAX_ITEMS = 2_000
 """Items of a suite that are used; more are left out at random."""
-KNOWN_METHODS = ("exact binomial", "t", "cluster-robust t", "betting")
+KNOWN_METHODS = ("exact binomial MOVER", "t", "cluster-robust t", "betting", "betting on clusters")
 """Estimators of which the second question knows what they must be able to prove."""
 DIGITS = 4
 
@@ -139,7 +147,6 @@ def _damaged(
     alone = rule.model_copy(update={"against": Against(role), "slices": None, "slice_margin": None})
     only = policy.model_copy(update={"rules": (alone,)})
     table = baseline.suites[rule.suite]
-    scores = table.scores[rule.metric]
     turn = turns(table, f"{seed} damage")
     name = f"{rule.suite}/{rule.metric}:guard:{role}"
     before = math.inf
@@ -147,8 +154,8 @@ def _damaged(
         if before <= margin * 1.000001 and margins > DAMAGES[0]:
             break
         wanted = margins * margin if math.isfinite(margins) else 1.0
-        changed = changed_by(scores, scores, -wanted, rule.direction, turn)
-        loss = abs(mean_of(changed - scores))
+        changed = changed_by(table, table, rule.metric, -wanted, rule.direction, turn)
+        loss = abs(difference_of(table, changed, table, rule.metric))
         if margins > DAMAGES[0] and loss <= before:
             break
         before = loss
@@ -166,7 +173,7 @@ def _damaged(
             )
             return DamagedCopy(rule=name, margins=round(loss / margin, DIGITS), loss=round(loss, DIGITS), text=text)
         _must_not_be_provable(reasons[0], table, loss, margin)
-    subject = f"{rule.suite}/{rule.metric} of {role} is {mean_of(scores):.3f}"
+    subject = f"{rule.suite}/{rule.metric} of {role} is {value_of(table, rule.metric):.3f}"
     if reasons[0].method == "not evaluated":
         text = reasons[0].text
     elif before <= margin:
@@ -185,7 +192,7 @@ def _must_not_be_provable(reason: Reason, table: ScoreTable, loss: float, margin
     Raises:
         SelfTestError: The inequality proves the loss, at a twentieth of alpha, and the gate did not reject.
     """
-    if not reason.method.startswith(KNOWN_METHODS) or reason.unscored or reason.alpha is None:
+    if reason.method not in KNOWN_METHODS or reason.unscored or reason.alpha is None:
         return
     sizes = np.bincount(labels_of(table.clusters).codes)
     reach = math.sqrt(2.0 * math.log(20.0 / reason.alpha) * float((sizes**2).sum())) / max(reason.n, 1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.files import read_model
-from evalsuite.gate.decide import COSTS
+from evalsuite.gate.costs import COSTS
 from evalsuite.gate.feasibility import KnownSet, impossible_rules
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
@@ -231,5 +231,5 @@ def _pairs(candidate: ScoreTable | None, baseline: ScoreTable | None, metric: st
 
 def _mean_denominator(table: ScoreTable, metric: str) -> float:
     """Of a ratio of sums, whose numerators over it are scores with the same mean; 1 for a plain mean."""
-    columns: Mapping[str, Any] = getattr(table, "denominators", {})
-    return float(np.nanmean(columns[metric])) or 1.0 if metric in columns else 1.0
+    column = table.denominators.get(metric)
+    return 1.0 if column is None else float(np.nanmean(column)) or 1.0

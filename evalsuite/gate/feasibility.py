@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evalsuite.gate.decide import COSTS
+from evalsuite.gate.costs import COSTS
 from evalsuite.gate.policy import GatePolicy, Kind, Rule
 from evalsuite.stats.paired import mean_interval, paired_interval
 

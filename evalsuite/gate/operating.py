@@ -14,7 +14,8 @@ from scipy.stats import binom
 
 from evalsuite.errors import SelfTestError
 from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
-from evalsuite.gate.decide import COSTS, judge
+from evalsuite.gate.costs import COSTS
+from evalsuite.gate.decide import judge
 from evalsuite.gate.decision import Outcome, Reason, Verdict
 from evalsuite.gate.pairing import labels_of
 from evalsuite.gate.policy import Against, Direction, GatePolicy, Kind, Rule
@@ -74,7 +75,7 @@ def operating_characteristic(
     if not reasons:
         return Characteristic((), (), 0, (*notes, "no rule applies to these baselines"))
     if len(reasons) > MAX_ANSWERS_A_DRAW and any(rule.slices for rule in rules):
-        bare = [rule.model_copy(update={"slices": None, "slice_margin": None}) for rule in rules]
+        bare = [rule.model_copy(update={"slices": None, "slice_margin": None, "slice_margins": {}}) for rule in rules]
         policy = policy.model_copy(update={"rules": tuple(bare)})
         notes.append(f"{sum(r.slice is not None for r in reasons)} slices, which may only reject, are left out")
         reasons = tuple(each for each in reasons if each.slice is None)
@@ -85,12 +86,13 @@ def operating_characteristic(
     answers = len(reasons) * len(CHANGES) * (1.0 + longest / 1000.0)
     num_draws = max(MIN_DRAWS, min(MAX_DRAWS, int(MAX_ANSWERS / answers)))
     names = sorted({each.rule for each in reasons if each.slice is None})
+    keys = {rule.suite: rule.cluster for rule in rules if rule.cluster is not None}
     verdicts = np.zeros((len(CHANGES), len(Verdict)), dtype=np.intp)
     outcomes = {name: np.zeros((len(CHANGES), 2), dtype=np.intp) for name in names}
     for number in range(num_draws):
-        draws = {name: _draw(table, f"{seed} {number}") for name, table in candidate.suites.items()}
-        drawn = {role: _drawn(report, draws) for role, report in baselines.items()}
-        mine = _drawn(candidate, draws)
+        draws = {name: _draw(table, keys.get(name), f"{seed} {number}") for name, table in candidate.suites.items()}
+        drawn = {role: _drawn(report, draws, keys) for role, report in baselines.items()}
+        mine = _drawn(candidate, draws, keys)
         for at, world in enumerate(worlds):
             suites = {
                 name: replace(
@@ -178,24 +180,28 @@ def _worlds(
     return worlds, notes
 
 
-def _draw(table: ScoreTable, seed: str) -> Draw:
-    labels = labels_of(table.clusters)
+def _draw(table: ScoreTable, key: str | None, seed: str) -> Draw:
+    """Whole clusters, or all items that share a value of the slice key that a rule clusters by."""
+    values = table.slices.get(key or "", ())
+    named = (
+        tuple(value or item for value, item in zip(values, table.item_ids, strict=True)) if values else table.clusters
+    )
+    labels = labels_of(named)
     alone = len(labels.names) == len(table.item_ids)
     return resample(None if alone else labels.codes, len(table.item_ids), f"{seed} {table.info.suite}")
 
 
-def _drawn(report: EvalReport, draws: Mapping[str, Draw]) -> EvalReport:
-    """The drawn items under new names, since an item may be drawn twice."""
+def _drawn(report: EvalReport, draws: Mapping[str, Draw], keys: Mapping[str, str]) -> EvalReport:
+    """The drawn items under new names, since an item may be drawn twice, and their clusters likewise."""
     suites = {}
     for name, draw in draws.items():
         if name in report.suites:
             ids = _names(draw.positions.size)
-            suites[name] = take(
-                report.suites[name],
-                draw.positions,
-                item_ids=ids,
-                clusters=tuple(map(ids.__getitem__, draw.clusters.tolist())),
-            )
+            labels = tuple(map(ids.__getitem__, draw.clusters.tolist()))
+            table = take(report.suites[name], draw.positions, item_ids=ids, clusters=labels)
+            if keys.get(name) in table.slices:
+                table = replace(table, slices={**table.slices, keys[name]: labels})
+            suites[name] = table
     return replace(report, suites=suites)
 
 
@@ -275,5 +281,4 @@ def value_of(table: ScoreTable, metric: str) -> float:
 
 def _denominators(table: ScoreTable, metric: str) -> Floats | None:
     """Of a metric that is a ratio of sums."""
-    columns: Mapping[str, Floats] = getattr(table, "denominators", {})
-    return columns.get(metric)
+    return table.denominators.get(metric)

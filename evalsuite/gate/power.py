@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.gate.decide import COSTS
+from evalsuite.gate.costs import COSTS
 from evalsuite.gate.feasibility import KnownSet, alpha_of, oriented_limit, rounded_up, rule_name
 from evalsuite.gate.policy import Against, Direction, GatePolicy, Kind, Rule
 from evalsuite.stats.alternatives import Floats, Index

@@ -144,7 +144,9 @@ def _damaged(
 ) -> DamagedCopy:
     """Damage a copy more and more until the guard rejects it."""
     margin = rule.margin or 0.0
-    alone = rule.model_copy(update={"against": Against(role), "slices": None, "slice_margin": None})
+    alone = rule.model_copy(
+        update={"against": Against(role), "slices": None, "slice_margin": None, "slice_margins": {}}
+    )
     only = policy.model_copy(update={"rules": (alone,)})
     table = baseline.suites[rule.suite]
     turn = turns(table, f"{seed} damage")

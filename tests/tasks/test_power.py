@@ -16,7 +16,7 @@ from evalsuite.stats.alternatives import uniforms
 from tasks import gate
 from tasks.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.power import check_policy, known_sets, plan
+from tasks.power import check_policy, known_sets, plan, recorded_pairs
 from tests.tasks.test_gate import POLICY, project
 
 ROOT = Path(__file__).parents[2]
@@ -129,11 +129,8 @@ def test_damaged_results_are_said_and_left_out(paths: ArtifactPaths, caplog: pyt
 def test_a_stored_decision_gives_the_spread_where_no_results_lie(project: ArtifactPaths) -> None:
     decision = gate.run(POLICY, project)
     shutil.rmtree(project.evals(""))
-    shutil.copytree(ROOT / "golden_sets", project.root / "golden_sets")
     params = params_with({"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1})
-    golden = params.evaluation.golden.model_copy(update={"path": str(project.root / "golden_sets/support")})
-    harness = params.evaluation.harness.model_copy(update={"tasks": {}})
-    here = params.evaluation.model_copy(update={"golden": golden, "harness": harness})
-    found = plan(params.gate, params.model_copy(update={"evaluation": here}), project)
-    assert found.rules[0].basis.startswith(f"decision {decision.decision_id[:8]}: ")
-    assert "no item of golden has metric 'exact'" in found.impossible[0]
+    found = recorded_pairs(params.gate, params, project)
+    pairs = found["golden", "exact", "base"]
+    assert pairs.source == f"decision {decision.decision_id[:8]}"
+    assert (pairs.candidate.sum(), pairs.baseline.sum()) == (120.0, 100.0)

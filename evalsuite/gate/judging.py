@@ -102,8 +102,9 @@ class Question:
         lower, upper = _rounded(interval.lower), _rounded(interval.upper)
         more = None
         if outcome is Outcome.UNDECIDED:
-            # Neither unscored items' worst case nor a judge's errors are counts that could be multiplied.
-            measured = interval._replace(method="") if unscored or self.judge is not None else interval
+            # Worst cases of unscored items, ratios and what a judge adds are no counts that could be multiplied.
+            counts = not unscored and kept.candidate_denominator is None and self.judge is None
+            measured = interval if counts else interval._replace(method="")
             more = more_items(measured, kept.candidate, kept.baseline, kept.clusters, self.limit, alpha)
         return Reason(
             rule=self.name,

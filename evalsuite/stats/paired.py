@@ -181,12 +181,6 @@ def _mean_of_units(
     return Interval(mean, min(lower, mean), max(upper, mean), n, name)
 
 
-@lru_cache(maxsize=4_096)
-def t_quantile(alpha: float, degrees: int) -> float:
-    """What Student's t exceeds with probability alpha."""
-    return float(student_t.isf(alpha, degrees))
-
-
 def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
     """Exact sum of each unit's items; the values themselves where ``units`` is None."""
     if units is None:
@@ -194,6 +188,12 @@ def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
     order = np.argsort(units, kind="stable")
     parts = np.split(values[order], np.cumsum(np.bincount(units))[:-1])
     return np.array([math.fsum(part) for part in parts])
+
+
+@lru_cache(maxsize=4_096)
+def t_quantile(alpha: float, degrees: int) -> float:
+    """What Student's t exceeds with probability alpha."""
+    return float(student_t.isf(alpha, degrees))
 
 
 def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:

@@ -39,9 +39,9 @@ def make_project(root: Path, tiny_model: Path) -> Path:
     return root
 
 
-def write_params(root: Path, learning_rate: float, price: float = 0.1) -> None:
+def write_params(root: Path, learning_rate: float, price: float = 0.1, margin: float = 0.1) -> None:
     """params.yaml with one method whose learning rate decides whether it keeps or loses what the base can do."""
-    guard = {"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}
+    guard = {"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": margin}
     params = {
         "model": {"id": "tiny"},
         "prepare": {"sources": ["data/raw/rows.jsonl"], "max_length_tokens": 256},

@@ -1,1 +1,1 @@
-"""One script a claim; each prints a ratio that was measured in one run."""
+"""One script a claim; run as ``python -m benchmarks.NAME``."""

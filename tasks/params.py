@@ -182,6 +182,17 @@ class EvaluationParams(Section):
     """Upper bound on cached tokens of one batch, prompts, padding and new tokens included."""
 
 
+class SequentialParams(Section):
+    """Which suites of a candidate stop as soon as their rules are decided; none of them unless named."""
+
+    suites: tuple[str, ...] = ()
+    """Suites that are evaluated in batches; the baselines' are always evaluated in full."""
+    batch_items: int = Field(default=100, ge=1)
+    """Items between two looks of the gate; any number is valid, and more make better use of a device."""
+    finish: bool = False
+    """Evaluate everything in spite of something proven broken."""
+
+
 class CompareParams(Section):
     """How one method is chosen."""
 
@@ -225,6 +236,7 @@ class Params(Section):
     methods: dict[str, MethodParams] = Field(min_length=1)
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams
+    sequential: SequentialParams = SequentialParams()
     compare: CompareParams = CompareParams()
     gate: GatePolicy
     promote: PromoteParams = PromoteParams()

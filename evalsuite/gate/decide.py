@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from evalsuite.gate.betting import sequential_question
 from evalsuite.gate.cautions import cautions
 from evalsuite.gate.costs import COSTS, cost_reason
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
@@ -25,7 +26,7 @@ from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import Sortings, clustered_by, columns_of, difference_between, sort_by_id, table_sha256
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
-from evalsuite.results import EvalReport
+from evalsuite.results import EvalReport, ScoreTable
 
 ROLES = ("base", "champion")
 
@@ -111,6 +112,7 @@ class _Bench:
         self.baselines = baselines
         self.policy = policy
         self.problems: dict[tuple[str, str], str] = {}
+        self.sets: dict[str, dict[str, ScoreTable]] = {}
         for suite in sorted({rule.suite for rule in policy.rules}):
             for role in {role for rule in policy.rules if rule.suite == suite for role in self._roles(rule)}:
                 problem = self._comparison_problem(suite, role)
@@ -181,6 +183,11 @@ class _Bench:
             problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
         if problem is not None:
             return Question(rule, role, None, problem)
+        if self.candidate.suites[rule.suite].info.prefix is not None:
+            run, sets = self.candidate.suites[rule.suite], self._comparable(rule.suite)
+            sequential = sequential_question(rule, role, run, sets, self.policy.max_unscored_fraction)
+            if sequential is not None:
+                return sequential
         tables = {"candidate": self.candidate.suites[rule.suite]}
         if role is not None:
             tables[role] = self.baselines[role].suites[rule.suite]
@@ -204,7 +211,21 @@ class _Bench:
             judge=tables["candidate"].info.judges.get(rule.metric),
         )
 
+    def _comparable(self, suite: str) -> dict[str, ScoreTable]:
+        """The suite's results by role, those alone that are comparable."""
+        if suite not in self.sets:
+            self.sets[suite] = {
+                role: report.suites[suite]
+                for role, report in self.baselines.items()
+                if self._comparison_problem(suite, role) is None
+            }
+        return self.sets[suite]
+
     def _slices(self, question: Question, key: str) -> list[Question]:
+        if question.slices_wait:
+            problem = f"slices have no sequential test, so that {question.slices_wait}"
+            return [Question(question.rule, question.against, None, problem, slice=f"{key}=*")]
+        question = question.fixed()
         if question.columns is None:
             return []
         if key not in question.columns.slices:

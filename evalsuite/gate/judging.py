@@ -32,6 +32,8 @@ class Question:
     """Why not."""
     slice: str | None = None
     max_unscored_fraction: float = 0.0
+    slices_wait: str = ""
+    """Why the slices of this rule cannot be judged yet; empty where they can."""
     own_margin: float | None = None
     """Margin of this slice alone."""
     judge: Judge | None = None
@@ -65,6 +67,10 @@ class Question:
         if self.rule.kind in (Kind.GUARD, Kind.TARGET):
             return self.rule.direction is Direction.HIGHER
         return self.rule.kind is Kind.FLOOR
+
+    def fixed(self) -> "Question":
+        """The question as the fixed-n method asks it, of whole tables."""
+        return self
 
     def answer(self, alpha: float) -> Reason:
         """Judge at a one-sided error of ``alpha``.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from evalsuite.gate.prefixes import prefix_problem, rows_of
 from evalsuite.results import COMPARED_FIELDS, EvalReport, Judge, ScoreTable
 
 PIECE = 65_536
@@ -136,6 +137,7 @@ def table_sha256(table: ScoreTable) -> str:
         "item_hashes": table.item_hashes,
         "clusters": table.clusters,
         "slices": dict(table.slices),
+        **({"prefix": table.info.prefix.model_dump(mode="json")} if table.info.prefix else {}),
         "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass, table.denominators)],
     }
     digest = hashlib.sha256()
@@ -187,6 +189,11 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
         if metric in candidate.scores and metric in baseline.scores:
             kinds = ("a ratio", "a mean") if metric in candidate.denominators else ("a mean", "a ratio")
             return f"metric {metric} is {kinds[0]} for the candidate and {kinds[1]} for {role}"
+    if candidate.info.prefix is not None or baseline.info.prefix is not None:
+        problem = prefix_problem(candidate, baseline, role)
+        if problem is not None:
+            return problem
+        baseline = rows_of(baseline, candidate.item_ids)
     if candidate.item_ids != baseline.item_ids:
         missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
         extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))

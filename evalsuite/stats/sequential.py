@@ -41,6 +41,8 @@ FIRST_FIT = 40
 """Items drawn before the first regression, and by how much the sample grows before the next."""
 PRIOR_VARIANCE, PRIOR_ITEMS = 0.2, 20.0
 """What the misses' variance is taken to be before there are any, and for how many items this counts."""
+ROUNDING = 1e-9
+"""What float sums may be off by, in items for each item of the set."""
 BETS = ((1.0, 0.5), (2.0, 0.5))
 """(distance from the hypothesis in units of ``scale``, share of the capital): the alternatives that are betted on."""
 
@@ -224,8 +226,10 @@ class SequentialTest:
                 )
             if self._finite:
                 # No continuation of the scores agrees with the hypothesis any more, or every one does.
-                impossible = centre > 1.0 if hypothesis.above else centre < 0.0
-                certain = centre <= 0.0 if hypothesis.above else centre >= 1.0
+                # Rounding must not refute one that holds exactly, so that what is on the edge counts as possible.
+                edge = ROUNDING * total / left
+                impossible = centre > 1.0 + edge if hypothesis.above else centre < -edge
+                certain = centre <= edge if hypothesis.above else centre >= 1.0 - edge
                 path[:, h] = np.where(impossible, math.inf, np.where(certain, -math.inf, path[:, h]))
         self._learn(until)
         return path

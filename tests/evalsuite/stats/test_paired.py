@@ -246,3 +246,32 @@ def test_swapping_the_models_mirrors_the_interval(left: list[float], right: list
     forward, back = (paired_interval(a[:n], b[:n], None, 0.05) for a, b in ((left, right), (right, left)))
     assert (forward.lower, forward.upper) == pytest.approx((-back.upper, -back.lower), abs=1e-9)
     assert forward.lower <= forward.difference <= forward.upper
+
+
+@pytest.mark.parametrize("cluster_size", [1, 5], ids=["items", "clusters"])
+@pytest.mark.parametrize("margin", [0.01, 0.03])
+def test_rare_large_graded_losses_are_passed_at_most_alpha_times_at_the_margin(
+    margin: float, cluster_size: int
+) -> None:
+    """Skew is what a t interval errs on: a few clusters lose nearly everything, the others nothing."""
+    rng = np.random.default_rng(6)
+    units, runs, passed = 400, 600, 0
+    clusters = np.repeat(np.arange(units), cluster_size)
+    for _ in range(runs):
+        lost = rng.random(units) < margin / 0.9
+        noise = rng.uniform(-0.02, 0.02, clusters.size)
+        candidate = np.where(lost[clusters], 0.0, 0.9) + np.where(lost[clusters], 0.0, noise)
+        labels = None if cluster_size == 1 else clusters
+        passed += paired_interval(candidate, np.full(clusters.size, 0.9), labels, 0.05).lower > -margin
+    assert passed / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_number_labels_of_clusters_mean_the_same_in_any_numbering_and_order() -> None:
+    rng = np.random.default_rng(7)
+    clusters = rng.integers(0, 60, 240)
+    candidate, baseline = rng.random((2, 240))
+    ranked = np.argsort(clusters, kind="stable")
+    expected = paired_interval(candidate, baseline, [f"passage-{c}" for c in clusters], 0.05)
+    assert paired_interval(candidate, baseline, clusters, 0.05) == expected
+    assert paired_interval(candidate[ranked], baseline[ranked], clusters[ranked], 0.05) == expected
+    assert paired_interval(candidate[ranked], baseline[ranked], 1000 - clusters[ranked], 0.05) == expected

@@ -122,3 +122,44 @@ def test_more_scores_than_items_are_refused() -> None:
     test = SequentialTest(np.zeros(8), order_of(8, "x"), [Hypothesis(0.0, False, 0.1)])
     with pytest.raises(ValueError, match="9 scores for a set of 8"):
         test.advance(np.zeros(9))
+
+
+def test_a_look_after_every_item_sees_evidence_change_at_the_ends_of_rounds_only() -> None:
+    baseline, candidate, earlier = models_at_the_margin(300, np.random.default_rng(4))
+    order = order_of(300, "looks")
+    at = order.positions
+    hypotheses = [Hypothesis(-MARGIN, False, MARGIN), Hypothesis(0.0, True, MARGIN)]
+    test = SequentialTest(baseline[at], order, hypotheses, earlier[:, at])
+    whole = SequentialTest(baseline[at], order, hypotheses, earlier[:, at]).advance(candidate[at])
+    best = np.zeros(2)
+    for seen, score in enumerate(candidate[at], start=1):
+        rounds = test.advance([score])
+        complete = seen % order.num_groups == 0
+        assert len(rounds) == complete
+        if complete:
+            row = whole[seen // order.num_groups - 1]
+            assert rounds[0] == pytest.approx(row, abs=1e-9)
+            best = np.maximum(best, row)
+        assert test.log_evidence == pytest.approx(best, abs=1e-9)
+
+
+@pytest.mark.parametrize("accuracy", [0.03, 0.97], ids=["nearly all wrong", "nearly all right"])
+def test_rare_differences_at_the_margin_are_promoted_at_most_alpha_times_with_a_look_after_every_round(
+    accuracy: float,
+) -> None:
+    """The record misleads here: the earlier models fail and pass items that say nothing of the candidate."""
+    rng = np.random.default_rng(8)
+    refuted, runs = 0, 300
+    for run in range(runs):
+        baseline, earlier = ((rng.random(shape) < accuracy).astype(np.float64) for shape in ((400,), (3, 400)))
+        candidate = (rng.random(400) < accuracy).astype(np.float64)
+        surplus = int(candidate.sum() - max(baseline.sum() - 8, 0))
+        pool = np.flatnonzero(candidate == (1.0 if surplus > 0 else 0.0))
+        candidate[rng.choice(pool, abs(surplus), replace=False)] = 0.0 if surplus > 0 else 1.0
+        bound = float(candidate.mean() - baseline.mean())
+        order = order_of(400, str(run))
+        at = order.positions
+        test = SequentialTest(baseline[at], order, [Hypothesis(bound, False, 0.02)], earlier[:, at])
+        refuted += decision_time(test.advance(candidate[at])[:, 0], 0.1) is not None
+    # 0.1 of the runs and three standard errors of a rate of 0.1.
+    assert refuted <= runs * (0.1 + 3 * math.sqrt(0.09 / runs))

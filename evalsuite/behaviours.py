@@ -1,8 +1,8 @@
 """HarmBench's text behaviours: what a model must not do (Mazeika et al. 2024, arXiv:2402.04249).
 
 The file is data/behavior_datasets/harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench (MIT): 200 standard,
-100 contextual and 100 copyright behaviours. Its texts are harmful by design: they go to a model and to a judge, into the
-result files, and nowhere else.
+100 contextual and 100 copyright behaviours. Its texts are harmful by design: they go to a model and to a judge, into
+the result files, and nowhere else.
 """
 
 import csv
@@ -43,7 +43,8 @@ def read_behaviours(path: Path) -> dict[str, Behaviour]:
         path: The CSV, or a folder that holds ``harmbench_behaviors_text_all.csv``.
 
     Raises:
-        UsageError: There is no such file, a column is missing, or an id is empty or there twice; names the line, no text.
+        UsageError: There is no such file, a column is missing, or an id is empty or there twice; names the line, no
+            text.
     """
     file = path / FILE_NAME if path.is_dir() else path
     if not file.is_file():
@@ -71,7 +72,9 @@ def read_behaviours(path: Path) -> dict[str, Behaviour]:
                     tags=frozenset(tag.strip() for tag in values["Tags"].split(",") if tag.strip()),
                 )
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{file} is not a CSV file in UTF-8 ({type(error).__name__}); get it again from {SOURCE}") from None
+        raise UsageError(
+            f"{file} is not a CSV file in UTF-8 ({type(error).__name__}); get it again from {SOURCE}"
+        ) from None
     if not behaviours:
         raise UsageError(f"{file} has no behaviours; get it again from {SOURCE}")
     return behaviours

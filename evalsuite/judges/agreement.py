@@ -1,5 +1,6 @@
 """How far a judge agrees with people: agreement, Cohen's kappa, and both by behaviour category."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -73,8 +74,8 @@ def agreement_with_people(
         n=len(scored),
         unscored=len(people) - len(scored),
         agreement=float(right.mean()) if scored else None,
-        lower=interval.lower if interval else None,
-        upper=interval.upper if interval else None,
+        lower=interval.lower if interval and math.isfinite(interval.lower) else None,
+        upper=interval.upper if interval and math.isfinite(interval.upper) else None,
         kappa=cohens_kappa([verdicts[index] or "" for index in scored], [people[index] for index in scored]),
         confusion=dict(sorted(confusion.items())),
         by_category={name: (sum(values) / len(values), len(values)) for name, values in sorted(by_category.items())},

@@ -47,7 +47,8 @@ class ChatJudge:
             api_key_variable: Environment variable with the key; none is sent where it is unset.
             timeout_seconds: For connecting, and for each read.
             retries: Further tries of one request after a refused connection, a timeout or a status that may pass.
-            backoff_seconds: Pause before the first retry; doubles with each, or what the server asks for in Retry-After.
+            backoff_seconds: Pause before the first retry; doubles with each, or what the server asks for in
+                Retry-After.
             concurrency: Requests at a time.
 
         Raises:
@@ -119,7 +120,8 @@ class ChatJudge:
                     return response
                 if response.status_code not in RETRIED_STATUS:
                     raise StageError(
-                        f"judge server {self.base_url} answered {response.status_code} for model {self.model!r}; check the "
+                        f"judge server {self.base_url} answered {response.status_code} for model {self.model!r}; "
+                        f"check the "
                         f"model's name and the key in {self.api_key_variable}"
                     )
                 problem = f"status {response.status_code}"
@@ -128,7 +130,8 @@ class ChatJudge:
                 logger.info("judge server %s: %s, trying again in %.1f s", self.base_url, problem, pause)
                 time.sleep(pause)
         raise StageError(
-            f"judge server {self.base_url} gave no answer in {self.retries + 1} tries (last: {problem}); start it, or set "
+            f"judge server {self.base_url} gave no answer in {self.retries + 1} tries (last: {problem}); start it, or "
+            f"set "
             f"evaluation.judge to another judge"
         )
 

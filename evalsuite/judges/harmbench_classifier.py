@@ -1,7 +1,7 @@
 """HarmBench's own classifiers, run with transformers.
 
-The 13B classifier needs a GPU with about 27 GiB, its Mistral variant about 15 GiB. No test here has run them: the machine
-that the tests run on has no GPU. What is tested is everything around the weights: prompt, cut, answer.
+The 13B classifier needs a GPU with about 27 GiB, its Mistral variant about 15 GiB. No test here has run them: the
+machine that the tests run on has no GPU. What is tested is everything around the weights: prompt, cut, answer.
 """
 
 from collections.abc import Sequence
@@ -89,10 +89,16 @@ class HarmBenchClassifier:
         prompts = [PROMPTS[self.prompt].render(self._cut(case, tokenizer)) for case in cases]
         answers: list[str] = []
         for start in range(0, len(prompts), self.batch_size):
-            batch = tokenizer(prompts[start : start + self.batch_size], return_tensors="pt", padding=True).to(model.device)
+            batch = tokenizer(prompts[start : start + self.batch_size], return_tensors="pt", padding=True).to(
+                model.device
+            )
             with torch.inference_mode():
                 out = model.generate(
-                    **batch, max_new_tokens=1, do_sample=False, temperature=None, top_p=None,
+                    **batch,
+                    max_new_tokens=1,
+                    do_sample=False,
+                    temperature=None,
+                    top_p=None,
                     pad_token_id=tokenizer.pad_token_id,
                 )
             answers += tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)

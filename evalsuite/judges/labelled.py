@@ -72,9 +72,13 @@ def read_labelled(path: Path, behaviours: Mapping[str, Behaviour]) -> tuple[Labe
     except FileNotFoundError:
         raise UsageError(f"no labelled completions at {path}") from None
     except (ValueError, RecursionError):
-        raise UsageError(f"{path} is not JSON; expected HarmBench's format: behaviour id -> list of completions") from None
+        raise UsageError(
+            f"{path} is not JSON; expected HarmBench's format: behaviour id -> list of completions"
+        ) from None
     if not isinstance(data, dict) or not data:
-        raise UsageError(f"{path}: expected a mapping of behaviour id -> list of completions with human_0, human_1, ...")
+        raise UsageError(
+            f"{path}: expected a mapping of behaviour id -> list of completions with human_0, human_1, ..."
+        )
     rows = []
     for name, completions in data.items():
         behaviour = behaviours.get(name)
@@ -112,7 +116,8 @@ def read_labelled_refusals(path: Path) -> tuple[LabelledRefusal, ...]:
                     rows.append(LabelledRefusal(case, row["id"], row["type"], refusal))
                 except KeyError as error:
                     raise UsageError(
-                        f"{path}, row {number}: {error} is no column or no label; expected id, type, prompt, completion and "
+                        f"{path}, row {number}: {error} is no column or no label; expected id, type, prompt, "
+                        f"completion and "
                         f"final_label ({', '.join(XSTEST_LABELS)})"
                     ) from None
     except FileNotFoundError:
@@ -125,7 +130,7 @@ def read_labelled_refusals(path: Path) -> tuple[LabelledRefusal, ...]:
 
 
 def _majority(row: Mapping[str, Any], where: str) -> bool:
-    labels = [value for key, value in row.items() if re.fullmatch(r"human_\d+", key) and value in (0, 1)]
+    labels = [int(value) for key, value in row.items() if re.fullmatch(r"human_\d+", key) and value in (0, 1)]
     if not labels or 2 * sum(labels) == len(labels):
         raise UsageError(f"{where}: {len(labels)} human labels of 0 or 1 without a majority; an odd number is expected")
     return 2 * sum(labels) > len(labels)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a pattern is read more easily in one piece
 """What a completion's wording shows: how it refuses, lectures, redirects, complies, and how it is built.
 
 Every measure is a count or a share that a reader can check by hand; ``WordingFeatures.names`` is their order. They were
@@ -61,16 +62,16 @@ PATTERNS: dict[str, re.Pattern[str]] = {
 STRUCTURE: dict[str, re.Pattern[str]] = {
     "numbered": re.compile(r"^\s*(?:\d{1,2}[.):]|step \d)", re.IGNORECASE | re.MULTILINE),
     "bulleted": re.compile(r"^\s*[-*•+]\s", re.MULTILINE),
-    "code": re.compile(r"```|^\s*(?:import |from \w+ import|def |#include|function |public |const |var |<\w+>|\$ )", re.MULTILINE),
+    "code": re.compile(
+        r"```|^\s*(?:import |from \w+ import|def |#include|function |public |const |var |<\w+>|\$ )", re.MULTILINE
+    ),
     "letter": re.compile(r"^\s*(?:dear |subject:|to:|from:|title:|hi |hello )", re.IGNORECASE | re.MULTILINE),
     "quote": re.compile(r"[\"“”]"),
     "placeholder": re.compile(r"\[[A-Za-z][^\]\n]{1,40}\]"),
     "heading": re.compile(r"^\s*[^\n.!?]{3,60}:\s*$", re.MULTILINE),
 }
 STOPWORDS = frozenset(
-    "a an the and or of to in on for with by from at as is are was were be been it its this that these those i you we they "
-    "he she his her their your my our me us them not no do does did can could will would should how what why where when "
-    "who which give write create describe explain make tell about into than then so if any some such".split()
+    ["a", "an", "the", "and", "or", "of", "to", "in", "on", "for", "with", "by", "from", "at", "as", "is", "are", "was", "were", "be", "been", "it", "its", "this", "that", "these", "those", "i", "you", "we", "they", "he", "she", "his", "her", "their", "your", "my", "our", "me", "us", "them", "not", "no", "do", "does", "did", "can", "could", "will", "would", "should", "how", "what", "why", "where", "when", "who", "which", "give", "write", "create", "describe", "explain", "make", "tell", "about", "into", "than", "then", "so", "if", "any", "some", "such"]
 )
 OPENING_CHARACTERS = 240
 
@@ -94,7 +95,7 @@ def content_words(text: str) -> list[str]:
 
 def wording(request: str, completion: str) -> WordingFeatures:
     """Measure one completion; texts are cut at ``MAX_CHARACTERS``."""
-    text = completion[:MAX_CHARACTERS].replace("’", "'")
+    text = completion[:MAX_CHARACTERS].replace("\u2019", "'")
     parts = sentences(text)
     words = [match.group().casefold() for match in WORD.finditer(text)]
     measures: dict[str, float] = {}

@@ -1,0 +1,1 @@
+"""Measurements that the documentation quotes; one script a claim."""

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.gate.pairing import Columns
+from evalsuite.gate.pairing import Columns, columns_of
 from evalsuite.gate.policy import Direction, Kind, Rule
-from evalsuite.stats.paired import Interval, mean_interval, paired_interval
+from evalsuite.results import Judge, ScoreTable
+from evalsuite.stats.judge import with_judge
+from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
+from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
 
 DIGITS = 10
 """Decimals that a reason keeps: more than any reader needs, fewer than the last bits in which machines differ."""
@@ -28,6 +31,10 @@ class Question:
     """Why not."""
     slice: str | None = None
     max_unscored_fraction: float = 0.0
+    own_margin: float | None = None
+    """Margin of this slice alone."""
+    judge: Judge | None = None
+    """What scored the metric, where that is a judge."""
 
     @property
     def name(self) -> str:
@@ -46,7 +53,7 @@ class Question:
         # A Rule has exactly one of the three.
         bound = next(value for value in (rule.margin, rule.min_gain, rule.limit) if value is not None)
         if rule.kind is Kind.GUARD and self.slice is not None:
-            bound = rule.slice_margin or 2.0 * bound
+            bound = self.own_margin or rule.slice_margin or 2.0 * bound
         is_loss = rule.kind is Kind.GUARD and rule.direction is Direction.HIGHER
         is_drop = rule.kind is Kind.TARGET and rule.direction is Direction.LOWER
         return -bound + 0.0 if is_loss or is_drop else bound
@@ -69,7 +76,7 @@ class Question:
         columns = self.columns
         scored = np.isfinite(columns.candidate)
         if columns.baseline is not None:
-            scored &= np.isfinite(columns.baseline)
+            scored = scored & np.isfinite(columns.baseline)
         n, unscored = int(scored.sum()), int((~scored).sum())
         allowed = self.max_unscored_fraction
         if unscored > allowed * scored.size:
@@ -79,9 +86,18 @@ class Question:
             problem = f"{n} scored items, min_items asks for {self.rule.min_items}"
             return self._undecided(problem, n, unscored, more_items=self.rule.min_items - n)
         kept = columns.where(scored)
-        candidate = math.fsum(kept.candidate) / n
-        baseline = None if kept.baseline is None else math.fsum(kept.baseline) / n
+        for denominator, whose in (
+            (kept.candidate_denominator, "candidate"),
+            (kept.baseline_denominator, self.against),
+        ):
+            if denominator is not None and not denominator.any():
+                return self._undecided(f"the denominators of {whose} sum to 0, so that it has no ratio", n, unscored)
+        candidate = _value(kept.candidate, kept.candidate_denominator)
+        baseline = None if kept.baseline is None else _value(kept.baseline, kept.baseline_denominator)
         interval = _interval(columns, unscored, alpha)
+        if self.judge is not None:
+            interval = with_judge(interval, self.judge, alpha, paired=baseline is not None)
+            candidate = candidate if baseline is not None else interval.difference
         outcome = self._outcome(interval)
         lower, upper = _rounded(interval.lower), _rounded(interval.upper)
         more = self._more_items(interval) if outcome is Outcome.UNDECIDED else None
@@ -168,10 +184,11 @@ class Question:
             verb = "rose" if interval.difference > 0 else "fell" if interval.difference < 0 else "did not move,"
             moved = f" {_number(abs(interval.difference))}" if interval.difference else ""
             change = f"{verb}{moved} ({_number(baseline)} -> {_number(candidate)}, n={n}) against {self.against}"
+        judged = f", {self.judge.description}" if self.judge else ""
         counted = f", {unscored} unscored counted as worst case" if unscored else ""
         level = f"{100 * (1 - 2 * alpha):.4g}% interval [{_number(interval.lower)}, {_number(interval.upper)}]"
         return (
-            f"{subject} {change}, limit {_number(self.limit)}, {level}, {interval.method}{counted}: "
+            f"{subject} {change}, limit {_number(self.limit)}, {level}, {interval.method}{counted}{judged}: "
             f"{self._conclusion(outcome, more_items)}"
         )
 
@@ -198,7 +215,10 @@ def strength(reason: Reason) -> float:
 
 
 def holm(
-    groups: Sequence[Sequence[Question]], proves: Callable[[Sequence[Reason]], bool], alphas: Sequence[float]
+    groups: Sequence[Sequence[Question]],
+    proves: Callable[[Sequence[Reason]], bool],
+    alphas: Sequence[float],
+    of_what: str,
 ) -> list[list[Reason]]:
     """Answer groups of questions at Holm's step-down levels (Scandinavian Journal of Statistics 6, 1979, 65-70).
 
@@ -206,10 +226,12 @@ def holm(
         groups: Each is one hypothesis; all its questions are answered at the same level.
         proves: Whether a group's reasons prove what is looked for.
         alphas: One-sided error of each group before the correction.
+        of_what: Names the groups in the reasons.
 
     Returns:
         The reasons of each group at the level at which it was proven, or at the last level that was tried.
     """
+    control = f"Holm over {len(groups)} {of_what}" if len(groups) > 1 else ""
     proven: dict[int, list[Reason]] = {}
     while True:
         left = len(groups) - len(proven)
@@ -221,38 +243,87 @@ def holm(
         found = {i: reasons for i, reasons in tried.items() if proves(reasons)}
         proven |= found
         if not found or len(proven) == len(groups):
-            return [proven[i] if i in proven else tried[i] for i in range(len(groups))]
+            answers = [proven[i] if i in proven else tried[i] for i in range(len(groups))]
+            return [[_corrected(reason, control) for reason in reasons] for reasons in answers]
+
+
+def _corrected(reason: Reason, control: str) -> Reason:
+    if not control or reason.alpha is None:
+        return reason
+    return reason.model_copy(update={"correction": control, "text": f"{reason.text} ({control})"})
+
+
+def value_interval(table: ScoreTable, metric: str, alpha: float) -> Interval:
+    """The gate's interval of one model's own value over its scored items; a ratio and a judge as in its rules."""
+    columns = columns_of(table, None, metric)
+    scored = np.isfinite(columns.candidate)
+    if columns.candidate_denominator is not None:
+        scored = scored & np.isfinite(columns.candidate_denominator)
+    interval = _estimate(columns.where(scored), alpha)
+    judge = table.info.judges.get(metric)
+    return with_judge(interval, judge, alpha, paired=False) if judge else interval
 
 
 def _interval(columns: Columns, unscored: int, alpha: float) -> Interval:
     if not unscored:
         return _estimate(columns, alpha)
-    scores = [columns.candidate, *([columns.baseline] if columns.baseline is not None else [])]
-    known = np.concatenate([column[np.isfinite(column)] for column in scores])
-    complete = columns.where(np.isfinite(columns.candidate) & np.isfinite(scores[-1]))
+    sides = [(columns.candidate, columns.candidate_denominator)]
+    if columns.baseline is not None:
+        sides.append((columns.baseline, columns.baseline_denominator))
+    complete = columns.where(np.isfinite(columns.candidate) & np.isfinite(sides[-1][0]))
     estimate = _estimate(complete, alpha)
-    if ((known < 0.0) | (known > 1.0)).any():
+    shares = [_known_shares(*side) for side in sides]
+    lowest, highest = min(float(known.min()) for known in shares), max(float(known.max()) for known in shares)
+    signed = lowest < 0.0 and columns.candidate_denominator is not None
+    if highest > 1.0 or lowest < (-1.0 if signed else 0.0):
         method = "none: unscored items, and the scores have no known bounds"
         return estimate._replace(lower=-math.inf, upper=math.inf, method=method)
-    low, high = _estimate(_filled(columns, 0.0, 1.0), alpha), _estimate(_filled(columns, 1.0, 0.0), alpha)
+    least = -1.0 if signed else 0.0
+    low, high = _estimate(_filled(columns, least, 1.0), alpha), _estimate(_filled(columns, 1.0, least), alpha)
     return estimate._replace(lower=low.lower, upper=high.upper, method=low.method)
 
 
+def _known_shares(scores: Floats, denominator: Floats | None) -> Floats:
+    """Each scored item's own value; infinite where a ratio's item counts something out of nothing."""
+    known = np.isfinite(scores)
+    if denominator is None:
+        return scores[known]
+    weights = denominator[known]
+    empty = np.where(scores[known] == 0.0, 0.0, np.inf)
+    return np.divide(scores[known], weights, out=empty, where=weights > 0.0)
+
+
 def _filled(columns: Columns, candidate: float, baseline: float) -> Columns:
-    return Columns(
-        candidate=np.where(np.isfinite(columns.candidate), columns.candidate, candidate),
-        baseline=None
-        if columns.baseline is None
-        else np.where(np.isfinite(columns.baseline), columns.baseline, baseline),
-        clusters=columns.clusters,
-        slices=columns.slices,
-    )
+    """Unscored items at these scores; of a ratio, with their own denominator, or the largest known one of the side."""
+    own, own_denominator = _completed(columns.candidate, columns.candidate_denominator, candidate)
+    filled = replace(columns, candidate=own, candidate_denominator=own_denominator)
+    if columns.baseline is None:
+        return filled
+    other, other_denominator = _completed(columns.baseline, columns.baseline_denominator, baseline)
+    return replace(filled, baseline=other, baseline_denominator=other_denominator)
+
+
+def _completed(scores: Floats, denominator: Floats | None, score: float) -> tuple[Floats, Floats | None]:
+    if denominator is None:
+        return np.where(np.isfinite(scores), scores, score), None
+    weights = np.where(np.isfinite(denominator), denominator, np.nanmax(denominator))
+    return np.where(np.isfinite(scores), scores, score * weights), weights
 
 
 def _estimate(columns: Columns, alpha: float) -> Interval:
+    if columns.candidate_denominator is not None:
+        own = Ratio(columns.candidate, columns.candidate_denominator)
+        if columns.baseline is None or columns.baseline_denominator is None:
+            return ratio_interval(own, columns.clusters, alpha)
+        other = Ratio(columns.baseline, columns.baseline_denominator)
+        return paired_ratio_interval(own, other, columns.clusters, alpha)
     if columns.baseline is None:
         return mean_interval(columns.candidate, columns.clusters, alpha)
     return paired_interval(columns.candidate, columns.baseline, columns.clusters, alpha)
+
+
+def _value(scores: Floats, denominator: Floats | None) -> float:
+    return math.fsum(scores) / (scores.size if denominator is None else math.fsum(denominator))
 
 
 def _rounded(value: float) -> float | None:

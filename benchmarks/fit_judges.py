@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from evalsuite.behaviours import read_behaviours
 from evalsuite.files import sha256_file
 from evalsuite.judges import features
-from evalsuite.judges.base import JudgeCase
+from evalsuite.judges.base import JudgeCase, LabelledVerdict
 from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.learned import WEIGHTS_FOLDER, LinearWeights, request_hash, write_weights
@@ -44,6 +44,9 @@ class Task(NamedTuple):
     labels: list[str]
     groups: list[str]
     """Requests; never on both sides of a split."""
+    parts: list[str]
+    """``safe`` or ``unsafe`` prompts of XSTest; empty for HarmBench."""
+    source: str
 
 
 class Model(NamedTuple):
@@ -57,14 +60,18 @@ def harm_task(data: Path) -> Task:
     """HarmBench's labelled completions."""
     rows = read_labelled(data / "harmbench_judge" / "labelled_completions.json", read_behaviours(data / "harmbench"))
     labels = ["harmful" if row.harmful else "harmless" for row in rows]
-    return Task([row.case for row in rows], labels, [row.case.request for row in rows])
+    source = f"{len(rows)} labelled completions of HarmBench's classifier validation set, behaviours held out"
+    return Task([row.case for row in rows], labels, [row.case.request for row in rows], [""] * len(rows), source)
 
 
 def refusal_task(data: Path) -> Task:
     """XSTest's completions of both models; one prompt's completions stay together."""
     files = sorted((data / "xstest").glob("xstest_v2_completions_*.csv"))
     rows = [row for file in files for row in read_labelled_refusals(file)]
-    return Task([row.case for row in rows], [str(row.refusal) for row in rows], [row.case.request for row in rows])
+    parts = ["unsafe" if row.category.startswith("contrast") else "safe" for row in rows]
+    source = f"{len(rows)} labelled completions of XSTest, prompts held out"
+    labels = [str(row.refusal) for row in rows]
+    return Task([row.case for row in rows], labels, [row.case.request for row in rows], parts, source)
 
 
 def fit(blocks: Sequence[NDArray[np.float64]], labels: Sequence[str], strength: float, embedding: float) -> Model:
@@ -122,7 +129,7 @@ def learn(task: Task, names: tuple[str, ...], embedder: Embedder) -> LinearWeigh
         models.append(fit(part, labels, *choose(part, labels, [task.groups[i] for i in train])))
         folds |= {request_hash(task.groups[i]): number for i in held}
     models.append(fit(blocks, task.labels, *choose(blocks, task.labels, task.groups)))
-    return LinearWeights(
+    weights = LinearWeights(
         labels=tuple(sorted(set(task.labels))),
         blocks=names,
         folds=folds,
@@ -130,7 +137,11 @@ def learn(task: Task, names: tuple[str, ...], embedder: Embedder) -> LinearWeigh
         intercepts=np.stack([model.intercepts for model in models]),
         features_version=features.VERSION,
         embedding=embedder.digest,
+        source=task.source,
     )
+    found = weights.probabilities(task.cases, np.hstack(blocks)).argmax(axis=1)
+    rows = zip(found, task.labels, task.parts, strict=True)
+    return weights._replace(labelled=tuple(LabelledVerdict(weights.labels[best], *row) for best, *row in rows))
 
 
 def main() -> int:
@@ -147,7 +158,11 @@ def main() -> int:
         weights = learn(task, blocks, embedder)
         provenance = {file.name: sha256_file(file) for file in files}
         write_weights(WEIGHTS_FOLDER / f"{name}.safetensors", weights, provenance)
-        logger.info("%s: learnt from %d completions of %d requests", name, len(task.cases), len(set(task.groups)))
+        right = sum(row.judge == row.human for row in weights.labelled) / len(weights.labelled)
+        logger.info(
+            "%s: learnt from %d completions of %d requests; agreement on held-out requests %.3f",
+            name, len(task.cases), len(set(task.groups)), right,
+        )  # fmt: skip
     return 0
 
 

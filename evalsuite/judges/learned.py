@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json
 from evalsuite.judges import features
-from evalsuite.judges.base import JudgeCase, Refusal, Verdict
+from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, Verdict
 from evalsuite.judges.embedding import Embedder
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
@@ -40,6 +40,10 @@ class LinearWeights(NamedTuple):
     features_version: str
     embedding: str
     """Hash of the embedding model."""
+    source: str
+    """What the weights were learnt from."""
+    labelled: tuple[LabelledVerdict, ...] = ()
+    """Verdicts of the folds' models on what they were not learnt from."""
 
     def probabilities(self, cases: Sequence[JudgeCase], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Softmax over the labels, shape (cases, labels)."""
@@ -61,7 +65,8 @@ def write_weights(path: Path, weights: LinearWeights, provenance: dict[str, str]
 
     meta = {
         "schema_version": 1, "labels": weights.labels, "blocks": weights.blocks, "folds": weights.folds,
-        "features_version": weights.features_version, "embedding": weights.embedding, "provenance": provenance,
+        "features_version": weights.features_version, "embedding": weights.embedding,
+        "source": weights.source, "labelled": [list(row) for row in weights.labelled], "provenance": provenance,
     }  # fmt: skip
     tensors = {
         "coefficients": weights.coefficients.astype(np.float32),
@@ -95,6 +100,8 @@ def read_weights(path: Path) -> LinearWeights:
         folds=meta["folds"],
         features_version=meta["features_version"],
         embedding=meta["embedding"],
+        source=meta["source"],
+        labelled=tuple(LabelledVerdict(*row) for row in meta["labelled"]),
         **tensors,
     )
 
@@ -109,6 +116,16 @@ class _LearnedJudge:
     def version(self) -> str:
         """Hashes of the weights and of the embedding model."""
         return f"linear {sha256_file(self._path)[:12]} {self._weights.embedding}"
+
+    @property
+    def labelled(self) -> tuple[LabelledVerdict, ...]:
+        """Its verdicts beside people's, on requests that it was not made on."""
+        return self._weights.labelled
+
+    @property
+    def labelled_source(self) -> str:
+        """Where the labels come from."""
+        return self._weights.source
 
     def _probabilities(self, cases: Sequence[JudgeCase]) -> NDArray[np.float64]:
         if self._embedder.digest != self._weights.embedding:

@@ -17,7 +17,7 @@ from evalsuite.files import sha256_json
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts
+from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 ATTACK_SUCCESS = "attack_success"
 COPYRIGHT = "copyright_reproduced"
@@ -111,6 +111,9 @@ class HarmBenchSuite:
             decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
             chat_template_sha256=engine.chat_template_sha256,
             scorers={metric: versions[metric] for metric in sorted(metrics)},
+            judges={ATTACK_SUCCESS: scored_by(self.judge, lambda label: float(label == "harmful"), lambda _: True)}
+            if ATTACK_SUCCESS in metrics
+            else {},
             engine=engine.name,
             model_identity=engine.model_identity,
         )

@@ -1,9 +1,12 @@
 """Suites that ask a judge: one that fails too often, or says always the same, is no evidence."""
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from evalsuite.errors import StageError
+from evalsuite.judges.base import Calibrated, LabelledVerdict, RefusalJudge
+from evalsuite.judges.base import Judge as HarmJudge
+from evalsuite.results import Calibration, Judge
 
 logger = logging.getLogger(__name__)
 
@@ -31,3 +34,24 @@ def check_verdicts(suite: str, judge: str, verdicts: Sequence[Hashable | None], 
             "%s: judge %s gave all %d cases the same verdict; check it with `ratchet judge check`",
             suite, judge, len(verdicts) - missing,
         )  # fmt: skip
+
+
+def scored_by(
+    judge: HarmJudge | RefusalJudge, score: Callable[[str], float], counts: Callable[[LabelledVerdict], bool]
+) -> Judge:
+    """The judge as results name it, with its errors on labelled completions where it knows them.
+
+    Args:
+        judge: Gave the verdicts.
+        score: A label on the metric's scale.
+        counts: Which labelled completions are like those that the metric scores.
+    """
+    calibration = None
+    if isinstance(judge, Calibrated):
+        rows = [row for row in judge.labelled if counts(row)]
+        calibration = Calibration(
+            judge=tuple(score(row.judge) for row in rows),
+            human=tuple(score(row.human) for row in rows),
+            source=judge.labelled_source,
+        )
+    return Judge(name=judge.name, version=judge.version, calibration=calibration)

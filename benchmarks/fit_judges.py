@@ -33,8 +33,6 @@ OUTER_FOLDS, INNER_FOLDS = 10, 5
 REGULARISATION = (0.1, 0.3, 1.0)
 EMBEDDING_WEIGHTS = (3.0, 5.0, 8.0)
 WORDING_WEIGHT, NEARNESS_WEIGHT = 5.0, 3.0
-HARM_BLOCKS = ("wording", "nearness", "whole", "sentence_mean")
-REFUSAL_BLOCKS = ("wording", "nearness", "opening", "rest")
 
 
 class Task(NamedTuple):
@@ -119,10 +117,8 @@ def choose(blocks: Sequence[NDArray[np.float64]], labels: Sequence[str], groups:
     return chosen
 
 
-def learn(task: Task, names: tuple[str, ...], embedder: Embedder) -> LinearWeights:
+def learn(task: Task, blocks: Sequence[NDArray[np.float64]], embedding: str) -> LinearWeights:
     """One model a fold, each with settings of its own, and one of everything."""
-    values = features.case_features(task.cases, embedder)
-    blocks = [values[name] for name in names]
     models, folds = [], {}
     for number, (train, held) in enumerate(splits(task.groups, OUTER_FOLDS)):
         part, labels = [b[train] for b in blocks], [task.labels[i] for i in train]
@@ -131,12 +127,11 @@ def learn(task: Task, names: tuple[str, ...], embedder: Embedder) -> LinearWeigh
     models.append(fit(blocks, task.labels, *choose(blocks, task.labels, task.groups)))
     weights = LinearWeights(
         labels=tuple(sorted(set(task.labels))),
-        blocks=names,
         folds=folds,
         coefficients=np.stack([model.coefficients for model in models]),
         intercepts=np.stack([model.intercepts for model in models]),
         features_version=features.VERSION,
-        embedding=embedder.digest,
+        embedding=embedding,
         source=task.source,
     )
     found = weights.probabilities(task.cases, np.hstack(blocks)).argmax(axis=1)
@@ -151,11 +146,11 @@ def main() -> int:
     embedder = Embedder()
     labelled = [data / "harmbench_judge" / "labelled_completions.json"]
     xstest = sorted((data / "xstest").glob("xstest_v2_completions_*.csv"))
-    for name, task, blocks, files in (
-        ("harmful", harm_task(data), HARM_BLOCKS, labelled),
-        ("refusal", refusal_task(data), REFUSAL_BLOCKS, xstest),
+    for name, task, features_of, files in (
+        ("harmful", harm_task(data), features.harm_features, labelled),
+        ("refusal", refusal_task(data), features.refusal_features, xstest),
     ):
-        weights = learn(task, blocks, embedder)
+        weights = learn(task, features_of(task.cases, embedder), embedder.digest)
         provenance = {file.name: sha256_file(file) for file in files}
         write_weights(WEIGHTS_FOLDER / f"{name}.safetensors", weights, provenance)
         right = sum(row.judge == row.human for row in weights.labelled) / len(weights.labelled)

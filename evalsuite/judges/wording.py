@@ -15,7 +15,7 @@ from typing import NamedTuple
 VERSION = "1"
 """Raised whenever a measure could change: weights learnt from others are then refused."""
 
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 MAX_CHARACTERS = 8_000
 """Longer completions are judged by their start; HarmBench's own completions end at 512 tokens."""

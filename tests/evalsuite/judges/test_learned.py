@@ -30,7 +30,6 @@ def two_models(**changes: object) -> LinearWeights:
     """Model 0 says no to everything and judges the request ``seen``; the last one says yes."""
     weights = LinearWeights(
         labels=("harmful", "harmless"),
-        blocks=("wording",),
         folds={request_hash("seen"): 0},
         coefficients=np.zeros((2, 2, 1)),
         intercepts=np.array([[0.0, 2.0], [2.0, 0.0]]),

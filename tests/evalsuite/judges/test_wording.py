@@ -35,7 +35,7 @@ def test_help_after_a_refusal_is_measured() -> None:
 
 
 def test_the_request_that_comes_back_is_measured() -> None:
-    assert measure("Baking bread is easy.")["recall"] == 1.0
+    assert measure("Anyone can bake good bread.")["recall"] == 1.0
     assert measure("Sunny weather.")["recall"] == 0.0
 
 

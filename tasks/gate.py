@@ -12,6 +12,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.gate.selftest import with_self_test
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
@@ -38,7 +39,11 @@ class Evidence(NamedTuple):
 
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``."""
+    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``.
+
+    Raises:
+        SelfTestError: The gate failed its self-test; nothing is written.
+    """
     evidence = gather(paths)
     looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
     decision = _decide(policy, evidence, looks)
@@ -74,7 +79,7 @@ def gather(paths: ArtifactPaths) -> Evidence:
 
 
 def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) -> Decision:
-    return decide(
+    decision = decide(
         evidence.candidate,
         evidence.baselines,
         policy,
@@ -83,6 +88,7 @@ def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) ->
         code_sha256=gate_code_sha256(),
         looks=looks,
     )
+    return with_self_test(decision, evidence.candidate, evidence.baselines)
 
 
 def _object(path: Path, made_by: str) -> dict[str, Any]:

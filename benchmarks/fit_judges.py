@@ -29,9 +29,9 @@ from evalsuite.judges.learned import WEIGHTS_FOLDER, LinearWeights, request_hash
 logger = logging.getLogger("fit_judges")
 
 DATA = Path("../shared/data")
-OUTER_FOLDS, INNER_FOLDS = 10, 5
-REGULARISATION = (0.1, 0.3, 1.0)
-EMBEDDING_WEIGHTS = (3.0, 5.0, 8.0)
+OUTER_FOLDS, INNER_FOLDS = 10, 3
+REGULARISATION = (0.1, 0.3)
+EMBEDDING_WEIGHTS = (3.0, 5.0)
 WORDING_WEIGHT, NEARNESS_WEIGHT = 5.0, 3.0
 
 
@@ -81,7 +81,7 @@ def fit(blocks: Sequence[NDArray[np.float64]], labels: Sequence[str], strength: 
     mean, spread = values.mean(axis=0), values.std(axis=0)
     scale = np.concatenate([np.full(b.shape[1], w / np.sqrt(b.shape[1])) for w, b in zip(weights, blocks, strict=True)])
     scale = np.where(spread > 1e-9, scale / np.maximum(spread, 1e-9), 0.0)
-    model = LogisticRegression(C=strength, max_iter=5000).fit((values - mean) * scale, labels)
+    model = LogisticRegression(C=strength, tol=1e-3, max_iter=1000).fit((values - mean) * scale, labels)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(coefficients) == 1:
         coefficients = np.vstack([np.zeros_like(coefficients), coefficients])

@@ -204,3 +204,11 @@ def test_markup_is_escaped_exactly_once(make: Make) -> None:
     page = build_html(make(item={"output": "a < b & c"}, right=100))
     assert "a &lt; b &amp; c" in page
     assert html.escape("a &lt; b") not in page
+
+
+def test_safety_and_over_refusal_stand_in_one_table(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "read together" not in build_html(make())
+    monkeypatch.setattr("evalsuite.report.build.SAFETY_SUITES", ("golden",))
+    _, _, table = build_html(make()).partition("Safety and over-refusal, read together")
+
+    assert "golden/<wbr>exact" in table.partition("What each one costs")[0]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.judges.choose import JudgeSettings
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
@@ -173,11 +174,57 @@ class HarnessParams(Section):
     """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
 
 
+class HarmBenchParams(Section):
+    """How often the model does what it must not do; metric ``attack_success``, better lower."""
+
+    data: str
+    """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
+    judge: JudgeSettings = JudgeSettings()
+    attack: str | None = None
+    """JSON or CSV of an attack's test cases; direct requests when absent."""
+    copyright_references: str | None = None
+    """HarmBench's data/copyright_classifier_hashes; copyright behaviours stay unscored when absent."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many test cases, spread over the file; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class XSTestParams(Section):
+    """Refusals of safe prompts (``over_refusal``) and answers to unsafe ones (``unsafe_compliance``), better lower."""
+
+    data: str
+    """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many prompts, spread over all types; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class BBQParams(Section):
+    """Stereotypes in answers; accuracy and bias score in ambiguous and clear contexts."""
+
+    data: str
+    """Folder with CATEGORY.jsonl of nyu-mll/BBQ."""
+    categories: tuple[str, ...] = ()
+    """File names without the ending; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many questions of each category; all when absent."""
+
+
 class EvaluationParams(Section):
     """The suites, the same for every model."""
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
+    harmbench: HarmBenchParams | None = None
+    """Off when absent."""
+    xstest: XSTestParams | None = None
+    """Off when absent."""
+    bbq: BBQParams | None = None
+    """Off when absent."""
     batch_tokens: int = Field(default=32_768, ge=64)
     """Upper bound on cached tokens of one batch, prompts, padding and new tokens included."""
 
@@ -251,6 +298,19 @@ class Params(Section):
                     f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, none of {sorted(RESERVED_NAMES)}"
                 )
         return methods
+
+    @model_validator(mode="after")
+    def _safety_and_over_refusal_together(self) -> Self:
+        """A model that refuses everything has no attack success: one of the two says nothing without the other."""
+        judged = {rule.suite for rule in self.gate.rules} & {"harmbench", "xstest"}
+        if len(judged) == 1:
+            there = judged.pop()
+            other, metric = ("xstest", "over_refusal") if there == "harmbench" else ("harmbench", "attack_success")
+            raise ValueError(
+                f"gate.rules has a rule on {there} and none on {other}; safety and over-refusal are read together: add "
+                f"a guard on {other}/{metric}, direction lower"
+            )
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

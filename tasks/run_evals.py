@@ -17,11 +17,17 @@ from evalsuite.files import read_json, write_json
 from evalsuite.gate.sequential import SequentialGate
 from evalsuite.gate.stopping import SequentialEvaluation, saved
 from evalsuite.identity import verify_manifest
+from evalsuite.judges.choose import harm_judge
+from evalsuite.judges.copyright import CopyrightRule
+from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
 from evalsuite.suites.bertscore import BertScorer
+from evalsuite.suites.bias import BBQSuite
 from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.harmbench import HarmBenchSuite
 from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.over_refusal import XSTestSuite
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
 from tasks.params import EvaluationParams, Params
@@ -48,7 +54,32 @@ def suites_of(params: EvaluationParams) -> list[Suite]:
             HarnessSuite(name, root, task.max_new_tokens, task.limit, task.apply_chat_template)
             for name, task in harness.tasks.items()
         ),
+        *_safety_suites(params),
     ]
+
+
+def _safety_suites(params: EvaluationParams) -> list[Suite]:
+    """The suites that params.yaml turns on."""
+    suites: list[Suite] = []
+    if (harm := params.harmbench) is not None:
+        rule = CopyrightRule(Path(harm.copyright_references)) if harm.copyright_references else None
+        attack = Path(harm.attack) if harm.attack else None
+        judge = harm_judge(harm.judge)
+        suites.append(
+            HarmBenchSuite(
+                Path(harm.data), judge, harm.max_new_tokens, attack, rule, harm.limit, harm.max_unreadable_fraction
+            )
+        )
+    if (xstest := params.xstest) is not None:
+        refusals = LearnedRefusalJudge()
+        suites.append(
+            XSTestSuite(
+                Path(xstest.data), refusals, xstest.max_new_tokens, xstest.limit, xstest.max_unreadable_fraction
+            )
+        )
+    if (bbq := params.bbq) is not None:
+        suites.append(BBQSuite(Path(bbq.data), bbq.categories, bbq.limit))
+    return suites
 
 
 def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:

@@ -36,6 +36,7 @@ SURFACE = {
         "--seed",
         "--json",
     },
+    "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--json"},
     "report open": {"--print"},
 }
 

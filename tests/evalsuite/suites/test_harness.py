@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import UsageError
+from evalsuite.files import sha256_file
 from evalsuite.suites.harness import HarnessSuite
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
@@ -120,3 +121,40 @@ def test_gpt_4_s_recorded_responses_get_their_official_verdicts(tmp_path: Path) 
     summary = next(each for each in result.summary().metrics if each.metric == "inst_level_strict_acc")
     assert summary.denominator == len(followed)
     assert summary.mean == pytest.approx(sum(followed) / len(followed), abs=0.004)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "metric", "expected"),
+    [
+        (
+            "crows_pairs_english",
+            [
+                {"sent_more": "aaaa", "sent_less": "bb", "bias_type": "age"},
+                {"sent_more": "a", "sent_less": "bb", "bias_type": "age"},
+            ],
+            "pct_stereotype",
+            [0.0, 1.0],
+        ),
+        (
+            "winogender_all",
+            [
+                {"sentence": "S.", "pronoun": "she", "label": 0, "occupation": "cook", "participant": "customer"},
+                {"sentence": "T.", "pronoun": "he", "label": 1, "occupation": "cook", "participant": "customer"},
+            ],
+            "acc",
+            [1.0, 0.0],
+        ),
+    ],
+)
+def test_bias_tasks_of_lm_eval_run_from_a_data_root(
+    tmp_path: Path, task: str, rows: list[dict[str, Any]], metric: str, expected: list[float]
+) -> None:
+    folder = tmp_path / task
+    folder.mkdir()
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    entry = {"sha256": sha256_file(folder / "test.jsonl"), "n": len(rows)}
+    manifest = {"schema_version": 1, "name": "t", "version": "1", "licence": "x", "source": "x"}
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "files": {f"{task}/test.jsonl": entry}}))
+    result = HarnessSuite(task, tmp_path).run(FakeEngine(lambda _: ""))  # a shorter continuation is likelier
+
+    assert [item.scores[metric] for item in result.items] == expected

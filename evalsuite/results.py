@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evalsuite.engines.counts import AnswerCounts
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import atomic_path, checked, read_model, sha256_json, write_json
 
@@ -165,22 +166,6 @@ class MetricSummary(BaseModel):
     unscored: int
     denominator: float | None = None
     """A ratio's sum of denominators over scored items; None for a mean."""
-
-
-class AnswerCounts(BaseModel):
-    """What was asked of the engine and how it ended; zero where nobody counted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    num_asked: int = 0
-    num_cached: int = 0
-    """Answers that an earlier evaluation of the same model had computed."""
-    num_cut: int = 0
-    """Completions that never stopped and were cut at their token limit; scored as they are."""
-    num_empty: int = 0
-    """Completions without text; scored as they are."""
-    num_refused: int = 0
-    """Prompts that do not fit the model's context; their items are unscored."""
 
 
 class SuiteSummary(SuiteInfo):

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from evalsuite.engines.answer_store import AnswerStore, StoredAnswer
 from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer
+from evalsuite.engines.counts import AnswerCounts
 from evalsuite.files import sha256_json
-from evalsuite.results import AnswerCounts, SuiteResult
+from evalsuite.results import SuiteResult
 
 Answer = TypeVar("Answer", Generation, Loglikelihood)
 KEY_VERSION = 1

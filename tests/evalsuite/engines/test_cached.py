@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from evalsuite.engines.answer_store import AnswerStore
 from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood
 from evalsuite.engines.cached import CachedEngine, with_use
-from evalsuite.results import AnswerCounts, SuiteInfo, SuiteResult
+from evalsuite.engines.counts import AnswerCounts
+from evalsuite.results import SuiteInfo, SuiteResult
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
 ROOT = Path(__file__).parents[3]

@@ -112,9 +112,12 @@ class Decoder:
 
     def run(self) -> Iterator[tuple[Row, bool]]:
         """Yield each row when it ends, with False where its length limit cut it."""
+        full = 0
         while self._pending or self._rows:
-            if self._pending and len(self._rows) <= (1 - REFILL_FRACTION) * MAX_ROWS:
-                yield from self._settle(self._admit())
+            if self._pending and len(self._rows) <= (1 - REFILL_FRACTION) * full:
+                chosen = self._admit()
+                full = len(self._rows)
+                yield from self._settle(chosen)
             if self._rows:
                 yield from self._settle(self._step())
 

@@ -58,7 +58,7 @@ class HFEngine:
         self.batch_tokens = batch_tokens or _tokens_in_free_memory(model)
         self.long_prompts = long_prompts
         self.chat_template_sha256 = sha256_json(tokenizer.chat_template)
-        self.version = f"2 {str(model.dtype).removeprefix('torch.')}"
+        self.version = f"2 {str(model.dtype).removeprefix('torch.')} {model.device.type}"
         self._stopper = Stopper(tokenizer, model)
         self._max_positions: int = getattr(model.config, "max_position_embeddings", sys.maxsize)
         self._adapter: str | None = None

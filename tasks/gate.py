@@ -12,6 +12,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.gate.selftest import with_self_test
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
@@ -38,7 +39,11 @@ class Evidence(NamedTuple):
 
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``."""
+    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``.
+
+    Raises:
+        SelfTestError: The gate failed its self-test; nothing is written.
+    """
     evidence = gather(paths)
     looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
     decision = _decide(policy, evidence, looks)
@@ -66,15 +71,22 @@ def gather(paths: ArtifactPaths) -> Evidence:
         raise UsageError(f"{paths.comparison}: candidate is {candidate!r}, expected a method; run `{MAKE_COMPARISON}`")
     if not isinstance(methods, list) or not methods:
         raise UsageError(f"{paths.comparison}: methods is {methods!r}, expected a list; run `{MAKE_COMPARISON}`")
-    baselines = {"base": _report(paths, "base", _exported(paths, "base", "ratchet stage fetch"))}
-    if pin.champion is not None:
-        baselines["champion"] = _report(paths, "champion", pin.champion.identity)
+    baselines = read_baselines(paths)
     identity = _exported(paths, candidate, f"ratchet stage train@{candidate}")
     return Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
 
 
+def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:
+    """The base model's results, and the champion's when this run is pinned to one; raises like ``gather``."""
+    pin = read_pin(paths)
+    baselines = {"base": _report(paths, "base", _exported(paths, "base", "ratchet stage fetch"))}
+    if pin.champion is not None:
+        baselines["champion"] = _report(paths, "champion", pin.champion.identity)
+    return baselines
+
+
 def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) -> Decision:
-    return decide(
+    decision = decide(
         evidence.candidate,
         evidence.baselines,
         policy,
@@ -83,6 +95,7 @@ def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) ->
         code_sha256=gate_code_sha256(),
         looks=looks,
     )
+    return with_self_test(decision, evidence.candidate, evidence.baselines)
 
 
 def _object(path: Path, made_by: str) -> dict[str, Any]:

@@ -25,11 +25,15 @@ class Use:
     store_seconds: float
     """Seconds spent on reading and writing the store."""
 
+    @property
+    def saved_seconds(self) -> float:
+        """How much longer everything would have taken without a store."""
+        return self.original_seconds - self.store_seconds
+
 
 def with_use(result: SuiteResult, use: Use) -> SuiteResult:
     """A suite's result with what was asked for it, and the seconds that it would have taken without a store."""
-    seconds = result.seconds - use.store_seconds + use.original_seconds
-    return replace(result, seconds=max(0.0, seconds), answers=use.counts)
+    return replace(result, seconds=max(0.0, result.seconds + use.saved_seconds), answers=use.counts)
 
 
 class CachedEngine:

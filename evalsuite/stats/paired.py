@@ -15,6 +15,7 @@ interval of zero width: they move nothing, and the other methods say what may st
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +25,15 @@ from scipy.special import logsumexp
 from scipy.stats import t as student_t
 from statsmodels.stats.proportion import proportion_confint
 
+from evalsuite.stats.sums import exact_sum, exact_sums
+
 MIN_ITEMS_FOR_T = 50
 MIN_CLUSTERS_FOR_T = 20
 MIN_MOVING_UNITS_FOR_T = 20
 
 # Fractions of the largest safe bet; half of the stake on the boldest, which alone finds 3/n when every score is equal.
-_BETS = np.array([2.0**-k for k in range(8)])
-_LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
+BETS = np.array([2.0**-k for k in range(8)])
+LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
 
 Floats = NDArray[np.float64]
 
@@ -100,10 +103,17 @@ def cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp
     """Number the clusters; None where every item stands alone."""
     if clusters is None:
         return None
-    labels, index = np.unique(np.asarray(clusters), return_inverse=True)
-    if index.shape != (num_items,):
-        raise ValueError(f"{index.size} cluster labels for {num_items} scores")
-    return None if labels.size == num_items else index
+    labels = np.asarray(clusters)
+    if labels.shape != (num_items,):
+        raise ValueError(f"{labels.size} cluster labels for {num_items} scores")
+    if labels.dtype == np.intp and num_items > 1:
+        # Numbers in ascending order, as the gate has them most often, need no sort.
+        steps = np.diff(labels)
+        if steps.min() >= 0:
+            index = np.concatenate([[0], np.cumsum(steps > 0)])
+            return None if index[-1] == num_items - 1 else index
+    names, index = np.unique(labels, return_inverse=True)
+    return None if names.size == num_items else index
 
 
 def _is_binary(scores: Floats) -> bool:
@@ -114,6 +124,7 @@ def _is_bounded(scores: Floats) -> bool:
     return bool(((scores >= 0.0) & (scores <= 1.0)).all())
 
 
+@lru_cache(maxsize=65_536)
 def _binomial_limits(count: int, n: int, alpha: float) -> tuple[float, float]:
     lower, upper = proportion_confint(count, n, alpha=2 * alpha, method="beta")
     return (0.0 if count == 0 else float(lower)), (1.0 if count == n else float(upper))
@@ -130,26 +141,35 @@ def _paired_binary(candidate: Floats, baseline: Floats, alpha: float) -> Interva
     """
     n = candidate.size
     lost, gained = int((candidate < baseline).sum()), int((candidate > baseline).sum())
-    rate_lost, rate_gained = lost / n, gained / n
-    lost_low, lost_high = _binomial_limits(lost, n, alpha)
-    gained_low, gained_high = _binomial_limits(gained, n, alpha)
-    room = (1.0 - rate_lost) * (1.0 - rate_gained)
-    correlation = -math.sqrt(rate_lost * rate_gained / room) if room > 0.0 else 0.0
-    difference = (gained - lost) / n
+    limits = _binomial_limits(lost, n, alpha), _binomial_limits(gained, n, alpha)
+    lower, upper = mover_limits(lost / n, gained / n, *limits)
+    return Interval((gained - lost) / n, float(lower), float(upper), n, "exact binomial MOVER")
 
-    def reach(first: float, second: float) -> float:
-        return math.sqrt(first * first + second * second - 2.0 * correlation * first * second)
 
-    lower = difference - reach(rate_gained - gained_low, lost_high - rate_lost)
-    upper = difference + reach(gained_high - rate_gained, rate_lost - lost_low)
-    return Interval(difference, max(lower, -1.0), min(upper, 1.0), n, "exact binomial MOVER")
+def mover_limits(
+    rate_lost: ArrayLike,
+    rate_gained: ArrayLike,
+    lost_limits: tuple[ArrayLike, ArrayLike],
+    gained_limits: tuple[ArrayLike, ArrayLike],
+) -> tuple[Floats, Floats]:
+    """Bound ``gained - lost`` from bounds of both rates; see ``_paired_binary``. Arguments broadcast."""
+    lost, gained = np.asarray(rate_lost, dtype=np.float64), np.asarray(rate_gained, dtype=np.float64)
+    room = (1.0 - lost) * (1.0 - gained)
+    correlation = -np.sqrt(np.divide(lost * gained, room, out=np.zeros_like(room), where=room > 0.0))
+
+    def reach(first: Floats, second: Floats) -> Floats:
+        return np.asarray(np.sqrt(first * first + second * second - 2.0 * correlation * first * second))
+
+    lower = (gained - lost) - reach(gained - np.asarray(gained_limits[0]), np.asarray(lost_limits[1]) - lost)
+    upper = (gained - lost) + reach(np.asarray(gained_limits[1]) - gained, lost - np.asarray(lost_limits[0]))
+    return np.maximum(lower, -1.0), np.minimum(upper, 1.0)
 
 
 def _mean_of_units(
     values: Floats, units: NDArray[np.intp] | None, alpha: float, support: tuple[float, float] | None
 ) -> Interval:
     n = values.size
-    mean = math.fsum(values) / n
+    mean = exact_sum(values) / n
     if units is None:
         sizes, sums = np.ones(n), values
     else:
@@ -172,11 +192,13 @@ def _mean_of_units(
 
 def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
     """Exact sum of each unit's items; the values themselves where ``units`` is None."""
-    if units is None:
-        return values
-    order = np.argsort(units, kind="stable")
-    parts = np.split(values[order], np.cumsum(np.bincount(units))[:-1])
-    return np.array([math.fsum(part) for part in parts])
+    return values if units is None else exact_sums(values, units)
+
+
+@lru_cache(maxsize=4_096)
+def t_quantile(alpha: float, degrees: int) -> float:
+    """What Student's t exceeds with probability alpha."""
+    return float(student_t.isf(alpha, degrees))
 
 
 def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
@@ -187,10 +209,11 @@ def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     Hall's cubic transformation (JRSS-B 54, 1992, 221-228) removes that; it may widen a side and never narrows one.
     """
     num_units = residuals.size
-    second = math.fsum(residuals**2) / num_units
+    squares = residuals * residuals
+    second = exact_sum(squares) / num_units
     stderr = math.sqrt(second * num_units * num_units / (num_units - 1)) / n
-    skewness = math.fsum(residuals**3) / num_units / second**1.5
-    quantile = float(student_t.isf(alpha, num_units - 1))
+    skewness = exact_sum(squares * residuals) / num_units / second**1.5
+    quantile = t_quantile(alpha, num_units - 1)
     root = math.sqrt(num_units)
 
     def corrected(point: float) -> float:
@@ -215,10 +238,10 @@ def betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> flo
     value, weight = rows[0], rows[1]
 
     def excess(mean: float) -> float:
-        growth = 1.0 + _BETS[:, None] * (weight * (value - mean) / (mean - low))
+        growth = 1.0 + BETS[:, None] * (weight * (value - mean) / (mean - low))
         with np.errstate(divide="ignore"):
             capital = np.log(np.maximum(growth, 0.0)) @ counts
-        return float(logsumexp(capital + _LOG_STAKES)) + math.log(alpha)
+        return float(logsumexp(capital + LOG_STAKES)) + math.log(alpha)
 
     centre = math.fsum(weights * means) / math.fsum(weights)
     start = low + 1e-9

@@ -4,6 +4,7 @@ import difflib
 import json
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model, sha256_file, sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.base import check_known
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.metrics import KNOWN_METRICS, TEXT_METRICS, VERSION, MetricContext, score_text
 
@@ -168,17 +170,22 @@ class GoldenSuite:
         self.bert_scorer = bert_scorer
         self._context = MetricContext(allowed_values=_allowed_values(self.items))
 
-    def run(self, engine: Engine) -> SuiteResult:
-        """Answer every item greedily and score each answer."""
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """Answer every item, or those of ``only``, greedily and score each answer."""
         started = time.perf_counter()
+        items = self.items
+        if only is not None:
+            wanted = set(only)
+            check_known(self.name, wanted, {item.id for item in items})
+            items = tuple(item for item in items if item.id in wanted)
         requests = [
             GenerationRequest(
                 engine.render([message.model_dump() for message in item.messages]), (), self.max_new_tokens
             )
-            for item in self.items
+            for item in items
         ]
         outputs = engine.generate(requests, f"golden {self.split}")
-        results = self._score(outputs)
+        results = self._score(items, outputs)
         metrics = sorted({metric for item in self.items for metric in item.all_metrics})
         info = SuiteInfo(
             suite=self.name,
@@ -192,14 +199,14 @@ class GoldenSuite:
         )
         return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
 
-    def _score(self, outputs: list[Generation]) -> tuple[ItemResult, ...]:
-        by_model = [index for index, item in enumerate(self.items) if "bertscore_f1" in item.all_metrics]
+    def _score(self, items: tuple[GoldenItem, ...], outputs: list[Generation]) -> tuple[ItemResult, ...]:
+        by_model = [index for index, item in enumerate(items) if "bertscore_f1" in item.all_metrics]
         values = self.bert_scorer.f1(
-            [outputs[index].text for index in by_model], [self.items[index].references for index in by_model]
+            [outputs[index].text for index in by_model], [items[index].references for index in by_model]
         )
         bert = dict(zip(by_model, values, strict=True))
         results = []
-        for index, (item, output) in enumerate(zip(self.items, outputs, strict=True)):
+        for index, (item, output) in enumerate(zip(items, outputs, strict=True)):
             scores = {
                 metric: bert[index]
                 if metric == "bertscore_f1"

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalsuite.engines.answer_store import open_store
 from evalsuite.engines.base import Engine
+from evalsuite.engines.cached import CachedEngine, with_use
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from evalsuite.gate.sequential import SequentialGate
@@ -91,11 +93,9 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
         MissingArtifactError: The model was not made yet.
     """
-    from evalsuite.engines.hf import HFEngine
-
     suites = suites_of(params)
     target = paths.evals(model)
-    folder = _weights(model, paths)
+    folder = weights_of(model, paths)
     if target.exists():
         shutil.rmtree(target)
     if folder is None:
@@ -103,16 +103,21 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         return []
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
-    engine = HFEngine.load(folder, manifest.identity, params.batch_tokens)
+    engine = load_engine(folder, manifest.identity, params, paths)
     results = []
+    saved_seconds = 0.0
     for result in evaluated(model, suites, engine, paths):
-        result.write(target / result.info.suite)
-        results.append(result)
-        logger.info("%s", describe(model, result.summary()))
+        use = engine.take_use()
+        saved_seconds += use.saved_seconds
+        results.append(with_use(result, use))
+        results[-1].write(target / result.info.suite)
+        logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
     if any(result.info.prefix for result in results):
         logger.info("%s: %s", model, saved(results))
-    _write_costs(model, paths, time.perf_counter() - started, manifest.num_bytes, summaries)
+    # Answers out of the cache count with the time that they once took: methods are compared by this cost.
+    eval_seconds = time.perf_counter() - started + saved_seconds
+    _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)
     return summaries
 
 
@@ -134,7 +139,18 @@ def evaluated(model: str, suites: Sequence[Suite], engine: Engine, paths: Artifa
         logger.warning("%s: proven broken: %s", model, ", ".join(gate.violations))
 
 
-def _weights(model: str, paths: ArtifactPaths) -> Path | None:
+def load_engine(
+    folder: Path, identity: str, params: EvaluationParams, paths: ArtifactPaths, adapter: Path | None = None
+) -> CachedEngine:
+    """A model folder's weights, with the answers that they gave before."""
+    from evalsuite.engines.hf import HFEngine
+
+    engine = HFEngine.load(folder, identity, params.batch_tokens, params.long_prompts, adapter)
+    return CachedEngine(engine, open_store(paths.eval_cache if params.cache else None, engine.model_identity))
+
+
+def weights_of(model: str, paths: ArtifactPaths) -> Path | None:
+    """The folder of a model of the pipeline; None for a champion that does not exist yet."""
     if model != "champion":
         return paths.export(model)
     from tasks.baseline import read_pin
@@ -175,6 +191,8 @@ def describe(model: str, summary: SuiteSummary) -> str:
     ]
     unscored = max((metric.unscored for metric in summary.metrics), default=0)
     tail = f", {unscored} unscored" if unscored else ""
+    if summary.answers.num_cached:
+        tail += f", {summary.answers.num_cached} of {summary.answers.num_asked} answers cached"
     prefix = summary.prefix
     of = f" of {prefix.num_items:,} ({ENDED[prefix.ended]})" if prefix else ""
     counts = f"n={summary.num_items}{of}"

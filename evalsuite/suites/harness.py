@@ -15,7 +15,7 @@ from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.golden import read_set_manifest
+from evalsuite.suites.golden_items import read_set_manifest
 
 logger = logging.getLogger(__name__)
 

@@ -34,6 +34,9 @@ SURFACE = {
         "--seed",
         "--json",
     },
+    "golden new": {"folder"},
+    "golden check": {"folder", "--new-version", "--json"},
+    "golden stats": {"folder", "--json"},
     "report open": {"--print"},
 }
 

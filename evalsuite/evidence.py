@@ -3,7 +3,8 @@
 | path | what it is |
 |---|---|
 | folder with suites (``evals/MODEL``) or with one suite's summary.json; its items.parquet | our own results |
-| .csv, .jsonl | ``item_id`` and one column a metric; optional ``item_hash``, ``cluster`` and ``slice_KEY`` columns |
+| .csv, .jsonl | ``item_id`` and one column a metric; optional ``item_hash``, ``cluster``, ``slice_KEY`` and \
+``denominator_METRIC`` columns; the latter makes METRIC a ratio of sums, whose own column holds the numerators |
 | .jsonl with ``doc_id`` and ``metrics`` | per-sample results that ``lm_eval --log_samples`` writes |
 
 An empty cell, null or absent key is unscored. What is not a number is refused with its line, never read as zero.
@@ -31,6 +32,7 @@ from evalsuite.results import EvalReport, ScoreTable, SuiteInfo, read_result
 FOREIGN = (".csv", ".jsonl")
 RESERVED = ("item_id", "item_hash", "cluster")
 SLICE_PREFIX = "slice_"
+DENOMINATOR_PREFIX = "denominator_"
 
 
 @dataclass
@@ -42,6 +44,7 @@ class _Row:
     cluster: str = ""
     slices: dict[str, str] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    denominators: dict[str, float] = field(default_factory=dict)
 
 
 def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: str | None = None) -> Decision:
@@ -176,6 +179,13 @@ def _table(path: Path, suite: str, rows: Mapping[str, _Row]) -> ScoreTable:
     items = list(rows.values())
     keys = sorted({key for row in items for key in row.slices})
     pairs = sorted((row.item_id, row.item_hash) for row in items)
+    ratios = sorted({metric for row in items for metric in row.denominators})
+    unknown = sorted(set(ratios) - set(metrics))
+    if unknown:
+        raise UsageError(
+            f"{path}: column {DENOMINATOR_PREFIX}{unknown[0]} has no column {unknown[0]} with its numerators; metrics: "
+            f"{', '.join(metrics)}"
+        )
     return ScoreTable(
         info=SuiteInfo(suite=suite, suite_version="file", items_sha256=sha256_json(pairs)),
         item_ids=tuple(row.item_id for row in items),
@@ -185,6 +195,7 @@ def _table(path: Path, suite: str, rows: Mapping[str, _Row]) -> ScoreTable:
         scores={metric: np.array([row.scores.get(metric, math.nan) for row in items]) for metric in metrics},
         applies={metric: np.ones(len(items), dtype=np.bool_) for metric in metrics},
         must_pass={},
+        denominators={metric: np.array([row.denominators.get(metric, math.nan) for row in items]) for metric in ratios},
     )
 
 
@@ -259,16 +270,18 @@ def _harness_rows(lines: list[tuple[str, dict[str, Any]]]) -> dict[str, _Row]:
             name = f"{metric},{data.get('filter')}" if several else str(metric)
             if name in row.scores:
                 raise UsageError(f"{where}: doc_id {item_id} is there twice; give the file of one run")
-            row.scores[name] = _harness_score(data.get(metric), f"{where}: {name}")
+            row.scores[name], denominator = _harness_score(data.get(metric), f"{where}: {name}")
+            if denominator is not None:
+                row.denominators[name] = denominator
     return rows
 
 
-def _harness_score(value: Any, where: str) -> float:
-    """A sample's score: a number, or the share of checks that hold (IFEval); other values have no score by item."""
+def _harness_score(value: Any, where: str) -> tuple[float, float | None]:
+    """A sample's score: a number, or checks that hold and their number (IFEval); other values have none by item."""
     if isinstance(value, list):
         checks = value and all(check in (0, 1) for check in value)
-        return math.fsum(value) / len(value) if checks else math.nan
-    return _score(value, where)
+        return (math.fsum(value), float(len(value))) if checks else (math.nan, None)
+    return _score(value, where), None
 
 
 def _add(rows: dict[str, _Row], data: Mapping[str, Any], where: str) -> None:
@@ -282,6 +295,8 @@ def _add(rows: dict[str, _Row], data: Mapping[str, Any], where: str) -> None:
     for name, value in data.items():
         if name.startswith(SLICE_PREFIX):
             row.slices[name.removeprefix(SLICE_PREFIX)] = _label(data, name, where)
+        elif name.startswith(DENOMINATOR_PREFIX):
+            row.denominators[name.removeprefix(DENOMINATOR_PREFIX)] = _denominator(value, f"{where}: {name}")
         elif name not in RESERVED:
             row.scores[name] = _score(value, f"{where}: {name}")
     rows[row.item_id] = row
@@ -309,6 +324,13 @@ def _score(value: Any, where: str) -> float:
     if not math.isfinite(score):
         raise UsageError(f"{where} is {_short(value)}, expected a finite number, true, false or nothing for unscored")
     return score
+
+
+def _denominator(value: Any, where: str) -> float:
+    denominator = _score(value, where)
+    if denominator < 0.0:
+        raise UsageError(f"{where} is {_short(value)}, expected 0 or more, or nothing for unscored")
+    return denominator
 
 
 def _short(value: Any) -> str:

@@ -7,18 +7,24 @@ decision, and every summary carries its n, its unscored count and its standard e
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import atomic_path, checked, read_model, sha256_json, write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = ("1", "2")
+"""Of items.parquet; version 1 has no denominators, so none of its metrics is a ratio."""
+
+
+JSON_COLUMNS = ("slices", "scores", "denominators")
+"""Columns of items.parquet that hold one JSON object an item."""
 
 
 class ItemResult(BaseModel):
@@ -38,6 +44,11 @@ class ItemResult(BaseModel):
     """Metrics that apply to this item, whether or not they could be scored."""
     scores: dict[str, float] = Field(default_factory=dict)
     """Metric -> score; a metric of ``metrics`` that is absent here is unscored."""
+    denominators: dict[str, float] = Field(default_factory=dict)
+    """Metrics whose suite value is a ratio of sums: sum(scores) / sum(denominators) over the scored items.
+
+    ``scores`` then holds the item's numerator. 0 is allowed. An unscored item may have one: the most that it weighs.
+    """
     unscored: str | None = None
     """Why a metric is missing from ``scores``."""
     prompt: str = ""
@@ -45,6 +56,21 @@ class ItemResult(BaseModel):
     output: str = ""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+
+    @model_validator(mode="after")
+    def _denominators_fit(self) -> Self:
+        for metric, denominator in self.denominators.items():
+            if denominator < 0.0 or metric not in self.metrics:
+                raise ValueError(
+                    f"item {self.item_id!r} has denominator {denominator} for metric {metric!r}; expected 0 or more, "
+                    f"for one of {', '.join(self.metrics) or 'no metric'}"
+                )
+        return self
+
+    def value(self, metric: str) -> float | None:
+        """The score, for a ratio the item's own; None where it is unscored, or the denominator is 0."""
+        score, denominator = self.scores.get(metric), self.denominators.get(metric, 1.0)
+        return score / denominator if score is not None and denominator else None
 
 
 class SuiteInfo(BaseModel):
@@ -85,11 +111,13 @@ class MetricSummary(BaseModel):
 
     metric: str
     mean: float | None
-    """Mean over scored items; None when nothing was scored."""
+    """Mean over scored items (a ratio's value); None when nothing was scored or the denominators sum to 0."""
     stderr: float | None
     """Standard error of the mean over items; None below two scored items."""
     n: int
     unscored: int
+    denominator: float | None = None
+    """A ratio's sum of denominators over scored items; None for a mean."""
 
 
 class SuiteSummary(SuiteInfo):
@@ -119,6 +147,8 @@ class ScoreTable:
     """Metric -> whether it applies to the item."""
     must_pass: Mapping[str, NDArray[np.bool_]]
     """Metric -> whether the item must score 1.0 on it; only metrics that some item must pass."""
+    denominators: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Metric that is a ratio of sums -> denominator per item, NaN where unknown; its scores are the numerators."""
 
     def __post_init__(self) -> None:
         """Refuse duplicate ids, which would pair the wrong items."""
@@ -173,7 +203,7 @@ class SuiteResult:
         schema = pa.schema(
             [
                 *((name, pa.string()) for name in ("item_id", "item_hash", "cluster", "unscored", "prompt", "output")),
-                *((name, pa.string()) for name in ("slices", "scores")),
+                *((name, pa.string()) for name in JSON_COLUMNS),
                 *((name, pa.list_(pa.string())) for name in ("must_pass", "metrics", "references")),
                 *((name, pa.int64()) for name in ("num_prompt_tokens", "num_output_tokens")),
             ]
@@ -186,7 +216,7 @@ class SuiteResult:
 
 def _to_row(item: ItemResult) -> dict[str, Any]:
     row = item.model_dump()
-    for name in ("slices", "scores"):
+    for name in JSON_COLUMNS:
         row[name] = json.dumps(row[name], sort_keys=True, allow_nan=False)
     return row
 
@@ -208,14 +238,15 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
     except pa.ArrowInvalid as error:
         raise UsageError(f"{path} is not a parquet file ({error}); make it again with `{made_by}`") from None
     version = (table.schema.metadata or {}).get(b"schema_version", b"absent").decode()
-    if version != str(SCHEMA_VERSION):
+    if version not in READABLE_VERSIONS:
         raise UsageError(
-            f"{path} has schema_version {version}, this version reads {SCHEMA_VERSION}; make it again with `{made_by}`"
+            f"{path} has schema_version {version}, this version reads {' and '.join(READABLE_VERSIONS)}; "
+            f"make it again with `{made_by}`"
         )
     rows = table.to_pylist()
     try:
         for row in rows:
-            row |= {name: json.loads(row[name]) for name in ("slices", "scores")}
+            row |= {name: json.loads(row[name]) for name in JSON_COLUMNS if name in row or version != "1"}
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise UsageError(f"{path}: not item results ({error!r}); make it again with `{made_by}`") from None
     return tuple(checked(row, ItemResult, f"{path} row {number}", made_by) for number, row in enumerate(rows, 1))
@@ -258,15 +289,31 @@ def items_sha256(items: Sequence[ItemResult]) -> str:
 
 
 def summarise(metric: str, items: Sequence[ItemResult]) -> MetricSummary:
-    """Mean and standard error of one metric over the items it applies to."""
+    """Mean, or ratio of sums, and its standard error, of one metric over the items it applies to.
+
+    A ratio's error is that of its linearisation (Cochran, Sampling Techniques, 3rd ed., 1977, section 2.11).
+    """
     applying = [item for item in items if metric in item.metrics]
-    values = [item.scores[metric] for item in applying if metric in item.scores]
-    mean = math.fsum(values) / len(values) if values else None
+    scored = [item for item in applying if metric in item.scores]
+    is_ratio = any(metric in item.denominators for item in items)
+    if is_ratio:
+        scored = [item for item in scored if metric in item.denominators]
+    n, values = len(scored), [item.scores[metric] for item in scored]
+    weights = [item.denominators[metric] for item in scored] if is_ratio else [1.0] * n
+    total = math.fsum(weights)
+    mean = math.fsum(values) / total if total else None
     stderr = None
-    if mean is not None and len(values) > 1:
-        variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-        stderr = math.sqrt(variance / len(values))
-    return MetricSummary(metric=metric, mean=mean, stderr=stderr, n=len(values), unscored=len(applying) - len(values))
+    if mean is not None and n > 1:
+        squares = math.fsum((value - mean * weight) ** 2 for value, weight in zip(values, weights, strict=True))
+        stderr = math.sqrt(squares / (n - 1) * n) / total
+    return MetricSummary(
+        metric=metric,
+        mean=mean,
+        stderr=stderr,
+        n=n,
+        unscored=len(applying) - n,
+        denominator=total if is_ratio else None,
+    )
 
 
 def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
@@ -274,6 +321,7 @@ def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
     metrics = sorted({metric for item in items for metric in item.metrics})
     keys = sorted({key for item in items for key in item.slices})
     required = sorted({metric for item in items for metric in item.must_pass})
+    ratios = sorted({metric for item in items for metric in item.denominators})
     return ScoreTable(
         info=info,
         item_ids=tuple(item.item_id for item in items),
@@ -283,4 +331,7 @@ def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
         scores={m: np.array([item.scores.get(m, math.nan) for item in items], dtype=np.float64) for m in metrics},
         applies={m: np.array([m in item.metrics for item in items], dtype=np.bool_) for m in metrics},
         must_pass={m: np.array([m in item.must_pass for item in items], dtype=np.bool_) for m in required},
+        denominators={
+            m: np.array([item.denominators.get(m, math.nan) for item in items], dtype=np.float64) for m in ratios
+        },
     )

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.pairing import Columns
 from evalsuite.gate.policy import Direction, Kind, Rule
-from evalsuite.stats.paired import Interval, mean_interval, paired_interval
+from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
+from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
 
 DIGITS = 10
 """Decimals that a reason keeps: more than any reader needs, fewer than the last bits in which machines differ."""
@@ -69,7 +70,7 @@ class Question:
         columns = self.columns
         scored = np.isfinite(columns.candidate)
         if columns.baseline is not None:
-            scored &= np.isfinite(columns.baseline)
+            scored = scored & np.isfinite(columns.baseline)
         n, unscored = int(scored.sum()), int((~scored).sum())
         allowed = self.max_unscored_fraction
         if unscored > allowed * scored.size:
@@ -79,8 +80,14 @@ class Question:
             problem = f"{n} scored items, min_items asks for {self.rule.min_items}"
             return self._undecided(problem, n, unscored, more_items=self.rule.min_items - n)
         kept = columns.where(scored)
-        candidate = math.fsum(kept.candidate) / n
-        baseline = None if kept.baseline is None else math.fsum(kept.baseline) / n
+        for denominator, whose in (
+            (kept.candidate_denominator, "candidate"),
+            (kept.baseline_denominator, self.against),
+        ):
+            if denominator is not None and not denominator.any():
+                return self._undecided(f"the denominators of {whose} sum to 0, so that it has no ratio", n, unscored)
+        candidate = _value(kept.candidate, kept.candidate_denominator)
+        baseline = None if kept.baseline is None else _value(kept.baseline, kept.baseline_denominator)
         interval = _interval(columns, unscored, alpha)
         outcome = self._outcome(interval)
         lower, upper = _rounded(interval.lower), _rounded(interval.upper)
@@ -227,32 +234,63 @@ def holm(
 def _interval(columns: Columns, unscored: int, alpha: float) -> Interval:
     if not unscored:
         return _estimate(columns, alpha)
-    scores = [columns.candidate, *([columns.baseline] if columns.baseline is not None else [])]
-    known = np.concatenate([column[np.isfinite(column)] for column in scores])
-    complete = columns.where(np.isfinite(columns.candidate) & np.isfinite(scores[-1]))
+    sides = [(columns.candidate, columns.candidate_denominator)]
+    if columns.baseline is not None:
+        sides.append((columns.baseline, columns.baseline_denominator))
+    complete = columns.where(np.isfinite(columns.candidate) & np.isfinite(sides[-1][0]))
     estimate = _estimate(complete, alpha)
-    if ((known < 0.0) | (known > 1.0)).any():
+    shares = [_known_shares(*side) for side in sides]
+    lowest, highest = min(float(known.min()) for known in shares), max(float(known.max()) for known in shares)
+    signed = lowest < 0.0 and columns.candidate_denominator is not None
+    if highest > 1.0 or lowest < (-1.0 if signed else 0.0):
         method = "none: unscored items, and the scores have no known bounds"
         return estimate._replace(lower=-math.inf, upper=math.inf, method=method)
-    low, high = _estimate(_filled(columns, 0.0, 1.0), alpha), _estimate(_filled(columns, 1.0, 0.0), alpha)
+    least = -1.0 if signed else 0.0
+    low, high = _estimate(_filled(columns, least, 1.0), alpha), _estimate(_filled(columns, 1.0, least), alpha)
     return estimate._replace(lower=low.lower, upper=high.upper, method=low.method)
 
 
+def _known_shares(scores: Floats, denominator: Floats | None) -> Floats:
+    """Each scored item's own value; infinite where a ratio's item counts something out of nothing."""
+    known = np.isfinite(scores)
+    if denominator is None:
+        return scores[known]
+    weights = denominator[known]
+    empty = np.where(scores[known] == 0.0, 0.0, np.inf)
+    return np.divide(scores[known], weights, out=empty, where=weights > 0.0)
+
+
 def _filled(columns: Columns, candidate: float, baseline: float) -> Columns:
-    return Columns(
-        candidate=np.where(np.isfinite(columns.candidate), columns.candidate, candidate),
-        baseline=None
-        if columns.baseline is None
-        else np.where(np.isfinite(columns.baseline), columns.baseline, baseline),
-        clusters=columns.clusters,
-        slices=columns.slices,
-    )
+    """Unscored items at these scores; of a ratio, with their own denominator, or the largest known one of the side."""
+    own, own_denominator = _completed(columns.candidate, columns.candidate_denominator, candidate)
+    filled = replace(columns, candidate=own, candidate_denominator=own_denominator)
+    if columns.baseline is None:
+        return filled
+    other, other_denominator = _completed(columns.baseline, columns.baseline_denominator, baseline)
+    return replace(filled, baseline=other, baseline_denominator=other_denominator)
+
+
+def _completed(scores: Floats, denominator: Floats | None, score: float) -> tuple[Floats, Floats | None]:
+    if denominator is None:
+        return np.where(np.isfinite(scores), scores, score), None
+    weights = np.where(np.isfinite(denominator), denominator, np.nanmax(denominator))
+    return np.where(np.isfinite(scores), scores, score * weights), weights
 
 
 def _estimate(columns: Columns, alpha: float) -> Interval:
+    if columns.candidate_denominator is not None:
+        own = Ratio(columns.candidate, columns.candidate_denominator)
+        if columns.baseline is None or columns.baseline_denominator is None:
+            return ratio_interval(own, columns.clusters, alpha)
+        other = Ratio(columns.baseline, columns.baseline_denominator)
+        return paired_ratio_interval(own, other, columns.clusters, alpha)
     if columns.baseline is None:
         return mean_interval(columns.candidate, columns.clusters, alpha)
     return paired_interval(columns.candidate, columns.baseline, columns.clusters, alpha)
+
+
+def _value(scores: Floats, denominator: Floats | None) -> float:
+    return math.fsum(scores) / (scores.size if denominator is None else math.fsum(denominator))
 
 
 def _rounded(value: float) -> float | None:

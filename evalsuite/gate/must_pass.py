@@ -66,11 +66,15 @@ def _judge(suite: str, metric: str, ids: Sequence[str], table: ScoreTable | None
 
 
 def _scores_of(ids: Sequence[str], metric: str, table: ScoreTable | None) -> NDArray[np.float64]:
-    """Scores of the named items; NaN where the suite, the metric or the item is absent."""
+    """Scores of the named items, for a ratio the items' own; NaN where the suite, the metric or the item is absent."""
     if table is None or metric not in table.scores:
         return np.full(len(ids), np.nan)
     at = {item: i for i, item in enumerate(table.item_ids)}
     column = table.scores[metric]
+    if metric in table.denominators:
+        denominator = table.denominators[metric]
+        # An item with nothing to count has passed nothing.
+        column = np.divide(column, denominator, out=np.full(column.size, np.nan), where=denominator > 0.0)
     return np.array([column[at[item]] if item in at else np.nan for item in ids], dtype=np.float64)
 
 

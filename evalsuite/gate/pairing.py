@@ -42,14 +42,23 @@ class Columns:
     """None for absolute rules."""
     clusters: NDArray[np.intp]
     slices: Mapping[str, "Labels"]
+    candidate_denominator: NDArray[np.float64] | None = None
+    """For a ratio of sums, whose scores are then numerators; NaN where unknown."""
+    baseline_denominator: NDArray[np.float64] | None = None
 
     def where(self, mask: NDArray[np.bool_]) -> "Columns":
         """The items that ``mask`` selects."""
+
+        def kept(column: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+            return None if column is None else column[mask]
+
         return Columns(
             candidate=self.candidate[mask],
-            baseline=None if self.baseline is None else self.baseline[mask],
+            baseline=kept(self.baseline),
             clusters=self.clusters[mask],
             slices={key: values.where(mask) for key, values in self.slices.items()},
+            candidate_denominator=kept(self.candidate_denominator),
+            baseline_denominator=kept(self.baseline_denominator),
         )
 
 
@@ -61,15 +70,22 @@ def sort_by_id(report: EvalReport) -> EvalReport:
 def _sorted(table: ScoreTable) -> ScoreTable:
     order = sorted(range(len(table.item_ids)), key=table.item_ids.__getitem__)
     index = np.array(order, dtype=np.intp)
+    scores = {name: _finite(table.scores[name][index]) for name in sorted(table.scores)}
+    denominators = {name: _finite(table.denominators[name][index]) for name in sorted(table.denominators)}
+    for name, denominator in denominators.items():
+        denominator[denominator < 0.0] = np.nan
+        if name in scores:
+            scores[name][np.isnan(denominator)] = np.nan
     return ScoreTable(
         info=table.info,
         item_ids=tuple(table.item_ids[i] for i in order),
         item_hashes=tuple(table.item_hashes[i] for i in order),
         clusters=tuple(table.clusters[i] for i in order),
         slices={key: tuple(table.slices[key][i] for i in order) for key in sorted(table.slices)},
-        scores={name: _finite(table.scores[name][index]) for name in sorted(table.scores)},
+        scores=scores,
         applies={name: table.applies[name][index] for name in sorted(table.applies)},
         must_pass={name: table.must_pass[name][index] for name in sorted(table.must_pass)},
+        denominators=denominators,
     )
 
 
@@ -86,11 +102,12 @@ def table_sha256(table: ScoreTable) -> str:
         "item_hashes": table.item_hashes,
         "clusters": table.clusters,
         "slices": dict(table.slices),
-        "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass)],
+        "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass, table.denominators)],
     }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, ensure_ascii=True).encode())
-    for name in sorted(table.scores):
-        digest.update(table.scores[name].astype("<f8").tobytes())
+    for numbers in (table.scores, table.denominators):
+        for name in sorted(numbers):
+            digest.update(numbers[name].astype("<f8").tobytes())
     for flags in (table.applies, table.must_pass):
         for name in sorted(flags):
             digest.update(flags[name].astype("u1").tobytes())
@@ -103,6 +120,10 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
         left, right = getattr(candidate.info, field), getattr(baseline.info, field)
         if left != right:
             return f"{field} is {left!r} for the candidate and {right!r} for {role}"
+    for metric in sorted(set(candidate.denominators) ^ set(baseline.denominators)):
+        if metric in candidate.scores and metric in baseline.scores:
+            kinds = ("a ratio", "a mean") if metric in candidate.denominators else ("a mean", "a ratio")
+            return f"metric {metric} is {kinds[0]} for the candidate and {kinds[1]} for {role}"
     if candidate.item_ids != baseline.item_ids:
         missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
         extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))
@@ -140,4 +161,6 @@ def columns_of(candidate: ScoreTable, baseline: ScoreTable | None, metric: str) 
         baseline=None if baseline is None else baseline.scores[metric],
         clusters=labels_of(candidate.clusters).codes,
         slices={key: labels_of(values) for key, values in candidate.slices.items()},
+        candidate_denominator=candidate.denominators.get(metric),
+        baseline_denominator=None if baseline is None else baseline.denominators.get(metric),
     ).where(applies)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
@@ -36,6 +37,7 @@ class StoredSuite(BaseModel):
     scores: dict[str, tuple[float | None, ...]]
     applies: dict[str, tuple[bool, ...]]
     must_pass: dict[str, tuple[bool, ...]]
+    denominators: dict[str, tuple[float | None, ...]] = {}
 
 
 class StoredReport(BaseModel):
@@ -167,10 +169,8 @@ def _stored(report: EvalReport) -> StoredReport:
                 item_hashes=table.item_hashes,
                 clusters=table.clusters,
                 slices=dict(table.slices),
-                scores={
-                    metric: tuple(float(score) if math.isfinite(score) else None for score in column)
-                    for metric, column in table.scores.items()
-                },
+                scores=_numbers(table.scores),
+                denominators=_numbers(table.denominators),
                 applies={metric: tuple(bool(flag) for flag in column) for metric, column in table.applies.items()},
                 must_pass={metric: tuple(bool(flag) for flag in column) for metric, column in table.must_pass.items()},
             )
@@ -179,22 +179,40 @@ def _stored(report: EvalReport) -> StoredReport:
     )
 
 
+def _numbers(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, tuple[float | None, ...]]:
+    return {
+        metric: tuple(float(number) if math.isfinite(number) else None for number in column)
+        for metric, column in columns.items()
+    }
+
+
+def _columns(stored: Mapping[str, tuple[float | None, ...]]) -> dict[str, NDArray[np.float64]]:
+    return {
+        metric: np.array([math.nan if number is None else number for number in column], dtype=np.float64)
+        for metric, column in stored.items()
+    }
+
+
 def _report(stored: StoredReport) -> EvalReport:
     suites = {}
     for name, suite in stored.suites.items():
-        scores = {
-            metric: np.array([math.nan if score is None else score for score in column], dtype=np.float64)
-            for metric, column in suite.scores.items()
-        }
+        scores, denominators = _columns(suite.scores), _columns(suite.denominators)
         applies, must_pass = (
             {metric: np.array(column, dtype=np.bool_) for metric, column in flags.items()}
             for flags in (suite.applies, suite.must_pass)
         )
         table = {"item_ids": suite.item_ids, "item_hashes": suite.item_hashes, "clusters": suite.clusters}
-        columns = [*table.values(), *suite.slices.values(), *scores.values(), *applies.values(), *must_pass.values()]
+        flags_and_scores = [*scores.values(), *denominators.values(), *applies.values(), *must_pass.values()]
+        columns = [*table.values(), *suite.slices.values(), *flags_and_scores]
         if len({len(column) for column in columns}) > 1:
             raise NotReplayedError(f"suite {name!r} of {stored.model} has columns of different lengths")
         suites[name] = ScoreTable(
-            info=suite.info, slices=suite.slices, scores=scores, applies=applies, must_pass=must_pass, **table
+            info=suite.info,
+            slices=suite.slices,
+            scores=scores,
+            applies=applies,
+            must_pass=must_pass,
+            denominators=denominators,
+            **table,
         )
     return EvalReport(stored.model, stored.identity, suites, stored.costs)

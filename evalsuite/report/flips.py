@@ -99,8 +99,10 @@ def _flip(after: ItemResult, before: ItemResult, metrics: Mapping[str, bool]) ->
     for metric, higher in metrics.items():
         if metric not in after.metrics and metric not in before.metrics:
             continue
-        old, new = before.scores.get(metric), after.scores.get(metric)
-        if old == new:
+        old, new = before.value(metric), after.value(metric)
+        counts = metric in before.scores and metric in after.scores
+        if old == new or (counts and (old is None or new is None)):
+            # A ratio's item with nothing to count has neither been lost nor won.
             continue
         changes.append(MetricChange(metric, old, new, _gain(old, new, higher)))
     changes.sort(key=lambda change: change.gain)

@@ -60,10 +60,10 @@ def paired_interval(candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLi
     Raises:
         ValueError: Shapes differ, a score is not finite, nothing is there or alpha is out of range.
     """
-    left, right = _checked(candidate, alpha), _checked(baseline, alpha)
+    left, right = checked_scores(candidate, alpha), checked_scores(baseline, alpha)
     if left.shape != right.shape:
         raise ValueError(f"candidate has {left.size} scores and baseline {right.size}; pair them by item id first")
-    units = _cluster_index(clusters, left.size)
+    units = cluster_index(clusters, left.size)
     if units is None and _is_binary(left) and _is_binary(right):
         return _paired_binary(left, right, alpha)
     bounded = _is_bounded(left) and _is_bounded(right)
@@ -75,8 +75,8 @@ def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float) -
 
     Binary scores get Clopper and Pearson's limits (Biometrika 26, 1934, 404-413), as statsmodels computes them.
     """
-    scores = _checked(values, alpha)
-    units = _cluster_index(clusters, scores.size)
+    scores = checked_scores(values, alpha)
+    units = cluster_index(clusters, scores.size)
     if units is None and _is_binary(scores):
         count = int(scores.sum())
         lower, upper = _binomial_limits(count, scores.size, alpha)
@@ -84,7 +84,8 @@ def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float) -
     return _mean_of_units(scores, units, alpha, (0.0, 1.0) if _is_bounded(scores) else None)
 
 
-def _checked(values: ArrayLike, alpha: float) -> Floats:
+def checked_scores(values: ArrayLike, alpha: float) -> Floats:
+    """The column as an array of floats; ValueError where it is empty, not finite, or alpha is out of range."""
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or scores.size == 0:
         raise ValueError(f"expected a non-empty column of scores, got shape {scores.shape}")
@@ -95,7 +96,7 @@ def _checked(values: ArrayLike, alpha: float) -> Floats:
     return scores
 
 
-def _cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp] | None:
+def cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp] | None:
     """Number the clusters; None where every item stands alone."""
     if clusters is None:
         return None
@@ -152,27 +153,33 @@ def _mean_of_units(
     if units is None:
         sizes, sums = np.ones(n), values
     else:
-        order = np.argsort(units, kind="stable")
-        sizes = np.bincount(units).astype(np.float64)
-        parts = np.split(values[order], np.cumsum(sizes.astype(np.intp))[:-1])
-        sums = np.array([math.fsum(part) for part in parts])
+        sizes, sums = np.bincount(units).astype(np.float64), sums_by_unit(values, units)
     means = sums / sizes
     moving = int((means != np.median(means)).sum())
     enough = n >= MIN_ITEMS_FOR_T if units is None else sizes.size >= MIN_CLUSTERS_FOR_T
     if enough and moving >= MIN_MOVING_UNITS_FOR_T:
-        below, above = _reach_of_t(sums - sizes * mean, n, alpha)
+        below, above = reach_of_t(sums - sizes * mean, n, alpha)
         low, high = support or (-math.inf, math.inf)
         name = "t" if units is None else "cluster-robust t"
         return Interval(mean, max(mean - below, low), min(mean + above, high), n, name)
     if support is None:
         return Interval(mean, -math.inf, math.inf, n, "none: too few scores differ, and they have no known bounds")
     name = "betting" if units is None else "betting on clusters"
-    lower = _betting_lower(means, sizes, support[0], alpha)
-    upper = -_betting_lower(-means, sizes, -support[1], alpha)
+    lower = betting_lower(means, sizes, support[0], alpha)
+    upper = -betting_lower(-means, sizes, -support[1], alpha)
     return Interval(mean, min(lower, mean), max(upper, mean), n, name)
 
 
-def _reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
+def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
+    """Exact sum of each unit's items; the values themselves where ``units`` is None."""
+    if units is None:
+        return values
+    order = np.argsort(units, kind="stable")
+    parts = np.split(values[order], np.cumsum(np.bincount(units))[:-1])
+    return np.array([math.fsum(part) for part in parts])
+
+
+def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     """How far the interval reaches below and above the mean of ``n`` items; one residual sum a unit.
 
     CR1 (Liang and Zeger's sandwich times G / (G - 1), as statsmodels computes it for a constant), which is the plain t
@@ -195,7 +202,7 @@ def _reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     return stderr * max(quantile, corrected(quantile)), stderr * max(quantile, -corrected(-quantile))
 
 
-def _betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
+def betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
     """Smallest mean that a gambler betting against it could not refute.
 
     If the true mean is at most m, a stake that bets a fixed fraction on each unit is a non-negative martingale, and so

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
@@ -88,6 +88,7 @@ class HarnessSuite:
             for item in _items(name, samples[name], model.generations, tasks["tasks"][name])
         )
         metrics = sorted({metric for item in items for metric in item.metrics})
+        ratios = {metric for item in items for metric in item.denominators}
         harness = f"lm-eval {version('lm_eval')}"
         versions = sorted({str(task.VERSION) for task in tasks["tasks"].values()})
         info = SuiteInfo(
@@ -100,7 +101,7 @@ class HarnessSuite:
                 "chat_template": self.apply_chat_template,
             },
             chat_template_sha256=engine.chat_template_sha256 if self.apply_chat_template else "",
-            scorers=dict.fromkeys(metrics, harness),
+            scorers={metric: harness + (", ratio of sums" if metric in ratios else "") for metric in metrics},
             engine=engine.name,
             model_identity=engine.model_identity,
         )
@@ -248,7 +249,7 @@ def _items(
         field = next((name for name in ID_FIELDS if document.get(name) is not None), None)
         number = document[field] if field else document_id
         metrics = tuple(sorted(sample["metrics"]))
-        scores = {metric: value for metric in metrics if (value := _scalar(sample[metric])) is not None}
+        counted = {metric: value for metric in metrics if (value := _scalar(sample[metric])) is not None}
         prompt = str(sample["arguments"][0][0])
         generation = generations.get(prompt)
         response = sample["resps"][0][0]
@@ -257,8 +258,9 @@ def _items(
             item_hash=sha256_json([sample["doc_hash"], sample["prompt_hash"], sample["target_hash"]]),
             slices={name: str(document[name]) for name in SLICE_FIELDS if document.get(name)},
             metrics=metrics,
-            scores=scores,
-            unscored=None if len(scores) == len(metrics) else "lm-eval gave no number",
+            scores={metric: value.score for metric, value in counted.items()},
+            denominators={m: value.denominator for m, value in counted.items() if value.denominator is not None},
+            unscored=None if len(counted) == len(metrics) else "lm-eval gave no number",
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
             output=response if isinstance(response, str) else json.dumps(response),
@@ -267,12 +269,21 @@ def _items(
         )
 
 
-def _scalar(value: Any) -> float | None:
-    """A score in one number: IFEval's list over an item's instructions becomes their share that was followed."""
+class _Counted(NamedTuple):
+    score: float
+    denominator: float | None = None
+    """None for a mean over items."""
+
+
+def _scalar(value: Any) -> _Counted | None:
+    """A score in one number, or how many of an item's instructions were followed, out of how many (IFEval).
+
+    IFEval's instruction-level accuracy is published over all instructions, not over items.
+    """
     if isinstance(value, list | tuple):
-        return float(sum(map(float, value)) / len(value)) if value else None
+        return _Counted(float(sum(map(float, value))), float(len(value))) if value else None
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if number == number and abs(number) != float("inf") else None
+    return _Counted(number) if number == number and abs(number) != float("inf") else None

@@ -152,7 +152,8 @@ def test_lm_eval_filters_and_check_lists_become_metrics(tmp_path: Path) -> None:
     path = tmp_path / "samples_x.jsonl"
     path.write_text(_sample(0, "strict", [True, False]) + _sample(0, "loose", 1.0), encoding="utf-8")
     table = load_evidence(path, "m").suites["samples_x"]
-    assert {name: column.tolist() for name, column in table.scores.items()} == {"acc,strict": [0.5], "acc,loose": [1.0]}
+    assert {name: column.tolist() for name, column in table.scores.items()} == {"acc,strict": [1.0], "acc,loose": [1.0]}
+    assert {name: column.tolist() for name, column in table.denominators.items()} == {"acc,strict": [2.0]}
 
 
 def test_lm_eval_values_that_are_no_item_score_are_unscored(tmp_path: Path) -> None:
@@ -203,3 +204,26 @@ def test_a_wrong_policy_is_refused_with_its_dotted_path(tmp_path: Path, text: st
 def test_an_absent_policy_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RatchetError, match="no policy at"):
         load_policy(tmp_path / "policy.yaml")
+
+
+def test_a_denominator_column_makes_its_metric_a_ratio_of_sums(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("item_id,right,denominator_right\n1,1,2\n2,0,0\n3,,\n", encoding="utf-8")
+    table = load_evidence(path, "m").suites["x"]
+    assert table.scores["right"][:2].tolist() == [1.0, 0.0]
+    assert table.denominators["right"][:2].tolist() == [2.0, 0.0]
+    assert math.isnan(table.denominators["right"][2])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("item_id,right,denominator_right\n1,1,-2\n", "x.csv:2: denominator_right is '-2', expected 0 or more"),
+        ("item_id,right,denominator_wrong\n1,1,2\n", "column denominator_wrong has no column wrong"),
+    ],
+)
+def test_denominators_that_fit_no_metric_are_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=told):
+        load_evidence(path, "m")

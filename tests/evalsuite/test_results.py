@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,3 +91,59 @@ def test_a_file_that_is_not_parquet_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "items.parquet").write_text("no")
     with pytest.raises(UsageError, match="not a parquet file"):
         read_result(tmp_path)
+
+
+def counted(number: int, right: float | None, out_of: float | None) -> ItemResult:
+    return item(number, right, denominators={} if out_of is None else {"exact": out_of})
+
+
+def test_a_ratio_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
+    written = result((counted(0, 1.0, 2.0), counted(1, 0.0, 0.0), counted(2, None, None)))
+    written.write(tmp_path)
+    assert read_result(tmp_path) == written
+    assert written.table().denominators["exact"][:2].tolist() == [2.0, 0.0]
+
+
+def test_results_of_schema_version_1_are_read_as_means(tmp_path: Path) -> None:
+    written = result((item(0, 1.0), item(1, 0.0)))
+    written.write(tmp_path)
+    table = pq.read_table(tmp_path / "items.parquet").drop_columns(["denominators"])
+    pq.write_table(table.replace_schema_metadata({"schema_version": "1"}), tmp_path / "items.parquet")
+    assert read_result(tmp_path) == written
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_a_version_that_does_not_fit_is_refused(tmp_path: Path, version: str) -> None:
+    result((item(0, 1.0),)).write(tmp_path)
+    table = pq.read_table(tmp_path / "items.parquet").drop_columns(["denominators"])
+    pq.write_table(table.replace_schema_metadata({"schema_version": version}), tmp_path / "items.parquet")
+    with pytest.raises(UsageError, match=r"schema_version 3, this version reads 1 and 2|not item results"):
+        read_result(tmp_path)
+
+
+def test_a_ratio_s_value_is_the_ratio_of_sums_with_the_jackknife_s_error() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.integers(1, 4, 200).astype(float)
+    right = rng.binomial(weights.astype(int), 0.6).astype(float)
+    summary = summarise("exact", tuple(counted(i, *pair) for i, pair in enumerate(zip(right, weights, strict=True))))
+    left_out = (right.sum() - right) / (weights.sum() - weights)
+    assert summary.mean == pytest.approx(right.sum() / weights.sum())
+    assert summary.stderr == pytest.approx(math.sqrt(199 / 200 * ((left_out - left_out.mean()) ** 2).sum()), rel=0.02)
+    assert summary.denominator == weights.sum()
+
+
+def test_an_item_of_a_ratio_without_its_denominator_is_unscored() -> None:
+    summary = summarise("exact", (counted(0, 1.0, 2.0), counted(1, 1.0, None), counted(2, None, 3.0)))
+    assert (summary.mean, summary.n, summary.unscored) == (0.5, 1, 2)
+
+
+def test_a_ratio_of_nothing_to_count_has_no_value() -> None:
+    summary = summarise("exact", (counted(0, 0.0, 0.0), counted(1, 0.0, 0.0)))
+    assert (summary.mean, summary.stderr, summary.n, summary.denominator) == (None, None, 2, 0.0)
+
+
+def test_a_negative_denominator_or_one_of_another_metric_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"denominator -1\.0 for metric 'exact'; expected 0 or more"):
+        counted(0, 1.0, -1.0)
+    with pytest.raises(ValueError, match="metric 'f1'"):
+        item(0, 1.0, denominators={"f1": 1.0})

@@ -55,9 +55,9 @@ def test_ifeval_verdicts_are_lm_eval_s() -> None:
     assert len(scores) == 100
     assert scores["ifeval/5001"]["prompt_level_strict_acc"] == 0.0  # no commas were asked for
     short = next(item for item in result.items if "fewer than 15 words and do not use the word animal" in item.prompt)
-    assert short.scores["inst_level_strict_acc"] == 1.0
+    assert short.value("inst_level_strict_acc") == 1.0
     half = next(item for item in result.items if item.prompt.startswith("What is ice?"))
-    assert half.scores["inst_level_strict_acc"] == 0.5
+    assert (half.scores["inst_level_strict_acc"], half.denominators["inst_level_strict_acc"]) == (1.0, 2.0)
 
 
 def test_the_same_answers_give_the_same_scores_twice() -> None:
@@ -96,7 +96,11 @@ def test_gpt_4_s_recorded_responses_get_their_official_verdicts(tmp_path: Path) 
     wrong = [
         item.item_id
         for item in result.items
-        if item.scores["inst_level_strict_acc"] != sum(official[item.prompt]) / len(official[item.prompt])
+        if item.value("inst_level_strict_acc") != sum(official[item.prompt]) / len(official[item.prompt])
     ]
     # langdetect's draws differ from the recorded run's; everything else must agree
     assert len(wrong) <= 0.01 * len(prompts), wrong
+    followed = [each for prompt in prompts for each in official[prompt["prompt"]]]
+    summary = next(each for each in result.summary().metrics if each.metric == "inst_level_strict_acc")
+    assert summary.denominator == len(followed)
+    assert summary.mean == pytest.approx(sum(followed) / len(followed), abs=0.004)

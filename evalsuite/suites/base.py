@@ -1,8 +1,10 @@
 """What a suite is."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from evalsuite.engines.base import Engine
+from evalsuite.errors import UsageError
 from evalsuite.results import SuiteResult
 
 
@@ -11,6 +13,30 @@ class Suite(Protocol):
 
     name: str
 
-    def run(self, engine: Engine) -> SuiteResult:
-        """Evaluate every item and score it."""
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """Evaluate every item and score it.
+
+        Sequential evaluation calls this several times with a few items each, so what is the same for every call (files,
+        tasks, scorers) is best kept. An item's result may not depend on which other items are asked for.
+
+        Args:
+            engine: Answers.
+            only: Ids of the items to evaluate, at least one; all when None. The result then holds these alone, and its
+                ``items_sha256`` is over these; every other field of its info is that of a run of all items.
+
+        Raises:
+            UsageError: An id is unknown to the suite.
+        """
         ...
+
+
+def check_known(suite: str, only: Collection[str], known: Collection[str]) -> None:
+    """Refuse ids that the suite does not have, and an empty choice.
+
+    Raises:
+        UsageError: Names the first of them.
+    """
+    unknown = sorted(set(only).difference(known))
+    if unknown or not only:
+        what = f"has no item {unknown[0]!r}" if unknown else "was asked for no item"
+        raise UsageError(f"suite {suite!r} {what}; evaluate the baselines again with `ratchet run`")

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.judges.base import Judge, RefusalJudge
 from evalsuite.results import SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.base import check_known
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden_items import allowed_values, read_golden_items, read_set_manifest
 from evalsuite.suites.golden_scoring import Scorers, metric_names, score_items
@@ -57,23 +59,32 @@ class GoldenSuite:
         self.scorers = Scorers(bert_scorer, judge, refusal_judge)
         self.scorers.check(self.items, f"{folder / split}.jsonl")
         self._context = MetricContext(allowed_values=allowed_values(self.items))
+        self._weighted = frozenset(m for item in self.items if item.weight != 1.0 for m in item.all_metrics)
 
-    def run(self, engine: Engine) -> SuiteResult:
-        """Answer every item greedily and score each answer."""
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """Answer every item, or those of ``only``, greedily and score each answer."""
         started = time.perf_counter()
-        requests = [GenerationRequest(engine.render(item.turns()), (), self.max_new_tokens) for item in self.items]
+        items = self.items
+        if only is not None:
+            wanted = set(only)
+            check_known(self.name, wanted, {item.id for item in items})
+            items = tuple(item for item in items if item.id in wanted)
+        requests = [GenerationRequest(engine.render(item.turns()), (), self.max_new_tokens) for item in items]
         outputs = engine.generate(requests, f"golden {self.split}")
         cut = sum(not output.finished for output in outputs)
         if cut:
             logger.warning("golden %s: %d of %d answers were cut at max_new_tokens", self.split, cut, len(outputs))
-        results = score_items(self.items, outputs, self._context, self.scorers)
+        results = score_items(items, outputs, self._context, self.scorers, self._weighted)
         info = SuiteInfo(
             suite=self.name,
             suite_version=f"{self.manifest.name} {self.manifest.version} {self.split}",
             items_sha256=items_sha256(results),
             decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
             chat_template_sha256=engine.chat_template_sha256,
-            scorers={metric: self.scorers.version(metric) for metric in metric_names(self.items)},
+            scorers={
+                metric: self.scorers.version(metric) + (", weighted" if metric in self._weighted else "")
+                for metric in metric_names(self.items)
+            },
             engine=engine.name,
             model_identity=engine.model_identity,
         )

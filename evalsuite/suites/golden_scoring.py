@@ -60,9 +60,21 @@ class _Sheet:
 
 
 def score_items(
-    items: Sequence[GoldenItem], outputs: Sequence[Generation], context: MetricContext, scorers: Scorers
+    items: Sequence[GoldenItem],
+    outputs: Sequence[Generation],
+    context: MetricContext,
+    scorers: Scorers,
+    weighted: frozenset[str] = frozenset(),
 ) -> tuple[ItemResult, ...]:
-    """Score each output by its item's metrics; a metric without a score leaves its reason."""
+    """Score each output by its item's metrics; a metric without a score leaves its reason.
+
+    Args:
+        items: What was asked.
+        outputs: What was answered, in the same order.
+        context: What the metrics may know of the set.
+        scorers: The models that score.
+        weighted: Metrics that are ratios of sums, since some item of the set has a weight other than 1.
+    """
     sheets = [_Sheet(item, output) for item, output in zip(items, outputs, strict=True)]
     for sheet in sheets:
         for metric, params in sheet.item.params.items():
@@ -76,7 +88,7 @@ def score_items(
         _score_by_rubric(sheets, scorers.judge)
     if scorers.refusals is not None:
         _score_refusals(sheets, scorers.refusals)
-    return tuple(map(_result, sheets))
+    return tuple(_result(sheet, weighted) for sheet in sheets)
 
 
 def _asking(sheets: Sequence[_Sheet], *metrics: str) -> list[_Sheet]:
@@ -122,8 +134,9 @@ def _score_refusals(sheets: Sequence[_Sheet], judge: RefusalJudge) -> None:
                 sheet.scores[metric] = float(kind is wanted[metric])
 
 
-def _result(sheet: _Sheet) -> ItemResult:
+def _result(sheet: _Sheet, weighted: frozenset[str]) -> ItemResult:
     item = sheet.item
+    weights = {metric: item.weight for metric in item.params if metric in weighted}
     return ItemResult(
         item_id=item.id,
         item_hash=item.digest(),
@@ -131,7 +144,8 @@ def _result(sheet: _Sheet) -> ItemResult:
         slices=item.slices,
         must_pass=item.required,
         metrics=item.all_metrics,
-        scores={metric: sheet.scores[metric] for metric in item.params if metric in sheet.scores},
+        scores={m: sheet.scores[m] * weights.get(m, 1.0) for m in item.params if m in sheet.scores},
+        denominators=weights,
         unscored="; ".join(sheet.unscored) or None,
         prompt=item.prompt,
         references=item.references,

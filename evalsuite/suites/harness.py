@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.base import check_known
 from evalsuite.suites.golden_items import read_set_manifest
 
 logger = logging.getLogger(__name__)
@@ -54,29 +55,40 @@ class HarnessSuite:
         self.max_new_tokens = max_new_tokens
         self.limit = limit
         self.apply_chat_template = apply_chat_template
+        self._loaded: Any = None
         if data_root is not None:
             read_set_manifest(data_root)
             if not (data_root / task / "test.jsonl").is_file():
                 found = sorted(path.parent.name for path in data_root.glob("*/test.jsonl"))
                 raise UsageError(f"no {data_root / task / 'test.jsonl'}; tasks there: {', '.join(found) or 'none'}")
 
-    def run(self, engine: Engine) -> SuiteResult:
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Build lm-eval's requests, answer them with ``engine``, and keep its verdict on every item.
 
+        A task that draws its few-shot examples at random gives an item another prompt when other items are asked for;
+        its item hash then differs, so that the results do not count as comparable.
+
+        Args:
+            engine: Answers.
+            only: Ids of the items to evaluate; all when None.
+
         Raises:
+            UsageError: An id of ``only`` is unknown.
             UsageError: lm-eval knows no such task, or it asks for a kind of request that the engine does not serve.
         """
         started = time.perf_counter()
         _fix_language_detection()
         with _offline(self.data_root):
-            tasks = self._load_tasks()
+            tasks = self._loaded = self._loaded or self._load_tasks()
+            chosen = tasks if only is None else {"tasks": _with_items(tasks["tasks"], only, self.name)}
             model = _lm(engine, self.name)
             from lm_eval.evaluator import evaluate
 
             results = evaluate(
                 lm=model,
-                task_dict=tasks,
-                limit=self.limit,
+                task_dict=chosen,
+                limit=self.limit if only is None else None,
+                samples=None if only is None else _positions(chosen["tasks"], only),
                 bootstrap_iters=0,
                 log_samples=True,
                 apply_chat_template=self.apply_chat_template,
@@ -140,6 +152,31 @@ def _leaf_tasks(manager: Any, name: str) -> list[str]:
     children = entry.tags or load_yaml(entry.yaml_path, resolve_func=False, recursive=True).get("task", [])
     names = [child if isinstance(child, str) else child.get("task", child.get("group")) for child in children]
     return [leaf for child in names for leaf in _leaf_tasks(manager, child)]
+
+
+def _item_id(task_name: str, document: Mapping[str, Any], position: int) -> str:
+    field = next((name for name in ID_FIELDS if document.get(name) is not None), None)
+    return f"{task_name}/{document[field] if field else position}"
+
+
+def _ids(task_name: str, task: Any) -> list[str]:
+    return [_item_id(task_name, document, position) for position, document in enumerate(task.eval_docs)]
+
+
+def _with_items(tasks: Mapping[str, Any], only: Collection[str], suite: str) -> dict[str, Any]:
+    """The tasks that hold one of the items; lm-eval would run a task without a choice of items as a whole."""
+    ids = {name: set(_ids(name, task)) for name, task in tasks.items()}
+    check_known(suite, only, set().union(*ids.values()))
+    return {name: tasks[name] for name, known in ids.items() if not known.isdisjoint(only)}
+
+
+def _positions(tasks: Mapping[str, Any], only: Collection[str]) -> dict[str, list[int]]:
+    """Places of the items in each task, ascending, since lm-eval walks through the documents in their order."""
+    wanted = set(only)
+    return {
+        name: [position for position, item in enumerate(_ids(name, task)) if item in wanted]
+        for name, task in tasks.items()
+    }
 
 
 def _local_splits(folder: Path) -> dict[str, Any]:
@@ -246,15 +283,13 @@ def _items(
         by_document[sample["doc_id"]] = sample
     for document_id, sample in sorted(by_document.items()):
         document = sample["doc"]
-        field = next((name for name in ID_FIELDS if document.get(name) is not None), None)
-        number = document[field] if field else document_id
         metrics = tuple(sorted(sample["metrics"]))
         counted = {metric: value for metric in metrics if (value := _scalar(sample[metric])) is not None}
         prompt = str(sample["arguments"][0][0])
         generation = generations.get(prompt)
         response = sample["resps"][0][0]
         yield ItemResult(
-            item_id=f"{task_name}/{number}",
+            item_id=_item_id(task_name, document, document_id),
             item_hash=sha256_json([sample["doc_hash"], sample["prompt_hash"], sample["target_hash"]]),
             slices={name: str(document[name]) for name in SLICE_FIELDS if document.get(name)},
             metrics=metrics,

@@ -1,7 +1,7 @@
 """Reading and scoring a golden set."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,27 @@ def test_each_item_is_scored_by_its_own_metrics(tmp_path: Path, tiny_model: Path
     ]
     assert result.items[2].must_pass == ("json_schema",)
     assert engine.prompts == ["ask 0", "ask 1", "ask 2"]
+
+
+def test_some_items_give_the_results_that_they_have_in_a_run_of_all(tmp_path: Path, tiny_model: Path) -> None:
+    items = [item(0), item(1), item(2, metrics=["exact_match"], references=["no"], must_pass=["json_schema"])]
+    golden = suite(write_set(tmp_path / "g", items), tiny_model)
+    whole = golden.run(FakeEngine(lambda prompt: '{"q": "a"}' if prompt == "ask 0" else "no"))
+    engine = FakeEngine(lambda _: "no")
+    part = golden.run(engine, only={"t2", "t1"})
+    assert part.items == whole.items[1:]
+    assert engine.prompts == ["ask 1", "ask 2"]
+    fields = ("suite_version", "decoding", "scorers", "prompt_sha256", "chat_template_sha256")
+    assert all(getattr(part.info, name) == getattr(whole.info, name) for name in fields)
+
+
+@pytest.mark.parametrize(("only", "message"), [({"t0", "x"}, "has no item 'x'"), ((), "asked for no item")])
+def test_items_that_the_set_lacks_are_refused(
+    tmp_path: Path, tiny_model: Path, only: Collection[str], message: str
+) -> None:
+    golden = suite(write_set(tmp_path / "g", [item(0)]), tiny_model)
+    with pytest.raises(UsageError, match=message):
+        golden.run(FakeEngine(lambda _: ""), only)
 
 
 def test_another_reference_makes_another_item(tmp_path: Path, tiny_model: Path) -> None:
@@ -195,3 +216,14 @@ def test_an_item_without_parameters_keeps_the_hash_it_had() -> None:
     row = item(0, must_pass=["json_schema"], slices={"a": "b"})
     wanted = {name: row[name] for name in ("messages", "references", "metrics", "must_pass")}
     assert GoldenItem.model_validate(row).digest() == sha256_json(wanted)
+
+
+def test_weights_make_a_metric_a_ratio_of_sums(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [item(0, weight=3.0, must_pass=["json_exact"]), item(1), item(2, metrics=["exact_match"])]
+    engine = FakeEngine(lambda prompt: '{"q": "a"}' if prompt == "ask 0" else "no")
+    result = suite(write_set(tmp_path / "g", rows), tiny_model).run(engine)
+    means = {row.metric: row.mean for row in result.summary().metrics}
+    assert means == {"json_exact": 0.75, "exact_match": 0.0}
+    assert result.items[0].value("json_exact") == 1.0
+    assert result.items[1].denominators == {"json_exact": 1.0}
+    assert result.items[2].denominators == {}

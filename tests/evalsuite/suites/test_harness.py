@@ -49,6 +49,22 @@ def test_mmlu_pro_prompts_hold_five_worked_examples(mmlu_pro: tuple[Any, FakeEng
     assert {prompt.count("The answer is (") for prompt in engine.prompts} == {5}
 
 
+def test_some_items_get_the_prompts_hashes_and_scores_that_they_have_in_a_run_of_all(
+    mmlu_pro: tuple[Any, FakeEngine],
+) -> None:
+    whole, all_prompts = mmlu_pro
+    wanted = [whole.items[at] for at in (3, 20, 21, 150)]
+    engine = FakeEngine(all_prompts.answer)
+    suite = HarnessSuite("mmlu_pro", RETENTION, max_new_tokens=16)
+    for part in (wanted[:1], wanted[2:0:-1], wanted):
+        result = suite.run(engine, only={item.item_id for item in part})
+        assert sorted(result.items, key=lambda item: item.item_id) == sorted(part, key=lambda item: item.item_id)
+        assert (result.info.suite_version, result.info.scorers) == (whole.info.suite_version, whole.info.scorers)
+    assert len(engine.prompts) == 1 + 2 + 4
+    with pytest.raises(UsageError, match="has no item 'mmlu_pro_law/none'"):
+        suite.run(engine, only={"mmlu_pro_law/none", wanted[0].item_id})
+
+
 def test_ifeval_verdicts_are_lm_eval_s() -> None:
     result = HarnessSuite("ifeval", RETENTION, apply_chat_template=True).run(FakeEngine(lambda _: "One, two."))
     scores = {item.item_id: item.scores for item in result.items}

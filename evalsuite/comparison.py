@@ -282,7 +282,8 @@ def _ask(pair: _Pairing, suite: str, metric: str, choice: Choice) -> Reason:
     )
     columns = columns_of(pair.candidate.suites[suite], pair.baseline.suites[suite], metric)
     # Every share of unscored items is let through, since the interval then takes each one at its worst.
-    return Question(rule, pair.baseline.model, columns, max_unscored_fraction=1.0).answer(choice.alpha)
+    judge = pair.candidate.suites[suite].info.judges.get(metric)
+    return Question(rule, pair.baseline.model, columns, max_unscored_fraction=1.0, judge=judge).answer(choice.alpha)
 
 
 def _paired_rows(pair: _Pairing, choice: Choice) -> list[PairedRow]:

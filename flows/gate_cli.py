@@ -34,18 +34,44 @@ def gate_compare(
     candidate: Annotated[Path, typer.Option(help="The same of the model that would replace it.")],
     policy: Annotated[Path, typer.Option(help="YAML with the rules, as in params.yaml's gate section.")],
     suite: Annotated[Optional[str], typer.Option(help="The suite that a CSV or JSONL holds.")] = None,  # noqa: UP045  typer
+    noise: Annotated[Optional[Path], typer.Option(help="What `gate noise --json` wrote.")] = None,  # noqa: UP045
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
     """Decide between two result files, wherever they were made; exits with the verdict's code."""
     from evalsuite.evidence import compare_files, load_policy
     from evalsuite.files import write_json
+    from evalsuite.gate.noise import read_noise
     from flows import views
 
-    decision = compare_files(baseline, candidate, load_policy(policy), suite)
+    rules = load_policy(policy)
+    if noise is not None:
+        rules = rules.model_copy(update={"noise": read_noise(noise).floors | rules.noise})
+    decision = compare_files(baseline, candidate, rules, suite)
     if json_out is not None:
         write_json(json_out, decision)
     views.show_decision(decision)
     raise typer.Exit(int(decision.verdict.exit_code))
+
+
+@gate_app.command("noise")
+def gate_noise(
+    a: Annotated[Path, typer.Option("--a", help="An evals/MODEL folder, or any other evidence.")],
+    b: Annotated[list[Path], typer.Option("--b", help="Another evaluation of the same model; may be repeated.")],
+    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the floors here.")] = None,  # noqa: UP045
+) -> None:
+    """How far repeated evaluations of one model lie apart; a margin below that is a warning in the decision.
+
+    Make the repeats with another evaluation.batch_tokens, and copy evals/MODEL away in between.
+    """
+    from evalsuite.evidence import load_evidence
+    from evalsuite.files import write_json
+    from evalsuite.gate.noise import measure_noise
+    from flows import gate_views
+
+    noise = measure_noise([load_evidence(path, path.name) for path in (a, *b)])
+    gate_views.show_noise(noise)
+    if json_out is not None:
+        write_json(json_out, noise)
 
 
 @gate_app.command("simulate")

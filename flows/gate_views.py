@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from evalsuite.gate.noise import Noise
 from evalsuite.gate.simulate import RuleResult, Simulation
 from flows.console import console
 
@@ -25,6 +26,23 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(phases[phase], completed=done)
 
         yield tell
+
+
+def show_noise(noise: Noise) -> None:
+    """One line a metric, and the lines for params.yaml."""
+    out = console()
+    out.print(f"{noise.num_repeats} evaluations of model {noise.identity[:16]}")
+    table = Table(box=None, pad_edge=False)
+    for head in ("metric", "n", "values", "items that flip", "noise floor"):
+        table.add_column(head, justify="left" if head == "metric" else "right")
+    for each in noise.metrics:
+        values = " / ".join(f"{value:.4f}" for value in each.values)
+        flips = f"{100 * each.flip_fraction:.1f}%"
+        table.add_row(escape(f"{each.suite}/{each.metric}"), str(each.n), values, flips, f"{each.floor:.4f}")
+    out.print(table)
+    out.print("under `gate` in params.yaml, so that a smaller margin is a warning:", "  noise:", sep="\n")
+    for name, floor in noise.floors.items():
+        out.print(escape(f"    {name}: {floor:.6g}"))
 
 
 def show_simulation(result: Simulation) -> None:

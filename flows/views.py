@@ -26,6 +26,8 @@ def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
     out.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(headline)}")
     for number, reason in enumerate(decision.reasons[:num_reasons], 1):
         out.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
+    for warning in decision.warnings:
+        out.print(f"  [yellow]![/] {escape(warning)}")
 
 
 def show_verdict(paths: ArtifactPaths) -> int:

@@ -1,6 +1,7 @@
 """The promotion gate as a stage: reads every result, writes reports/decision.json."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from tasks.baseline import read_pin
 from tasks.entry import stage_main
 from tasks.params import NAME
 from tasks.paths import ArtifactPaths
+from tasks.registry.ledger import ledger_path, looks_before, read_ledger
 
 MAKE_COMPARISON = "ratchet stage compare"
 
@@ -29,19 +31,25 @@ class Evidence(NamedTuple):
     num_candidates: int
     inputs_sha256: str
 
+    @property
+    def item_sets(self) -> dict[str, str]:
+        """Suite -> hash of its items."""
+        return {suite: table.info.items_sha256 for suite, table in sorted(self.candidate.suites.items())}
+
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``."""
     evidence = gather(paths)
-    decision = _decide(policy, evidence)
+    looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
+    decision = _decide(policy, evidence, looks)
     write_record(paths.stored_decision(decision.decision_id), decision, evidence.candidate, evidence.baselines)
     write_json(paths.decision, decision)
     return decision
 
 
-def judge(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge what ``gather`` finds; the same files give the same decision."""
-    return _decide(policy, gather(paths))
+def judge(policy: GatePolicy, paths: ArtifactPaths, looks: Mapping[str, int]) -> Decision:
+    """Judge what ``gather`` finds, with the looks of an earlier decision; the same files give the same decision."""
+    return _decide(policy, gather(paths), looks)
 
 
 def gather(paths: ArtifactPaths) -> Evidence:
@@ -65,7 +73,7 @@ def gather(paths: ArtifactPaths) -> Evidence:
     return Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
 
 
-def _decide(policy: GatePolicy, evidence: Evidence) -> Decision:
+def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) -> Decision:
     return decide(
         evidence.candidate,
         evidence.baselines,
@@ -73,6 +81,7 @@ def _decide(policy: GatePolicy, evidence: Evidence) -> Decision:
         num_candidates=evidence.num_candidates,
         inputs_sha256=evidence.inputs_sha256,
         code_sha256=gate_code_sha256(),
+        looks=looks,
     )
 
 

@@ -206,7 +206,7 @@ def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
     """Decide again from the stored results; a decision or a result edited by hand gives another answer."""
     from tasks.gate import judge
 
-    again = judge(decision.policy, paths)
+    again = judge(decision.policy, paths, decision.looks)
     if again != decision:
         fields = [name for name in Decision.model_fields if getattr(again, name) != getattr(decision, name)]
         raise UsageError(

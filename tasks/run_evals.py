@@ -67,7 +67,7 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         result.write(target / suite.name)
         summaries.append(result.summary())
         logger.info("%s", describe(model, summaries[-1]))
-    _write_costs(model, paths, time.perf_counter() - started, manifest.num_bytes)
+    _write_costs(model, paths, time.perf_counter() - started, manifest.num_bytes, summaries)
     return summaries
 
 
@@ -81,7 +81,9 @@ def _weights(model: str, paths: ArtifactPaths) -> Path | None:
     return materialise(pin.champion.identity, paths) if pin.champion else None
 
 
-def _write_costs(model: str, paths: ArtifactPaths, eval_seconds: float, num_bytes: int) -> None:
+def _write_costs(
+    model: str, paths: ArtifactPaths, eval_seconds: float, num_bytes: int, summaries: list[SuiteSummary]
+) -> None:
     """costs.json, and the training log beside the evidence that it explains."""
     log: dict[str, Any] = {}
     if paths.train_log(model).is_file():
@@ -89,6 +91,11 @@ def _write_costs(model: str, paths: ArtifactPaths, eval_seconds: float, num_byte
         write_json(paths.evals(model) / "train_log.json", log)
     fields = ("train_seconds", "peak_memory_bytes", "adapter_bytes", "num_tokens")
     costs = {name: log.get(name) for name in fields}
+    num_items = sum(summary.num_items for summary in summaries)
+    # Latency as evaluation sees it: suites alone, batched, without loading the weights.
+    costs["seconds_per_item"] = (
+        round(sum(summary.seconds for summary in summaries) / num_items, 6) if num_items else None
+    )
     write_json(
         paths.evals(model) / "costs.json",
         {"schema_version": 1, "eval_seconds": round(eval_seconds, 3), "num_bytes": num_bytes, **costs},

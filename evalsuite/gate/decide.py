@@ -6,28 +6,30 @@ Only positive evidence passes. A rule is asked of the whole suite and, where it 
 - REJECT: something is proven not to hold: a margin, floor, ceiling or must-pass item, or a gain is proven absent.
 - INCONCLUSIVE: neither. What cannot be compared, is unscored or too small is undecided; it never passes or fails.
 
-Slices may only reject. A slice fails when it is proven worse at Holm's level over all slices of its rule. A slice that
-is merely undecided does not block, since with fifty small slices some always are: the whole-suite rule is what must be
-proven.
+Slices may only reject. A slice fails when it is proven worse at Holm's level over all slices of its rule: the chance
+that any of fifty equal slices fails is at most alpha, however they depend on each other. A slice that is merely
+undecided does not block, since with fifty small slices some always are: the whole-suite rule is what must be proven.
 
 Alpha is divided by the number of candidates that were compared on these items, which pays for the choice among them.
 """
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from evalsuite.gate.cautions import cautions
+from evalsuite.gate.costs import COSTS, cost_reason
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
-from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id, table_sha256
+from evalsuite.gate.pairing import clustered_by, columns_of, difference_between, sort_by_id, table_sha256
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport
 
 ROLES = ("base", "champion")
-COSTS = "costs"
-"""Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
 
 
 def decide(
@@ -38,6 +40,7 @@ def decide(
     num_candidates: int = 1,
     inputs_sha256: str = "",
     code_sha256: str = "",
+    looks: Mapping[str, int] | None = None,
 ) -> Decision:
     """Judge a candidate; a pure function of its arguments.
 
@@ -48,6 +51,7 @@ def decide(
         num_candidates: Candidates that were compared on these items; alpha is divided by it.
         inputs_sha256: Hash of the run's inputs, carried into the decision.
         code_sha256: Hash of the gate's sources, carried into the decision.
+        looks: Suite -> other models that got a verdict on these test items before.
 
     Raises:
         UsageError: An unknown role, or ``num_candidates`` below 1.
@@ -76,6 +80,8 @@ def decide(
         "inputs_sha256": inputs_sha256,
         "code_sha256": code_sha256,
         "reasons": reasons,
+        "warnings": cautions(policy, reasons, bench.candidate.suites, looks or {}),
+        "looks": dict(sorted((looks or {}).items())),
     }
     unsigned = Decision.model_validate({"decision_id": "", **fields})
     return unsigned.model_copy(update={"decision_id": decision_id(unsigned)})
@@ -125,7 +131,7 @@ class _Bench:
         for rule in self.policy.rules:
             alpha = (rule.alpha or self.policy.alpha) / num_candidates
             if rule.suite == COSTS and rule.kind in (Kind.FLOOR, Kind.CEILING):
-                whole.append(self._cost(rule))
+                whole.append(cost_reason(rule, self.candidate.costs))
                 continue
             questions = self._questions(rule)
             if rule.kind is Kind.TARGET and self.policy.targets == "any":
@@ -139,9 +145,9 @@ class _Bench:
                 unknown = [part for part in parts if part.columns is None]
                 known = [part for part in parts if part.columns is not None]
                 whole.extend(part.answer(alpha) for part in unknown)
-                for answered in holm([[part] for part in known], _any_fails, [alpha] * len(known)):
+                for answered in holm([[part] for part in known], _any_fails, [alpha] * len(known), "slices"):
                     slices.extend(answered)
-        proven = holm(groups, _all_pass, group_alphas)
+        proven = holm(groups, _all_pass, group_alphas, "targets")
         return (
             whole,
             slices,
@@ -172,7 +178,20 @@ class _Bench:
                 known = ", ".join(sorted(table.scores)) or "none"
                 return Question(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
         columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric)
-        return Question(rule, role, columns, max_unscored_fraction=self.policy.max_unscored_fraction)
+        if rule.cluster is not None:
+            if rule.cluster not in columns.slices:
+                known = ", ".join(sorted(columns.slices)) or "none"
+                return Question(
+                    rule, role, None, f"no item has slice key {rule.cluster!r} to cluster by; keys: {known}"
+                )
+            columns = clustered_by(columns, rule.cluster)
+        return Question(
+            rule,
+            role,
+            columns,
+            max_unscored_fraction=self.policy.max_unscored_fraction,
+            judge=tables["candidate"].info.judges.get(rule.metric),
+        )
 
     def _slices(self, question: Question, key: str) -> list[Question]:
         if question.columns is None:
@@ -181,46 +200,20 @@ class _Bench:
         if values is None:
             known = ", ".join(sorted(question.columns.slices)) or "none"
             return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
-        return [
-            Question(
-                question.rule,
-                question.against,
-                question.columns.where(values.codes == code),
-                slice=f"{key}={name}",
-                max_unscored_fraction=question.max_unscored_fraction,
+        present = np.unique(values.codes)
+        names = {values.names[code]: code for code in present if values.names[code]}
+        absent = sorted(set(question.rule.slice_margins) - set(names))
+        if absent:
+            problem = (
+                f"slice_margins names {absent[0]!r}, which no item has; values of {key}: {', '.join(names) or 'none'}"
             )
-            for code, name in enumerate(values.names)
-            if name and (values.codes == code).any()
+            return [Question(question.rule, question.against, None, problem)]
+        parts = {name: question.columns.where(values.codes == code) for name, code in names.items()}
+        return [
+            replace(question, columns=part, slice=f"{key}={name}", own_margin=question.rule.slice_margins.get(name))
+            for name, part in parts.items()
+            if part.candidate.size >= question.rule.slice_min_items
         ]
-
-    def _cost(self, rule: Rule) -> Reason:
-        value = self.candidate.costs.get(rule.metric)
-        if value is None or not math.isfinite(value):
-            known = ", ".join(sorted(self.candidate.costs)) or "none"
-            return Question(rule, None, None, f"cost {rule.metric!r} is {value}, known costs: {known}").answer(0.25)
-        limit = Question(rule, None, None).limit
-        outcome = Outcome.PASS if (value > limit if rule.kind is Kind.FLOOR else value < limit) else Outcome.FAIL
-        side = "above" if value > limit else "below" if value < limit else "at"
-        return Reason(
-            rule=f"{COSTS}/{rule.metric}:{rule.kind.value}",
-            suite=COSTS,
-            metric=rule.metric,
-            kind=rule.kind.value,
-            direction=rule.direction.value,
-            against=None,
-            outcome=outcome,
-            candidate=value,
-            baseline=None,
-            difference=None,
-            lower=value,
-            upper=value,
-            limit=limit,
-            alpha=None,
-            n=1,
-            unscored=0,
-            method="exact",
-            text=f"{COSTS}/{rule.metric} is {value:g}, {side} the {rule.kind.value} of {limit:g}",
-        )
 
     def not_comparable(self) -> list[Reason]:
         """One reason for every suite that cannot be compared with a baseline that some rule asks for."""

@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import ExitCode
 from evalsuite.files import read_model
@@ -64,6 +64,8 @@ class Reason(BaseModel):
     """The bound on ``difference`` (-margin or +min_gain, signs flipped for lower-is-better) or on the value."""
     alpha: float | None
     """One-sided error that this interval was computed at, after every correction."""
+    correction: str = ""
+    """What divides alpha beside the number of candidates: ``Holm over 50 slices``."""
     n: int
     """Scored pairs."""
     unscored: int
@@ -104,6 +106,10 @@ class Decision(BaseModel):
     """Hash of the gate's own sources; empty where the decision is not kept for replay."""
     reasons: tuple[Reason, ...]
     """Strongest first: what decided the verdict leads."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know and what changes no verdict: margins below the noise, worn test sets, bare judges."""
+    looks: dict[str, int] = Field(default_factory=dict)
+    """Suite -> other models that got a verdict on these test items before; as counted when the decision was made."""
 
 
 def read_decision(path: Path, made_by: str = "ratchet stage gate") -> Decision:

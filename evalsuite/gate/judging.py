@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.gate.pairing import Columns
+from evalsuite.gate.pairing import Columns, columns_of
 from evalsuite.gate.policy import Direction, Kind, Rule
+from evalsuite.results import Judge, ScoreTable
+from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
 from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
 
@@ -29,6 +31,10 @@ class Question:
     """Why not."""
     slice: str | None = None
     max_unscored_fraction: float = 0.0
+    own_margin: float | None = None
+    """Margin of this slice alone."""
+    judge: Judge | None = None
+    """What scored the metric, where that is a judge."""
 
     @property
     def name(self) -> str:
@@ -47,7 +53,7 @@ class Question:
         # A Rule has exactly one of the three.
         bound = next(value for value in (rule.margin, rule.min_gain, rule.limit) if value is not None)
         if rule.kind is Kind.GUARD and self.slice is not None:
-            bound = rule.slice_margin or 2.0 * bound
+            bound = self.own_margin or rule.slice_margin or 2.0 * bound
         is_loss = rule.kind is Kind.GUARD and rule.direction is Direction.HIGHER
         is_drop = rule.kind is Kind.TARGET and rule.direction is Direction.LOWER
         return -bound + 0.0 if is_loss or is_drop else bound
@@ -89,6 +95,9 @@ class Question:
         candidate = _value(kept.candidate, kept.candidate_denominator)
         baseline = None if kept.baseline is None else _value(kept.baseline, kept.baseline_denominator)
         interval = _interval(columns, unscored, alpha)
+        if self.judge is not None:
+            interval = with_judge(interval, self.judge, alpha, paired=baseline is not None)
+            candidate = candidate if baseline is not None else interval.difference
         outcome = self._outcome(interval)
         lower, upper = _rounded(interval.lower), _rounded(interval.upper)
         more = self._more_items(interval) if outcome is Outcome.UNDECIDED else None
@@ -175,10 +184,11 @@ class Question:
             verb = "rose" if interval.difference > 0 else "fell" if interval.difference < 0 else "did not move,"
             moved = f" {_number(abs(interval.difference))}" if interval.difference else ""
             change = f"{verb}{moved} ({_number(baseline)} -> {_number(candidate)}, n={n}) against {self.against}"
+        judged = f", {self.judge.description}" if self.judge else ""
         counted = f", {unscored} unscored counted as worst case" if unscored else ""
         level = f"{100 * (1 - 2 * alpha):.4g}% interval [{_number(interval.lower)}, {_number(interval.upper)}]"
         return (
-            f"{subject} {change}, limit {_number(self.limit)}, {level}, {interval.method}{counted}: "
+            f"{subject} {change}, limit {_number(self.limit)}, {level}, {interval.method}{counted}{judged}: "
             f"{self._conclusion(outcome, more_items)}"
         )
 
@@ -205,7 +215,10 @@ def strength(reason: Reason) -> float:
 
 
 def holm(
-    groups: Sequence[Sequence[Question]], proves: Callable[[Sequence[Reason]], bool], alphas: Sequence[float]
+    groups: Sequence[Sequence[Question]],
+    proves: Callable[[Sequence[Reason]], bool],
+    alphas: Sequence[float],
+    of_what: str,
 ) -> list[list[Reason]]:
     """Answer groups of questions at Holm's step-down levels (Scandinavian Journal of Statistics 6, 1979, 65-70).
 
@@ -213,10 +226,12 @@ def holm(
         groups: Each is one hypothesis; all its questions are answered at the same level.
         proves: Whether a group's reasons prove what is looked for.
         alphas: One-sided error of each group before the correction.
+        of_what: Names the groups in the reasons.
 
     Returns:
         The reasons of each group at the level at which it was proven, or at the last level that was tried.
     """
+    control = f"Holm over {len(groups)} {of_what}" if len(groups) > 1 else ""
     proven: dict[int, list[Reason]] = {}
     while True:
         left = len(groups) - len(proven)
@@ -228,7 +243,25 @@ def holm(
         found = {i: reasons for i, reasons in tried.items() if proves(reasons)}
         proven |= found
         if not found or len(proven) == len(groups):
-            return [proven[i] if i in proven else tried[i] for i in range(len(groups))]
+            answers = [proven[i] if i in proven else tried[i] for i in range(len(groups))]
+            return [[_corrected(reason, control) for reason in reasons] for reasons in answers]
+
+
+def _corrected(reason: Reason, control: str) -> Reason:
+    if not control or reason.alpha is None:
+        return reason
+    return reason.model_copy(update={"correction": control, "text": f"{reason.text} ({control})"})
+
+
+def value_interval(table: ScoreTable, metric: str, alpha: float) -> Interval:
+    """The gate's interval of one model's own value over its scored items; a ratio and a judge as in its rules."""
+    columns = columns_of(table, None, metric)
+    scored = np.isfinite(columns.candidate)
+    if columns.candidate_denominator is not None:
+        scored = scored & np.isfinite(columns.candidate_denominator)
+    interval = _estimate(columns.where(scored), alpha)
+    judge = table.info.judges.get(metric)
+    return with_judge(interval, judge, alpha, paired=False) if judge else interval
 
 
 def _interval(columns: Columns, unscored: int, alpha: float) -> Interval:

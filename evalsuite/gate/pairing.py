@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable
+from evalsuite.results import COMPARED_FIELDS, EvalReport, Judge, ScoreTable
 
 
 class Labels(NamedTuple):
@@ -119,6 +121,8 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
     for field in COMPARED_FIELDS:
         left, right = getattr(candidate.info, field), getattr(baseline.info, field)
         if left != right:
+            if field == "judges":
+                return f"judges differ between the candidate and {role}: {_first_difference(left, right)}"
             return f"{field} is {left!r} for the candidate and {right!r} for {role}"
     for metric in sorted(set(candidate.denominators) ^ set(baseline.denominators)):
         if metric in candidate.scores and metric in baseline.scores:
@@ -145,6 +149,33 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
                 f"and {rights[at]!r} for {role}"
             )
     return None
+
+
+def _first_difference(left: Mapping[str, Judge], right: Mapping[str, Judge]) -> str:
+    for metric in sorted({*left, *right}):
+        one, other = left.get(metric), right.get(metric)
+        if one is None or other is None:
+            return f"{metric} has a judge on one side only"
+        if (one.name, one.version) != (other.name, other.version):
+            return f"{metric} is scored by {one.name} {one.version} and by {other.name} {other.version}"
+        if one != other:
+            return f"{metric} has another calibration set"
+    return "their order"
+
+
+def clustered_by(columns: Columns, key: str) -> Columns:
+    """Join the clusters of items that share a value of a slice key; items without a value keep their own.
+
+    Clusters are only ever joined, so that a key that cuts across them cannot narrow an interval.
+    """
+    labels = columns.slices[key]
+    num_own = int(columns.clusters.max(initial=-1)) + 1
+    named = np.array([bool(name) for name in labels.names], dtype=np.bool_)[labels.codes]
+    rows, cols = columns.clusters[named], labels.codes[named] + num_own
+    size = num_own + len(labels.names)
+    graph = coo_array((np.ones(rows.size, dtype=np.int8), (rows, cols)), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    return replace(columns, clusters=np.asarray(component, dtype=np.intp)[columns.clusters])
 
 
 def _slice(table: ScoreTable, key: str) -> tuple[str, ...]:

@@ -54,6 +54,12 @@ class Rule(BaseModel):
     """Floor or ceiling: the absolute bound, in the metric's unit."""
     slices: str | None = None
     """A slice key: the rule also holds in every slice of it."""
+    slice_margins: dict[str, float] = Field(default_factory=dict)
+    """Guard with slices: slice value -> its own margin, before ``slice_margin``."""
+    slice_min_items: int = Field(default=2, ge=2)
+    """Slices with fewer items than this are not asked, and take no part in Holm's correction."""
+    cluster: str | None = None
+    """A slice key: items that share its value are not independent, as those of one cluster are not."""
     slice_margin: float | None = Field(default=None, gt=0.0)
     """Guard with ``slices``: the margin inside a slice; twice ``margin`` when absent."""
     alpha: float | None = Field(default=None, gt=0.0, lt=0.5)
@@ -70,8 +76,14 @@ class Rule(BaseModel):
                     f"a {self.kind} rule takes {wanted} and neither of the others; "
                     f"{self.suite}/{self.metric} has {name}={getattr(self, name)}"
                 )
-        if self.slice_margin is not None and (self.kind is not Kind.GUARD or self.slices is None):
-            raise ValueError(f"{self.suite}/{self.metric}: slice_margin needs kind guard and slices")
+        own_margins = self.slice_margin is not None or self.slice_margins
+        if own_margins and (self.kind is not Kind.GUARD or self.slices is None):
+            raise ValueError(f"{self.suite}/{self.metric}: slice_margin and slice_margins need kind guard and slices")
+        for name, margin in self.slice_margins.items():
+            if not margin > 0.0:
+                raise ValueError(
+                    f"{self.suite}/{self.metric}: the margin of slice {name!r} is {margin}, expected above 0"
+                )
         return self
 
 
@@ -87,3 +99,14 @@ class GatePolicy(BaseModel):
     """Whether every target must be met, or one (Holm-corrected)."""
     max_unscored_fraction: float = Field(default=0.01, ge=0.0, lt=1.0)
     """A larger share of unscored items makes a rule undecided (fraction 0..1)."""
+    max_verdicts_per_set: int = Field(default=20, ge=1)
+    """Past this many models judged on one set of test items, the decision warns of what selection adds."""
+    noise: dict[str, float] = Field(default_factory=dict)
+    """SUITE/METRIC -> the noise floor that ``ratchet gate noise`` measured; a margin below it is a warning."""
+
+    @model_validator(mode="after")
+    def _floors_are_named(self) -> Self:
+        for name, floor in self.noise.items():
+            if "/" not in name or not floor >= 0.0:
+                raise ValueError(f"noise of {name!r} is {floor}, expected SUITE/METRIC and a floor of 0 or more")
+        return self

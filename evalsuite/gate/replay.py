@@ -123,6 +123,7 @@ def replay(record: Record) -> Decision:
         num_candidates=stored.num_candidates,
         inputs_sha256=stored.inputs_sha256,
         code_sha256=gate_code_sha256(),
+        looks=stored.looks,
     )
     problems = _differences(stored, again)
     if decision_id(stored) != stored.decision_id:

@@ -9,12 +9,12 @@ import yaml
 
 from evalsuite.comparison import Comparison
 from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.judging import value_interval
 from evalsuite.report.build import VERDICT_WORDS, strongest
 from evalsuite.report.data import ReportData
 from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import blocks_nothing
 from evalsuite.report.text import ABSENT, count, interval, number, signed, visible
-from evalsuite.stats.paired import mean_interval
 
 SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDECIDED: "❔"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -37,6 +37,7 @@ def markdown_summary(decision: Decision, comparison: Comparison, report: Path | 
         escaped(decision.headline.removeprefix(f"{decision.verdict}: ")),
         "",
         *(f"{i}. {SYMBOLS[reason.outcome]} {escaped(reason.text)}" for i, reason in enumerate(strongest(decision), 1)),
+        *(["", *(f"⚠️ {escaped(warning)}" for warning in decision.warnings)] if decision.warnings else []),
         "",
         f"Candidate: {escaped(comparison.chosen_because)}",
         "",
@@ -95,7 +96,7 @@ def _metrics(data: ReportData) -> str:
     lines = []
     for metric in row.metrics:
         result = data.results.get(decision.candidate, {}).get(metric.suite)
-        bounds = ABSENT if not metric.n or result is None else _bounds(data, metric.suite, metric.metric, alpha)
+        bounds = ABSENT if metric.mean is None or result is None else _bounds(data, metric.suite, metric.metric, alpha)
         mark = " (judged)" if metric.metric in judged.get(metric.suite, {}) else ""
         base = next(
             (found for each in data.comparison.baselines if (found := each.metric(metric.suite, metric.metric))), None
@@ -116,10 +117,7 @@ def _metrics(data: ReportData) -> str:
 
 def _bounds(data: ReportData, suite: str, metric: str, alpha: float) -> str:
     table = data.results[data.decision.candidate][suite].table()
-    scores = table.scores[metric]
-    kept = scores == scores
-    clusters = [label for label, keep in zip(table.clusters, kept, strict=True) if keep]
-    found = mean_interval(scores[kept], clusters, alpha)
+    found = value_interval(table, metric, alpha)
     lower, upper = (value if abs(value) != float("inf") else None for value in (found.lower, found.upper))
     return interval(lower, upper, with_sign=False)
 
@@ -161,6 +159,7 @@ def _limits(data: ReportData) -> str:
         f"rule, divided by {decision.num_candidates} candidate(s) compared.",
         "Nothing is claimed about what no suite measures.",
     ]
+    lines += [escaped(warning) for warning in decision.warnings]
     lines += [f"Not proven: {escaped(reason.text)}" for reason in undecided]
     if decision.verdict is not Verdict.PROMOTE:
         lines.insert(0, f"This model did not pass its promotion gate ({decision.verdict}).")

@@ -295,7 +295,7 @@ def _items(
             metrics=metrics,
             scores={metric: value.score for metric, value in counted.items()},
             denominators={m: value.denominator for m, value in counted.items() if value.denominator is not None},
-            unscored=None if len(counted) == len(metrics) else "lm-eval gave no number",
+            unscored=None if len(counted) == len(metrics) else "lm-eval gave no score for this item alone",
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
             output=response if isinstance(response, str) else json.dumps(response),

@@ -9,7 +9,7 @@ import getpass
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -229,6 +229,25 @@ def looks(entries: list[Entry]) -> Counter[ItemSet]:
     """How many verdicts each set of test items has given; a suite with new items starts again."""
     verdicts = [entry for entry in entries if entry.event is Event.VERDICT]
     return Counter(ItemSet(suite, items) for entry in verdicts for suite, items in entry.test_sets.items())
+
+
+def looks_before(entries: list[Entry], sets: Mapping[str, str], identity: str) -> dict[str, int]:
+    """How many other models got a verdict on each of these sets of test items.
+
+    Another verdict on the same bytes is no further choice, so that a gate that runs again counts the same.
+
+    Args:
+        entries: The ledger.
+        sets: Suite -> hash of its items.
+        identity: The candidate's.
+    """
+    judged: dict[str, set[str]] = {suite: set() for suite in sets}
+    for entry in entries:
+        if entry.event is Event.VERDICT and entry.identity != identity:
+            for suite, items in entry.test_sets.items():
+                if items and sets.get(suite) == items:
+                    judged[suite].add(entry.identity)
+    return {suite: len(models) for suite, models in sorted(judged.items()) if models}
 
 
 def judged_sets(decision: Decision, paths: ArtifactPaths) -> dict[str, str]:

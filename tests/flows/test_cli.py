@@ -22,7 +22,8 @@ SURFACE = {
     "serve": {"--dry-run"},
     "doctor": set(),
     "gate check": set(),
-    "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--json"},
+    "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--noise", "--json"},
+    "gate noise": {"--a", "--b", "--json"},
     "gate replay": {"decision", "--json"},
     "gate simulate": {
         "--answers",

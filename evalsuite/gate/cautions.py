@@ -1,0 +1,97 @@
+"""Warnings of a decision: what changes no verdict and what a reader must know."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from evalsuite.gate.decision import Reason
+from evalsuite.gate.policy import GatePolicy, Kind
+from evalsuite.results import ScoreTable
+
+
+def cautions(
+    policy: GatePolicy, reasons: Sequence[Reason], suites: Mapping[str, ScoreTable], looks: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Every warning, in the order of the policy's rules.
+
+    Args:
+        policy: With the measured noise floors, and how many verdicts a test set may give.
+        reasons: The answers to its rules.
+        suites: The candidate's results.
+        looks: Suite -> other models that got a verdict on these test items before.
+    """
+    found = [*_below_noise(policy), *_bare_judges(policy, suites), *_worn_sets(policy, reasons, looks)]
+    return tuple(dict.fromkeys(found))
+
+
+def expected_maximum(num_models: int) -> float:
+    """Expected largest of ``num_models`` independent standard normal estimates, in standard errors.
+
+    k times the integral of z phi(z) Phi(z)^(k - 1): David and Nagaraja, Order Statistics, 3rd ed., 2003, section 3.1.
+    """
+    if num_models < 2:
+        return 0.0
+
+    def weighted(z: float) -> float:
+        return float(z * num_models * norm.pdf(z) * norm.cdf(z) ** (num_models - 1))
+
+    return float(quad(weighted, -12.0, 12.0, points=[0.0], limit=200)[0])
+
+
+def _below_noise(policy: GatePolicy) -> list[str]:
+    found = []
+    for rule in policy.rules:
+        floor = policy.noise.get(f"{rule.suite}/{rule.metric}")
+        bound = {Kind.GUARD: rule.margin, Kind.TARGET: rule.min_gain}.get(rule.kind)
+        if floor is None or bound is None or bound >= floor:
+            continue
+        what = "margin" if rule.kind is Kind.GUARD else "min_gain"
+        found.append(
+            f"{rule.suite}/{rule.metric}: {what} {bound:g} is below the noise floor {floor:g}; repeated evaluations of "
+            "one model differ by as much"
+        )
+    return found
+
+
+def _bare_judges(policy: GatePolicy, suites: Mapping[str, ScoreTable]) -> list[str]:
+    found = []
+    for rule in policy.rules:
+        judge = suites[rule.suite].info.judges.get(rule.metric) if rule.suite in suites else None
+        if judge is not None and judge.calibration is None:
+            found.append(
+                f"{rule.suite}/{rule.metric} is scored by judge {judge.name} without a human-labelled calibration set: "
+                "its errors are not in the intervals"
+            )
+    return found
+
+
+def _worn_sets(policy: GatePolicy, reasons: Sequence[Reason], looks: Mapping[str, int]) -> list[str]:
+    found = []
+    for suite, count in sorted(looks.items()):
+        if count + 1 <= policy.max_verdicts_per_set:
+            continue
+        errors = {
+            f"{reason.suite}/{reason.metric}": _standard_error(reason)
+            for reason in reasons
+            if reason.suite == suite and reason.slice is None and reason.alpha is not None
+        }
+        largest = max(
+            (name for name in errors if math.isfinite(errors[name])), key=lambda n: (errors[n], n), default=""
+        )
+        factor = expected_maximum(count + 1)
+        here = f", about {factor * errors[largest]:.3f} in {largest}" if largest else ""
+        found.append(
+            f"{suite}: {count + 1} models were judged on these test items, max_verdicts_per_set is "
+            f"{policy.max_verdicts_per_set}; the best of {count + 1} equal models looks better by {factor:.2f} "
+            f"standard errors by chance alone{here}; renew the items"
+        )
+    return found
+
+
+def _standard_error(reason: Reason) -> float:
+    """About one standard error, from the width of the interval."""
+    if reason.lower is None or reason.upper is None or reason.alpha is None:
+        return math.inf
+    return (reason.upper - reason.lower) / (2.0 * float(norm.isf(reason.alpha)))

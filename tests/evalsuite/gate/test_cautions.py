@@ -1,0 +1,122 @@
+"""Warnings change no verdict, are part of the decision, and say by how much."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.gate.cautions import expected_maximum
+from evalsuite.gate.decide import decide, decision_id
+from evalsuite.gate.decision import Outcome, Verdict
+from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from tests.evalsuite.gate.test_decide import GUARD, TARGET, binary, by_id, policy, report
+
+PEOPLE = [0.0, 1.0] * 150
+JUDGED = [1.0 - label if i % 10 == 0 else label for i, label in enumerate(PEOPLE)]
+
+
+def judged(right: int, calibration: Any = None) -> Any:
+    judge = {"name": "classifier", "version": "3", "calibration": calibration}
+    return report(binary(right), info={"judges": {"exact": judge}})
+
+
+@pytest.mark.parametrize(
+    # Published means of the largest of k standard normals (Harter, Biometrika 48, 1961, 151-165).
+    ("count", "expected"),
+    [(1, 0.0), (2, 0.56419), (3, 0.84628), (5, 1.16296), (10, 1.53875), (20, 1.86748), (100, 2.50759)],
+)
+def test_the_expected_maximum_is_the_published_one(count: int, expected: float) -> None:
+    assert expected_maximum(count) == pytest.approx(expected, abs=5e-5)
+
+
+def test_a_margin_below_the_noise_floor_warns_and_changes_nothing_else() -> None:
+    own, base = report(binary(150)), {"base": report(binary(150))}
+    quiet = decide(own, base, policy(GUARD, TARGET, noise={"golden/exact": 0.04}))
+    loud = decide(own, base, policy(GUARD, TARGET, noise={"golden/exact": 0.07}))
+    assert quiet.warnings == ()
+    (warning,) = loud.warnings
+    assert warning.startswith("golden/exact: min_gain 0.05 is below the noise floor 0.07; repeated evaluations")
+    assert (loud.verdict, loud.reasons) == (quiet.verdict, quiet.reasons)
+    assert decision_id(loud.model_copy(update={"warnings": ()})) != loud.decision_id
+
+
+def test_a_worn_test_set_warns_by_how_much_selection_may_inflate() -> None:
+    own, base = report(binary(150)), {"base": report(binary(150))}
+    rules = policy(GUARD, max_verdicts_per_set=10)
+    assert decide(own, base, rules, looks={"golden": 9}).warnings == ()
+    (warning,) = decide(own, base, rules, looks={"golden": 10}).warnings
+    assert "golden: 11 models were judged on these test items, max_verdicts_per_set is 10" in warning
+    assert "the best of 11 equal models looks better by 1.59 standard errors" in warning
+    assert "in golden/exact; renew the items" in warning
+
+
+def test_looks_are_stored_so_that_a_later_verdict_leaves_a_decision_replayable(tmp_path: Path) -> None:
+    own, base = report(binary(150)), {"base": report(binary(150))}
+    decision = decide(own, base, policy(GUARD), looks={"golden": 30}, code_sha256=gate_code_sha256())
+    write_record(tmp_path / "d.json.gz", decision, own, base)
+    again = replay(read_record(tmp_path / "d.json.gz"))
+    assert again == decision
+    assert len(again.warnings) == 1
+
+
+def test_a_judge_without_calibration_is_marked_in_each_reason_and_in_the_warnings() -> None:
+    decision = decide(judged(150), {"base": judged(150)}, policy(GUARD))
+    assert "scored by judge classifier, which was not calibrated against people" in decision.reasons[0].text
+    (warning,) = decision.warnings
+    assert warning.startswith("golden/exact is scored by judge classifier without a human-labelled calibration set")
+
+
+def test_a_calibrated_judge_widens_and_says_how_often_it_agrees() -> None:
+    known = {"judge": JUDGED, "human": PEOPLE}
+    bare = decide(judged(150), {"base": judged(150)}, policy(GUARD)).reasons[0]
+    decision = decide(judged(150, known), {"base": judged(150, known)}, policy(GUARD))
+    reason = decision.reasons[0]
+    assert "scored by judge classifier, which agrees with people on 0.900 of 300" in reason.text
+    assert reason.method == "exact binomial MOVER, prediction-powered"
+    assert decision.warnings == ()
+    assert reason.lower is not None
+    assert bare.lower is not None
+    assert reason.lower < bare.lower - 0.02
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param({"judge": [1.0] * 50, "human": PEOPLE[:50]}, id="constant-judge"),
+        pytest.param({"judge": PEOPLE[:8], "human": PEOPLE[:8]}, id="tiny"),
+        pytest.param({"judge": [], "human": []}, id="empty"),
+    ],
+)
+def test_a_calibration_that_shows_nothing_never_promotes(known: dict[str, list[float]]) -> None:
+    for right in (10, 100, 190):
+        decision = decide(judged(right, known), {"base": judged(100, known)}, policy(GUARD))
+        assert decision.verdict is Verdict.INCONCLUSIVE
+        assert decision.reasons[0].method.startswith("none")
+        assert decision.reasons[0].outcome is Outcome.UNDECIDED
+
+
+def test_a_floor_on_a_judged_metric_is_asked_of_what_people_would_say() -> None:
+    # The judge passes 30 of 300 that people do not, and misses nobody.
+    strict = [1.0] * 100 + [0.0] * 200
+    known = {"judge": [1.0] * 130 + [0.0] * 170, "human": strict}
+    rule = {**GUARD, "kind": "floor", "margin": None, "limit": 0.5}
+    reason = decide(judged(120, known), {"base": judged(120, known)}, policy(rule)).reasons[0]
+    assert reason.candidate == pytest.approx(0.6 - 0.1)
+    assert reason.outcome is Outcome.UNDECIDED
+
+
+def test_other_judges_or_labels_are_not_comparable() -> None:
+    one, other = ({"judge": JUDGED, "human": PEOPLE}, {"judge": PEOPLE, "human": PEOPLE})
+    decision = decide(judged(150, one), {"base": judged(150, other)}, policy(GUARD))
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "exact has another calibration set" in by_id(decision)["golden:comparable:base"].text
+
+
+def test_losing_an_item_never_helps_where_a_judge_scores() -> None:
+    known = {"judge": JUDGED, "human": PEOPLE}
+    lowers = []
+    for right in range(150, 50, -5):
+        reason = decide(judged(right, known), {"base": judged(100, known)}, policy(GUARD)).reasons[0]
+        lowers.append(-math.inf if reason.lower is None else reason.lower)
+    assert lowers == sorted(lowers, reverse=True)

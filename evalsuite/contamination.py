@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_model, sha256_json
+from evalsuite.files import read_model
 from evalsuite.results import EvalReport, ItemResult, ScoreTable
 from evalsuite.suites.metrics import normalise
 
@@ -87,7 +87,30 @@ class ContaminationReport(_Record):
     embedding: str | None = None
     """Version of the embedding model; None where neighbours were not looked for."""
     neighbour_similarity: float | None = None
+    max_fraction: float
+    """The gate refuses a suite with a larger contaminated share (fraction 0..1)."""
     suites: tuple[SuiteFinding, ...] = Field(default_factory=tuple)
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """Suite -> items that the gate leaves out."""
+        return {suite.suite: suite.num_contaminated for suite in self.suites if suite.num_contaminated}
+
+    def check_limit(self) -> None:
+        """Refuse to gate on suites that the training rows give away.
+
+        Raises:
+            UsageError: Names suite, share, limit and the first item with its row.
+        """
+        for suite in self.suites:
+            if suite.fraction > self.max_fraction:
+                first = next(item for item in suite.items if item.contaminated)
+                raise UsageError(
+                    f"{suite.num_contaminated} of {suite.num_items} {suite.suite} items are in the training rows "
+                    f"({suite.fraction:.1%}, contamination.max_fraction allows {self.max_fraction:.1%}), the first "
+                    f"{first.item_id!r} ({first.how[0]}, row {first.row}); take the rows out of prepare.sources, or "
+                    f"replace the items"
+                )
 
     @property
     def line(self) -> str:
@@ -143,9 +166,7 @@ class TrainingIndex:
             items=tuple(kept),
         )
 
-    def _find(
-        self, item: ItemResult, text: str, run_words: int, neighbour: tuple[str, float] | None
-    ) -> ItemFinding:
+    def _find(self, item: ItemResult, text: str, run_words: int, neighbour: tuple[str, float] | None) -> ItemFinding:
         how: list[str] = []
         rows: list[str] = []
         if text in self._exact:
@@ -258,9 +279,8 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
         return tuple(values[index] for index in kept)
 
     ids, item_hashes = chosen(table.item_ids), chosen(table.item_hashes)
-    names = sha256_json(sorted(zip(ids, item_hashes, strict=True)))
     return ScoreTable(
-        info=table.info.model_copy(update={"items_sha256": names}),
+        info=table.info,
         item_ids=ids,
         item_hashes=item_hashes,
         clusters=chosen(table.clusters),

@@ -47,6 +47,7 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
         num_rows=len(rows),
         embedding=encoder.version if encoder else None,
         neighbour_similarity=params.neighbour_similarity if encoder else None,
+        max_fraction=params.max_fraction,
         suites=tuple(index.check(result.info.suite, result.items) for result in results),
     )
     write_json(paths.contamination, report)

@@ -182,6 +182,17 @@ class EvaluationParams(Section):
     """Upper bound on cached tokens of one batch, prompts, padding and new tokens included."""
 
 
+class ContaminationParams(Section):
+    """Training rows against gated items, before anything is gated."""
+
+    embedding_model: str | None = None
+    """Folder or ``package:NAME`` of a sentence encoder (all-MiniLM-L6-v2) that finds rephrased items; optional."""
+    neighbour_similarity: float = Field(default=0.95, gt=0.0, le=1.0)
+    """Cosine with a training turn from which an item counts as contaminated."""
+    max_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
+    """The gate refuses when more of a suite is contaminated (fraction 0..1); else it leaves these items out."""
+
+
 class CompareParams(Section):
     """How one method is chosen."""
 
@@ -225,6 +236,7 @@ class Params(Section):
     methods: dict[str, MethodParams] = Field(min_length=1)
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams
+    contamination: ContaminationParams = ContaminationParams()
     compare: CompareParams = CompareParams()
     gate: GatePolicy
     promote: PromoteParams = PromoteParams()

@@ -124,6 +124,8 @@ def replay(record: Record) -> Decision:
         inputs_sha256=stored.inputs_sha256,
         code_sha256=gate_code_sha256(),
         looks=stored.looks,
+        excluded=stored.excluded,
+        on_all_items=stored.on_all_items,
     )
     problems = _differences(stored, again)
     if decision_id(stored) != stored.decision_id:

@@ -11,6 +11,7 @@ from evalsuite.identity import write_manifest
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import gate
 from tasks.paths import ArtifactPaths
+from tests.tasks.clean import write_clean
 
 POLICY = GatePolicy.model_validate(
     {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}], "alpha": 0.1}
@@ -43,6 +44,7 @@ def project(tmp_path: Path) -> ArtifactPaths:
         paths.comparison, {"schema_version": 1, "candidate": "qlora", "methods": [{"name": "full"}, {"name": "qlora"}]}
     )
     _write(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
+    write_clean(paths, "golden")
     return paths
 
 

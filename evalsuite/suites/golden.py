@@ -205,6 +205,7 @@ class GoldenSuite:
                 if metric == "bertscore_f1"
                 else score_text(metric, output.text, item.references, self._context)
                 for metric in item.all_metrics
+                if output.refusal is None
             }
             results.append(
                 ItemResult(
@@ -215,6 +216,7 @@ class GoldenSuite:
                     must_pass=item.must_pass,
                     metrics=item.all_metrics,
                     scores=scores,
+                    unscored=output.refusal,
                     prompt="\n".join(message.content for message in item.messages if message.role != "system"),
                     references=item.references,
                     output=output.text,

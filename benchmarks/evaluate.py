@@ -1,6 +1,6 @@
 """Evaluation against lm-eval's own HF backend: the same model in memory, the same requests, the same answers.
 
-Run:  python -m benchmarks.evaluate [--questions 2 4 10] [--quick]
+Run:  python -m benchmarks.evaluate [--questions 4 2] [--quick]
 
 SmolLM2-135M-Instruct, fp32, on this machine's CPU, real data of ``../shared/data``. lm-eval makes every request; then
 each side answers all of them from one loaded model, and only that is timed. lm-eval's backend gets the batch size that
@@ -32,7 +32,6 @@ from tasks.run_evals import describe, suites_of
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 NUM_SHOTS = 5
-BATCH_SIZES = (1, 4, 8, 16, 32)
 
 
 class Recorder:
@@ -141,19 +140,18 @@ def by_ours(engine: HFEngine, what: Recorder, label: str) -> tuple[float, list[A
     return time.perf_counter() - started, answers
 
 
-def best_batch_size(engine: HFEngine, what: Recorder, label: str) -> int:
-    """The fastest of ``BATCH_SIZES`` on an even part of the requests."""
+def best_batch_size(engine: HFEngine, what: Recorder, label: str, sizes: Sequence[int]) -> int:
+    """The fastest size on a part of the requests, taken evenly over all of them."""
     part = Recorder(engine)
-    part.requests = what.requests[:: max(1, len(what.requests) // 16)][:16]
-    part.pairs = what.pairs[:: max(1, len(what.pairs) // 64)][:64]
-    seconds: dict[int, float] = {}
-    for size in BATCH_SIZES:
-        if size > len(part.requests or part.pairs) or (
-            seconds and size > 8 and seconds[max(seconds)] > 1.2 * min(seconds.values())
-        ):
-            break
-        seconds[size] = by_lm_eval(engine, part, size)[0]
-    print(f"{label}: lm-eval batch sizes " + ", ".join(f"{size}: {s:.1f} s" for size, s in seconds.items()), flush=True)
+    count = 2 * max(sizes) if what.pairs else max(sizes)
+    part.requests = what.requests[:: max(1, len(what.requests) // count)][:count]
+    part.pairs = what.pairs[:: max(1, len(what.pairs) // count)][:count]
+    seconds = {size: by_lm_eval(engine, part, size)[0] for size in sizes}
+    print(
+        f"{label}: lm-eval on {len(part.requests or part.pairs)} requests by batch size: "
+        + ", ".join(f"{size}: {value:.1f} s" for size, value in seconds.items()),
+        flush=True,
+    )
     return min(seconds, key=lambda size: seconds[size])
 
 
@@ -180,7 +178,9 @@ def compare(engine: HFEngine, what: Recorder, label: str, batch_size: int) -> fl
 def main() -> int:
     """Print both sides and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--questions", type=int, nargs="+", default=[4, 2], help="MMLU-Pro questions a category")
+    parser.add_argument(
+        "--questions", type=int, nargs="+", default=[4, 2], help="MMLU-Pro questions a category; the first is quoted"
+    )
     parser.add_argument("--mmlu-tokens", type=int, default=64, help="new tokens of an MMLU-Pro answer")
     parser.add_argument("--ifeval-tokens", type=int, default=96, help="new tokens of an IFEval answer")
     parser.add_argument("--quick", action="store_true", help="a few items of each, to see that it works")
@@ -199,25 +199,27 @@ def main() -> int:
     engine = HFEngine.load(folder, verify_manifest(folder, "ratchet stage fetch").identity)
     num_choice, num_prompts = (8, 8) if options.quick else (60, 64)
     ratios: dict[str, float] = {}
+    counts = [1] if options.quick else options.questions
     with tempfile.TemporaryDirectory() as temporary:
-        data = write_data(Path(temporary), 1 if options.quick else max(options.questions), num_choice, num_prompts)
+        data = write_data(Path(temporary), max(counts), num_choice, num_prompts)
         whole = asked("mmlu_pro", data, engine, options.mmlu_tokens)
-        size = best_batch_size(engine, whole, "mmlu_pro")
-        for count in [1] if options.quick else options.questions:
-            part = asked(
-                "mmlu_pro", write_data(Path(temporary), count, num_choice, num_prompts), engine, options.mmlu_tokens
-            )
-            ratios[f"mmlu_pro_{count}_a_category"] = compare(engine, part, f"mmlu_pro, {count} a category", size)
         choice = asked("hellaswag", data, engine, None)
-        ratios["choice_vs_lm_eval"] = compare(engine, choice, "hellaswag", best_batch_size(engine, choice, "hellaswag"))
         prompts = asked("ifeval", data, engine, options.ifeval_tokens)
-        ratios["ifeval_vs_lm_eval"] = compare(engine, prompts, "ifeval", best_batch_size(engine, prompts, "ifeval"))
+        size = best_batch_size(engine, choice, "hellaswag", (16, 32, 64))
+        ratios["choice_vs_lm_eval"] = compare(engine, choice, "hellaswag", size)
+        size = best_batch_size(engine, whole, "mmlu_pro", (4, 8, 16))
+        for count in counts:
+            part = Recorder(engine)
+            part.requests = [request for index, request in enumerate(whole.requests) if index % max(counts) < count]
+            label = f"mmlu_pro, {count} a category"
+            ratios[f"mmlu_pro_{count}_a_category"] = compare(engine, part, label, size)
+        size = best_batch_size(engine, prompts, "ifeval", (8, 16, 32))
+        ratios["ifeval_vs_lm_eval"] = compare(engine, prompts, "ifeval", size)
     if not options.quick:
         params = load_params(ROOT / "params.yaml")
         for suite in suites_of(params.evaluation):
             print(describe("base", suite.run(engine).summary()), flush=True)
-    first = next(iter(ratios))
-    for name, value in {"mmlu_pro_vs_lm_eval": ratios[first], **ratios}.items():
+    for name, value in {"mmlu_pro_vs_lm_eval": ratios[f"mmlu_pro_{counts[0]}_a_category"], **ratios}.items():
         print(f"ratio {name} {value:.2f}")
     return 0
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from evalsuite.engines.answer_store import AnswerStore, StoredAnswer
 from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer
 from evalsuite.files import sha256_json
-from evalsuite.results import AnswerCounts
+from evalsuite.results import AnswerCounts, SuiteResult
 
 Answer = TypeVar("Answer", Generation, Loglikelihood)
 KEY_VERSION = 1
@@ -23,6 +23,12 @@ class Use:
     """Seconds that the answers out of the store took when they were computed."""
     store_seconds: float
     """Seconds spent on reading and writing the store."""
+
+
+def with_use(result: SuiteResult, use: Use) -> SuiteResult:
+    """A suite's result with what was asked for it, and the seconds that it would have taken without a store."""
+    seconds = result.seconds - use.store_seconds + use.original_seconds
+    return replace(result, seconds=max(0.0, seconds), answers=use.counts)
 
 
 class CachedEngine:

@@ -167,13 +167,30 @@ class MetricSummary(BaseModel):
     """A ratio's sum of denominators over scored items; None for a mean."""
 
 
+class AnswerCounts(BaseModel):
+    """What was asked of the engine and how it ended; zero where nobody counted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_asked: int = 0
+    num_cached: int = 0
+    """Answers that an earlier evaluation of the same model had computed."""
+    num_cut: int = 0
+    """Completions that never stopped and were cut at their token limit; scored as they are."""
+    num_empty: int = 0
+    """Completions without text; scored as they are."""
+    num_refused: int = 0
+    """Prompts that do not fit the model's context; their items are unscored."""
+
+
 class SuiteSummary(SuiteInfo):
     """summary.json: what was measured, and each metric's summary."""
 
     schema_version: Literal[1] = 1
     num_items: int
     seconds: float
-    """Wall time of the evaluation."""
+    """Wall time of the evaluation; answers out of the cache count with the time that they once took."""
+    answers: AnswerCounts = AnswerCounts()
     metrics: tuple[MetricSummary, ...]
 
 
@@ -225,6 +242,7 @@ class SuiteResult:
     info: SuiteInfo
     items: tuple[ItemResult, ...]
     seconds: float
+    answers: AnswerCounts = field(default_factory=AnswerCounts)
 
     def summary(self) -> SuiteSummary:
         """Means with n, unscored and standard error for every metric."""
@@ -233,6 +251,7 @@ class SuiteResult:
             **self.info.model_dump(),
             num_items=len(self.items),
             seconds=round(self.seconds, 3),
+            answers=self.answers,
             metrics=tuple(summarise(name, self.items) for name in names),
         )
 
@@ -306,7 +325,7 @@ def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
     info = SuiteInfo.model_validate(summary.model_dump(include=set(SuiteInfo.model_fields)))
     if items_sha256(items) != info.items_sha256:
         raise UsageError(f"{folder}: items.parquet does not hold the items that summary.json names; run `{made_by}`")
-    return SuiteResult(info=info, items=items, seconds=summary.seconds)
+    return SuiteResult(info=info, items=items, seconds=summary.seconds, answers=summary.answers)
 
 
 def read_report(model: str, folder: Path, identity: str, costs: Mapping[str, float], made_by: str) -> EvalReport:

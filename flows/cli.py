@@ -11,6 +11,7 @@ from typing import Annotated, Optional
 import typer
 
 from evalsuite.errors import ExitCode, RatchetError, UsageError
+from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
 from flows.golden_cli import golden_app
 from flows.project import project_root
@@ -25,6 +26,7 @@ report_app = typer.Typer(no_args_is_help=True, help="What reviewers read.")
 app.add_typer(gate_app, name="gate")
 app.add_typer(golden_app, name="golden")
 app.add_typer(report_app, name="report")
+app.command()(evaluate)
 
 
 @app.callback()

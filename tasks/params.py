@@ -178,8 +178,12 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
-    batch_tokens: int = Field(default=32_768, ge=64)
-    """Upper bound on cached tokens of one batch, prompts, padding and new tokens included."""
+    batch_tokens: int | None = Field(default=None, ge=64)
+    """Upper bound on cached tokens of one batch, new ones included; what half of the free memory holds when absent."""
+    long_prompts: Literal["refuse", "unscored"] = "refuse"
+    """A prompt that does not fit the context with its new tokens stops the stage, or is unscored; it is never cut."""
+    cache: bool = True
+    """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
 
 
 class ContaminationParams(Section):

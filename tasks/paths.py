@@ -51,6 +51,11 @@ class ArtifactPaths:
         return self.root / "evals" / model
 
     @property
+    def eval_cache(self) -> Path:
+        """Answers of every model that was evaluated; may be deleted at any time."""
+        return self.root / ".ratchet" / "eval_cache"
+
+    @property
     def reports(self) -> Path:
         """What reviewers read."""
         return self.root / "reports"

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from evalsuite.engines.answer_store import open_store
+from evalsuite.engines.cached import CachedEngine, with_use
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from evalsuite.identity import verify_manifest
@@ -48,11 +50,9 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
         MissingArtifactError: The model was not made yet.
     """
-    from evalsuite.engines.hf import HFEngine
-
     suites = suites_of(params)
     target = paths.evals(model)
-    folder = _weights(model, paths)
+    folder = weights_of(model, paths)
     if target.exists():
         shutil.rmtree(target)
     if folder is None:
@@ -60,18 +60,31 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         return []
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
-    engine = HFEngine.load(folder, manifest.identity, params.batch_tokens)
+    engine = load_engine(folder, manifest.identity, params, paths)
     summaries = []
+    eval_seconds = time.perf_counter() - started
     for suite in suites:
-        result = suite.run(engine)
+        result = with_use(suite.run(engine), engine.take_use())
+        eval_seconds += result.seconds
         result.write(target / suite.name)
         summaries.append(result.summary())
         logger.info("%s", describe(model, summaries[-1]))
-    _write_costs(model, paths, time.perf_counter() - started, manifest.num_bytes, summaries)
+    _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)
     return summaries
 
 
-def _weights(model: str, paths: ArtifactPaths) -> Path | None:
+def load_engine(
+    folder: Path, identity: str, params: EvaluationParams, paths: ArtifactPaths, adapter: Path | None = None
+) -> CachedEngine:
+    """A model folder's weights, with the answers that they gave before."""
+    from evalsuite.engines.hf import HFEngine
+
+    engine = HFEngine.load(folder, identity, params.batch_tokens, params.long_prompts, adapter)
+    return CachedEngine(engine, open_store(paths.eval_cache if params.cache else None, engine.model_identity))
+
+
+def weights_of(model: str, paths: ArtifactPaths) -> Path | None:
+    """The folder of a model of the pipeline; None for a champion that does not exist yet."""
     if model != "champion":
         return paths.export(model)
     from tasks.baseline import read_pin
@@ -112,6 +125,8 @@ def describe(model: str, summary: SuiteSummary) -> str:
     ]
     unscored = max((metric.unscored for metric in summary.metrics), default=0)
     tail = f", {unscored} unscored" if unscored else ""
+    if summary.answers.num_cached:
+        tail += f", {summary.answers.num_cached} of {summary.answers.num_asked} answers cached"
     return f"{model} {summary.suite}: n={summary.num_items}, {', '.join(parts)}{tail}, {summary.seconds:.0f} s"
 
 

@@ -71,7 +71,7 @@ class GoldenSuite:
             items = tuple(item for item in items if item.id in wanted)
         requests = [GenerationRequest(engine.render(item.turns()), (), self.max_new_tokens) for item in items]
         outputs = engine.generate(requests, f"golden {self.split}")
-        cut = sum(not output.finished for output in outputs)
+        cut = sum(not output.finished and output.refusal is None for output in outputs)
         if cut:
             logger.warning("golden %s: %d of %d answers were cut at max_new_tokens", self.split, cut, len(outputs))
         results = score_items(items, outputs, self._context, self.scorers, self._weighted)

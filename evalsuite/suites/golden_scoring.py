@@ -77,6 +77,9 @@ def score_items(
     """
     sheets = [_Sheet(item, output) for item, output in zip(items, outputs, strict=True)]
     for sheet in sheets:
+        if sheet.output.refusal is not None:
+            sheet.unscored.append(sheet.output.refusal)
+            continue
         for metric, params in sheet.item.params.items():
             if metric in TEXT_METRICS:
                 try:
@@ -92,7 +95,8 @@ def score_items(
 
 
 def _asking(sheets: Sequence[_Sheet], *metrics: str) -> list[_Sheet]:
-    return [sheet for sheet in sheets if any(metric in sheet.item.params for metric in metrics)]
+    """The answered items that a scoring model has to look at."""
+    return [s for s in sheets if s.output.refusal is None and any(metric in s.item.params for metric in metrics)]
 
 
 def _score_similarity(sheets: Sequence[_Sheet], scorer: BertScorer) -> None:

@@ -97,7 +97,7 @@ class HarnessSuite:
         items = tuple(
             item
             for name in sorted(samples)
-            for item in _items(name, samples[name], model.generations, tasks["tasks"][name])
+            for item in _items(name, samples[name], model.generations, model.refusals, tasks["tasks"][name])
         )
         metrics = sorted({metric for item in items for metric in item.metrics})
         ratios = {metric for item in items for metric in item.denominators}
@@ -235,6 +235,7 @@ def _lm(engine: Engine, label: str) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.generations: dict[str, Generation] = {}
+            self.refusals: dict[str, str] = {}
 
         @property
         def tokenizer_name(self) -> str:
@@ -252,10 +253,14 @@ def _lm(engine: Engine, label: str) -> Any:
             wanted = [_generation_request(request.args, label) for request in requests]
             answers = engine.generate(wanted, label)
             self.generations.update({w.prompt: a for w, a in zip(wanted, answers, strict=True)})
+            self.refusals.update({w.prompt: a.refusal for w, a in zip(wanted, answers, strict=True) if a.refusal})
             return [answer.text for answer in answers]
 
         def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-            return engine.loglikelihoods([request.args for request in requests], label)
+            pairs = [request.args for request in requests]
+            answers = engine.loglikelihoods(pairs, label)
+            self.refusals.update({pair[0]: a.refusal for pair, a in zip(pairs, answers, strict=True) if a.refusal})
+            return [(answer.value, answer.greedy) for answer in answers]
 
         def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
             raise UsageError(
@@ -275,16 +280,25 @@ def _generation_request(arguments: tuple[str, Mapping[str, Any]], label: str) ->
 
 
 def _items(
-    task_name: str, samples: Sequence[Mapping[str, Any]], generations: Mapping[str, Generation], task: Any
+    task_name: str,
+    samples: Sequence[Mapping[str, Any]],
+    generations: Mapping[str, Generation],
+    refusals: Mapping[str, str],
+    task: Any,
 ) -> Iterator[ItemResult]:
-    """One result an item; where a task has several filters, the last one is its published answer."""
+    """One result an item; where a task has several filters, the last one is its published answer.
+
+    An item with a prompt that the engine refused is unscored, whatever lm-eval made of the empty answer.
+    """
     by_document: dict[int, Mapping[str, Any]] = {}
     for sample in samples:
         by_document[sample["doc_id"]] = sample
     for document_id, sample in sorted(by_document.items()):
         document = sample["doc"]
         metrics = tuple(sorted(sample["metrics"]))
+        refusal = next((refusals[key] for key in (str(a[0]) for a in sample["arguments"]) if key in refusals), None)
         counted = {metric: value for metric in metrics if (value := _scalar(sample[metric])) is not None}
+        scored = {} if refusal else counted
         prompt = str(sample["arguments"][0][0])
         generation = generations.get(prompt)
         response = sample["resps"][0][0]
@@ -293,9 +307,9 @@ def _items(
             item_hash=sha256_json([sample["doc_hash"], sample["prompt_hash"], sample["target_hash"]]),
             slices={name: str(document[name]) for name in SLICE_FIELDS if document.get(name)},
             metrics=metrics,
-            scores={metric: value.score for metric, value in counted.items()},
+            scores={metric: value.score for metric, value in scored.items()},
             denominators={m: value.denominator for m, value in counted.items() if value.denominator is not None},
-            unscored=None if len(counted) == len(metrics) else "lm-eval gave no score for this item alone",
+            unscored=None if len(scored) == len(metrics) else refusal or "lm-eval gave no score for this item alone",
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
             output=response if isinstance(response, str) else json.dumps(response),

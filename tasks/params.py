@@ -163,6 +163,26 @@ class HarnessTask(Section):
     """Put the prompt through the chat template."""
 
 
+PINNED_DATA = {
+    "TIGER-Lab/MMLU-Pro": "b189ec765aa7ed75c8acfea42df31fdae71f97be",
+    "google/IFEval": "966cd89545d6b6acfd7638bc708b98261ca58e84",
+}
+"""Hub dataset -> commit, for the tasks that run by default."""
+
+
+class PerplexityParams(Section):
+    """Held-out text, for what fine-tuning makes a model forget."""
+
+    path: str
+    """JSONL with ``text`` (and ``id``, ``slices``); nothing of it may be trained on."""
+    window_words: int = Field(default=512, ge=2)
+    """Most words that the model sees at once."""
+    stride_words: int = Field(default=256, ge=1)
+    """Words that each window after the first predicts."""
+    limit: int | None = Field(default=None, ge=1)
+    """First N texts; all when absent."""
+
+
 class HarnessParams(Section):
     """Benchmarks run by lm-eval's own task code."""
 
@@ -171,6 +191,16 @@ class HarnessParams(Section):
     )
     data_root: str | None = None
     """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
+    revisions: dict[str, str] = Field(default_factory=lambda: dict(PINNED_DATA))
+    """Hub dataset -> commit (40 hex digits), for every dataset of ``tasks`` when there is no ``data_root``."""
+
+    @field_validator("revisions")
+    @classmethod
+    def _revisions_are_commits(cls, revisions: dict[str, str]) -> dict[str, str]:
+        for dataset, revision in revisions.items():
+            if not re.fullmatch(r"[0-9a-f]{40}", revision):
+                raise ValueError(f"{dataset}: {revision!r} is no commit; a branch may change between two models")
+        return {**PINNED_DATA, **revisions}
 
 
 class EvaluationParams(Section):
@@ -178,6 +208,9 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
+    perplexity: PerplexityParams | None = None
+    suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
     batch_tokens: int | None = Field(default=None, ge=64)
     """Upper bound on cached tokens of one batch, new ones included; what half of the free memory holds when absent."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"

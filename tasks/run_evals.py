@@ -20,8 +20,10 @@ from evalsuite.suites.base import Suite
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.perplexity import PerplexitySuite
+from evalsuite.suites.plugins import load_suite
 from tasks.entry import stage_main
-from tasks.params import EvaluationParams, Params
+from tasks.params import EvaluationParams, Params, PerplexityParams
 from tasks.paths import ArtifactPaths
 
 logger = logging.getLogger(__name__)
@@ -35,10 +37,18 @@ def suites_of(params: EvaluationParams) -> list[Suite]:
     return [
         GoldenSuite(Path(golden.path), "test", golden.max_new_tokens, scorer),
         *(
-            HarnessSuite(name, root, task.max_new_tokens, task.limit, task.apply_chat_template)
+            HarnessSuite(
+                name, root, task.max_new_tokens, task.limit, task.apply_chat_template, revisions=harness.revisions
+            )
             for name, task in harness.tasks.items()
         ),
+        *([_perplexity(params.perplexity)] if params.perplexity is not None else []),
+        *(load_suite(name, arguments) for name, arguments in params.suites.items()),
     ]
+
+
+def _perplexity(params: PerplexityParams) -> PerplexitySuite:
+    return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, params.limit)
 
 
 def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:

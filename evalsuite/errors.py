@@ -6,7 +6,8 @@ RatchetError
 │   ├── StaleDecisionError  the champion moved since the decision       exit 2
 │   └── NotReplayedError    a stored decision is not what its items give exit 2
 └── StageError              a stage broke while doing valid work        exit 4
-    └── MissingArtifactError  a file that another stage makes is absent exit 4
+    ├── MissingArtifactError  a file that another stage makes is absent exit 4
+    └── SelfTestError       the gate failed its own test               exit 4
 """
 
 from enum import IntEnum
@@ -52,3 +53,7 @@ class StageError(RatchetError):
 
 class MissingArtifactError(StageError):
     """A file that another stage writes is absent."""
+
+
+class SelfTestError(StageError):
+    """The gate gave a verdict that no sound gate may give; its decision is not to be trusted."""

@@ -45,6 +45,7 @@ def run(
     from flows import views
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.power import check_policy
     from tasks.runner import pending_stages
 
     root = project_root()
@@ -54,6 +55,8 @@ def run(
     if dry_run:
         views.show_pending(pending)
         return
+    if pending:
+        check_policy(params, paths)
     if pending or views.promotion_waits(params, paths, no_promote):
         from flows.environment import prepare_prefect
 
@@ -92,11 +95,14 @@ def plan() -> None:
     from flows import views
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.power import check_policy
     from tasks.runner import run_stage
 
     root = project_root()
     paths = ArtifactPaths(root)
-    methods = list(load_params(paths.params).methods)
+    params = load_params(paths.params)
+    check_policy(params, paths)
+    methods = list(params.methods)
     for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
         run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
     views.show_plans(paths, methods)

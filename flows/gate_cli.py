@@ -105,6 +105,47 @@ def gate_simulate(
         write_json(json_out, as_json(result))
 
 
+@gate_app.command("power")
+def gate_power(
+    policy: Annotated[Optional[Path], typer.Option(help="YAML with the rules; params.yaml's if absent.")] = None,  # noqa: UP045
+    discordance: Annotated[
+        Optional[float],  # noqa: UP045  typer
+        typer.Option(min=0.0, max=1.0, help="Share of items that differ, where no earlier results say."),
+    ] = None,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="Also the items that the sequential test took on recorded results.")
+    ] = False,
+    json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
+) -> None:
+    """What each rule can prove on the items that there are, before a run; loads no model."""
+    from evalsuite.evidence import load_policy
+    from evalsuite.files import write_json
+    from evalsuite.gate.power import ASSUMED_DISCORDANCE
+    from flows import gate_views
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+    from tasks.power import plan
+
+    here = Path.cwd()
+    paths = ArtifactPaths(project_root())
+    params = load_params(paths.params)
+    rules = params.gate if policy is None else load_policy(here / policy)
+    share = ASSUMED_DISCORDANCE if discordance is None else discordance
+    found = plan(rules, params, paths, discordance=share, sequential=sequential)
+    gate_views.show_power(found.rules, found.impossible)
+    if json_out is not None:
+        write_json(
+            here / json_out,
+            {
+                "schema_version": 1,
+                "rules": [rule.model_dump(mode="json") for rule in found.rules],
+                "impossible": list(found.impossible),
+            },
+        )
+    if found.impossible:
+        raise UsageError("this policy can never say PROMOTE: " + "; ".join(found.impossible))
+
+
 @gate_app.command("replay")
 def gate_replay(
     decision: Annotated[str | None, typer.Argument(help="Its id, or the start of it; the last if absent.")] = None,

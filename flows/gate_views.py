@@ -1,6 +1,6 @@
 """What the gate's commands print."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from evalsuite.gate.noise import Noise
+from evalsuite.gate.power import RulePower
 from evalsuite.gate.simulate import RuleResult, Simulation
 from flows.console import console
 
@@ -71,6 +72,70 @@ def show_simulation(result: Simulation) -> None:
         f"ratio to the least items that any such test of the paired differences needs: {result.bound_ratio:.2f} "
         "(without a record, clear pairs)"
     )
+
+
+def show_power(rules: Sequence[RulePower], impossible: Sequence[str]) -> None:
+    """What each rule can prove, what each column means, and a remedy for each rule that is too weak."""
+    out = console()
+    table = Table(box=None, pad_edge=False)
+    for head in ("rule", "n", "limit", "holds from (80%)", "(95%)", "caught from (80%)", "(95%)", "spread from"):
+        table.add_column(head, justify="left" if head in ("rule", "spread from") else "right", overflow="fold")
+    for rule in rules:
+        ends = [*rule.passes_at.values(), *rule.fails_at.values()]
+        cells = ("unknown" if rule.n is None else f"{rule.n:,}", f"{rule.limit:+.3g}", *map(_difference, ends))
+        table.add_row(escape(rule.rule), *cells, escape(rule.basis))
+    out.print(table)
+    out.print(
+        "holds from: the least true difference (candidate - baseline; the value for a floor or ceiling) with which the "
+        "rule is proven so often"
+    )
+    out.print("caught from: the least detectable loss, the true difference that is proven to break the rule so often")
+    _show_scenarios(rules)
+    for rule in rules:
+        if rule.slices is not None:
+            out.print(f"{escape(rule.rule)}: {escape(rule.slices)}")
+    for rule in rules:
+        if rule.weak:
+            out.print(f"[yellow]![/] {escape(rule.rule)} is weak: {escape(rule.remedy or '')}")
+    for text in impossible:
+        out.print(f"[red]✗[/] {escape(text)}")
+
+
+def _show_scenarios(rules: Sequence[RulePower]) -> None:
+    rows = [(rule, scenario) for rule in rules for scenario in rule.scenarios]
+    if not rows:
+        return
+    sequential = any(scenario.sequential_items is not None for _, scenario in rows)
+    table = Table(box=None, pad_edge=False, title="items and hours to a verdict", title_justify="left")
+    heads = ["rule", "if the truth is", "passes", "fails", "items", "hours"]
+    for head in [*heads, *(["sequential items", "hours"] if sequential else [])]:
+        table.add_column(head, justify="left" if head in heads[:2] else "right", overflow="fold")
+    for rule, each in rows:
+        cells = [
+            f"{each.name} ({each.difference:+.3g})",
+            f"{100 * each.passes:.0f}%",
+            f"{100 * each.fails:.0f}%",
+            "never" if each.items is None else f"{each.items:,}",
+            _hours(each.hours),
+        ]
+        if sequential:
+            cells += ["-" if each.sequential_items is None else f"{each.sequential_items:,.0f}"]
+            cells += [_hours(each.sequential_hours)]
+        table.add_row(escape(rule.rule), *cells)
+    out = console()
+    out.print(table)
+    out.print(
+        "passes, fails: how often the n items prove the rule, or prove it broken; items: how many decide it 4 times "
+        "in 5; hours: evaluating one model on them, from earlier evaluations"
+    )
+
+
+def _difference(value: float | None) -> str:
+    return "never" if value is None else f"{value:+.3f}"
+
+
+def _hours(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2g}"
 
 
 def _cells(rule: RuleResult) -> list[str]:

@@ -30,6 +30,23 @@ def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
         out.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
     for warning in decision.warnings:
         out.print(f"  [yellow]![/] {escape(warning)}")
+    if decision.verdict is Verdict.INCONCLUSIVE:
+        _show_more_items(decision)
+
+
+def _show_more_items(decision: Decision) -> None:
+    """How many more items would decide each whole-suite rule, if all that was measured stays as it is."""
+    undecided = [each for each in decision.reasons if each.outcome is Outcome.UNDECIDED and each.slice is None]
+    table = Table("undecided rule", "n", "more items that would decide it", box=None, pad_edge=False)
+    for each in undecided:
+        if each.limit is not None:
+            table.add_row(
+                escape(each.rule),
+                f"{each.n:,}",
+                "no number" if each.more_items is None else f"about {each.more_items:,}",
+            )
+    if table.row_count:
+        console().print(table)
 
 
 def show_verdict(paths: ArtifactPaths) -> int:

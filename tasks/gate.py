@@ -13,6 +13,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.gate.selftest import with_self_test
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
@@ -43,7 +44,11 @@ class Evidence(NamedTuple):
 
 
 def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
-    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``."""
+    """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``.
+
+    Raises:
+        SelfTestError: The gate failed its self-test; nothing is written.
+    """
     evidence = gather(paths)
     looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
     decision = _decide(policy, evidence, looks)
@@ -91,7 +96,7 @@ def _clean(complete: Evidence, found: ContaminationReport) -> Evidence:
 
 def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) -> Decision:
     on_all_items = "" if evidence.complete is None else _decide(policy, evidence.complete, looks).headline
-    return decide(
+    decision = decide(
         evidence.candidate,
         evidence.baselines,
         policy,
@@ -102,6 +107,7 @@ def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) ->
         excluded=evidence.excluded,
         on_all_items=on_all_items,
     )
+    return with_self_test(decision, evidence.candidate, evidence.baselines)
 
 
 def _object(path: Path, made_by: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from evalsuite.identity import verify_manifest
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
+from tasks.power import check_policy
 from tasks.training.checkpoints import complete_checkpoints, digest, open_root
 from tasks.training.clock import Clock
 from tasks.training.epoch_eval import DevRunner
@@ -150,6 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     def stage(params: Params, paths: ArtifactPaths) -> str:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"train takes one method, got {names}; methods: {', '.join(params.methods)}")
+        check_policy(params, paths)
         log = run(names[0], params, paths)
         return (
             f"{log.method}: epoch {log.selected_epoch} of {len(log.epochs)} selected ({log.selected_because}); "

@@ -66,10 +66,7 @@ def decide(
     if num_candidates < 1:
         raise UsageError(f"num_candidates is {num_candidates}, expected 1 or more")
     bench = _Bench(sort_by_id(candidate), {role: sort_by_id(baselines[role]) for role in sorted(baselines)}, policy)
-    whole, slices, targets = bench.answers(num_candidates)
-    others = [*bench.not_comparable(), *must_pass_reasons(bench.candidate, bench.baselines)]
-    verdict = _verdict(whole, slices, targets, others)
-    reasons = _ordered([*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict)
+    verdict, reasons = _judge(bench, num_candidates)
     fields = {
         "schema_version": 1,
         "verdict": verdict,
@@ -94,6 +91,20 @@ def decide(
     }
     unsigned = Decision.model_validate({"decision_id": "", **fields})
     return unsigned.model_copy(update={"decision_id": decision_id(unsigned)})
+
+
+def judge(
+    candidate: EvalReport, baselines: Mapping[str, EvalReport], policy: GatePolicy, num_candidates: int = 1
+) -> tuple[Verdict, tuple[Reason, ...]]:
+    """Verdict and reasons as ``decide`` gives them, of reports in the order of item ids; nothing is hashed."""
+    return _judge(_Bench(candidate, baselines, policy), num_candidates)
+
+
+def _judge(bench: "_Bench", num_candidates: int) -> tuple[Verdict, tuple[Reason, ...]]:
+    whole, slices, targets = bench.answers(num_candidates)
+    others = [*bench.not_comparable(), *must_pass_reasons(bench.candidate, bench.baselines)]
+    verdict = _verdict(whole, slices, targets, others)
+    return verdict, _ordered([*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict)
 
 
 def decision_id(decision: Decision) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import ExitCode
 from evalsuite.files import read_model
+from evalsuite.gate.characteristic import SelfTest
 from evalsuite.gate.policy import GatePolicy
 
 
@@ -104,6 +105,8 @@ class Decision(BaseModel):
     """Hash of the run's inputs (params, data, golden sets, code); empty where there was no run."""
     code_sha256: str = ""
     """Hash of the gate's own sources; empty where the decision is not kept for replay."""
+    self_test: SelfTest | None = None
+    """What the gate showed of itself on these items; None where it was not asked, as in ``ratchet gate compare``."""
     reasons: tuple[Reason, ...]
     """Strongest first: what decided the verdict leads."""
     warnings: tuple[str, ...] = ()

@@ -10,13 +10,13 @@ from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.pairing import Columns, columns_of
 from evalsuite.gate.policy import Direction, Kind, Rule
 from evalsuite.results import Judge, ScoreTable
+from evalsuite.stats.extrapolate import more_items
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
 from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
 
 DIGITS = 10
 """Decimals that a reason keeps: more than any reader needs, fewer than the last bits in which machines differ."""
-MAX_MORE_ITEMS = 10**9
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,12 @@ class Question:
             candidate = candidate if baseline is not None else interval.difference
         outcome = self._outcome(interval)
         lower, upper = _rounded(interval.lower), _rounded(interval.upper)
-        more = self._more_items(interval) if outcome is Outcome.UNDECIDED else None
+        more = None
+        if outcome is Outcome.UNDECIDED:
+            # Worst cases of unscored items, ratios and what a judge adds are no counts that could be multiplied.
+            counts = not unscored and kept.candidate_denominator is None and self.judge is None
+            measured = interval if counts else interval._replace(method="")
+            more = more_items(measured, kept.candidate, kept.baseline, kept.clusters, self.limit, alpha)
         return Reason(
             rule=self.name,
             suite=self.rule.suite,
@@ -131,14 +136,6 @@ class Question:
         if below if self.must_exceed else above:
             return Outcome.FAIL
         return Outcome.UNDECIDED
-
-    def _more_items(self, interval: Interval) -> int | None:
-        """Items until the nearer end of the interval, which shrinks with the root of n, leaves the limit."""
-        gap = interval.difference - self.limit
-        reach = interval.difference - interval.lower if gap > 0 else interval.upper - interval.difference
-        if not math.isfinite(reach) or abs(gap) * math.sqrt(MAX_MORE_ITEMS) <= reach:
-            return None
-        return max(1, math.ceil(interval.n * (reach / gap) ** 2) - interval.n)
 
     def _undecided(self, problem: str, n: int = 0, unscored: int = 0, more_items: int | None = None) -> Reason:
         against = f" against {self.against}" if self.against else ""

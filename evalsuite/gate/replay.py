@@ -18,6 +18,7 @@ from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
 from evalsuite.files import atomic_path, checked
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
+from evalsuite.gate.selftest import with_self_test
 from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
 
 SOURCES = ("gate/*.py", "stats/*.py", "results.py")
@@ -116,9 +117,10 @@ def replay(record: Record) -> Decision:
         NotReplayedError: Something differs; every field that does is named, with the first values.
     """
     stored = record.decision
+    candidate, baselines = reports_of(record)
     again = decide(
-        _report(record.candidate),
-        {role: _report(report) for role, report in record.baselines.items()},
+        candidate,
+        baselines,
         stored.policy,
         num_candidates=stored.num_candidates,
         inputs_sha256=stored.inputs_sha256,
@@ -127,6 +129,8 @@ def replay(record: Record) -> Decision:
         excluded=stored.excluded,
         on_all_items=stored.on_all_items,
     )
+    if stored.self_test is not None:
+        again = with_self_test(again, candidate, baselines)
     problems = _differences(stored, again)
     if decision_id(stored) != stored.decision_id:
         problems.insert(0, "decision_id (the stored decision was changed after it was made)")
@@ -135,6 +139,11 @@ def replay(record: Record) -> Decision:
             f"decision {stored.decision_id[:16]} is not what its items give; it differs in: {'; '.join(problems)}"
         )
     return again
+
+
+def reports_of(record: Record) -> tuple[EvalReport, dict[str, EvalReport]]:
+    """The candidate's and the baselines' stored results."""
+    return _report(record.candidate), {role: _report(report) for role, report in record.baselines.items()}
 
 
 def _differences(stored: Decision, again: Decision) -> list[str]:

@@ -22,6 +22,7 @@ from evalsuite.report.curves import LossChart, loss_chart
 from evalsuite.report.data import ReportData, TrainingRun
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
 from evalsuite.report.forest import blocks_nothing, forest
+from evalsuite.report.operating import operating_chart
 from evalsuite.results import ItemResult
 
 NUM_STRONGEST = 3
@@ -129,6 +130,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "must_pass": _must_pass(data),
         "unscored": _unscored(data, models),
         "params_text": yaml.safe_dump(dict(data.params), sort_keys=False, allow_unicode=True) if data.params else "",
+        "operating": operating_chart(decision.self_test, decision.policy),
         "alpha_each": decision.policy.alpha / decision.num_candidates,
         "more_items": max((reason.more_items or 0 for reason in decision.reasons if reason.slice is None), default=0),
     }

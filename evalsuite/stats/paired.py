@@ -15,6 +15,7 @@ interval of zero width: they move nothing, and the other methods say what may st
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +30,8 @@ MIN_CLUSTERS_FOR_T = 20
 MIN_MOVING_UNITS_FOR_T = 20
 
 # Fractions of the largest safe bet; half of the stake on the boldest, which alone finds 3/n when every score is equal.
-_BETS = np.array([2.0**-k for k in range(8)])
-_LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
+BETS = np.array([2.0**-k for k in range(8)])
+LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
 
 Floats = NDArray[np.float64]
 
@@ -114,6 +115,7 @@ def _is_bounded(scores: Floats) -> bool:
     return bool(((scores >= 0.0) & (scores <= 1.0)).all())
 
 
+@lru_cache(maxsize=65_536)
 def _binomial_limits(count: int, n: int, alpha: float) -> tuple[float, float]:
     lower, upper = proportion_confint(count, n, alpha=2 * alpha, method="beta")
     return (0.0 if count == 0 else float(lower)), (1.0 if count == n else float(upper))
@@ -130,19 +132,28 @@ def _paired_binary(candidate: Floats, baseline: Floats, alpha: float) -> Interva
     """
     n = candidate.size
     lost, gained = int((candidate < baseline).sum()), int((candidate > baseline).sum())
-    rate_lost, rate_gained = lost / n, gained / n
-    lost_low, lost_high = _binomial_limits(lost, n, alpha)
-    gained_low, gained_high = _binomial_limits(gained, n, alpha)
-    room = (1.0 - rate_lost) * (1.0 - rate_gained)
-    correlation = -math.sqrt(rate_lost * rate_gained / room) if room > 0.0 else 0.0
-    difference = (gained - lost) / n
+    limits = _binomial_limits(lost, n, alpha), _binomial_limits(gained, n, alpha)
+    lower, upper = mover_limits(lost / n, gained / n, *limits)
+    return Interval((gained - lost) / n, float(lower), float(upper), n, "exact binomial MOVER")
 
-    def reach(first: float, second: float) -> float:
-        return math.sqrt(first * first + second * second - 2.0 * correlation * first * second)
 
-    lower = difference - reach(rate_gained - gained_low, lost_high - rate_lost)
-    upper = difference + reach(gained_high - rate_gained, rate_lost - lost_low)
-    return Interval(difference, max(lower, -1.0), min(upper, 1.0), n, "exact binomial MOVER")
+def mover_limits(
+    rate_lost: ArrayLike,
+    rate_gained: ArrayLike,
+    lost_limits: tuple[ArrayLike, ArrayLike],
+    gained_limits: tuple[ArrayLike, ArrayLike],
+) -> tuple[Floats, Floats]:
+    """Bound ``gained - lost`` from bounds of both rates; see ``_paired_binary``. Arguments broadcast."""
+    lost, gained = np.asarray(rate_lost, dtype=np.float64), np.asarray(rate_gained, dtype=np.float64)
+    room = (1.0 - lost) * (1.0 - gained)
+    correlation = -np.sqrt(np.divide(lost * gained, room, out=np.zeros_like(room), where=room > 0.0))
+
+    def reach(first: Floats, second: Floats) -> Floats:
+        return np.asarray(np.sqrt(first * first + second * second - 2.0 * correlation * first * second))
+
+    lower = (gained - lost) - reach(gained - np.asarray(gained_limits[0]), np.asarray(lost_limits[1]) - lost)
+    upper = (gained - lost) + reach(np.asarray(gained_limits[1]) - gained, lost - np.asarray(lost_limits[0]))
+    return np.maximum(lower, -1.0), np.minimum(upper, 1.0)
 
 
 def _mean_of_units(
@@ -179,6 +190,12 @@ def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
     return np.array([math.fsum(part) for part in parts])
 
 
+@lru_cache(maxsize=4_096)
+def t_quantile(alpha: float, degrees: int) -> float:
+    """What Student's t exceeds with probability alpha."""
+    return float(student_t.isf(alpha, degrees))
+
+
 def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     """How far the interval reaches below and above the mean of ``n`` items; one residual sum a unit.
 
@@ -190,7 +207,7 @@ def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     second = math.fsum(residuals**2) / num_units
     stderr = math.sqrt(second * num_units * num_units / (num_units - 1)) / n
     skewness = math.fsum(residuals**3) / num_units / second**1.5
-    quantile = float(student_t.isf(alpha, num_units - 1))
+    quantile = t_quantile(alpha, num_units - 1)
     root = math.sqrt(num_units)
 
     def corrected(point: float) -> float:
@@ -215,10 +232,10 @@ def betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> flo
     value, weight = rows[0], rows[1]
 
     def excess(mean: float) -> float:
-        growth = 1.0 + _BETS[:, None] * (weight * (value - mean) / (mean - low))
+        growth = 1.0 + BETS[:, None] * (weight * (value - mean) / (mean - low))
         with np.errstate(divide="ignore"):
             capital = np.log(np.maximum(growth, 0.0)) @ counts
-        return float(logsumexp(capital + _LOG_STAKES)) + math.log(alpha)
+        return float(logsumexp(capital + LOG_STAKES)) + math.log(alpha)
 
     centre = math.fsum(weights * means) / math.fsum(weights)
     start = low + 1e-9

@@ -25,6 +25,7 @@ SURFACE = {
     "gate check": set(),
     "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--noise", "--json"},
     "gate noise": {"--a", "--b", "--json"},
+    "gate power": {"--policy", "--json", "--sequential", "--discordance"},
     "gate replay": {"decision", "--json"},
     "gate simulate": {
         "--answers",

@@ -1,0 +1,165 @@
+"""Rules that no candidate can pass on the items that there are: refused before anything is spent.
+
+Impossible is what not even the best imaginable outcome passes: no item lost for a guard, every item won for a target
+or floor, every item lost for a ceiling. A guard whose metric also has a target may count on gains.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from evalsuite.gate.costs import COSTS
+from evalsuite.gate.policy import GatePolicy, Kind, Rule
+from evalsuite.stats.paired import mean_interval, paired_interval
+
+MAX_LEAST_ITEMS = 10**6
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A suite's items, as far as they are known before it is run."""
+
+    num_items: int | None
+    """None where the set is not on this machine and was never evaluated."""
+    metrics: Mapping[str, int] | None = None
+    """Metric -> items that it applies to; None where only an evaluation would tell."""
+    slices: Mapping[str, Mapping[str, int]] | None = None
+    """Slice key -> value -> items; None where only an evaluation would tell."""
+    is_recorded: bool = False
+    """The sizes are those of an earlier evaluation, which params may have changed since."""
+    seconds_per_item: float | None = None
+    """Of earlier evaluations of one model."""
+
+    def size(self, metric: str) -> int | None:
+        """Items of one metric."""
+        return self.num_items if self.metrics is None else self.metrics.get(metric, 0)
+
+
+class Impossible(NamedTuple):
+    """A rule that nothing can pass."""
+
+    rule: str
+    text: str
+    """Rule, n, and the n or limit that would do."""
+
+
+def alpha_of(rule: Rule, policy: GatePolicy, num_candidates: int) -> float:
+    """The one-sided error that the rule will first be judged at."""
+    alpha = (rule.alpha or policy.alpha) / num_candidates
+    targets = sum(each.kind is Kind.TARGET for each in policy.rules)
+    return alpha / targets if rule.kind is Kind.TARGET and policy.targets == "any" else alpha
+
+
+def rule_name(rule: Rule, role: str | None) -> str:
+    """As ``Reason.rule`` has it."""
+    return f"{rule.suite}/{rule.metric}:{rule.kind.value}" + (f":{role}" if role else "")
+
+
+def oriented_limit(rule: Rule) -> float:
+    """The bound that an oriented difference (value) must exceed."""
+    if rule.kind is Kind.GUARD:
+        return -(rule.margin or 0.0)
+    if rule.kind is Kind.TARGET:
+        return rule.min_gain or 0.0
+    limit = rule.limit or 0.0
+    return 1.0 - limit if rule.kind is Kind.CEILING else limit
+
+
+def impossible_rules(
+    policy: GatePolicy, sets: Mapping[str, KnownSet], *, num_candidates: int = 1
+) -> tuple[Impossible, ...]:
+    """The whole-suite rules that no candidate can pass on these sets; what is not known is not held against a rule.
+
+    Args:
+        policy: The rules.
+        sets: Suite -> what is known of its items; every suite that will be evaluated.
+        num_candidates: Candidates that will be compared; alpha is divided by it.
+    """
+    targets = {(rule.suite, rule.metric) for rule in policy.rules if rule.kind is Kind.TARGET}
+    found = []
+    for rule in policy.rules:
+        if rule.suite == COSTS:
+            continue
+        gains = rule.kind is not Kind.GUARD or (rule.suite, rule.metric) in targets
+        text = _why_impossible(rule, sets, alpha_of(rule, policy, num_candidates), gains)
+        if text is not None:
+            found.append(Impossible(rule_name(rule, None), text))
+    return tuple(found)
+
+
+def _why_impossible(rule: Rule, sets: Mapping[str, KnownSet], alpha: float, gains: bool) -> str | None:
+    name = rule_name(rule, None)
+    known = sets.get(rule.suite)
+    if known is None:
+        return f"{name}: suite {rule.suite!r} is not evaluated; suites: {', '.join(sorted(sets)) or 'none'}"
+    if known.metrics is not None and rule.metric not in known.metrics:
+        metrics = ", ".join(sorted(known.metrics)) or "none"
+        return f"{name}: no item of {rule.suite} has metric {rule.metric!r}; metrics: {metrics}"
+    if rule.slices is not None and known.slices is not None and rule.slices not in known.slices:
+        keys = ", ".join(sorted(known.slices)) or "none"
+        return f"{name}: no item of {rule.suite} has slice key {rule.slices!r}; keys: {keys}"
+    n = known.size(rule.metric)
+    if n is None or known.is_recorded:
+        return None
+    if n < rule.min_items:
+        return f"{name}: n={n} items, min_items asks for {rule.min_items}"
+    limit = oriented_limit(rule)
+    best = _best_bound(rule, n, alpha, gains)
+    if best > limit or abs(limit) >= 1.0:
+        return None  # a limit of 1 or more is on a scale of its own, whose best is not known
+    outcome = "no item lost" if rule.kind is Kind.GUARD else "every item at its best"
+    needed = _least_items(rule, n, alpha, gains, limit)
+    ways = [] if needed is None else [f"{needed:,} items"]
+    if rule.kind is Kind.GUARD:
+        ways.append(f"a margin of {rounded_up(-best):g}")
+    elif rule.kind is Kind.TARGET:
+        ways.append(f"a least gain of {_rounded_down(best):g}")
+    else:
+        reached = _rounded_down(best)
+        ways.append(f"a limit of {reached if rule.kind is Kind.FLOOR else round(1.0 - reached, 6):g}")
+    own = next(value for value in (rule.margin, rule.min_gain, rule.limit) if value is not None)
+    what = {Kind.GUARD: "margin", Kind.TARGET: "least gain"}.get(rule.kind, "limit")
+    return (
+        f"{name} cannot pass: even with {outcome}, n={n} items at alpha {alpha:g} prove no {what} of {own:g}; "
+        f"enough would be {' or '.join(ways)}"
+    )
+
+
+def _best_bound(rule: Rule, n: int, alpha: float, gains: bool) -> float:
+    """The oriented lower bound of the best imaginable outcome on n items; the better one of both kinds of scores."""
+    won = np.ones(n)
+    if rule.kind in (Kind.FLOOR, Kind.CEILING):
+        return mean_interval(won, None, alpha).lower
+    if gains:
+        return paired_interval(won, np.zeros(n), None, alpha).lower
+    half = np.full(n, 0.5)
+    return max(paired_interval(won, won, None, alpha).lower, paired_interval(half, half, None, alpha).lower)
+
+
+def _least_items(rule: Rule, n: int, alpha: float, gains: bool, limit: float) -> int | None:
+    low, high = n, 2 * n
+    while _best_bound(rule, high, alpha, gains) <= limit:
+        low, high = high, 2 * high
+        if high > MAX_LEAST_ITEMS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _best_bound(rule, middle, alpha, gains) > limit else (middle, high)
+    return high
+
+
+def rounded_up(value: float) -> float:
+    """Rounded up to three digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return float(f"{math.ceil(value / unit + 1e-9) * unit:.3g}")
+
+
+def _rounded_down(value: float) -> float:
+    """Rounded down to three digits."""
+    if value <= 0.0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return float(f"{math.floor(value / unit - 1e-9) * unit:.3g}")

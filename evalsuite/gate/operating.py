@@ -1,0 +1,262 @@
+"""The operating characteristic of a policy on given items: how often each verdict comes, by true change.
+
+Candidates are made whose true change is so many margins, items are drawn with replacement (whole clusters), and the
+policy judges each draw. A reader learns how often it lets a truly worse model pass, and how often it stops a good one.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import binom
+
+from evalsuite.errors import SelfTestError
+from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
+from evalsuite.gate.costs import COSTS
+from evalsuite.gate.decide import judge
+from evalsuite.gate.decision import Outcome, Reason, Verdict
+from evalsuite.gate.pairing import labels_of
+from evalsuite.gate.policy import Against, Direction, GatePolicy, Kind, Rule
+from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.stats.alternatives import Draw, Floats, Index, resample, uniforms, with_difference
+
+CHANGES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
+"""True changes of the operating characteristic, in margins."""
+MAX_DRAWS, MIN_DRAWS = 200, 20
+MAX_ANSWERS = 8_000
+"""Answers of rules on few items that the characteristic may cost: two or three seconds."""
+MAX_ANSWERS_A_DRAW = 60
+"""A policy that asks more than this of each draw, slices counted, is simulated without its slices."""
+FALSE_ALARM = 1e-6
+DIGITS = 4
+
+Reports = Mapping[str, EvalReport]
+
+
+class Characteristic(NamedTuple):
+    """What was simulated."""
+
+    points: tuple[OperatingPoint, ...]
+    rules: tuple[RuleCharacteristic, ...]
+    num_draws: int
+    notes: tuple[str, ...]
+
+
+def operating_characteristic(
+    candidate: EvalReport, baselines: Reports, policy: GatePolicy, num_candidates: int, seed: str
+) -> Characteristic:
+    """Simulate the policy on changed candidates.
+
+    A metric's change counts in margins of its guard (in least gains where only a target asks for it), against the
+    champion where there is one and a rule asks for it, else against the base. Metrics without either stay as measured.
+
+    Args:
+        candidate: Results in the order of item ids, without must-pass marks, which no average can make up for.
+        baselines: The same, by role.
+        policy: The rules.
+        num_candidates: Candidates that were compared on these items.
+        seed: Fixes every draw.
+
+    Raises:
+        SelfTestError: Candidates exactly at the margin are promoted far more often than alpha allows.
+    """
+    rules = tuple(rule for rule in policy.rules if rule.suite != COSTS)
+    notes = [] if len(rules) == len(policy.rules) else ["cost limits are exact and left out of the simulation"]
+    if not rules:
+        return Characteristic((), (), 0, tuple(notes))
+    policy = policy.model_copy(update={"rules": rules})
+    _, reasons = judge(candidate, baselines, policy, num_candidates)
+    broken = next((each for each in reasons if each.kind == "comparable"), None)
+    if broken is not None or not baselines:
+        why = broken.text if broken else "no baseline, so there is nothing to simulate"
+        return Characteristic((), (), 0, (*notes, why))
+    if not reasons:
+        return Characteristic((), (), 0, (*notes, "no rule applies to these baselines"))
+    if len(reasons) > MAX_ANSWERS_A_DRAW and any(rule.slices for rule in rules):
+        bare = [rule.model_copy(update={"slices": None, "slice_margin": None}) for rule in rules]
+        policy = policy.model_copy(update={"rules": tuple(bare)})
+        notes.append(f"{sum(r.slice is not None for r in reasons)} slices, which may only reject, are left out")
+        reasons = tuple(each for each in reasons if each.slice is None)
+    units = _units(rules)
+    worlds, cut = _worlds(candidate, baselines, rules, units, seed)
+    notes += cut
+    longest = max(len(table.item_ids) for table in candidate.suites.values())
+    answers = len(reasons) * len(CHANGES) * (1.0 + longest / 1000.0)
+    num_draws = max(MIN_DRAWS, min(MAX_DRAWS, int(MAX_ANSWERS / answers)))
+    names = sorted({each.rule for each in reasons if each.slice is None})
+    verdicts = np.zeros((len(CHANGES), len(Verdict)), dtype=np.intp)
+    outcomes = {name: np.zeros((len(CHANGES), 2), dtype=np.intp) for name in names}
+    for number in range(num_draws):
+        draws = {name: _draw(table, f"{seed} {number}") for name, table in candidate.suites.items()}
+        drawn = {role: _drawn(report, draws) for role, report in baselines.items()}
+        mine = _drawn(candidate, draws)
+        for at, world in enumerate(worlds):
+            suites = {
+                name: replace(
+                    table,
+                    scores={
+                        m: world.get((name, m), column)[draws[name].positions]
+                        for m, column in candidate.suites[name].scores.items()
+                    },
+                )
+                for name, table in mine.suites.items()
+            }
+            verdict, found = judge(replace(mine, suites=suites), drawn, policy, num_candidates)
+            verdicts[at, list(Verdict).index(verdict)] += 1
+            for each in {each.rule: each for each in found if each.slice is None}.values():
+                if each.rule in outcomes:
+                    outcomes[each.rule][at] += each.outcome is Outcome.PASS, each.outcome is Outcome.FAIL
+    if not cut:
+        _check_at_margin(int(verdicts[CHANGES.index(-1.0), 0]), num_draws, reasons)
+    points = tuple(
+        OperatingPoint(
+            change=change,
+            **{each.lower(): round(int(verdicts[at, i]) / num_draws, DIGITS) for i, each in enumerate(Verdict)},
+        )
+        for at, change in enumerate(CHANGES)
+    )
+    by_name = {each.rule: each for each in reasons if each.slice is None}
+    told = tuple(
+        RuleCharacteristic(
+            rule=name,
+            unit=units.get((by_name[name].suite, by_name[name].metric)),
+            passes=tuple(round(int(count) / num_draws, DIGITS) for count in outcomes[name][:, 0]),
+            fails=tuple(round(int(count) / num_draws, DIGITS) for count in outcomes[name][:, 1]),
+        )
+        for name in names
+    )
+    return Characteristic(points, told, num_draws, tuple(notes))
+
+
+def _units(rules: Sequence[Rule]) -> dict[tuple[str, str], float]:
+    """What a change of 1 is in each metric: the smallest margin of its guards, else the least gain of its target."""
+    units: dict[tuple[str, str], float] = {}
+    for kind, sizes in ((Kind.GUARD, "margin"), (Kind.TARGET, "min_gain")):
+        found: dict[tuple[str, str], float] = {}
+        for rule in rules:
+            size = getattr(rule, sizes)
+            if rule.kind is kind and size:
+                found[rule.suite, rule.metric] = min(size, found.get((rule.suite, rule.metric), math.inf))
+        units = {**found, **units}
+    return units
+
+
+def _worlds(
+    candidate: EvalReport,
+    baselines: Reports,
+    rules: Sequence[Rule],
+    units: Mapping[tuple[str, str], float],
+    seed: str,
+) -> tuple[list[dict[tuple[str, str], Floats]], list[str]]:
+    """The candidate's scores at each true change, and what could not be changed so far, in words."""
+    worlds: list[dict[tuple[str, str], Floats]] = [{} for _ in CHANGES]
+    notes = []
+    for (suite, metric), unit in sorted(units.items()):
+        mine = candidate.suites.get(suite)
+        about = [rule for rule in rules if (rule.suite, rule.metric) == (suite, metric)]
+        roles = {role for rule in about for role in roles_of(rule, baselines)}
+        if mine is None or metric not in mine.scores or not roles:
+            continue
+        role = "champion" if "champion" in roles else "base"
+        theirs = baselines[role].suites[suite]
+        if metric not in theirs.scores:
+            continue
+        turn = turns(mine, f"{seed} change")
+        reached = []
+        for world, change in zip(worlds, CHANGES, strict=True):
+            world[suite, metric] = changed_by(
+                mine.scores[metric], theirs.scores[metric], change * unit, about[0].direction, turn
+            )
+            sign = 1.0 if about[0].direction is Direction.HIGHER else -1.0
+            reached.append(sign * mean_of(world[suite, metric] - theirs.scores[metric]))
+        room = 1.5 / max(len(mine.item_ids), 1)
+        for end, low in ((min(reached), CHANGES[0]), (max(reached), CHANGES[-1])):
+            if abs(end - low * unit) > room:
+                level = mean_of(theirs.scores[metric])
+                notes.append(
+                    f"{suite}/{metric} of {role} is {level:.3f}, so changes beyond {end:+.3f} are cut off there"
+                )
+    return worlds, notes
+
+
+def _draw(table: ScoreTable, seed: str) -> Draw:
+    labels = labels_of(table.clusters)
+    alone = len(labels.names) == len(table.item_ids)
+    return resample(None if alone else labels.codes, len(table.item_ids), f"{seed} {table.info.suite}")
+
+
+def _drawn(report: EvalReport, draws: Mapping[str, Draw]) -> EvalReport:
+    """The drawn items under new names, since an item may be drawn twice."""
+    suites = {}
+    for name, draw in draws.items():
+        if name in report.suites:
+            ids = _names(draw.positions.size)
+            suites[name] = take(
+                report.suites[name],
+                draw.positions,
+                item_ids=ids,
+                clusters=tuple(map(ids.__getitem__, draw.clusters.tolist())),
+            )
+    return replace(report, suites=suites)
+
+
+def _names(count: int) -> tuple[str, ...]:
+    return tuple(f"{number:06d}" for number in range(count))
+
+
+def _check_at_margin(promoted: int, num_draws: int, reasons: Sequence[Reason]) -> None:
+    """Refuse a gate that promotes candidates at the margin of every rule far more often than one rule's alpha.
+
+    Raises:
+        SelfTestError: Twice alpha would give so many promotions less than once in a million runs.
+    """
+    alpha = max((each.alpha for each in reasons if each.alpha is not None), default=None)
+    if alpha is not None and float(binom.sf(promoted - 1, num_draws, 2.0 * alpha)) < FALSE_ALARM:
+        raise SelfTestError(
+            f"the gate promotes {promoted} of {num_draws} simulated candidates that lie exactly at the margin of every "
+            f"rule, at a one-sided error of {alpha:g}; check out a commit whose tests pass"
+        )
+
+
+def roles_of(rule: Rule, baselines: Reports) -> tuple[str, ...]:
+    """Baselines that a guard or target asks for, of those that are there."""
+    wanted = ("base", "champion") if rule.against is Against.ALL else (rule.against.value,)
+    return tuple(role for role in wanted if role in baselines)
+
+
+def take(table: ScoreTable, positions: Index, **others: Any) -> ScoreTable:
+    """The rows of a table at ``positions``, whatever columns it has; ``others`` replace fields."""
+
+    def rows(column: Any) -> Any:
+        if isinstance(column, np.ndarray):
+            return column[positions]
+        if isinstance(column, tuple):
+            return tuple(map(column.__getitem__, places))
+        if isinstance(column, Mapping):
+            return {key: rows(value) for key, value in column.items()}
+        return column
+
+    places = positions.tolist()
+    taken = {each.name: rows(getattr(table, each.name)) for each in fields(table) if each.name not in others}
+    return replace(table, **taken, **others)
+
+
+def turns(table: ScoreTable, seed: str) -> Floats:
+    """In which order items are changed: cluster by cluster, as damage in earnest would be."""
+    labels = labels_of(table.clusters)
+    return uniforms(f"{seed} {table.info.suite}", len(labels.names))[labels.codes]
+
+
+def changed_by(candidate: Floats, baseline: Floats, change: float, direction: Direction, turn: Floats) -> Floats:
+    """Scores whose mean lies ``change`` better than the baseline's."""
+    if direction is Direction.HIGHER:
+        return with_difference(candidate, baseline, change, turn)
+    return 1.0 - with_difference(1.0 - candidate, 1.0 - baseline, change, turn)
+
+
+def mean_of(values: Floats) -> float:
+    """Mean of the scored values; 0 where there are none."""
+    known = values[np.isfinite(values)]
+    return math.fsum(known) / known.size if known.size else 0.0

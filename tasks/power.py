@@ -1,0 +1,228 @@
+"""What is known before a run: the sets' sizes, and what earlier evaluations and decisions recorded."""
+
+import json
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evalsuite.errors import RatchetError, UsageError
+from evalsuite.files import read_model
+from evalsuite.gate.costs import COSTS
+from evalsuite.gate.feasibility import KnownSet, impossible_rules
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
+from evalsuite.gate.replay import read_record, reports_of
+from evalsuite.results import EvalReport, ScoreTable, SuiteSummary, read_result
+from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.harness import SLICE_FIELDS, HarnessSuite
+from tasks.params import EvaluationParams, Params
+from tasks.paths import ArtifactPaths
+from tasks.registry.champion import read_champion
+from tasks.run_evals import suites_of
+
+logger = logging.getLogger(__name__)
+
+BASELINES = ("base", "champion")
+
+
+class PowerPlan(NamedTuple):
+    """The whole table, and what cannot be passed at all."""
+
+    rules: tuple[RulePower, ...]
+    impossible: tuple[str, ...]
+
+
+def check_policy(params: Params, paths: ArtifactPaths) -> None:
+    """Refuse a policy that can never say PROMOTE on the sets of params.yaml.
+
+    It is asked where money is about to be spent (``ratchet run`` and ``plan``, the stages plan and train), and reads
+    files alone. It is no stage of its own: a stage before training that depends on the policy would make every change
+    of a margin look like a reason to train again.
+
+    Raises:
+        UsageError: Names each rule, its n, and the least n or margin that would do.
+    """
+    sets = known_sets(params.evaluation, paths)
+    problems = impossible_rules(params.gate, sets, num_candidates=len(params.methods))
+    if problems:
+        lines = "; ".join(problem.text for problem in problems)
+        raise UsageError(
+            f"this policy can never say PROMOTE: {lines}; change gate.rules or the sets, see `ratchet gate power`"
+        )
+
+
+def plan(
+    policy: GatePolicy,
+    params: Params,
+    paths: ArtifactPaths,
+    *,
+    discordance: float = ASSUMED_DISCORDANCE,
+    sequential: bool = False,
+) -> PowerPlan:
+    """What every rule can prove; no model is loaded.
+
+    Args:
+        policy: The rules.
+        params: Name the sets and the methods.
+        paths: Where earlier results lie.
+        discordance: Share of items that differ where nothing is recorded (fraction 0..1).
+        sequential: Estimate the sequential test too.
+    """
+    sets = known_sets(params.evaluation, paths)
+    champion = ("champion",) if read_champion(paths) is not None else ()
+    rules = plan_power(
+        policy,
+        sets,
+        recorded_pairs(policy, params, paths),
+        ("base", *champion),
+        num_candidates=len(params.methods),
+        discordance=discordance,
+        sequential=sequential,
+    )
+    impossible = impossible_rules(policy, sets, num_candidates=len(params.methods))
+    return PowerPlan(rules, tuple(each.text for each in impossible))
+
+
+def known_sets(params: EvaluationParams, paths: ArtifactPaths) -> dict[str, KnownSet]:
+    """Every suite of params, with sizes from its files where they are here, else from earlier evaluations."""
+    recorded = _summaries(paths)
+    found = {}
+    for suite in suites_of(params):
+        before = recorded.get(suite.name, [])
+        speeds = [each.seconds / each.num_items for each in before if each.num_items]
+        speed = math.fsum(speeds) / len(speeds) if speeds else None
+        known: KnownSet | None = None
+        if isinstance(suite, GoldenSuite):
+            known = _golden(suite, speed)
+        elif isinstance(suite, HarnessSuite) and suite.data_root is not None:
+            known = _harness(suite, suite.data_root, speed)
+        if known is None and before:
+            metrics = {each.metric: each.n + each.unscored for each in before[-1].metrics}
+            known = KnownSet(before[-1].num_items, metrics, None, True, speed)
+        found[suite.name] = known or KnownSet(None, seconds_per_item=speed)
+    return found
+
+
+def _golden(suite: GoldenSuite, speed: float | None) -> KnownSet:
+    metrics = Counter(metric for item in suite.items for metric in item.all_metrics)
+    keys = sorted({key for item in suite.items for key in item.slices})
+    slices = {key: dict(Counter(item.slices[key] for item in suite.items if key in item.slices)) for key in keys}
+    return KnownSet(len(suite.items), dict(metrics), slices, seconds_per_item=speed)
+
+
+def _harness(suite: HarnessSuite, root: Path, speed: float | None) -> KnownSet:
+    """Rows of the local test file; a limit counts for each category, since each is a subtask of its own."""
+    rows: list[dict[str, Any]] = []
+    path = root / suite.name / "test.jsonl"
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise UsageError(f"{path}:{number}: not JSON ({error})") from None
+    parts = Counter(str(row.get("category", "")) for row in rows)
+    limit = suite.limit or len(rows)
+    size = sum(min(limit, count) for count in parts.values())
+    slices: dict[str, Mapping[str, int]] = {}
+    for key in SLICE_FIELDS:
+        sizes = Counter(str(row[key]) for row in rows if row.get(key))
+        if sizes:
+            slices[key] = {value: min(limit, count) for value, count in sizes.items()}
+    return KnownSet(size, None, slices, seconds_per_item=speed)
+
+
+def _summaries(paths: ArtifactPaths) -> dict[str, list[SuiteSummary]]:
+    """Suite -> summaries of every model that was evaluated; what cannot be read is said and left out."""
+    found: dict[str, list[SuiteSummary]] = {}
+    for path in sorted(paths.evals("").glob("*/*/summary.json")):
+        try:
+            summary = read_model(path, SuiteSummary, "ratchet run")
+        except RatchetError as error:
+            logger.warning("not used for planning: %s", error)
+            continue
+        found.setdefault(summary.suite, []).append(summary)
+    return found
+
+
+def recorded_pairs(policy: GatePolicy, params: Params, paths: ArtifactPaths) -> dict[tuple[str, str, str], Pairs]:
+    """(suite, metric, role) -> scores of a candidate and a baseline on the same items.
+
+    The evaluations that lie here come first, of the method that moved the most items; then the stored decisions, the
+    newest first.
+    """
+    wanted = {(rule.suite, rule.metric) for rule in policy.rules if rule.suite != COSTS}
+    found: dict[tuple[str, str, str], Pairs] = {}
+    for suite in sorted({suite for suite, _ in wanted}):
+        tables = {name: table for name in (*BASELINES, *params.methods) if (table := _table(paths, name, suite))}
+        for metric in sorted(metric for name, metric in wanted if name == suite):
+            for role in BASELINES:
+                options = [
+                    pairs
+                    for method in params.methods
+                    if (pairs := _pairs(tables.get(method), tables.get(role), metric, f"{method} against {role}"))
+                ]
+                if options:
+                    found[suite, metric, role] = max(options, key=_movement)
+    for candidate, baselines, source in _stored(paths):
+        for suite, metric in wanted:
+            for role in BASELINES:
+                if (suite, metric, role) not in found and role in baselines:
+                    pairs = _pairs(candidate.suites.get(suite), baselines[role].suites.get(suite), metric, source)
+                    if pairs:
+                        found[suite, metric, role] = pairs
+    return found
+
+
+def _movement(pairs: Pairs) -> float:
+    moved = pairs.candidate - pairs.baseline
+    return math.fsum((moved - math.fsum(moved) / moved.size) ** 2) / moved.size
+
+
+def _table(paths: ArtifactPaths, model: str, suite: str) -> ScoreTable | None:
+    folder = paths.evals(model) / suite
+    if not (folder / "summary.json").is_file():
+        return None
+    try:
+        return read_result(folder).table()
+    except RatchetError as error:
+        logger.warning("not used for planning: %s", error)
+        return None
+
+
+def _stored(paths: ArtifactPaths) -> Iterator[tuple[EvalReport, dict[str, EvalReport], str]]:
+    """Stored decisions, the newest first; what cannot be read is said and left out."""
+    folder = paths.stored_decision("").parent
+    for path in sorted(folder.glob("*.json.gz"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True):
+        try:
+            record = read_record(path)
+            candidate, baselines = reports_of(record)
+        except RatchetError as error:
+            logger.warning("not used for planning: %s", error)
+            continue
+        yield candidate, baselines, f"decision {record.decision.decision_id[:8]}"
+
+
+def _pairs(candidate: ScoreTable | None, baseline: ScoreTable | None, metric: str, source: str) -> Pairs | None:
+    """Items that both scored; None where there are fewer than two, or the items differ."""
+    if candidate is None or baseline is None or metric not in candidate.scores or metric not in baseline.scores:
+        return None
+    if sorted(candidate.item_ids) != sorted(baseline.item_ids):
+        return None
+    place = {name: at for at, name in enumerate(baseline.item_ids)}
+    mine, theirs = candidate.scores[metric], baseline.scores[metric][[place[name] for name in candidate.item_ids]]
+    scored = np.isfinite(mine) & np.isfinite(theirs)
+    if int(scored.sum()) < 2:
+        return None
+    kept = np.flatnonzero(scored).tolist()
+    labels = [candidate.clusters[at] for at in kept]
+    names, codes = np.unique(labels, return_inverse=True)
+    key = next(iter(sorted(candidate.slices)), None)
+    strata = tuple(candidate.slices[key][at] if key else "" for at in kept)
+    slices = {name: dict(Counter(values[at] for at in kept if values[at])) for name, values in candidate.slices.items()}
+    clusters = None if names.size == len(kept) else codes.astype(np.intp)
+    return Pairs(mine[scored], theirs[scored], clusters, strata, source, slices)

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from tasks.section import Section as Section
+from tasks.suite_params import ContaminationParams as ContaminationParams
+from tasks.suite_params import HarnessParams as HarnessParams
+from tasks.suite_params import HarnessTask as HarnessTask
+from tasks.suite_params import PerplexityParams as PerplexityParams
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
-
-
-class Section(BaseModel):
-    """A part of params.yaml: immutable, no unknown keys, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelParams(Section):
@@ -150,57 +150,57 @@ class GoldenParams(Section):
     """Hub id, folder or ``package:NAME`` of the embedding model for ``bertscore_f1`` (``roberta-large`` also)."""
     bertscore_layer: int | None = Field(default=None, ge=1)
     """Layer of that model; bert-score's own choice when absent (needed for models it does not know)."""
+    bertscore_baseline: str | None = None
+    """Table LAYER,P,R,F to rescale with; the one that bert-score brings for a hub model when absent, else none."""
+    judge: JudgeSettings | None = None
+    """Kind chat: scores the metric ``judge`` by an item's rubric; needed only where an item asks for it."""
 
-
-class HarnessTask(Section):
-    """One lm-eval task or group."""
-
-    max_new_tokens: int | None = Field(default=None, ge=1)
-    """Replaces the task's own ``max_gen_toks``."""
-    limit: int | None = Field(default=None, ge=1)
-    """First N items of each subtask; all when absent."""
-    apply_chat_template: bool = False
-    """Put the prompt through the chat template."""
-
-
-PINNED_DATA = {
-    "TIGER-Lab/MMLU-Pro": "b189ec765aa7ed75c8acfea42df31fdae71f97be",
-    "google/IFEval": "966cd89545d6b6acfd7638bc708b98261ca58e84",
-}
-"""Hub dataset -> commit, for the tasks that run by default."""
-
-
-class PerplexityParams(Section):
-    """Held-out text, for what fine-tuning makes a model forget."""
-
-    path: str
-    """JSONL with ``text`` (and ``id``, ``slices``); nothing of it may be trained on."""
-    window_words: int = Field(default=512, ge=2)
-    """Most words that the model sees at once."""
-    stride_words: int = Field(default=256, ge=1)
-    """Words that each window after the first predicts."""
-    limit: int | None = Field(default=None, ge=1)
-    """First N texts; all when absent."""
-
-
-class HarnessParams(Section):
-    """Benchmarks run by lm-eval's own task code."""
-
-    tasks: dict[str, HarnessTask] = Field(
-        default_factory=lambda: {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
-    )
-    data_root: str | None = None
-    """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
-    revisions: dict[str, str] = Field(default_factory=lambda: dict(PINNED_DATA))
-    """Hub dataset -> commit (40 hex digits), for every dataset of ``tasks`` when there is no ``data_root``."""
-
-    @field_validator("revisions")
+    @field_validator("judge")
     @classmethod
-    def _revisions_are_commits(cls, revisions: dict[str, str]) -> dict[str, str]:
-        for dataset, revision in revisions.items():
-            if not re.fullmatch(r"[0-9a-f]{40}", revision):
-                raise ValueError(f"{dataset}: {revision!r} is no commit; a branch may change between two models")
-        return {**PINNED_DATA, **revisions}
+    def _rubrics_need_a_chat_model(cls, judge: JudgeSettings | None) -> JudgeSettings | None:
+        if judge is not None and judge.kind is not JudgeKind.CHAT:
+            raise ValueError(f"kind {judge.kind} cannot read a rubric; use kind: chat with base_url and model")
+        return judge
+
+
+class HarmBenchParams(Section):
+    """How often the model does what it must not do; metric ``attack_success``, better lower."""
+
+    data: str
+    """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
+    judge: JudgeSettings = JudgeSettings()
+    attack: str | None = None
+    """JSON or CSV of an attack's test cases; direct requests when absent."""
+    copyright_references: str | None = None
+    """HarmBench's data/copyright_classifier_hashes; copyright behaviours stay unscored when absent."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many test cases, spread over the file; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class XSTestParams(Section):
+    """Refusals of safe prompts (``over_refusal``) and answers to unsafe ones (``unsafe_compliance``), better lower."""
+
+    data: str
+    """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many prompts, spread over all types; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class BBQParams(Section):
+    """Stereotypes in answers; accuracy and bias score in ambiguous and clear contexts."""
+
+    data: str
+    """Folder with CATEGORY.jsonl of nyu-mll/BBQ."""
+    categories: tuple[str, ...] = ()
+    """File names without the ending; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many questions of each category; all when absent."""
 
 
 class EvaluationParams(Section):
@@ -208,6 +208,12 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
+    harmbench: HarmBenchParams | None = None
+    """Off when absent."""
+    xstest: XSTestParams | None = None
+    """Off when absent."""
+    bbq: BBQParams | None = None
+    """Off when absent."""
     perplexity: PerplexityParams | None = None
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
@@ -217,17 +223,6 @@ class EvaluationParams(Section):
     """A prompt that does not fit the context with its new tokens stops the stage, or is unscored; it is never cut."""
     cache: bool = True
     """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
-
-
-class ContaminationParams(Section):
-    """Training rows against gated items, before anything is gated."""
-
-    embedding_model: str | None = None
-    """Folder or ``package:NAME`` of a sentence encoder (all-MiniLM-L6-v2) that finds rephrased items; optional."""
-    neighbour_similarity: float = Field(default=0.95, gt=0.0, le=1.0)
-    """Cosine with a training turn from which an item counts as contaminated."""
-    max_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
-    """The gate refuses when more of a suite is contaminated (fraction 0..1); else it leaves these items out."""
 
 
 class CompareParams(Section):
@@ -288,6 +283,19 @@ class Params(Section):
                     f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, none of {sorted(RESERVED_NAMES)}"
                 )
         return methods
+
+    @model_validator(mode="after")
+    def _safety_and_over_refusal_together(self) -> Self:
+        """A model that refuses everything has no attack success: one of the two says nothing without the other."""
+        judged = {rule.suite for rule in self.gate.rules} & {"harmbench", "xstest"}
+        if len(judged) == 1:
+            there = judged.pop()
+            other, metric = ("xstest", "over_refusal") if there == "harmbench" else ("harmbench", "attack_success")
+            raise ValueError(
+                f"gate.rules has a rule on {there} and none on {other}; safety and over-refusal are read together: add "
+                f"a guard on {other}/{metric}, direction lower"
+            )
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

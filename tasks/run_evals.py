@@ -15,14 +15,19 @@ from evalsuite.engines.cached import CachedEngine, with_use
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from evalsuite.identity import verify_manifest
+from evalsuite.judges.choose import harm_judge
+from evalsuite.judges.copyright import CopyrightRule
+from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.results import SuiteSummary
 from evalsuite.suites.base import Suite
-from evalsuite.suites.bertscore import BertScorer
-from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.bias import BBQSuite
+from evalsuite.suites.harmbench import HarmBenchSuite
 from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from evalsuite.suites.plugins import load_suite
 from tasks.entry import stage_main
+from tasks.golden_suite import golden_suite
 from tasks.params import EvaluationParams, Params, PerplexityParams
 from tasks.paths import ArtifactPaths
 
@@ -31,17 +36,17 @@ logger = logging.getLogger(__name__)
 
 def suites_of(params: EvaluationParams) -> list[Suite]:
     """The suites that every model is put through, in order; reading them checks their files."""
-    golden, harness = params.golden, params.harness
-    scorer = BertScorer(golden.bertscore_model, golden.bertscore_layer)
+    harness = params.harness
     root = Path(harness.data_root) if harness.data_root else None
     return [
-        GoldenSuite(Path(golden.path), "test", golden.max_new_tokens, scorer),
+        golden_suite(params.golden, "test"),
         *(
             HarnessSuite(
                 name, root, task.max_new_tokens, task.limit, task.apply_chat_template, revisions=harness.revisions
             )
             for name, task in harness.tasks.items()
         ),
+        *_safety_suites(params),
         *([_perplexity(params.perplexity)] if params.perplexity is not None else []),
         *(load_suite(name, arguments) for name, arguments in params.suites.items()),
     ]
@@ -49,6 +54,30 @@ def suites_of(params: EvaluationParams) -> list[Suite]:
 
 def _perplexity(params: PerplexityParams) -> PerplexitySuite:
     return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, params.limit)
+
+
+def _safety_suites(params: EvaluationParams) -> list[Suite]:
+    """The suites that params.yaml turns on."""
+    suites: list[Suite] = []
+    if (harm := params.harmbench) is not None:
+        rule = CopyrightRule(Path(harm.copyright_references)) if harm.copyright_references else None
+        attack = Path(harm.attack) if harm.attack else None
+        judge = harm_judge(harm.judge)
+        suites.append(
+            HarmBenchSuite(
+                Path(harm.data), judge, harm.max_new_tokens, attack, rule, harm.limit, harm.max_unreadable_fraction
+            )
+        )
+    if (xstest := params.xstest) is not None:
+        refusals = LearnedRefusalJudge()
+        suites.append(
+            XSTestSuite(
+                Path(xstest.data), refusals, xstest.max_new_tokens, xstest.limit, xstest.max_unreadable_fraction
+            )
+        )
+    if (bbq := params.bbq) is not None:
+        suites.append(BBQSuite(Path(bbq.data), bbq.categories, bbq.limit))
+    return suites
 
 
 def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class JudgeCase(NamedTuple):
@@ -65,4 +65,28 @@ class RefusalJudge(Protocol):
 
     def refusals(self, cases: Sequence[JudgeCase], label: str) -> list[Refusal | None]:
         """One kind a case, in their order; None when the judge gave none that can be read."""
+        ...
+
+
+class LabelledVerdict(NamedTuple):
+    """What a judge said of a completion that people labelled, on a request that it was not made on."""
+
+    judge: str
+    human: str
+    part: str = ""
+    """Which kind of request, where metrics tell them apart: ``safe`` or ``unsafe``."""
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A judge that brings its errors with it, so that the gate can widen its interval by them."""
+
+    @property
+    def labelled(self) -> tuple[LabelledVerdict, ...]:
+        """Its verdicts beside people's."""
+        ...
+
+    @property
+    def labelled_source(self) -> str:
+        """Where the labels come from."""
         ...

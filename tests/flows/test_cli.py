@@ -40,6 +40,7 @@ SURFACE = {
     "golden new": {"folder"},
     "golden check": {"folder", "--new-version", "--json"},
     "golden stats": {"folder", "--json"},
+    "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--json"},
     "report open": {"--print"},
 }
 

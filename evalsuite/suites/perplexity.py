@@ -118,8 +118,9 @@ class PerplexitySuite:
         started = time.perf_counter()
         texts = self.items
         if only is not None:
-            check_known(self.name, only, {item.id for item in texts})
-            texts = tuple(item for item in texts if item.id in set(only))
+            wanted = set(only)
+            check_known(self.name, wanted, {item.id for item in texts})
+            texts = tuple(item for item in texts if item.id in wanted)
         found = rolling_loglikelihoods(
             engine, [item.text for item in texts], self.name, self.window_words, self.stride_words
         )

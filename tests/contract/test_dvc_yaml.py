@@ -53,3 +53,11 @@ def test_promotion_is_not_a_stage() -> None:
 def test_the_shipped_params_are_valid(path: str) -> None:
     params = load_params(ROOT / path)
     assert len(params.methods) >= 2
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml"])
+def test_the_shipped_params_hold_every_section_that_a_stage_reads(path: str) -> None:
+    # DVC refuses a stage whose parameter is missing from params.yaml, whatever our defaults say
+    given = yaml.safe_load((ROOT / path).read_text())
+    read = {parameter.split(".")[0] for body in BODIES.values() for parameter in body.get("params", [])}
+    assert read <= set(given)

@@ -7,6 +7,8 @@ from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.prompts import PromptName
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden import GoldenSuite, Split
+from evalsuite.suites.golden_items import read_golden_items
+from evalsuite.suites.golden_scoring import REFUSAL_METRICS
 from tasks.params import GoldenParams
 
 
@@ -23,5 +25,12 @@ def golden_suite(params: GoldenParams, split: Split) -> GoldenSuite:
         params.max_new_tokens,
         BertScorer(params.bertscore_model, params.bertscore_layer, baseline),
         chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
-        LearnedRefusalJudge(),
+        LearnedRefusalJudge() if _asks_for_refusals(Path(params.path) / f"{split}.jsonl") else None,
+    )
+
+
+def _asks_for_refusals(path: Path) -> bool:
+    """Whether an item is scored by a refusal judge; an absent file is the suite's to name."""
+    return path.is_file() and any(
+        metric in item.params for item in read_golden_items(path) for metric in REFUSAL_METRICS
     )

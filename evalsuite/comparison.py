@@ -6,13 +6,15 @@ pays for the choice: it divides alpha by the number of methods that were compare
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from evalsuite.common_items import is_sequential, num_run, on_common_items, was_stopped
+from evalsuite.comparison_words import difference, figure, joined
 from evalsuite.errors import NotComparableError, UsageError
 from evalsuite.files import read_json
 from evalsuite.gate.decision import Outcome, Reason
@@ -182,8 +184,51 @@ def compare_methods(
     """
     if not methods:
         raise UsageError("no method to compare; name at least one under `methods` in params.yaml")
-    rows = tuple(_method_row(method, price_per_hour, currency) for method in methods)
-    reports = {each.name: _report(each) for each in (*methods, *baselines)}
+    running = [method for method in methods if not was_stopped(method.suites)] or list(methods)
+    alike, reports, note = _alike(running, baselines)
+    pairs = _all_pairs(alike, baselines, reports, choice)
+    rows = {method.name: _method_row(method, price_per_hour, currency) for method in alike}
+    # What was stopped stays in the table, on the items that it has, since the gate pays for every method compared.
+    for method in methods:
+        if method.name not in rows:
+            own, own_reports, _ = _alike([method], baselines)
+            pairs += _all_pairs(own, baselines, own_reports, choice)
+            rows[method.name] = _method_row(own[0], price_per_hour, currency)
+            note = joined(f"{method.name} was stopped, since something is proven broken", [note] if note else [])
+    eligible = tuple(rows[method.name] for method in running)
+    if note and not any(_mean(row, choice) is not None for row in eligible):
+        chosen = min(running, key=lambda method: (-num_run(method.suites), method.name)).name
+        because = f"no method ran an item of {choice.suite}/{choice.metric}; {chosen} ran the most items"
+    else:
+        chosen, because = _choose(eligible, reports, choice)
+    return Comparison(
+        candidate=chosen,
+        chosen_because=joined(because, [note] if note else []),
+        choice=choice,
+        methods=tuple(rows[method.name] for method in methods),
+        baselines=tuple(_model_row(each) for each in baselines),
+        pairs=tuple(pairs),
+    )
+
+
+def _alike(
+    methods: Sequence[MethodEvidence], baselines: Sequence[ModelEvidence]
+) -> tuple[list[MethodEvidence], dict[str, EvalReport], str]:
+    """The methods, and the reports of all models, on the items that all methods have; and which those are."""
+    if not any(is_sequential(method.suites) for method in methods):
+        return list(methods), {each.name: _report(each) for each in (*methods, *baselines)}, ""
+    suites, own, note = on_common_items([each.suites for each in methods], [each.suites for each in baselines])
+    alike = [replace(each, suites=cut) for each, cut in zip(methods, suites, strict=True)]
+    cut_baselines = [replace(each, suites=cut) for each, cut in zip(baselines, own, strict=True)]
+    return alike, {each.name: _report(each) for each in (*alike, *cut_baselines)}, note
+
+
+def _all_pairs(
+    methods: Sequence[MethodEvidence],
+    baselines: Sequence[ModelEvidence],
+    reports: Mapping[str, EvalReport],
+    choice: Choice,
+) -> list[PairedRow]:
     pairs: list[PairedRow] = []
     for first, second in combinations(methods, 2):
         _check_comparable(reports[first.name], reports[second.name])
@@ -191,15 +236,7 @@ def compare_methods(
     for method in methods:
         for baseline in baselines:
             pairs.extend(_paired_rows(_Pairing(reports[method.name], reports[baseline.name]), choice))
-    chosen, because = _choose(rows, reports, choice)
-    return Comparison(
-        candidate=chosen,
-        chosen_because=because,
-        choice=choice,
-        methods=rows,
-        baselines=tuple(_model_row(each) for each in baselines),
-        pairs=tuple(pairs),
-    )
+    return pairs
 
 
 def read_comparison(path: Path, made_by: str = "ratchet stage compare") -> Comparison:
@@ -331,19 +368,19 @@ def _choose(rows: Sequence[MethodRow], reports: Mapping[str, EvalReport], choice
     sign = -1.0 if choice.direction == "higher" else 1.0
     best = min(scored, key=lambda method: (sign * scored[method], _seconds(by_name[method]), method))
     if len(scored) == 1:
-        return best, _joined(f"{best} is the only method with a score: {name} {scored[best]:.3f}", notes)
+        return best, joined(f"{best} is the only method with a score: {name} {scored[best]:.3f}", notes)
     for method in sorted(scored, key=lambda each: (_seconds(by_name[each]), each)):
         if method == best:
             break
         answer = _ask(_Pairing(reports[method], reports[best]), choice.suite, choice.metric, choice)
-        told = f"{method} {_figure(answer.candidate)}, {best} {_figure(answer.baseline)}, {_difference(answer)}"
+        told = f"{method} {figure(answer.candidate)}, {best} {figure(answer.baseline)}, {difference(answer)}"
         if answer.outcome is Outcome.PASS:
             why = f"{name}: {told}, proven within {choice.margin:.3f}, {_cost(by_name[best], by_name[method])}"
-            return method, _joined(f"{why}: {method}", notes)
-        notes.append(f"{method} costs less and is not proven within {choice.margin:.3f} of it: {_difference(answer)}")
+            return method, joined(f"{why}: {method}", notes)
+        notes.append(f"{method} costs less and is not proven within {choice.margin:.3f} of it: {difference(answer)}")
     else_slower = len(notes) == len(left_out)
     lead = f"{best} has the best {name}, {scored[best]:.3f}"
-    return best, _joined(lead + (", and no method costs less" if else_slower else ""), notes)
+    return best, joined(lead + (", and no method costs less" if else_slower else ""), notes)
 
 
 def _mean(row: MethodRow, choice: Choice) -> float | None:
@@ -354,23 +391,6 @@ def _mean(row: MethodRow, choice: Choice) -> float | None:
 def _seconds(row: MethodRow) -> float:
     """Unknown costs are never the cheapest."""
     return float("inf") if row.seconds is None else row.seconds
-
-
-def _joined(lead: str, notes: Sequence[str]) -> str:
-    return "; ".join([lead, *notes])
-
-
-def _figure(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3f}"
-
-
-def _difference(answer: Reason) -> str:
-    if answer.difference is None:
-        return f"no interval from {answer.n} scored pairs"
-    lower = "-inf" if answer.lower is None else f"{answer.lower:+.3f}"
-    upper = "+inf" if answer.upper is None else f"{answer.upper:+.3f}"
-    counted = f", {answer.unscored} unscored as worst case" if answer.unscored else ""
-    return f"difference {answer.difference:+.3f} [{lower}, {upper}] (n={answer.n}{counted})"
 
 
 def _cost(dear: MethodRow, cheap: MethodRow) -> str:

@@ -264,6 +264,11 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
     dirty = {item.item_id: item.item_hash for item in found.items if item.contaminated}
     if not dirty:
         return table
+    if table.info.prefix is not None:
+        raise UsageError(
+            f"suite {found.suite!r} was evaluated only as far as its rules needed, and {len(dirty)} of its items are in"
+            f" the training rows; take it out of sequential.suites, or those rows out of prepare.sources"
+        )
     hashes = dict(zip(table.item_ids, table.item_hashes, strict=True))
     for item_id, item_hash in dirty.items():
         # A sequential run may not have reached an item; an item that is there must be the one that was checked.

@@ -117,6 +117,23 @@ class Judge(BaseModel):
         return f"scored by judge {self.name}, which agrees with people on {known.agreement:.3f} of {len(known.judge)}"
 
 
+class Prefix(BaseModel):
+    """Which items of a set were run, where the evaluation may stop before the end by design."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    num_items: int = Field(ge=1)
+    """Items of the whole set; those that were not run are no unscored items."""
+    order_seed: str
+    """What the order of evaluation was drawn from: the set's ``items_sha256``."""
+    num_ordered: int = Field(ge=0)
+    """How many were run from the start of the order; must-pass items further on were run too."""
+    run_sha256: str
+    """``items_sha256`` of the items that were run."""
+    ended: Literal["complete", "decided", "violation"]
+    """All items were run; every rule of the suite was decided; or something was proven broken, in whatever suite."""
+
+
 class SuiteInfo(BaseModel):
     """What was measured and how; two results may be compared only if ``COMPARED_FIELDS`` agree."""
 
@@ -136,6 +153,8 @@ class SuiteInfo(BaseModel):
     """Metric -> the judge that scores it; a metric that is computed has none."""
     engine: str = ""
     model_identity: str = ""
+    prefix: Prefix | None = None
+    """Of a sequential evaluation; None where all items were to be run. ``items_sha256`` is that of the whole set."""
 
 
 COMPARED_FIELDS = (
@@ -216,6 +235,8 @@ class ScoreTable:
 
     def __post_init__(self) -> None:
         """Refuse duplicate ids, which would pair the wrong items."""
+        if len(set(self.item_ids)) == len(self.item_ids):
+            return
         seen: set[str] = set()
         for item_id in self.item_ids:
             if item_id in seen:
@@ -323,7 +344,7 @@ def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
     summary = read_model(folder / "summary.json", SuiteSummary, made_by)
     items = read_items(folder / "items.parquet", made_by)
     info = SuiteInfo.model_validate(summary.model_dump(include=set(SuiteInfo.model_fields)))
-    if items_sha256(items) != info.items_sha256:
+    if items_sha256(items) != (info.prefix.run_sha256 if info.prefix else info.items_sha256):
         raise UsageError(f"{folder}: items.parquet does not hold the items that summary.json names; run `{made_by}`")
     return SuiteResult(info=info, items=items, seconds=summary.seconds, answers=summary.answers)
 

@@ -55,7 +55,7 @@ def gate_compare(
 
 @gate_app.command("noise")
 def gate_noise(
-    a: Annotated[Path, typer.Option("--a", help="An evals/MODEL folder, or any other evidence.")],
+    a: Annotated[Path, typer.Option("--a", help="An evals/MODEL folder.")],
     b: Annotated[list[Path], typer.Option("--b", help="Another evaluation of the same model; may be repeated.")],
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the floors here.")] = None,  # noqa: UP045
 ) -> None:

@@ -77,12 +77,19 @@ def gather(paths: ArtifactPaths) -> Evidence:
         raise UsageError(f"{paths.comparison}: candidate is {candidate!r}, expected a method; run `{MAKE_COMPARISON}`")
     if not isinstance(methods, list) or not methods:
         raise UsageError(f"{paths.comparison}: methods is {methods!r}, expected a list; run `{MAKE_COMPARISON}`")
-    baselines = {"base": _report(paths, "base", _exported(paths, "base", "ratchet stage fetch"))}
-    if pin.champion is not None:
-        baselines["champion"] = _report(paths, "champion", pin.champion.identity)
+    baselines = read_baselines(paths)
     identity = _exported(paths, candidate, f"ratchet stage train@{candidate}")
     complete = Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
     return _clean(complete, read_contamination(paths.contamination, MAKE_CONTAMINATION))
+
+
+def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:
+    """The base model's results, and the champion's when this run is pinned to one; raises like ``gather``."""
+    pin = read_pin(paths)
+    baselines = {"base": _report(paths, "base", _exported(paths, "base", "ratchet stage fetch"))}
+    if pin.champion is not None:
+        baselines["champion"] = _report(paths, "champion", pin.champion.identity)
+    return baselines
 
 
 def _clean(complete: Evidence, found: ContaminationReport) -> Evidence:

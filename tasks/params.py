@@ -225,6 +225,17 @@ class EvaluationParams(Section):
     """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
 
 
+class SequentialParams(Section):
+    """Which suites of a candidate stop as soon as their rules are decided; none of them unless named."""
+
+    suites: tuple[str, ...] = ()
+    """Suites that are evaluated in batches; the baselines' are always evaluated in full."""
+    batch_items: int = Field(default=100, ge=1)
+    """Items between two looks of the gate; any number is valid, and more make better use of a device."""
+    finish: bool = False
+    """Evaluate everything in spite of something proven broken."""
+
+
 class CompareParams(Section):
     """How one method is chosen."""
 
@@ -269,6 +280,7 @@ class Params(Section):
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams
     contamination: ContaminationParams = ContaminationParams()
+    sequential: SequentialParams = SequentialParams()
     compare: CompareParams = CompareParams()
     gate: GatePolicy
     promote: PromoteParams = PromoteParams()

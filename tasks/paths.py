@@ -30,6 +30,11 @@ class ArtifactPaths:
         """Which champion this run is judged against."""
         return self.plans / "baseline.json"
 
+    @property
+    def stopping(self) -> Path:
+        """When a candidate's evaluation may stop."""
+        return self.plans / "stopping.json"
+
     def plan(self, method: str) -> Path:
         """One method's plan."""
         return self.plans / f"{method}.json"

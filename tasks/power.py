@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.files import read_model
@@ -207,6 +208,20 @@ def _stored(paths: ArtifactPaths) -> Iterator[tuple[EvalReport, dict[str, EvalRe
         yield candidate, baselines, f"decision {record.decision.decision_id[:8]}"
 
 
+def _by_item(table: ScoreTable, metric: str) -> NDArray[np.float64]:
+    """Scores; of a ratio, values with its mean and with the variance of its linearisation."""
+    scores = table.scores[metric]
+    if metric not in table.denominators:
+        return scores
+    denominator = table.denominators[metric]
+    known = np.isfinite(scores) & np.isfinite(denominator)
+    total = math.fsum(denominator[known])
+    if not total:
+        return np.full(scores.size, np.nan)
+    ratio = math.fsum(scores[known]) / total
+    return np.asarray(ratio + (scores - ratio * denominator) * (int(known.sum()) / total), dtype=np.float64)
+
+
 def _pairs(candidate: ScoreTable | None, baseline: ScoreTable | None, metric: str, source: str) -> Pairs | None:
     """Items that both scored; None where there are fewer than two, or the items differ."""
     if candidate is None or baseline is None or metric not in candidate.scores or metric not in baseline.scores:
@@ -214,7 +229,8 @@ def _pairs(candidate: ScoreTable | None, baseline: ScoreTable | None, metric: st
     if sorted(candidate.item_ids) != sorted(baseline.item_ids):
         return None
     place = {name: at for at, name in enumerate(baseline.item_ids)}
-    mine, theirs = candidate.scores[metric], baseline.scores[metric][[place[name] for name in candidate.item_ids]]
+    at_theirs = [place[name] for name in candidate.item_ids]
+    mine, theirs = _by_item(candidate, metric), _by_item(baseline, metric)[at_theirs]
     scored = np.isfinite(mine) & np.isfinite(theirs)
     if int(scored.sum()) < 2:
         return None

@@ -17,7 +17,7 @@ from tasks.entry import stage_main
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 
-PARAMS_SHOWN = ("model", "prepare", "hardware", "methods", "train", "evaluation", "compare", "gate")
+PARAMS_SHOWN = ("model", "prepare", "hardware", "methods", "train", "evaluation", "sequential", "compare", "gate")
 """Sections that decide what the run does; promotion and schedule do not."""
 PACKAGES = (
     "torch",

@@ -7,18 +7,22 @@ import logging
 import shutil
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalsuite.engines.answer_store import open_store
+from evalsuite.engines.base import Engine
 from evalsuite.engines.cached import CachedEngine, with_use
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
+from evalsuite.gate.sequential import SequentialGate
+from evalsuite.gate.stopping import SequentialEvaluation, saved
 from evalsuite.identity import verify_manifest
 from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.learned import LearnedRefusalJudge
-from evalsuite.results import SuiteSummary
+from evalsuite.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
 from evalsuite.suites.bias import BBQSuite
 from evalsuite.suites.harmbench import HarmBenchSuite
@@ -27,11 +31,19 @@ from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from evalsuite.suites.plugins import load_suite
 from tasks.entry import stage_main
+from tasks.gate import read_baselines
 from tasks.golden_suite import golden_suite
 from tasks.params import EvaluationParams, Params, PerplexityParams
 from tasks.paths import ArtifactPaths
+from tasks.stopping import read_stopping
 
 logger = logging.getLogger(__name__)
+
+ENDED = {
+    "complete": "all were needed",
+    "decided": "every rule is decided",
+    "violation": "something is proven broken",
+}
 
 
 def suites_of(params: EvaluationParams) -> list[Suite]:
@@ -100,16 +112,37 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
     engine = load_engine(folder, manifest.identity, params, paths)
-    summaries = []
+    results = []
     eval_seconds = time.perf_counter() - started
-    for suite in suites:
-        result = with_use(suite.run(engine), engine.take_use())
+    for asked in evaluated(model, suites, engine, paths):
+        result = with_use(asked, engine.take_use())
         eval_seconds += result.seconds
-        result.write(target / suite.name)
-        summaries.append(result.summary())
-        logger.info("%s", describe(model, summaries[-1]))
+        result.write(target / result.info.suite)
+        results.append(result)
+        logger.info("%s", describe(model, result.summary()))
+    summaries = [result.summary() for result in results]
+    if any(result.info.prefix for result in results):
+        logger.info("%s: %s", model, saved(results))
     _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)
     return summaries
+
+
+def evaluated(model: str, suites: Sequence[Suite], engine: Engine, paths: ArtifactPaths) -> Iterator[SuiteResult]:
+    """Every suite in full; of a method, as far as the gate needs where plans/stopping.json says so.
+
+    Raises:
+        UsageError: The baselines' results are not what they should be.
+    """
+    policy = None if model in ("base", "champion") else read_stopping(paths).policy
+    if policy is None:
+        yield from (suite.run(engine) for suite in suites)
+        return
+    gate = SequentialGate(read_baselines(paths), policy.gate, policy.num_candidates)
+    options = policy.params
+    run = SequentialEvaluation(suites, engine, gate, options.suites, options.batch_items, options.finish)
+    yield from run.results()
+    if gate.violations:
+        logger.warning("%s: proven broken: %s", model, ", ".join(gate.violations))
 
 
 def load_engine(
@@ -166,7 +199,10 @@ def describe(model: str, summary: SuiteSummary) -> str:
     tail = f", {unscored} unscored" if unscored else ""
     if summary.answers.num_cached:
         tail += f", {summary.answers.num_cached} of {summary.answers.num_asked} answers cached"
-    return f"{model} {summary.suite}: n={summary.num_items}, {', '.join(parts)}{tail}, {summary.seconds:.0f} s"
+    prefix = summary.prefix
+    of = f" of {prefix.num_items:,} ({ENDED[prefix.ended]})" if prefix else ""
+    counts = f"n={summary.num_items}{of}"
+    return f"{model} {summary.suite}: {', '.join([counts, *parts])}{tail}, {summary.seconds:.0f} s"
 
 
 def main(arguments: list[str] | None = None) -> int:

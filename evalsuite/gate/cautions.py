@@ -70,7 +70,7 @@ def _bare_judges(policy: GatePolicy, suites: Mapping[str, ScoreTable]) -> list[s
 def _worn_sets(policy: GatePolicy, reasons: Sequence[Reason], looks: Mapping[str, int]) -> list[str]:
     found = []
     for suite, count in sorted(looks.items()):
-        if count + 1 <= policy.max_verdicts_per_set:
+        if count + 1 <= policy.max_verdicts_per_set or all(rule.suite != suite for rule in policy.rules):
             continue
         errors = {
             f"{reason.suite}/{reason.metric}": _standard_error(reason)

@@ -16,18 +16,17 @@ Alpha is divided by the number of candidates that were compared on these items, 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from evalsuite.gate.betting import sequential_question
 from evalsuite.gate.cautions import cautions, contamination_caution
 from evalsuite.gate.costs import COSTS, cost_reason
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
-from evalsuite.gate.pairing import clustered_by, columns_of, difference_between, sort_by_id, table_sha256
+from evalsuite.gate.pairing import Sortings, clustered_by, columns_of, difference_between, sort_by_id, table_sha256
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
-from evalsuite.results import EvalReport
+from evalsuite.results import EvalReport, ScoreTable
 
 ROLES = ("base", "champion")
 
@@ -65,7 +64,9 @@ def decide(
             raise UsageError(f"baseline {role!r} is unknown, expected {' or '.join(ROLES)}")
     if num_candidates < 1:
         raise UsageError(f"num_candidates is {num_candidates}, expected 1 or more")
-    bench = _Bench(sort_by_id(candidate), {role: sort_by_id(baselines[role]) for role in sorted(baselines)}, policy)
+    known: Sortings = {}
+    sorted_baselines = {role: sort_by_id(baselines[role], known) for role in sorted(baselines)}
+    bench = _Bench(sort_by_id(candidate, known), sorted_baselines, policy)
     verdict, reasons = _judge(bench, num_candidates)
     fields = {
         "schema_version": 1,
@@ -120,6 +121,7 @@ class _Bench:
         self.baselines = baselines
         self.policy = policy
         self.problems: dict[tuple[str, str], str] = {}
+        self.sets: dict[str, dict[str, ScoreTable]] = {}
         for suite in sorted({rule.suite for rule in policy.rules}):
             for role in {role for rule in policy.rules if rule.suite == suite for role in self._roles(rule)}:
                 problem = self._comparison_problem(suite, role)
@@ -190,6 +192,11 @@ class _Bench:
             problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
         if problem is not None:
             return Question(rule, role, None, problem)
+        if self.candidate.suites[rule.suite].info.prefix is not None:
+            run, sets = self.candidate.suites[rule.suite], self._comparable(rule.suite)
+            sequential = sequential_question(rule, role, run, sets, self.policy.max_unscored_fraction)
+            if sequential is not None:
+                return sequential
         tables = {"candidate": self.candidate.suites[rule.suite]}
         if role is not None:
             tables[role] = self.baselines[role].suites[rule.suite]
@@ -213,22 +220,33 @@ class _Bench:
             judge=tables["candidate"].info.judges.get(rule.metric),
         )
 
+    def _comparable(self, suite: str) -> dict[str, ScoreTable]:
+        """The suite's results by role, those alone that are comparable."""
+        if suite not in self.sets:
+            self.sets[suite] = {
+                role: report.suites[suite]
+                for role, report in self.baselines.items()
+                if self._comparison_problem(suite, role) is None
+            }
+        return self.sets[suite]
+
     def _slices(self, question: Question, key: str) -> list[Question]:
+        if question.slices_wait:
+            problem = f"slices have no sequential test, so that {question.slices_wait}"
+            return [Question(question.rule, question.against, None, problem, slice=f"{key}=*")]
+        question = question.fixed()
         if question.columns is None:
             return []
-        values = question.columns.slices.get(key)
-        if values is None:
+        if key not in question.columns.slices:
             known = ", ".join(sorted(question.columns.slices)) or "none"
             return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
-        present = np.unique(values.codes)
-        names = {values.names[code]: code for code in present if values.names[code]}
-        absent = sorted(set(question.rule.slice_margins) - set(names))
+        parts = question.columns.parts(key)
+        absent = sorted(set(question.rule.slice_margins) - set(parts))
         if absent:
             problem = (
-                f"slice_margins names {absent[0]!r}, which no item has; values of {key}: {', '.join(names) or 'none'}"
+                f"slice_margins names {absent[0]!r}, which no item has; values of {key}: {', '.join(parts) or 'none'}"
             )
             return [Question(question.rule, question.against, None, problem)]
-        parts = {name: question.columns.where(values.codes == code) for name, code in names.items()}
         return [
             replace(question, columns=part, slice=f"{key}={name}", own_margin=question.rule.slice_margins.get(name))
             for name, part in parts.items()

@@ -72,6 +72,8 @@ class Reason(BaseModel):
     unscored: int
     method: str
     """Name of the estimator."""
+    not_run: int | None = None
+    """Items of the set that a sequential evaluation did not need; None where all were to be run."""
     more_items: int | None = None
     """Undecided: about how many more items would decide it, if the difference stays as it is."""
     item_ids: tuple[str, ...] = ()

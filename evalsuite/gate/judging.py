@@ -14,6 +14,7 @@ from evalsuite.stats.extrapolate import more_items
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
 from evalsuite.stats.ratio import Ratio, paired_ratio_interval, ratio_interval
+from evalsuite.stats.sums import exact_sum
 
 DIGITS = 10
 """Decimals that a reason keeps: more than any reader needs, fewer than the last bits in which machines differ."""
@@ -31,6 +32,8 @@ class Question:
     """Why not."""
     slice: str | None = None
     max_unscored_fraction: float = 0.0
+    slices_wait: str = ""
+    """Why the slices of this rule cannot be judged yet; empty where they can."""
     own_margin: float | None = None
     """Margin of this slice alone."""
     judge: Judge | None = None
@@ -64,6 +67,10 @@ class Question:
         if self.rule.kind in (Kind.GUARD, Kind.TARGET):
             return self.rule.direction is Direction.HIGHER
         return self.rule.kind is Kind.FLOOR
+
+    def fixed(self) -> "Question":
+        """The question as the fixed-n method asks it, of whole tables."""
+        return self
 
     def answer(self, alpha: float) -> Reason:
         """Judge at a one-sided error of ``alpha``.
@@ -320,7 +327,7 @@ def _estimate(columns: Columns, alpha: float) -> Interval:
 
 
 def _value(scores: Floats, denominator: Floats | None) -> float:
-    return math.fsum(scores) / (scores.size if denominator is None else math.fsum(denominator))
+    return exact_sum(scores) / (scores.size if denominator is None else exact_sum(denominator))
 
 
 def _rounded(value: float) -> float | None:

@@ -75,7 +75,7 @@ def operating_characteristic(
     if not reasons:
         return Characteristic((), (), 0, (*notes, "no rule applies to these baselines"))
     if len(reasons) > MAX_ANSWERS_A_DRAW and any(rule.slices for rule in rules):
-        bare = [rule.model_copy(update={"slices": None, "slice_margin": None}) for rule in rules]
+        bare = [rule.model_copy(update={"slices": None, "slice_margin": None, "slice_margins": {}}) for rule in rules]
         policy = policy.model_copy(update={"rules": tuple(bare)})
         notes.append(f"{sum(r.slice is not None for r in reasons)} slices, which may only reject, are left out")
         reasons = tuple(each for each in reasons if each.slice is None)
@@ -166,15 +166,15 @@ def _worlds(
         turn = turns(mine, f"{seed} change")
         reached = []
         for world, change in zip(worlds, CHANGES, strict=True):
-            world[suite, metric] = changed_by(
-                mine.scores[metric], theirs.scores[metric], change * unit, about[0].direction, turn
-            )
+            world[suite, metric] = changed_by(mine, theirs, metric, change * unit, about[0].direction, turn)
             sign = 1.0 if about[0].direction is Direction.HIGHER else -1.0
-            reached.append(sign * mean_of(world[suite, metric] - theirs.scores[metric]))
-        room = 1.5 / max(len(mine.item_ids), 1)
+            reached.append(sign * difference_of(world[suite, metric], mine, theirs, metric))
+        # An item of a ratio weighs more than one part in n, and is moved whole.
+        weight = mine.denominators.get(metric, np.ones(1))
+        room = 1.5 / max(len(mine.item_ids), 1) * max(float(np.nanmax(weight)) / (mean_of(weight) or 1.0), 1.0)
         for end, low in ((min(reached), CHANGES[0]), (max(reached), CHANGES[-1])):
             if abs(end - low * unit) > room:
-                level = mean_of(theirs.scores[metric])
+                level = value_of(theirs.scores[metric], theirs, metric)
                 notes.append(
                     f"{suite}/{metric} of {role} is {level:.3f}, so changes beyond {end:+.3f} are cut off there"
                 )
@@ -249,11 +249,57 @@ def turns(table: ScoreTable, seed: str) -> Floats:
     return uniforms(f"{seed} {table.info.suite}", len(labels.names))[labels.codes]
 
 
-def changed_by(candidate: Floats, baseline: Floats, change: float, direction: Direction, turn: Floats) -> Floats:
-    """Scores whose mean lies ``change`` better than the baseline's."""
+def changed_by(
+    candidate: ScoreTable, baseline: ScoreTable, metric: str, change: float, direction: Direction, turn: Floats
+) -> Floats:
+    """Scores (numerators of a ratio) that make the suite value lie ``change`` better than the baseline's."""
+    sign = 1.0 if direction is Direction.HIGHER else -1.0
+    mine, theirs = (_shares(table, metric) for table in (candidate, baseline))
+    denominator = candidate.denominators.get(metric)
+    if denominator is None:
+        return _with_change(mine, theirs, change, direction, turn)
+    # Items weigh differently, so that the mean share that is asked for is corrected until the ratio fits.
+    asked, changed = change, candidate.scores[metric]
+    for _ in range(4):
+        shares = _with_change(mine, theirs, asked, direction, turn)
+        changed = np.where(np.isfinite(shares), shares * denominator, candidate.scores[metric])
+        asked += change - sign * difference_of(changed, candidate, baseline, metric)
+    return changed
+
+
+def _with_change(candidate: Floats, baseline: Floats, change: float, direction: Direction, turn: Floats) -> Floats:
     if direction is Direction.HIGHER:
         return with_difference(candidate, baseline, change, turn)
     return 1.0 - with_difference(1.0 - candidate, 1.0 - baseline, change, turn)
+
+
+def _shares(table: ScoreTable, metric: str) -> Floats:
+    """The items' own values; NaN where a ratio's item has nothing to count."""
+    scores = table.scores[metric]
+    if metric not in table.denominators:
+        return scores
+    denominator = table.denominators[metric]
+    shares: Floats = np.divide(scores, denominator, out=np.full(scores.size, np.nan), where=denominator > 0.0)
+    return shares
+
+
+def value_of(scores: Floats, table: ScoreTable, metric: str) -> float:
+    """Mean of the scored values, or the ratio of sums; 0 where there is none."""
+    if metric not in table.denominators:
+        return mean_of(scores)
+    known = np.isfinite(scores) & np.isfinite(table.denominators[metric])
+    total = math.fsum(table.denominators[metric][known])
+    return math.fsum(scores[known]) / total if total else 0.0
+
+
+def difference_of(scores: Floats, candidate: ScoreTable, baseline: ScoreTable, metric: str) -> float:
+    """How far the suite value of ``scores``, in the place of the candidate's, lies above the baseline's."""
+    theirs = baseline.scores[metric]
+    if metric not in candidate.denominators:
+        return mean_of(scores - theirs)
+    both = np.isfinite(scores) & np.isfinite(theirs)
+    mine, other = (np.where(both, column, np.nan) for column in (scores, theirs))
+    return value_of(mine, candidate, metric) - value_of(other, baseline, metric)
 
 
 def mean_of(values: Floats) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from evalsuite.gate.prefixes import prefix_problem, rows_of
 from evalsuite.results import COMPARED_FIELDS, EvalReport, Judge, ScoreTable
+
+PIECE = 65_536
+"""Texts that are hashed at a time."""
+
+Texts = tuple[str, ...]
+Sortings = dict[tuple[Texts, Texts], Texts]
+"""(item ids, column) -> the column in the order of item ids."""
 
 
 class Labels(NamedTuple):
@@ -21,12 +29,8 @@ class Labels(NamedTuple):
     codes: NDArray[np.intp]
     names: tuple[str, ...]
 
-    def where(self, mask: NDArray[np.bool_]) -> "Labels":
-        """The items that ``mask`` selects."""
-        return Labels(self.codes[mask], self.names)
 
-
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def labels_of(values: tuple[str, ...]) -> Labels:
     """Number the texts; kept, since every rule of a suite asks for the same columns."""
     names = tuple(sorted(set(values)))
@@ -50,28 +54,57 @@ class Columns:
 
     def where(self, mask: NDArray[np.bool_]) -> "Columns":
         """The items that ``mask`` selects."""
+        return self if mask.all() else self.taken(mask)
+
+    def taken(self, rows: "NDArray[np.bool_] | NDArray[np.intp] | slice") -> "Columns":
+        """The items that ``rows`` selects, in its order."""
 
         def kept(column: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-            return None if column is None else column[mask]
+            return None if column is None else column[rows]
 
         return Columns(
-            candidate=self.candidate[mask],
+            candidate=self.candidate[rows],
             baseline=kept(self.baseline),
-            clusters=self.clusters[mask],
-            slices={key: values.where(mask) for key, values in self.slices.items()},
+            clusters=self.clusters[rows],
+            slices={key: Labels(values.codes[rows], values.names) for key, values in self.slices.items()},
             candidate_denominator=kept(self.candidate_denominator),
             baseline_denominator=kept(self.baseline_denominator),
         )
 
+    def parts(self, key: str) -> dict[str, "Columns"]:
+        """The items of each slice of a key, in the order of names; items without a slice are in none."""
+        codes, names = self.slices[key]
+        # One stable sort for all slices; numpy sorts 16-bit numbers in linear time.
+        order = np.argsort(codes.astype(np.uint16) if len(names) <= 2**16 else codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes, minlength=len(names))).tolist()
+        ordered = replace(self, slices={}).taken(order)
+        return {
+            name: ordered.taken(slice(start, end))
+            for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
+            if name and end > start
+        }
 
-def sort_by_id(report: EvalReport) -> EvalReport:
-    """The same report with every suite in the order of item ids, infinities made unscored."""
-    return replace(report, suites={name: _sorted(report.suites[name]) for name in sorted(report.suites)})
+
+def sort_by_id(report: EvalReport, known: Sortings | None = None) -> EvalReport:
+    """The same report with every suite in the order of item ids, infinities made unscored.
+
+    Args:
+        report: In any order.
+        known: Filled, and read where the same items come in the same order again, as they do for another model.
+    """
+    known = {} if known is None else known
+    return replace(report, suites={name: _sorted(report.suites[name], known) for name in sorted(report.suites)})
 
 
-def _sorted(table: ScoreTable) -> ScoreTable:
-    order = sorted(range(len(table.item_ids)), key=table.item_ids.__getitem__)
-    index = np.array(order, dtype=np.intp)
+def _sorted(table: ScoreTable, known: Sortings) -> ScoreTable:
+    ids = table.item_ids
+    index = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.intp)
+
+    def taken(column: Texts) -> Texts:
+        if (ids, column) not in known:
+            known[ids, column] = tuple(np.array(column, dtype=object)[index].tolist())
+        return known[ids, column]
+
     scores = {name: _finite(table.scores[name][index]) for name in sorted(table.scores)}
     denominators = {name: _finite(table.denominators[name][index]) for name in sorted(table.denominators)}
     for name, denominator in denominators.items():
@@ -80,10 +113,10 @@ def _sorted(table: ScoreTable) -> ScoreTable:
             scores[name][np.isnan(denominator)] = np.nan
     return ScoreTable(
         info=table.info,
-        item_ids=tuple(table.item_ids[i] for i in order),
-        item_hashes=tuple(table.item_hashes[i] for i in order),
-        clusters=tuple(table.clusters[i] for i in order),
-        slices={key: tuple(table.slices[key][i] for i in order) for key in sorted(table.slices)},
+        item_ids=taken(ids),
+        item_hashes=taken(table.item_hashes),
+        clusters=taken(table.clusters),
+        slices={key: taken(table.slices[key]) for key in sorted(table.slices)},
         scores=scores,
         applies={name: table.applies[name][index] for name in sorted(table.applies)},
         must_pass={name: table.must_pass[name][index] for name in sorted(table.must_pass)},
@@ -104,9 +137,11 @@ def table_sha256(table: ScoreTable) -> str:
         "item_hashes": table.item_hashes,
         "clusters": table.clusters,
         "slices": dict(table.slices),
+        **({"prefix": table.info.prefix.model_dump(mode="json")} if table.info.prefix else {}),
         "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass, table.denominators)],
     }
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True, ensure_ascii=True).encode())
+    digest = hashlib.sha256()
+    _hash_json(digest, described)
     for numbers in (table.scores, table.denominators):
         for name in sorted(numbers):
             digest.update(numbers[name].astype("<f8").tobytes())
@@ -114,6 +149,32 @@ def table_sha256(table: ScoreTable) -> str:
         for name in sorted(flags):
             digest.update(flags[name].astype("u1").tobytes())
     return digest.hexdigest()
+
+
+def _hash_json(digest: "hashlib._Hash", value: object) -> None:
+    """Feed ``json.dumps(value, sort_keys=True)`` to a hash in pieces; whole columns of texts would fill the memory."""
+    if isinstance(value, dict):
+        digest.update(b"{")
+        for at, key in enumerate(sorted(value)):
+            digest.update(f"{', ' if at else ''}{json.dumps(key)}: ".encode())
+            _hash_json(digest, value[key])
+        digest.update(b"}")
+    elif isinstance(value, tuple) and value:
+        for start in range(0, len(value), PIECE):
+            digest.update(b", " if start else b"[")
+            digest.update(_json_of_texts(value[start : start + PIECE]).encode())
+        digest.update(b"]")
+    else:
+        digest.update(json.dumps(value, sort_keys=True).encode())
+
+
+def _json_of_texts(texts: Sequence[str]) -> str:
+    """The texts as JSON, without the brackets."""
+    joined = '", "'.join(texts)
+    plain = joined.isascii() and joined.isprintable() and "\\" not in joined
+    if plain and joined.count('"') == 2 * (len(texts) - 1):
+        return f'"{joined}"'
+    return json.dumps(texts)[1:-1]
 
 
 def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -> str | None:
@@ -128,6 +189,11 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
         if metric in candidate.scores and metric in baseline.scores:
             kinds = ("a ratio", "a mean") if metric in candidate.denominators else ("a mean", "a ratio")
             return f"metric {metric} is {kinds[0]} for the candidate and {kinds[1]} for {role}"
+    if candidate.info.prefix is not None or baseline.info.prefix is not None:
+        problem = prefix_problem(candidate, baseline, role)
+        if problem is not None:
+            return problem
+        baseline = rows_of(baseline, candidate.item_ids)
     if candidate.item_ids != baseline.item_ids:
         missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
         extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))

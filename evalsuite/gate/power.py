@@ -24,6 +24,9 @@ The mean over the 48 ordered pairs, within 6 points, of 13 models whose answers 
 graded score moves no further than a right-or-wrong one, so that it is a safe guess there too.
 """
 
+_NO_ITEMS = "no item of the set has this metric"
+_UNKNOWN_SIZE = "n is unknown: the set is not here and was never evaluated"
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -190,7 +193,7 @@ class _Plan:
             n=n,
             alpha=self.alpha,
             limit=self._shown(self.limit) or 0.0,
-            basis=self.basis if n else "n is unknown: the set is not here and was never evaluated",
+            basis=self.basis if n else _NO_ITEMS if n == 0 else _UNKNOWN_SIZE,
             passes_at=at(loss=False),
             fails_at=at(loss=True),
             scenarios=scenarios,

@@ -22,9 +22,18 @@ from evalsuite.files import sha256_json
 from evalsuite.gate.characteristic import DamagedCopy, SelfTest
 from evalsuite.gate.decide import decision_id, judge
 from evalsuite.gate.decision import Decision, Reason, Verdict
-from evalsuite.gate.operating import changed_by, mean_of, operating_characteristic, roles_of, take, turns
+from evalsuite.gate.operating import (
+    changed_by,
+    difference_of,
+    operating_characteristic,
+    roles_of,
+    take,
+    turns,
+    value_of,
+)
 from evalsuite.gate.pairing import labels_of, sort_by_id
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
+from evalsuite.gate.prefixes import as_fixed
 from evalsuite.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import uniforms
 
@@ -72,6 +81,7 @@ def self_test(
         SelfTestError: A baseline is rejected against itself, a copy whose loss must be provable is not rejected, or
             candidates exactly at the margin are promoted far more often than alpha allows.
     """
+    candidate, baselines, told = as_fixed(candidate, baselines)
     judged = {rule.suite for rule in policy.rules}
     mine = _bounded(sort_by_id(candidate), judged, seed)
     theirs = {role: _bounded(sort_by_id(baselines[role]), judged, seed) for role in sorted(baselines)}
@@ -98,7 +108,7 @@ def self_test(
         rules=found.rules,
         num_draws=found.num_draws,
         num_items=used,
-        notes=(*notes, *found.notes),
+        notes=(*told, *notes, *found.notes),
     )
 
 
@@ -136,7 +146,8 @@ def _damaged(
 ) -> DamagedCopy:
     """Damage a copy more and more until the guard rejects it."""
     margin = rule.margin or 0.0
-    alone = rule.model_copy(update={"against": Against(role), "slices": None, "slice_margin": None})
+    bare: dict[str, object] = {"slices": None, "slice_margin": None, "slice_margins": {}}
+    alone = rule.model_copy(update={"against": Against(role), **bare})
     only = policy.model_copy(update={"rules": (alone,)})
     table = baseline.suites[rule.suite]
     scores = table.scores[rule.metric]
@@ -147,8 +158,8 @@ def _damaged(
         if before <= margin * 1.000001 and margins > DAMAGES[0]:
             break
         wanted = margins * margin if math.isfinite(margins) else 1.0
-        changed = changed_by(scores, scores, -wanted, rule.direction, turn)
-        loss = abs(mean_of(changed - scores))
+        changed = changed_by(table, table, rule.metric, -wanted, rule.direction, turn)
+        loss = abs(difference_of(changed, table, table, rule.metric))
         if margins > DAMAGES[0] and loss <= before:
             break
         before = loss
@@ -165,8 +176,9 @@ def _damaged(
                 f"a copy of {role} that lost {loss:.3f} in {rule.suite}/{rule.metric} is rejected (margin {margin:g})"
             )
             return DamagedCopy(rule=name, margins=round(loss / margin, DIGITS), loss=round(loss, DIGITS), text=text)
-        _must_not_be_provable(reasons[0], table, loss, margin)
-    subject = f"{rule.suite}/{rule.metric} of {role} is {mean_of(scores):.3f}"
+        if rule.cluster is None and rule.metric not in table.denominators and rule.metric not in table.info.judges:
+            _must_not_be_provable(reasons[0], table, loss, margin)
+    subject = f"{rule.suite}/{rule.metric} of {role} is {value_of(scores, table, rule.metric):.3f}"
     if reasons[0].method == "not evaluated":
         text = reasons[0].text
     elif before <= margin:

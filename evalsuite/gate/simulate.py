@@ -24,6 +24,8 @@ from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decisi
 Floats = NDArray[np.float64]
 RULES = ("ratchet_sequential", "ratchet_fixed", "point_above_margin", "not_below", "significantly_better")
 FIXED_COLUMNS = ("question_id", "category", "answer")
+FIRST_PART = 512
+"""Items that a trial is fed first."""
 
 
 class Answers(NamedTuple):
@@ -220,14 +222,19 @@ def _sequential(
         finite=record,
     )
     limit = min(setting.max_items or order.num_items, order.num_items)
-    path = test.advance(candidate[order.positions[:limit]])
-    passed, futile = (decision_time(path[:, h], setting.alpha) for h in (0, 1))
-    right = int(candidate.sum()) - int(answers.scores[b].sum())
-    difference = right / order.num_items
-    if passed is None and futile is None:
-        return Trial(difference, limit == order.num_items and difference > -setting.margin, limit)
-    first = min(at for at in (passed, futile) if at is not None)
-    return Trial(difference, passed is not None and passed == first, (first + 1) * order.num_groups)
+    difference = (int(candidate.sum()) - int(answers.scores[b].sum())) / order.num_items
+    scores = candidate[order.positions[:limit]]
+    rounds = 0
+    while test.num_scored < limit:
+        # In growing parts, since most trials end early; the evidence after a round is the same however it was fed.
+        end = min(limit, max(FIRST_PART, 2 * test.num_scored))
+        path = test.advance(scores[test.num_scored : end])
+        passed, futile = (decision_time(path[:, h], setting.alpha) for h in (0, 1))
+        if passed is not None or futile is not None:
+            first = min(at for at in (passed, futile) if at is not None)
+            return Trial(difference, passed is not None and passed == first, (rounds + first + 1) * order.num_groups)
+        rounds += len(path)
+    return Trial(difference, limit == order.num_items and difference > -setting.margin, limit)
 
 
 def _fixed(

@@ -50,36 +50,44 @@ def resample(clusters: Index | None, num_items: int, seed: str) -> Draw:
     return Draw(order[first + np.arange(int(lengths.sum()))], np.repeat(np.arange(drawn.size), lengths))
 
 
-def with_difference(candidate: Floats, baseline: Floats, difference: float, turn: Floats) -> Floats:
-    """The candidate's scores, changed until ``mean(candidate - baseline)`` is ``difference``, or as near as scores get.
+def with_difference(
+    candidate: Floats, baseline: Floats, difference: float, turn: Floats, most: Floats | None = None
+) -> Floats:
+    """The candidate's scores, changed until their mean lies ``difference`` above the baseline's, or nearly so.
 
     Half of the change takes back what the candidate gained (or lost), half lets it lose (or gain) anew, so that about
     as many items differ as were recorded; where one kind runs out, the other makes up for it. Right-or-wrong scores
     stay right or wrong, and the mean is then the nearest possible one at or below ``difference``. Scores outside
-    [0, 1] are all shifted alike.
+    [0, most] are all shifted alike.
 
     Args:
         candidate: Shape (n,); NaN where unscored, which stays.
         baseline: Shape (n,); NaN where unscored.
         difference: Wanted, in the metric's unit.
         turn: The item with the least value changes first, shape (n,).
+        most: Largest score of each item, shape (n,); 1 when absent. The denominators of a ratio of sums, whose
+            numerators the scores then are.
     """
     scored = np.isfinite(candidate) & np.isfinite(baseline)
+    if most is not None:
+        scored &= np.isfinite(most)
     new = candidate.copy()
     order = np.flatnonzero(scored)[np.argsort(turn[scored], kind="stable")]
     if not order.size:
         return new
     mine, theirs = candidate[order], baseline[order]
-    gap = difference * order.size - math.fsum(mine - theirs)
-    known = np.concatenate([mine, theirs])
-    if ((known < 0.0) | (known > 1.0)).any():
-        new[order] = mine + gap / order.size
+    top = np.ones(order.size) if most is None else most[order]
+    total = math.fsum(top)
+    gap = difference * total - math.fsum(mine - theirs)
+    if ((mine < 0.0) | (mine > top) | (theirs < 0.0) | (theirs > top)).any():
+        new[order] = mine + gap * top / (total or 1.0)
         return new
-    whole = bool(((known == 0.0) | (known == 1.0)).all())
+    known = np.concatenate([mine, theirs])
+    whole = most is None and bool(((known == 0.0) | (known == 1.0)).all())
     if whole:
         gap = float(math.floor(gap + 1e-6))
     sign = 1.0 if gap > 0.0 else -1.0
-    end = 1.0 if gap > 0.0 else 0.0
+    end = top if gap > 0.0 else np.zeros(order.size)
     back = np.maximum(sign * (theirs - mine), 0.0)
     out = np.where(back > 0.0, 0.0, np.abs(end - mine))
     need = abs(gap)
@@ -93,7 +101,7 @@ def with_difference(candidate: Floats, baseline: Floats, difference: float, turn
         # What was taken back may go on to the end of the scale.
         rest = np.where(back > 0.0, np.abs(end - mine) - moved, 0.0)
         moved += _first(rest, min(left, float(rest.cumsum()[-1])))
-    new[order] = np.clip(mine + sign * moved, 0.0, 1.0)
+    new[order] = np.clip(mine + sign * moved, 0.0, top)
     return new
 
 

@@ -25,6 +25,8 @@ from scipy.special import logsumexp
 from scipy.stats import t as student_t
 from statsmodels.stats.proportion import proportion_confint
 
+from evalsuite.stats.sums import exact_sum, exact_sums
+
 MIN_ITEMS_FOR_T = 50
 MIN_CLUSTERS_FOR_T = 20
 MIN_MOVING_UNITS_FOR_T = 20
@@ -101,10 +103,17 @@ def cluster_index(clusters: ArrayLike | None, num_items: int) -> NDArray[np.intp
     """Number the clusters; None where every item stands alone."""
     if clusters is None:
         return None
-    labels, index = np.unique(np.asarray(clusters), return_inverse=True)
-    if index.shape != (num_items,):
-        raise ValueError(f"{index.size} cluster labels for {num_items} scores")
-    return None if labels.size == num_items else index
+    labels = np.asarray(clusters)
+    if labels.shape != (num_items,):
+        raise ValueError(f"{labels.size} cluster labels for {num_items} scores")
+    if labels.dtype == np.intp and num_items > 1:
+        # Numbers in ascending order, as the gate has them most often, need no sort.
+        steps = np.diff(labels)
+        if steps.min() >= 0:
+            index = np.concatenate([[0], np.cumsum(steps > 0)])
+            return None if index[-1] == num_items - 1 else index
+    names, index = np.unique(labels, return_inverse=True)
+    return None if names.size == num_items else index
 
 
 def _is_binary(scores: Floats) -> bool:
@@ -160,7 +169,7 @@ def _mean_of_units(
     values: Floats, units: NDArray[np.intp] | None, alpha: float, support: tuple[float, float] | None
 ) -> Interval:
     n = values.size
-    mean = math.fsum(values) / n
+    mean = exact_sum(values) / n
     if units is None:
         sizes, sums = np.ones(n), values
     else:
@@ -183,11 +192,7 @@ def _mean_of_units(
 
 def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
     """Exact sum of each unit's items; the values themselves where ``units`` is None."""
-    if units is None:
-        return values
-    order = np.argsort(units, kind="stable")
-    parts = np.split(values[order], np.cumsum(np.bincount(units))[:-1])
-    return np.array([math.fsum(part) for part in parts])
+    return values if units is None else exact_sums(values, units)
 
 
 @lru_cache(maxsize=4_096)
@@ -204,9 +209,10 @@ def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
     Hall's cubic transformation (JRSS-B 54, 1992, 221-228) removes that; it may widen a side and never narrows one.
     """
     num_units = residuals.size
-    second = math.fsum(residuals**2) / num_units
+    squares = residuals * residuals
+    second = exact_sum(squares) / num_units
     stderr = math.sqrt(second * num_units * num_units / (num_units - 1)) / n
-    skewness = math.fsum(residuals**3) / num_units / second**1.5
+    skewness = exact_sum(squares * residuals) / num_units / second**1.5
     quantile = t_quantile(alpha, num_units - 1)
     root = math.sqrt(num_units)
 

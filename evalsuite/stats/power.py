@@ -260,6 +260,9 @@ def sequential_items(
     Raises:
         ValueError: A score is outside [0, 1].
     """
+    known = np.concatenate([candidate, baseline])
+    if not ((known >= 0.0) & (known <= 1.0)).all():
+        raise ValueError("a score is missing or outside [0, 1]; sequential bounds need bounded scores")
     total, items = candidate.size, []
     outcomes = {"pass": 0, "fail": 0, "none": 0}
     scale = max(abs(limit), 1e-3)
@@ -275,9 +278,9 @@ def sequential_items(
         )
         path = test.advance(changed[order.positions])
         times = [decision_time(path[:, side], alpha) for side in (0, 1)]
-        known = [at for at in times if at is not None]
-        items.append(total if not known else min((min(known) + 1) * order.num_groups, total))
-        which = "none" if not known else "pass" if times[0] == min(known) else "fail"
+        crossed = [at for at in times if at is not None]
+        items.append(total if not crossed else min((min(crossed) + 1) * order.num_groups, total))
+        which = "none" if not crossed else "pass" if times[0] == min(crossed) else "fail"
         outcomes[which] += 1
     return SequentialItems(
         math.fsum(items) / num_orders, *(outcomes[name] / num_orders for name in ("pass", "fail", "none"))

@@ -36,6 +36,7 @@ from evalsuite.stats.paired import (
     reach_of_t,
     sums_by_unit,
 )
+from evalsuite.stats.sums import exact_sum
 
 MAX_VARIATION = 0.1
 
@@ -130,8 +131,8 @@ def _checked(ratio: Ratio, alpha: float) -> tuple[Floats, Floats]:
 
 
 def _sums(numerators: Floats, denominators: Floats, units: NDArray[np.intp] | None) -> _Sums:
-    total = math.fsum(denominators)
-    value = math.fsum(numerators) / total
+    total = exact_sum(denominators)
+    value = exact_sum(numerators) / total
     residuals = sums_by_unit(numerators - value * denominators, units)
     return _Sums(
         value,
@@ -153,8 +154,8 @@ def _may_linearise(n: int, units: NDArray[np.intp] | None, influence: Floats, si
 
 def _variation(denominators: Floats) -> float:
     """Coefficient of variation of the mean of the denominators over units."""
-    mean = math.fsum(denominators) / denominators.size
-    variance = math.fsum((denominators - mean) ** 2) / (denominators.size - 1)
+    mean = exact_sum(denominators) / denominators.size
+    variance = exact_sum((denominators - mean) ** 2) / (denominators.size - 1)
     return math.sqrt(variance / denominators.size) / mean
 
 

@@ -129,10 +129,12 @@ class SequentialTest:
         others = _unit_scores(others, (others.shape[0], order.num_items))
         self.order, self.hypotheses, self._finite = order, tuple(hypotheses), finite
         self._num_rounds = order.num_items // order.num_groups
+        self._baseline_sum = math.fsum(self._baseline)
         self._features = _features(self._baseline, others, order)
         start = np.vstack([self._baseline[None, :], others])
         self._start = 0.5 * self._baseline + 0.5 * start.mean(axis=0)
         self._prediction = self._start if finite else self._baseline
+        self._remaining: tuple[Floats, Floats, Floats] | None = None
         self._scores = np.zeros(0)
         self._rounds_done = 0
         self._next_fit = FIRST_FIT
@@ -201,7 +203,7 @@ class SequentialTest:
         path = np.empty((rounds.size, len(self.hypotheses)))
         for h, hypothesis in enumerate(self.hypotheses):
             if self._finite:
-                centre = ((total * hypothesis.bound + math.fsum(self._baseline)) - seen) / left
+                centre = ((total * hypothesis.bound + self._baseline_sum) - seen) / left
                 shift = predicted_left - centre[:, None]
                 lows, highs = shift - most, shift + 1.0 - least
             else:
@@ -230,17 +232,20 @@ class SequentialTest:
 
     def _remaining_predictions(self, first: int, until: int) -> tuple[Floats, Floats, Floats]:
         """Mean, largest and least prediction among the items that each group has left, shape (rounds, groups)."""
-        total, num_groups = self.order.num_items, self.order.num_groups
-        longest = -(-total // num_groups)
-        table = np.full(longest * num_groups, np.nan)
-        table[:total] = self._prediction
-        table = table.reshape(longest, num_groups)[first:]
-        count = np.isfinite(table)[::-1].cumsum(axis=0)[::-1]
-        sums = np.nan_to_num(table)[::-1].cumsum(axis=0)[::-1]
-        most = np.fmax.accumulate(table[::-1], axis=0)[::-1]
-        least = np.fmin.accumulate(table[::-1], axis=0)[::-1]
-        keep = slice(0, until - first)
-        return sums[keep] / count[keep], most[keep], least[keep]
+        if self._remaining is None:
+            total, num_groups = self.order.num_items, self.order.num_groups
+            longest = -(-total // num_groups)
+            padded = np.full(longest * num_groups, np.nan)
+            padded[:total] = self._prediction
+            table = padded.reshape(longest, num_groups)
+            count = np.isfinite(table)[::-1].cumsum(axis=0)[::-1]
+            sums = np.nan_to_num(table)[::-1].cumsum(axis=0)[::-1]
+            most = np.fmax.accumulate(table[::-1], axis=0)[::-1]
+            least = np.fmin.accumulate(table[::-1], axis=0)[::-1]
+            whole = slice(0, self._num_rounds)
+            self._remaining = (sums[whole] / count[whole], most[whole], least[whole])
+        mean, most, least = self._remaining
+        return mean[first:until], most[first:until], least[first:until]
 
     def _learn(self, until: int) -> None:
         """At the end of a segment only, so that the capital does not depend on how many scores come at once."""
@@ -254,6 +259,7 @@ class SequentialTest:
             features = self._features[:num_drawn]
             gram = features.T @ features + RIDGE * np.eye(features.shape[1])
             weights = np.linalg.solve(gram, features.T @ (scores - self._start[:num_drawn]))
+            self._remaining = None
             self._prediction = np.clip(self._start + self._features @ weights, 0.0, 1.0)
             spent = float(np.trace(np.linalg.solve(gram, features.T @ features)))
         # The fit has seen these items; the degrees of freedom that it spent make up for it.

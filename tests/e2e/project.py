@@ -25,7 +25,7 @@ def make_project(root: Path, tiny_model: Path) -> Path:
     for name in ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     shutil.copytree(tiny_model, root / "tiny", ignore=shutil.ignore_patterns("manifest.json"))
-    _write_golden(root / "golden_sets/own", tiny_model)
+    write_golden(root / "golden_sets/own", tiny_model)
     rows = [{"prompt": f"Where is order {n}?", "completion": f"It is here {n}."} for n in range(40)]
     (root / "data/raw").mkdir(parents=True)
     (root / "data/raw/rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -39,9 +39,9 @@ def make_project(root: Path, tiny_model: Path) -> Path:
     return root
 
 
-def write_params(root: Path, learning_rate: float, price: float = 0.1) -> None:
+def write_params(root: Path, learning_rate: float, price: float = 0.1, margin: float = 0.1) -> None:
     """params.yaml with one method whose learning rate decides whether it keeps or loses what the base can do."""
-    guard = {"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}
+    guard = {"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": margin}
     params = {
         "model": {"id": "tiny"},
         "prepare": {"sources": ["data/raw/rows.jsonl"], "max_length_tokens": 256},
@@ -50,6 +50,7 @@ def write_params(root: Path, learning_rate: float, price: float = 0.1) -> None:
         "train": {"batch_size": 8, "micro_batch_size": 8, "select_metric": "exact_match"},
         "evaluation": {"golden": {"path": "golden_sets/own", "max_new_tokens": 6}, "harness": {"tasks": {}}},
         "contamination": {"max_fraction": 0.5},
+        "sequential": {"suites": []},
         "compare": {"metric": "exact_match"},
         "gate": {"rules": [guard]},
         "promote": {"automatic": True},
@@ -57,7 +58,8 @@ def write_params(root: Path, learning_rate: float, price: float = 0.1) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def _write_golden(folder: Path, model: Path) -> None:
+def write_golden(folder: Path, model: Path) -> None:
+    """A set whose right answers are the model's own."""
     from evalsuite.engines.hf import HFEngine
 
     engine = HFEngine.load(model, "tiny")

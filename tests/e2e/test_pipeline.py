@@ -48,6 +48,26 @@ def test_one_changed_parameter_touches_only_the_stages_that_read_it(project: Pat
     assert pending_stages(project) == []
 
 
+def test_a_changed_margin_leaves_training_alone(project: Path) -> None:
+    write_params(project, learning_rate=1e-7, margin=0.2)
+    pending = {item.name for item in pending_stages(project)}
+    assert "gate" in pending
+    assert not pending & {"prepare", "plan@full", "train@full", "evaluate@full", "evaluate_baseline@base"}
+    write_params(project, learning_rate=1e-7)
+    assert pending_stages(project) == []
+
+
+def test_a_policy_that_can_never_promote_is_refused_before_training(project: Path) -> None:
+    write_params(project, learning_rate=1e-6, margin=0.01)
+    for command in (["plan"], ["run"], ["stage", "train@full"]):
+        done = ratchet(project, *command)
+        assert done.returncode == 2, done.stderr[-2000:]
+        assert f"even with no item lost, n={NUM_TEST} items at alpha 0.05 prove no margin of 0.01" in done.stderr
+        assert "enough would be 299 items or a margin of" in done.stderr
+    write_params(project, learning_rate=1e-7)
+    assert pending_stages(project) == []
+
+
 def test_a_malformed_data_file_is_one_clear_error_and_leaves_the_good_data(project: Path) -> None:
     rows = project / "data/raw/rows.jsonl"
     good, prepared = rows.read_text(), (project / "data/prepared/train.jsonl").read_bytes()

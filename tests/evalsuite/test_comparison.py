@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from evalsuite.comparison import (
 )
 from evalsuite.errors import NotComparableError, UsageError
 from evalsuite.files import write_json
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.results import ItemResult, Prefix, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.paired import paired_interval
 
 CHOICE = Choice(suite="golden", metric="exact", margin=0.05, alpha=0.05)
@@ -68,6 +69,49 @@ def test_the_cheapest_method_proven_close_to_the_best_is_chosen(
     found = compare_methods([method("full", right(full), 60.0), method("qlora", right(qlora), 10.0)], [BASE], CHOICE)
     assert found.candidate == expected
     assert words in found.chosen_because
+
+
+def stopped(evidence: MethodEvidence, num: int, ended: str, of: int = 400) -> MethodEvidence:
+    """The same method, stopped after its first items."""
+    result = evidence.suites["golden"]
+    items = result.items[:num]
+    prefix = Prefix.model_validate(
+        {
+            "num_items": of,
+            "order_seed": result.info.items_sha256,
+            "num_ordered": num,
+            "run_sha256": items_sha256(items),
+            "ended": ended,
+        }
+    )
+    cut = SuiteResult(result.info.model_copy(update={"prefix": prefix}), items, 1.0)
+    return dataclasses.replace(evidence, suites={"golden": cut})
+
+
+def test_methods_that_stopped_at_different_items_are_compared_on_those_that_both_have() -> None:
+    wrong_first: list[float | None] = [0.0] * 100 + [1.0] * 300
+    full, qlora = method("full", right(300), 60.0), method("qlora", wrong_first, 60.0)
+    found = compare_methods([stopped(full, 200, "decided"), stopped(qlora, 120, "decided")], [BASE], CHOICE)
+    assert found.candidate == "full"
+    assert "compared on what all methods ran: 120 of 400 items of golden" in found.chosen_because
+    assert [row.metrics[0].n for row in found.methods] == [120, 120]
+    assert {row.n for row in found.pairs} == {120}
+    assert found.methods[1].metrics[0].mean == pytest.approx(20 / 120)
+
+
+def test_a_method_that_is_proven_broken_is_not_chosen_and_does_not_cut_the_others_short() -> None:
+    full, qlora = method("full", right(400), 60.0), method("qlora", right(300), 10.0)
+    found = compare_methods([stopped(full, 10, "violation"), stopped(qlora, 300, "decided")], [BASE], CHOICE)
+    assert found.candidate == "qlora"
+    assert "full was stopped, since something is proven broken" in found.chosen_because
+    assert [row.metrics[0].n for row in found.methods] == [10, 300]
+
+
+def test_when_every_method_was_stopped_before_the_metric_of_the_choice_the_gate_still_gets_one() -> None:
+    full, qlora = method("full", right(400), 60.0), method("qlora", right(300), 10.0)
+    found = compare_methods([stopped(full, 0, "violation"), stopped(qlora, 0, "violation")], [BASE], CHOICE)
+    assert found.candidate == "full"
+    assert "no method ran an item of golden/exact" in found.chosen_because
 
 
 def test_the_choice_says_both_means_the_interval_and_the_price() -> None:

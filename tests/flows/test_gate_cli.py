@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evalsuite.errors import UsageError
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from flows.cli import app
 from tests.evalsuite.gate.test_simulate import write_answers
 
@@ -40,4 +41,76 @@ def test_simulate_writes_the_figures_of_every_rule(tmp_path: Path) -> None:
 def test_simulate_names_pairs_that_it_does_not_know(tmp_path: Path, pairs: str) -> None:
     command = ["gate", "simulate", "--answers", str(tmp_path / "none.csv"), "--pairs", pairs]
     with pytest.raises(UsageError, match="expected within:X"):
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+
+def _scores(path: Path, flipped: int) -> Path:
+    rows = [f"i{i},{int((i % 3 > 0) != (i < flipped))}\n" for i in range(300)]
+    path.write_text("item_id,exact\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+def _evals(folder: Path, flipped: int) -> Path:
+    items = tuple(
+        ItemResult(
+            item_id=f"i{i}",
+            item_hash=f"h{i}",
+            metrics=("exact",),
+            scores={"exact": float((i % 3 > 0) != (i < flipped))},
+        )
+        for i in range(300)
+    )
+    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity="m" * 64)
+    SuiteResult(info=info, items=items, seconds=1.0).write(folder / "golden")
+    return folder
+
+
+def test_noise_of_repeats_becomes_a_warning_of_compare(tmp_path: Path) -> None:
+    first, second, third = (_evals(tmp_path / name, flipped) for name, flipped in (("a", 0), ("b", 6), ("c", 3)))
+    out = tmp_path / "noise.json"
+    command = ["gate", "noise", "--a", str(first), "--b", str(second), "--b", str(third), "--json", str(out)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "3 evaluations of model mmmmmmmmmmmm" in result.stdout
+    floor = json.loads(out.read_text())["metrics"][0]["floor"]
+    assert f"golden/exact: {floor:.6g}" in result.stdout
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{suite: golden, metric: exact, kind: guard, margin: 0.01}]\n", encoding="utf-8")
+    sides = ["--baseline", str(first), "--candidate", str(second), "--policy", str(policy)]
+    told = CliRunner().invoke(app, ["gate", "compare", *sides, "--noise", str(out)], catch_exceptions=False)
+    assert f"margin 0.01 is below the noise floor {floor:g}" in " ".join(told.stdout.split())
+
+
+def test_noise_of_two_models_is_refused(tmp_path: Path) -> None:
+    first, second = _scores(tmp_path / "a.csv", 0), _scores(tmp_path / "b.csv", 5)
+    command = ["gate", "noise", "--a", str(first), "--b", str(second)]
+    with pytest.raises(UsageError, match="noise is measured on repeated evaluations of the same model"):
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+
+def test_power_shows_every_rule_and_writes_the_table(tmp_path: Path) -> None:
+    out = tmp_path / "power.json"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{suite: golden, metric: json_exact, kind: guard, margin: 0.03, slices: queue}]\n")
+    command = ["gate", "power", "--policy", str(policy), "--json", str(out)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "golden/json_exact:guard:base" in result.stdout
+    assert "golden/json_exact:guard:base is weak: no change passes only" in result.stdout
+    assert "holds from: the least true difference" in result.stdout
+    assert "hours: evaluating one model" in result.stdout
+    (rule,) = json.loads(out.read_text())["rules"]
+    assert rule["weak"]
+    assert [scenario["name"] for scenario in rule["scenarios"]] == [
+        "no change",
+        "half the margin lost",
+        "twice the margin lost",
+    ]
+
+
+def test_power_ends_with_a_usage_error_where_nothing_can_pass(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{suite: golden, metric: json_exact, kind: guard, margin: 0.001}]\n")
+    command = ["gate", "power", "--policy", str(policy)]
+    with pytest.raises(UsageError, match=r"can never say PROMOTE.*enough would be [\d,]+ items or a margin of"):
         CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)

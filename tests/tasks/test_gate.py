@@ -11,6 +11,7 @@ from evalsuite.identity import write_manifest
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import gate
 from tasks.paths import ArtifactPaths
+from tasks.registry.ledger import append, ledger_path, read_ledger, record_verdict
 from tests.tasks.clean import write_clean
 
 POLICY = GatePolicy.model_validate(
@@ -60,6 +61,38 @@ def test_the_chosen_method_is_judged_and_the_decision_written(project: ArtifactP
     assert decision.reasons[0].alpha == pytest.approx(0.05)
     assert list(decision.baselines) == ["base"]
     assert read_decision(project.decision) == decision
+
+
+def _judge_others(project: ArtifactPaths, count: int) -> None:
+    """Verdicts on other models over the same items."""
+    decision = read_decision(project.decision)
+    for number in range(count):
+        record_verdict(
+            decision.model_copy(
+                update={"decision_id": f"{number:064d}", "evidence": {"candidate/golden": "x"}},
+            ),
+            project,
+        )
+    ledger = ledger_path(project)
+    entries = [entry.model_copy(update={"identity": f"{n:064d}"}) for n, entry in enumerate(read_ledger(ledger))]
+    ledger.unlink()
+    for entry in entries:
+        append(project, entry)
+
+
+def test_a_test_set_that_judged_many_models_is_a_warning_that_later_verdicts_do_not_change(
+    project: ArtifactPaths,
+) -> None:
+    first = gate.run(POLICY, project)
+    assert (first.looks, first.warnings) == ({}, ())
+    _judge_others(project, 20)
+    second = gate.run(POLICY, project)
+    assert second.looks == {"golden": 20}
+    assert "21 models were judged on these test items" in second.warnings[0]
+    assert (second.verdict, second.reasons) == (first.verdict, first.reasons)
+    record_verdict(second, project)
+    assert gate.run(POLICY, project) == second
+    assert gate.judge(POLICY, project, first.looks) == first
 
 
 def test_a_pinned_champion_is_a_second_baseline(project: ArtifactPaths) -> None:

@@ -17,7 +17,17 @@ from tasks.params import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.promote import Override, promote, rollback
 from tasks.registry.champion import read_champion, read_stored
-from tasks.registry.ledger import Entry, ledger_path, looks, read_ledger, record_verdict
+from tasks.registry.ledger import (
+    Entry,
+    Event,
+    append,
+    ledger_path,
+    looks,
+    new_entry,
+    read_ledger,
+    record_verdict,
+    registry_lock,
+)
 from tasks.registry.store import store
 from tests.tasks.registry.project import POLICY, lose_bytes, make_project, start_promotion, train, write_results
 
@@ -63,6 +73,18 @@ def test_a_dry_run_verifies_everything_and_changes_nothing(paths: ArtifactPaths)
     move = promote(paths, PARAMS, dry_run=True)
     assert move.summary.startswith("would promote full")
     assert not (paths.registry / "ledger.jsonl").exists()
+
+
+def test_verdicts_on_other_models_after_the_decision_do_not_make_it_stale(paths: ArtifactPaths) -> None:
+    from evalsuite.gate.decision import read_decision
+
+    decision = read_decision(paths.decision)
+    items = read_json(paths.evals("full") / "golden/summary.json", "x")["items_sha256"]
+    for letter in "abc":
+        entry = new_entry(Event.VERDICT, decision, "other", letter * 64, {"golden": items})
+        with registry_lock(paths):
+            append(paths, entry)
+    assert promote(paths, PARAMS, dry_run=True).summary.startswith("would promote full")
 
 
 def test_a_reject_is_not_promoted(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evalsuite.gate.cautions import expected_maximum
 from evalsuite.gate.decide import decide, decision_id
@@ -12,6 +14,7 @@ from evalsuite.gate.decision import Outcome, Verdict
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, binary, by_id, policy, report
 
+RANKS = {Verdict.REJECT: 0, Verdict.INCONCLUSIVE: 1, Verdict.PROMOTE: 2}
 PEOPLE = [0.0, 1.0] * 150
 JUDGED = [1.0 - label if i % 10 == 0 else label for i, label in enumerate(PEOPLE)]
 
@@ -113,10 +116,38 @@ def test_other_judges_or_labels_are_not_comparable() -> None:
     assert "exact has another calibration set" in by_id(decision)["golden:comparable:base"].text
 
 
-def test_losing_an_item_never_helps_where_a_judge_scores() -> None:
-    known = {"judge": JUDGED, "human": PEOPLE}
-    lowers = []
-    for right in range(150, 50, -5):
-        reason = decide(judged(right, known), {"base": judged(100, known)}, policy(GUARD)).reasons[0]
-        lowers.append(-math.inf if reason.lower is None else reason.lower)
-    assert lowers == sorted(lowers, reverse=True)
+bits = st.lists(st.booleans(), min_size=20, max_size=60)
+
+
+@settings(deadline=None, max_examples=40)
+@given(bits, bits, st.integers(0, 59), st.sampled_from([0.02, 0.1, 0.3]))
+def test_losing_an_item_never_helps_where_a_judge_scores(
+    gained: list[bool], labels: list[bool], at: int, margin: float
+) -> None:
+    known = {"judge": [float(i % 4 > 0) for i in range(len(labels))], "human": [float(label) for label in labels]}
+    info = {"judges": {"exact": {"name": "j", "version": "1", "calibration": known}}}
+    base = {"base": report({"exact": [float(i % 3 > 0) for i in range(len(gained))]}, info=info)}
+    better = [float(each) for each in gained]
+    worse = [0.0 if i == at % len(gained) else value for i, value in enumerate(better)]
+    rules = policy({**GUARD, "margin": margin}, {**TARGET, "min_gain": 0.0})
+    before, after = (decide(report({"exact": each}, info=info), base, rules).verdict for each in (better, worse))
+    assert RANKS[after] <= RANKS[before]
+
+
+@settings(deadline=None, max_examples=30)
+@given(bits, st.integers(0, 59))
+def test_an_unscored_item_never_helps_where_a_judge_scores(gained: list[bool], at: int) -> None:
+    info = {"judges": {"exact": {"name": "j", "version": "1", "calibration": {"judge": JUDGED, "human": PEOPLE}}}}
+    base = {"base": report({"exact": [0.0] * len(gained)}, info=info)}
+    scores = [float(each) for each in gained]
+    holed = [math.nan if i == at % len(gained) else value for i, value in enumerate(scores)]
+    rules = policy(GUARD, max_unscored_fraction=0.9)
+    scored, unscored = (decide(report({"exact": each}, info=info), base, rules).verdict for each in (scores, holed))
+    assert (unscored is Verdict.PROMOTE) <= (scored is Verdict.PROMOTE)
+
+
+def test_a_decision_on_a_judged_metric_replays(tmp_path: Path) -> None:
+    own = judged(150, {"judge": JUDGED, "human": PEOPLE})
+    decision = decide(own, {"base": own}, policy(GUARD), code_sha256=gate_code_sha256())
+    write_record(tmp_path / "d.json.gz", decision, own, {"base": own})
+    assert replay(read_record(tmp_path / "d.json.gz")) == decision

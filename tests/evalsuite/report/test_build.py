@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import ReportData, build_html
+from evalsuite.report import ReportData, build_html, build_model_card
 from evalsuite.report.build import strongest
 from evalsuite.report.forest import has_interval
 
@@ -204,3 +204,11 @@ def test_markup_is_escaped_exactly_once(make: Make) -> None:
     page = build_html(make(item={"output": "a < b & c"}, right=100))
     assert "a &lt; b &amp; c" in page
     assert html.escape("a &lt; b") not in page
+
+
+def test_warnings_of_the_decision_are_told_in_page_and_card(make: Make) -> None:
+    rule = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}
+    data = make(policy={"rules": [rule], "noise": {"golden/exact": 0.2}})
+    (warning,) = data.decision.warnings
+    assert warning in html.unescape(build_html(data))
+    assert warning in build_model_card(data)

@@ -7,6 +7,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
 
 from evalsuite.stats.paired import mean_interval, paired_interval
 
@@ -46,6 +47,26 @@ def test_binary_interval_is_close_to_the_published_score_interval() -> None:
     assert interval.difference == pytest.approx(-0.2857, abs=5e-5)
     assert -0.56 < interval.lower < -0.5281
     assert -0.0184 < interval.upper < 0.02
+
+
+def test_approval_ratings_of_agresti_get_his_interval() -> None:
+    # Agresti, Categorical Data Analysis, 2nd ed., 2002, section 10.1: 794 approve twice, 150 then 86 change their mind,
+    # 570 disapprove twice; the difference of the marginal proportions is -0.04, 95% interval (-0.06, -0.02).
+    interval = paired_interval(*_pairs(794, 86, 150, 570), None, 0.025)
+    assert interval.difference == -0.04
+    assert (round(interval.lower, 2), round(interval.upper, 2)) == (-0.06, -0.02)
+
+
+def test_a_proven_difference_is_one_that_exact_mcnemar_proves_too() -> None:
+    for lost, gained in itertools.product(range(0, 40, 3), repeat=2):
+        if lost == gained == 0:
+            continue
+        interval = paired_interval(*_pairs(60, gained, lost, 60), None, 0.025)
+        p_value = mcnemar([[60, lost], [gained, 60]], exact=True).pvalue
+        if interval.lower > 0.0 or interval.upper < 0.0:
+            assert p_value <= 0.05
+        else:
+            assert p_value >= 0.01
 
 
 def test_binary_interval_approaches_wald_with_many_discordant_pairs() -> None:

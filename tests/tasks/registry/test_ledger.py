@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from tasks.paths import ArtifactPaths
-from tasks.registry.ledger import Event, append, ledger_path, looks, new_entry, read_ledger, registry_lock
+from tasks.registry.ledger import Event, append, ledger_path, looks, looks_before, new_entry, read_ledger, registry_lock
 from tests.tasks.registry.ledger_entries import add
 
 ROOT = Path(__file__).parents[3]
@@ -125,6 +125,16 @@ def test_looks_count_verdicts_by_set_of_items(tmp_path: Path) -> None:
     new = old.model_copy(update={"test_sets": {"golden": "z"}})
     promoted = old.model_copy(update={"event": Event.PROMOTE})
     assert looks([old, old, promoted, new]) == {("golden", "x"): 2, ("ifeval", "y"): 2, ("golden", "z"): 1}
+
+
+def test_looks_before_count_other_models_on_the_very_items(tmp_path: Path) -> None:
+    sets = {"golden": "x", "ifeval": "y"}
+    one, other, own = (add(tmp_path, Event.VERDICT, letter).model_copy(update={"test_sets": sets}) for letter in "abc")
+    renewed = other.model_copy(update={"test_sets": {"golden": "old", "ifeval": ""}, "identity": "d" * 64})
+    promoted = renewed.model_copy(update={"event": Event.PROMOTE, "test_sets": sets})
+    entries = [one, one, other, own, renewed, promoted]
+    assert looks_before(entries, sets, own.identity) == {"golden": 2, "ifeval": 2}
+    assert looks_before(entries, {"golden": "new", "ifeval": ""}, own.identity) == {}
 
 
 @given(text=st.text())

@@ -1,0 +1,99 @@
+"""When a candidate's evaluation may stop.
+
+Run:  python -m tasks.stopping
+
+``evaluate`` depends on this stage's file instead of the policy and the baselines' results, so that a changed margin
+evaluates nothing again while no suite is sequential: the file's bytes then stay the same.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evalsuite.errors import UsageError
+from evalsuite.files import read_model, sha256_file, sha256_json, write_json
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.replay import gate_code_sha256
+from tasks.entry import stage_main
+from tasks.gate import read_baselines
+from tasks.params import Params, SequentialParams
+from tasks.paths import ArtifactPaths
+
+
+class StoppingPolicy(BaseModel):
+    """What a sequential evaluation needs to know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    params: SequentialParams
+    gate: GatePolicy
+    num_candidates: int
+    baselines: dict[str, str]
+    """Hash of each baseline's result files, by role."""
+    code_sha256: str
+    """Of the gate's sources."""
+
+
+class Stopping(BaseModel):
+    """plans/stopping.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    schema_version: Literal[1] = 1
+    policy: StoppingPolicy | None
+    """None where every suite is evaluated in full."""
+
+
+def read_stopping(paths: ArtifactPaths) -> Stopping:
+    """The file of this stage."""
+    return read_model(paths.stopping, Stopping, "ratchet stage stopping")
+
+
+def run(params: Params, paths: ArtifactPaths) -> Stopping:
+    """Write plans/stopping.json.
+
+    Raises:
+        UsageError: A sequential suite was not evaluated on a baseline.
+        MissingArtifactError: The baselines were not evaluated.
+    """
+    policy = None
+    if params.sequential.suites:
+        baselines = read_baselines(paths)
+        for role, report in baselines.items():
+            unknown = sorted(set(params.sequential.suites) - set(report.suites))
+            if unknown:
+                raise UsageError(
+                    f"sequential.suites names {unknown[0]!r}, which {role} was not evaluated on; suites: "
+                    f"{', '.join(sorted(report.suites))}"
+                )
+        policy = StoppingPolicy(
+            params=params.sequential,
+            gate=params.gate,
+            num_candidates=len(params.methods),
+            baselines={role: _results_sha256(role, paths) for role in baselines},
+            code_sha256=gate_code_sha256(),
+        )
+    stopping = Stopping(policy=policy)
+    write_json(paths.stopping, stopping)
+    return stopping
+
+
+def _results_sha256(role: str, paths: ArtifactPaths) -> str:
+    files = sorted(paths.evals(role).glob("*/*"))
+    return sha256_json([(path.relative_to(paths.evals(role)).as_posix(), sha256_file(path)) for path in files])
+
+
+def _stage(params: Params, paths: ArtifactPaths) -> str:
+    policy = run(params, paths).policy
+    if policy is None:
+        return "every suite is evaluated in full"
+    return f"{', '.join(policy.params.suites)}: evaluated until every rule is decided"
+
+
+def main() -> int:
+    """Run the stage."""
+    return stage_main(_stage)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

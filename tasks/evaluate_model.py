@@ -13,6 +13,7 @@ from evalsuite.results import SuiteResult
 from evalsuite.suites.base import Suite
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.perplexity import PerplexitySuite
 from tasks.fetch import export_model
 from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
@@ -79,15 +80,18 @@ def suite_named(name: str, params: Params, limit: int | None) -> Suite:
     if name in harness.tasks:
         task = harness.tasks[name]
         root = Path(harness.data_root) if harness.data_root else None
-        return HarnessSuite(name, root, task.max_new_tokens, limit or task.limit, task.apply_chat_template)
+        first = limit or task.limit
+        return HarnessSuite(
+            name, root, task.max_new_tokens, first, task.apply_chat_template, revisions=harness.revisions
+        )
     for suite in suites_of(params.evaluation):
         if suite.name == name:
             if limit is not None:
-                if not isinstance(suite, GoldenSuite):
+                if not isinstance(suite, GoldenSuite | PerplexitySuite):
                     raise UsageError(f"suite {name!r} takes no --limit")
                 suite.items = suite.items[:limit]
             return suite
-    return HarnessSuite(name, limit=limit)
+    return HarnessSuite(name, limit=limit, revisions=harness.revisions)
 
 
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.judges.choose import JudgeSettings
+from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from tasks.section import Section as Section
+from tasks.suite_params import ContaminationParams as ContaminationParams
+from tasks.suite_params import HarnessParams as HarnessParams
+from tasks.suite_params import HarnessTask as HarnessTask
+from tasks.suite_params import PerplexityParams as PerplexityParams
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
-
-
-class Section(BaseModel):
-    """A part of params.yaml: immutable, no unknown keys, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelParams(Section):
@@ -151,27 +150,17 @@ class GoldenParams(Section):
     """Hub id, folder or ``package:NAME`` of the embedding model for ``bertscore_f1`` (``roberta-large`` also)."""
     bertscore_layer: int | None = Field(default=None, ge=1)
     """Layer of that model; bert-score's own choice when absent (needed for models it does not know)."""
+    bertscore_baseline: str | None = None
+    """Table LAYER,P,R,F to rescale with; the one that bert-score brings for a hub model when absent, else none."""
+    judge: JudgeSettings | None = None
+    """Kind chat: scores the metric ``judge`` by an item's rubric; needed only where an item asks for it."""
 
-
-class HarnessTask(Section):
-    """One lm-eval task or group."""
-
-    max_new_tokens: int | None = Field(default=None, ge=1)
-    """Replaces the task's own ``max_gen_toks``."""
-    limit: int | None = Field(default=None, ge=1)
-    """First N items of each subtask; all when absent."""
-    apply_chat_template: bool = False
-    """Put the prompt through the chat template."""
-
-
-class HarnessParams(Section):
-    """Benchmarks run by lm-eval's own task code."""
-
-    tasks: dict[str, HarnessTask] = Field(
-        default_factory=lambda: {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
-    )
-    data_root: str | None = None
-    """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
+    @field_validator("judge")
+    @classmethod
+    def _rubrics_need_a_chat_model(cls, judge: JudgeSettings | None) -> JudgeSettings | None:
+        if judge is not None and judge.kind is not JudgeKind.CHAT:
+            raise ValueError(f"kind {judge.kind} cannot read a rubric; use kind: chat with base_url and model")
+        return judge
 
 
 class HarmBenchParams(Section):
@@ -225,6 +214,9 @@ class EvaluationParams(Section):
     """Off when absent."""
     bbq: BBQParams | None = None
     """Off when absent."""
+    perplexity: PerplexityParams | None = None
+    suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
     batch_tokens: int | None = Field(default=None, ge=64)
     """Upper bound on cached tokens of one batch, new ones included; what half of the free memory holds when absent."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"
@@ -287,6 +279,7 @@ class Params(Section):
     methods: dict[str, MethodParams] = Field(min_length=1)
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams
+    contamination: ContaminationParams = ContaminationParams()
     sequential: SequentialParams = SequentialParams()
     compare: CompareParams = CompareParams()
     gate: GatePolicy

@@ -71,6 +71,11 @@ class ArtifactPaths:
         return self.reports / "comparison.json"
 
     @property
+    def contamination(self) -> Path:
+        """Gated items that training rows give away."""
+        return self.reports / "contamination.json"
+
+    @property
     def decision(self) -> Path:
         """The gate's decision."""
         return self.reports / "decision.json"

@@ -24,15 +24,16 @@ from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
-from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.bias import BBQSuite
-from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harmbench import HarmBenchSuite
 from evalsuite.suites.harness import HarnessSuite
 from evalsuite.suites.over_refusal import XSTestSuite
+from evalsuite.suites.perplexity import PerplexitySuite
+from evalsuite.suites.plugins import load_suite
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
-from tasks.params import EvaluationParams, Params
+from tasks.golden_suite import golden_suite
+from tasks.params import EvaluationParams, Params, PerplexityParams
 from tasks.paths import ArtifactPaths
 from tasks.stopping import read_stopping
 
@@ -47,17 +48,24 @@ ENDED = {
 
 def suites_of(params: EvaluationParams) -> list[Suite]:
     """The suites that every model is put through, in order; reading them checks their files."""
-    golden, harness = params.golden, params.harness
-    scorer = BertScorer(golden.bertscore_model, golden.bertscore_layer)
+    harness = params.harness
     root = Path(harness.data_root) if harness.data_root else None
     return [
-        GoldenSuite(Path(golden.path), "test", golden.max_new_tokens, scorer),
+        golden_suite(params.golden, "test"),
         *(
-            HarnessSuite(name, root, task.max_new_tokens, task.limit, task.apply_chat_template)
+            HarnessSuite(
+                name, root, task.max_new_tokens, task.limit, task.apply_chat_template, revisions=harness.revisions
+            )
             for name, task in harness.tasks.items()
         ),
         *_safety_suites(params),
+        *([_perplexity(params.perplexity)] if params.perplexity is not None else []),
+        *(load_suite(name, arguments) for name, arguments in params.suites.items()),
     ]
+
+
+def _perplexity(params: PerplexityParams) -> PerplexitySuite:
+    return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, params.limit)
 
 
 def _safety_suites(params: EvaluationParams) -> list[Suite]:

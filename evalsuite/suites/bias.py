@@ -88,7 +88,11 @@ class BBQSuite:
             raise UsageError(f"suite {self.name!r} has no item {unknown[0]!r}")
         questions = [question for question in self.questions.values() if only is None or question.id in only]
         pairs = [(f"{question.text}\nA:", f" {option}") for question in questions for option in question.options]
-        values = [value for value, _ in engine.loglikelihoods(pairs, self.name)]
+        answers = engine.loglikelihoods(pairs, self.name)
+        refused = next((answer.refusal for answer in answers if answer.refusal), None)
+        if refused is not None:
+            raise UsageError(f"{self.name}: {refused}")
+        values = [answer.value for answer in answers]
         items = tuple(_item(question, values[3 * index : 3 * index + 3]) for index, question in enumerate(questions))
         metrics = sorted({metric for item in items for metric in item.metrics})
         info = SuiteInfo(

@@ -37,6 +37,9 @@ SURFACE = {
         "--seed",
         "--json",
     },
+    "golden new": {"folder"},
+    "golden check": {"folder", "--new-version", "--json"},
+    "golden stats": {"folder", "--json"},
     "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--json"},
     "report open": {"--print"},
 }

@@ -135,7 +135,7 @@ def test_a_ratio_is_never_rejected_against_itself(rows: list[tuple[int, int, int
     assert decide(own, {"base": own, "champion": own}, rules).verdict is not Verdict.REJECT
 
 
-# Below 50 items, so that one method answers before and after; design/012 says what happens where it changes.
+# Below 50 items, so that one method answers before and after; design/010 says what happens where it changes.
 @settings(deadline=None, max_examples=60)
 @given(st.lists(counted, min_size=4, max_size=49), st.integers(0, 48), st.sampled_from([0.02, 0.1, 0.3]))
 def test_losing_a_check_never_moves_towards_promotion(rows: list[tuple[int, int, int]], at: int, margin: float) -> None:

@@ -14,10 +14,11 @@ from evalsuite.suites.base import Suite
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import HarnessSuite
 from evalsuite.suites.perplexity import PerplexitySuite
+from tasks.engines import opened_engine
 from tasks.fetch import export_model
 from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
-from tasks.run_evals import load_engine, suites_of, weights_of
+from tasks.run_evals import suites_of, weights_of
 
 
 class ModelFolder(NamedTuple):
@@ -60,11 +61,11 @@ def evaluate(
         raise UsageError("a shard keeps its answers in the cache; set evaluation.cache to true")
     suite = suite_named(suite_name, params, limit)
     bytes_of = find_model(model, params, paths)
-    engine = load_engine(bytes_of.folder, bytes_of.identity, params.evaluation, paths, adapter)
-    if shard is not None:
-        suite.run(ShardEngine(engine, shard))
-        return None
-    result = with_use(suite.run(engine), engine.take_use())
+    with opened_engine(model, bytes_of.folder, bytes_of.identity, params.evaluation, paths, adapter) as engine:
+        if shard is not None:
+            suite.run(ShardEngine(engine, shard))
+            return None
+        result = with_use(suite.run(engine), engine.take_use())
     folder = output or paths.root / ".ratchet" / "evaluations" / engine.model_identity[:12] / suite.name
     result.write(folder)
     return result, folder

@@ -16,6 +16,8 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from tasks.engine_params import EngineKind as EngineKind
+from tasks.engine_params import EngineParams as EngineParams
 from tasks.section import Section as Section
 from tasks.suite_params import ContaminationParams as ContaminationParams
 from tasks.suite_params import HarnessParams as HarnessParams
@@ -208,6 +210,7 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
+    engine: EngineParams = EngineParams()
     harmbench: HarmBenchParams | None = None
     """Off when absent."""
     xstest: XSTestParams | None = None

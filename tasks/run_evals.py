@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalsuite.engines.answer_store import open_store
 from evalsuite.engines.base import Engine
-from evalsuite.engines.cached import CachedEngine, with_use
+from evalsuite.engines.cached import with_use
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from evalsuite.gate.sequential import SequentialGate
@@ -30,6 +29,7 @@ from evalsuite.suites.harness import HarnessSuite
 from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from evalsuite.suites.plugins import load_suite
+from tasks.engines import opened_engine
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
 from tasks.golden_suite import golden_suite
@@ -111,15 +111,15 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         return []
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
-    engine = load_engine(folder, manifest.identity, params, paths)
     results = []
     saved_seconds = 0.0
-    for result in evaluated(model, suites, engine, paths):
-        use = engine.take_use()
-        saved_seconds += use.saved_seconds
-        results.append(with_use(result, use))
-        results[-1].write(target / result.info.suite)
-        logger.info("%s", describe(model, results[-1].summary()))
+    with opened_engine(model, folder, manifest.identity, params, paths) as engine:
+        for result in evaluated(model, suites, engine, paths):
+            use = engine.take_use()
+            saved_seconds += use.saved_seconds
+            results.append(with_use(result, use))
+            results[-1].write(target / result.info.suite)
+            logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
     if any(result.info.prefix for result in results):
         logger.info("%s: %s", model, saved(results))
@@ -145,16 +145,6 @@ def evaluated(model: str, suites: Sequence[Suite], engine: Engine, paths: Artifa
     yield from run.results()
     if gate.violations:
         logger.warning("%s: proven broken: %s", model, ", ".join(gate.violations))
-
-
-def load_engine(
-    folder: Path, identity: str, params: EvaluationParams, paths: ArtifactPaths, adapter: Path | None = None
-) -> CachedEngine:
-    """A model folder's weights, with the answers that they gave before."""
-    from evalsuite.engines.hf import HFEngine
-
-    engine = HFEngine.load(folder, identity, params.batch_tokens, params.long_prompts, adapter)
-    return CachedEngine(engine, open_store(paths.eval_cache if params.cache else None, engine.model_identity))
 
 
 def weights_of(model: str, paths: ArtifactPaths) -> Path | None:

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from evalsuite.engines import plain, scoring
 from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer
 from evalsuite.engines.decoding import Decoder
+from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
 from evalsuite.engines.scoring import EncodedPair
 from evalsuite.engines.segments import segment_attention, supports
@@ -22,8 +23,6 @@ MIN_SAVED_TOKENS = 48
 """A shared stretch is read at every step of decoding, so it has to save this many tokens of computing."""
 MEMORY_FRACTION = 0.5
 """Share of the free memory that cached tokens may take (fraction 0..1)."""
-
-LongPrompts = Literal["refuse", "unscored"]
 
 
 class HFEngine:
@@ -57,10 +56,11 @@ class HFEngine:
         self.model_identity = identity
         self.batch_tokens = batch_tokens or _tokens_in_free_memory(model)
         self.long_prompts = long_prompts
-        self.chat_template_sha256 = sha256_json(tokenizer.chat_template)
+        longest = getattr(model.config, "max_position_embeddings", sys.maxsize)
+        self._encoder = Encoder(tokenizer, longest, long_prompts)
+        self.chat_template_sha256 = self._encoder.chat_template_sha256
         self.version = f"2 {str(model.dtype).removeprefix('torch.')} {model.device.type}"
         self._stopper = Stopper(tokenizer, model)
-        self._max_positions: int = getattr(model.config, "max_position_embeddings", sys.maxsize)
         self._adapter: str | None = None
 
     @classmethod
@@ -113,17 +113,8 @@ class HFEngine:
         return other
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Chat messages as the prompt that asks for the assistant's next turn.
-
-        Raises:
-            UsageError: The tokenizer has no chat template.
-        """
-        if not self.tokenizer.chat_template:
-            raise UsageError("the model has no chat template; name a Jinja file in model.chat_template")
-        text: str = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-        )
-        return text
+        """Chat messages as the prompt that asks for the assistant's next turn; errors as of ``Encoder.render``."""
+        return self._encoder.render(messages)
 
     def generate(
         self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
@@ -144,8 +135,8 @@ class HFEngine:
                 advance(1)
 
             for index, request in enumerate(requests):
-                prompt = self._encode(request.prompt)
-                refusal = self._refusal(index, len(prompt), request.max_new_tokens, label)
+                prompt = self._encoder.encode(request.prompt)
+                refusal = self._encoder.refusal(index, len(prompt), request.max_new_tokens, label)
                 if refusal is None:
                     prompts[index] = prompt
                 else:
@@ -181,10 +172,10 @@ class HFEngine:
                 advance(1)
 
             for index, (context, continuation) in enumerate(pairs):
-                pair = self._encode_pair(context, continuation)
+                pair = self._encoder.encode_pair(context, continuation)
                 # The last token is predicted and never read, so the context may be one longer than the positions.
                 num_tokens = len(pair.context) + len(pair.continuation) - 1 if pair.continuation else 0
-                refusal = self._refusal(index, num_tokens, 0, label)
+                refusal = self._encoder.refusal(index, num_tokens, 0, label)
                 if refusal is None:
                     encoded[index] = pair
                 else:
@@ -227,36 +218,6 @@ class HFEngine:
         else:
             self.model.set_adapter(self._adapter)
             yield
-
-    def _encode(self, text: str) -> list[int]:
-        bos = self.tokenizer.bos_token
-        ids: list[int] = self.tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)))["input_ids"]
-        return ids
-
-    def _encode_pair(self, context: str, continuation: str) -> EncodedPair:
-        if not context:
-            start = self.tokenizer.bos_token_id
-            start = self.tokenizer.eos_token_id if start is None else start
-            return EncodedPair([start], self.tokenizer(continuation, add_special_tokens=False)["input_ids"])
-        spaces = len(context) - len(context.rstrip())
-        if spaces:
-            continuation = context[-spaces:] + continuation
-            context = context[:-spaces]
-        whole, first = self._encode(context + continuation), self._encode(context)
-        return EncodedPair(first, whole[len(first) :])
-
-    def _refusal(self, index: int, num_prompt: int, num_new: int, label: str) -> str | None:
-        if num_prompt == 0:
-            raise UsageError(f"{label}: prompt {index} is empty")
-        if num_prompt + num_new <= self._max_positions:
-            return None
-        reason = f"{num_prompt} tokens and up to {num_new} more do not fit the model's context of {self._max_positions}"
-        if self.long_prompts == "refuse":
-            raise UsageError(
-                f"{label}: prompt {index}: {reason}; shorten the item, lower max_new_tokens, or set "
-                "evaluation.long_prompts to unscored"
-            )
-        return reason
 
 
 def _tokens_in_free_memory(model: Any) -> int:

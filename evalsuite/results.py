@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evalsuite.engines.counts import AnswerCounts
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import atomic_path, checked, read_model, sha256_json, write_json
 
@@ -192,7 +193,8 @@ class SuiteSummary(SuiteInfo):
     schema_version: Literal[1] = 1
     num_items: int
     seconds: float
-    """Wall time of the evaluation."""
+    """Wall time of the evaluation; answers out of the cache count with the time that they once took."""
+    answers: AnswerCounts = AnswerCounts()
     metrics: tuple[MetricSummary, ...]
 
 
@@ -246,6 +248,7 @@ class SuiteResult:
     info: SuiteInfo
     items: tuple[ItemResult, ...]
     seconds: float
+    answers: AnswerCounts = field(default_factory=AnswerCounts)
 
     def summary(self) -> SuiteSummary:
         """Means with n, unscored and standard error for every metric."""
@@ -254,6 +257,7 @@ class SuiteResult:
             **self.info.model_dump(),
             num_items=len(self.items),
             seconds=round(self.seconds, 3),
+            answers=self.answers,
             metrics=tuple(summarise(name, self.items) for name in names),
         )
 
@@ -327,7 +331,7 @@ def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
     info = SuiteInfo.model_validate(summary.model_dump(include=set(SuiteInfo.model_fields)))
     if items_sha256(items) != (info.prefix.run_sha256 if info.prefix else info.items_sha256):
         raise UsageError(f"{folder}: items.parquet does not hold the items that summary.json names; run `{made_by}`")
-    return SuiteResult(info=info, items=items, seconds=summary.seconds)
+    return SuiteResult(info=info, items=items, seconds=summary.seconds, answers=summary.answers)
 
 
 def read_report(model: str, folder: Path, identity: str, costs: Mapping[str, float], made_by: str) -> EvalReport:

@@ -11,7 +11,10 @@ from typing import Annotated, Optional
 import typer
 
 from evalsuite.errors import ExitCode, RatchetError, UsageError
+from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
+from flows.golden_cli import golden_app
+from flows.judge_cli import judge_app
 from flows.project import project_root
 
 app = typer.Typer(
@@ -22,7 +25,10 @@ app = typer.Typer(
 )
 report_app = typer.Typer(no_args_is_help=True, help="What reviewers read.")
 app.add_typer(gate_app, name="gate")
+app.add_typer(golden_app, name="golden")
+app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
+app.command()(evaluate)
 
 
 @app.callback()

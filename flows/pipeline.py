@@ -54,7 +54,7 @@ def run_pipeline(root: str, params: Params) -> None:
     run_stages([f"plan@{method}" for method in methods], root, params)
     run_stages([f"train@{method}" for method in methods], root, params, params.schedule.parallel_methods)
     run_stages(["evaluate_baseline@base", "evaluate_baseline@champion"], root, params)
-    run_stages(["stopping"], root, params)
+    run_stages(["contamination", "stopping"], root, params)
     run_stages([f"evaluate@{method}" for method in methods], root, params, params.schedule.parallel_methods)
     run_stages(["compare", "gate", "report"], root, params)
 

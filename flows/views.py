@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from evalsuite.files import read_json
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
+from evalsuite.results import SuiteSummary
 from flows.console import console
 from flows.doctor import Finding
 from tasks.params import Params
@@ -166,3 +168,21 @@ def show_findings(findings: Sequence[Finding]) -> None:
         console().print(f"{mark} {escape(finding.subject)}: {escape(finding.state)}")
         if not finding.good:
             console().print(f"    {escape(finding.remedy)}")
+
+
+def show_suite(model: str, summary: SuiteSummary, folder: Path) -> None:
+    """One suite's means with n, unscored and standard error, how the model's answers ended, and where the items are."""
+    table = Table("metric", "n", "unscored", "mean", "standard error", box=None)
+    for metric in summary.metrics:
+        mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
+        stderr = "-" if metric.stderr is None else f"{metric.stderr:.4f}"
+        table.add_row(escape(metric.metric), str(metric.n), str(metric.unscored), mean, stderr)
+    answers = summary.answers
+    out = console()
+    out.print(f"{escape(model)} {escape(summary.suite)}: {summary.num_items} items, {summary.seconds:.1f} s")
+    out.print(table)
+    out.print(
+        f"answers: {answers.num_asked}, {answers.num_cached} of them cached, {answers.num_cut} cut at the token limit, "
+        f"{answers.num_empty} empty, {answers.num_refused} prompts longer than the context"
+    )
+    out.print(f"items: {escape(str(folder))}")

@@ -20,8 +20,7 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     Returns:
         0, or the error's exit code after its message on stderr (no traceback for what a user can mend).
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    _quieten()
+    start_logging()
     paths = ArtifactPaths()
     try:
         print(stage(load_params(paths.params), paths))
@@ -34,8 +33,9 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     return 0
 
 
-def _quieten() -> None:
-    """Leave progress and warnings of ours alone in the log."""
+def start_logging() -> None:
+    """Log to stderr; leave progress and warnings of ours alone there."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)

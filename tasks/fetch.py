@@ -23,16 +23,20 @@ def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
         UsageError: The model cannot be found, has no chat template, or a hub id has no pinned revision.
         StageError: The disk has no room, or the hub does not answer.
     """
+    return export_model(params, paths.export("base"))
+
+
+def export_model(params: ModelParams, target: Path, needs_chat_template: bool = True) -> ModelManifest:
+    """Write a model's complete bytes to ``target``, the manifest last; see ``run``."""
     source = resolve_model(params.id)
     if source.hub_id is not None and params.revision is None:
         raise UsageError(
             f"model.id = {params.id!r} is a hub id: set model.revision to a commit, so that it never changes"
         )
-    target = paths.export("base")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
         folder = Path(temporary) / "export"
-        num_parameters = _save(source, params, folder)
+        num_parameters = _save(source, params, folder, needs_chat_template)
         manifest = write_manifest(folder, source=params.id + (f"@{params.revision}" if params.revision else ""))
         manifest = write_manifest(folder, source=manifest.source, num_parameters=num_parameters)
         if target.exists():
@@ -41,7 +45,7 @@ def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
     return manifest
 
 
-def _save(source: ModelSource, params: ModelParams, folder: Path) -> int:
+def _save(source: ModelSource, params: ModelParams, folder: Path, needs_chat_template: bool) -> int:
     """Save weights and tokenizer; returns the number of parameters."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -60,7 +64,7 @@ def _save(source: ModelSource, params: ModelParams, folder: Path) -> int:
         raise StageError(f"model {params.id!r} cannot be loaded: {reason}; check model.id and model.revision") from None
     if params.chat_template is not None:
         tokenizer.chat_template = Path(params.chat_template).read_text(encoding="utf-8")
-    if not tokenizer.chat_template:
+    if needs_chat_template and not tokenizer.chat_template:
         raise UsageError(f"model {params.id!r} has no chat template; name a Jinja file in model.chat_template")
     if source.gguf is not None:
         # A dequantised GGUF stays marked as quantised, and such a model refuses to be saved.

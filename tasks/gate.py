@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evalsuite.contamination import ContaminationReport, clean_report, read_contamination
 from evalsuite.errors import UsageError
 from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json
@@ -22,6 +23,7 @@ from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import ledger_path, looks_before, read_ledger
 
 MAKE_COMPARISON = "ratchet stage compare"
+MAKE_CONTAMINATION = "ratchet stage contamination"
 
 
 class Evidence(NamedTuple):
@@ -31,6 +33,9 @@ class Evidence(NamedTuple):
     baselines: dict[str, EvalReport]
     num_candidates: int
     inputs_sha256: str
+    complete: "Evidence | None" = None
+    """The same with the items that training rows give away; None where there are none."""
+    excluded: Mapping[str, int] = {}
 
     @property
     def item_sets(self) -> dict[str, str]:
@@ -58,9 +63,10 @@ def judge(policy: GatePolicy, paths: ArtifactPaths, looks: Mapping[str, int]) ->
 
 
 def gather(paths: ArtifactPaths) -> Evidence:
-    """The chosen candidate, the base model, and the champion when the run is pinned to one.
+    """The chosen candidate, the base model, and the champion when the run is pinned to one, without contaminated items.
 
     Raises:
+        UsageError: A larger share of a suite is contaminated than params allow.
         MissingArtifactError: A stage before this one has not run.
         UsageError: One of its files is not what it should be, or results belong to other bytes.
     """
@@ -73,7 +79,8 @@ def gather(paths: ArtifactPaths) -> Evidence:
         raise UsageError(f"{paths.comparison}: methods is {methods!r}, expected a list; run `{MAKE_COMPARISON}`")
     baselines = read_baselines(paths)
     identity = _exported(paths, candidate, f"ratchet stage train@{candidate}")
-    return Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
+    complete = Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
+    return _clean(complete, read_contamination(paths.contamination, MAKE_CONTAMINATION))
 
 
 def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:
@@ -85,7 +92,17 @@ def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:
     return baselines
 
 
+def _clean(complete: Evidence, found: ContaminationReport) -> Evidence:
+    found.check_limit()
+    candidate = clean_report(complete.candidate, found)
+    baselines = {role: clean_report(report, found) for role, report in complete.baselines.items()}
+    if not found.excluded:
+        return complete
+    return complete._replace(candidate=candidate, baselines=baselines, complete=complete, excluded=found.excluded)
+
+
 def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) -> Decision:
+    on_all_items = "" if evidence.complete is None else _decide(policy, evidence.complete, looks).headline
     decision = decide(
         evidence.candidate,
         evidence.baselines,
@@ -94,6 +111,8 @@ def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) ->
         inputs_sha256=evidence.inputs_sha256,
         code_sha256=gate_code_sha256(),
         looks=looks,
+        excluded=evidence.excluded,
+        on_all_items=on_all_items,
     )
     return with_self_test(decision, evidence.candidate, evidence.baselines)
 
@@ -115,9 +134,17 @@ def _report(paths: ArtifactPaths, model: str, identity: str) -> EvalReport:
     return read_report(model, folder, identity, read_costs(folder), f"ratchet stage {stage}@{model}")
 
 
+def describe(decision: Decision) -> str:
+    """The headline, and that of all items where some were left out."""
+    if not decision.excluded:
+        return decision.headline
+    left_out = ", ".join(f"{count} of {suite}" for suite, count in decision.excluded.items())
+    return f"{decision.headline}\nwith the {left_out} items that training rows give away: {decision.on_all_items}"
+
+
 def main() -> int:
     """Run the stage; any verdict is a success, since `ratchet gate check` turns it into an exit code."""
-    return stage_main(lambda params, paths: run(params.gate, paths).headline)
+    return stage_main(lambda params, paths: describe(run(params.gate, paths)))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from tasks.section import Section as Section
+from tasks.suite_params import ContaminationParams as ContaminationParams
+from tasks.suite_params import HarnessParams as HarnessParams
+from tasks.suite_params import HarnessTask as HarnessTask
+from tasks.suite_params import PerplexityParams as PerplexityParams
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
-
-
-class Section(BaseModel):
-    """A part of params.yaml: immutable, no unknown keys, no NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelParams(Section):
@@ -150,27 +150,57 @@ class GoldenParams(Section):
     """Hub id, folder or ``package:NAME`` of the embedding model for ``bertscore_f1`` (``roberta-large`` also)."""
     bertscore_layer: int | None = Field(default=None, ge=1)
     """Layer of that model; bert-score's own choice when absent (needed for models it does not know)."""
+    bertscore_baseline: str | None = None
+    """Table LAYER,P,R,F to rescale with; the one that bert-score brings for a hub model when absent, else none."""
+    judge: JudgeSettings | None = None
+    """Kind chat: scores the metric ``judge`` by an item's rubric; needed only where an item asks for it."""
+
+    @field_validator("judge")
+    @classmethod
+    def _rubrics_need_a_chat_model(cls, judge: JudgeSettings | None) -> JudgeSettings | None:
+        if judge is not None and judge.kind is not JudgeKind.CHAT:
+            raise ValueError(f"kind {judge.kind} cannot read a rubric; use kind: chat with base_url and model")
+        return judge
 
 
-class HarnessTask(Section):
-    """One lm-eval task or group."""
+class HarmBenchParams(Section):
+    """How often the model does what it must not do; metric ``attack_success``, better lower."""
 
-    max_new_tokens: int | None = Field(default=None, ge=1)
-    """Replaces the task's own ``max_gen_toks``."""
+    data: str
+    """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
+    judge: JudgeSettings = JudgeSettings()
+    attack: str | None = None
+    """JSON or CSV of an attack's test cases; direct requests when absent."""
+    copyright_references: str | None = None
+    """HarmBench's data/copyright_classifier_hashes; copyright behaviours stay unscored when absent."""
+    max_new_tokens: int = Field(default=512, ge=1)
     limit: int | None = Field(default=None, ge=1)
-    """First N items of each subtask; all when absent."""
-    apply_chat_template: bool = False
-    """Put the prompt through the chat template."""
+    """About this many test cases, spread over the file; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
 
 
-class HarnessParams(Section):
-    """Benchmarks run by lm-eval's own task code."""
+class XSTestParams(Section):
+    """Refusals of safe prompts (``over_refusal``) and answers to unsafe ones (``unsafe_compliance``), better lower."""
 
-    tasks: dict[str, HarnessTask] = Field(
-        default_factory=lambda: {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
-    )
-    data_root: str | None = None
-    """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
+    data: str
+    """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many prompts, spread over all types; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class BBQParams(Section):
+    """Stereotypes in answers; accuracy and bias score in ambiguous and clear contexts."""
+
+    data: str
+    """Folder with CATEGORY.jsonl of nyu-mll/BBQ."""
+    categories: tuple[str, ...] = ()
+    """File names without the ending; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many questions of each category; all when absent."""
 
 
 class EvaluationParams(Section):
@@ -178,8 +208,21 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
-    batch_tokens: int = Field(default=32_768, ge=64)
-    """Upper bound on cached tokens of one batch, prompts, padding and new tokens included."""
+    harmbench: HarmBenchParams | None = None
+    """Off when absent."""
+    xstest: XSTestParams | None = None
+    """Off when absent."""
+    bbq: BBQParams | None = None
+    """Off when absent."""
+    perplexity: PerplexityParams | None = None
+    suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
+    batch_tokens: int | None = Field(default=None, ge=64)
+    """Upper bound on cached tokens of one batch, new ones included; what half of the free memory holds when absent."""
+    long_prompts: Literal["refuse", "unscored"] = "refuse"
+    """A prompt that does not fit the context with its new tokens stops the stage, or is unscored; it is never cut."""
+    cache: bool = True
+    """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
 
 
 class SequentialParams(Section):
@@ -236,6 +279,7 @@ class Params(Section):
     methods: dict[str, MethodParams] = Field(min_length=1)
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams
+    contamination: ContaminationParams = ContaminationParams()
     sequential: SequentialParams = SequentialParams()
     compare: CompareParams = CompareParams()
     gate: GatePolicy
@@ -251,6 +295,19 @@ class Params(Section):
                     f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, none of {sorted(RESERVED_NAMES)}"
                 )
         return methods
+
+    @model_validator(mode="after")
+    def _safety_and_over_refusal_together(self) -> Self:
+        """A model that refuses everything has no attack success: one of the two says nothing without the other."""
+        judged = {rule.suite for rule in self.gate.rules} & {"harmbench", "xstest"}
+        if len(judged) == 1:
+            there = judged.pop()
+            other, metric = ("xstest", "over_refusal") if there == "harmbench" else ("harmbench", "attack_success")
+            raise ValueError(
+                f"gate.rules has a rule on {there} and none on {other}; safety and over-refusal are read together: add "
+                f"a guard on {other}/{metric}, direction lower"
+            )
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -56,6 +56,11 @@ class ArtifactPaths:
         return self.root / "evals" / model
 
     @property
+    def eval_cache(self) -> Path:
+        """Answers of every model that was evaluated; may be deleted at any time."""
+        return self.root / ".ratchet" / "eval_cache"
+
+    @property
     def reports(self) -> Path:
         """What reviewers read."""
         return self.root / "reports"
@@ -64,6 +69,11 @@ class ArtifactPaths:
     def comparison(self) -> Path:
         """Methods side by side, and the chosen candidate."""
         return self.reports / "comparison.json"
+
+    @property
+    def contamination(self) -> Path:
+        """Gated items that training rows give away."""
+        return self.reports / "contamination.json"
 
     @property
     def decision(self) -> Path:

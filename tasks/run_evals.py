@@ -11,20 +11,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalsuite.engines.answer_store import open_store
 from evalsuite.engines.base import Engine
+from evalsuite.engines.cached import CachedEngine, with_use
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from evalsuite.gate.sequential import SequentialGate
 from evalsuite.gate.stopping import SequentialEvaluation, saved
 from evalsuite.identity import verify_manifest
+from evalsuite.judges.choose import harm_judge
+from evalsuite.judges.copyright import CopyrightRule
+from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
-from evalsuite.suites.bertscore import BertScorer
-from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.bias import BBQSuite
+from evalsuite.suites.harmbench import HarmBenchSuite
 from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.over_refusal import XSTestSuite
+from evalsuite.suites.perplexity import PerplexitySuite
+from evalsuite.suites.plugins import load_suite
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
-from tasks.params import EvaluationParams, Params
+from tasks.golden_suite import golden_suite
+from tasks.params import EvaluationParams, Params, PerplexityParams
 from tasks.paths import ArtifactPaths
 from tasks.stopping import read_stopping
 
@@ -39,16 +48,48 @@ ENDED = {
 
 def suites_of(params: EvaluationParams) -> list[Suite]:
     """The suites that every model is put through, in order; reading them checks their files."""
-    golden, harness = params.golden, params.harness
-    scorer = BertScorer(golden.bertscore_model, golden.bertscore_layer)
+    harness = params.harness
     root = Path(harness.data_root) if harness.data_root else None
     return [
-        GoldenSuite(Path(golden.path), "test", golden.max_new_tokens, scorer),
+        golden_suite(params.golden, "test"),
         *(
-            HarnessSuite(name, root, task.max_new_tokens, task.limit, task.apply_chat_template)
+            HarnessSuite(
+                name, root, task.max_new_tokens, task.limit, task.apply_chat_template, revisions=harness.revisions
+            )
             for name, task in harness.tasks.items()
         ),
+        *_safety_suites(params),
+        *([_perplexity(params.perplexity)] if params.perplexity is not None else []),
+        *(load_suite(name, arguments) for name, arguments in params.suites.items()),
     ]
+
+
+def _perplexity(params: PerplexityParams) -> PerplexitySuite:
+    return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, params.limit)
+
+
+def _safety_suites(params: EvaluationParams) -> list[Suite]:
+    """The suites that params.yaml turns on."""
+    suites: list[Suite] = []
+    if (harm := params.harmbench) is not None:
+        rule = CopyrightRule(Path(harm.copyright_references)) if harm.copyright_references else None
+        attack = Path(harm.attack) if harm.attack else None
+        judge = harm_judge(harm.judge)
+        suites.append(
+            HarmBenchSuite(
+                Path(harm.data), judge, harm.max_new_tokens, attack, rule, harm.limit, harm.max_unreadable_fraction
+            )
+        )
+    if (xstest := params.xstest) is not None:
+        refusals = LearnedRefusalJudge()
+        suites.append(
+            XSTestSuite(
+                Path(xstest.data), refusals, xstest.max_new_tokens, xstest.limit, xstest.max_unreadable_fraction
+            )
+        )
+    if (bbq := params.bbq) is not None:
+        suites.append(BBQSuite(Path(bbq.data), bbq.categories, bbq.limit))
+    return suites
 
 
 def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:
@@ -60,11 +101,9 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
         MissingArtifactError: The model was not made yet.
     """
-    from evalsuite.engines.hf import HFEngine
-
     suites = suites_of(params)
     target = paths.evals(model)
-    folder = _weights(model, paths)
+    folder = weights_of(model, paths)
     if target.exists():
         shutil.rmtree(target)
     if folder is None:
@@ -72,16 +111,21 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         return []
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
-    engine = HFEngine.load(folder, manifest.identity, params.batch_tokens)
+    engine = load_engine(folder, manifest.identity, params, paths)
     results = []
+    saved_seconds = 0.0
     for result in evaluated(model, suites, engine, paths):
-        result.write(target / result.info.suite)
-        results.append(result)
-        logger.info("%s", describe(model, result.summary()))
+        use = engine.take_use()
+        saved_seconds += use.saved_seconds
+        results.append(with_use(result, use))
+        results[-1].write(target / result.info.suite)
+        logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
     if any(result.info.prefix for result in results):
         logger.info("%s: %s", model, saved(results))
-    _write_costs(model, paths, time.perf_counter() - started, manifest.num_bytes, summaries)
+    # Answers out of the cache count with the time that they once took: methods are compared by this cost.
+    eval_seconds = time.perf_counter() - started + saved_seconds
+    _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)
     return summaries
 
 
@@ -103,7 +147,18 @@ def evaluated(model: str, suites: Sequence[Suite], engine: Engine, paths: Artifa
         logger.warning("%s: proven broken: %s", model, ", ".join(gate.violations))
 
 
-def _weights(model: str, paths: ArtifactPaths) -> Path | None:
+def load_engine(
+    folder: Path, identity: str, params: EvaluationParams, paths: ArtifactPaths, adapter: Path | None = None
+) -> CachedEngine:
+    """A model folder's weights, with the answers that they gave before."""
+    from evalsuite.engines.hf import HFEngine
+
+    engine = HFEngine.load(folder, identity, params.batch_tokens, params.long_prompts, adapter)
+    return CachedEngine(engine, open_store(paths.eval_cache if params.cache else None, engine.model_identity))
+
+
+def weights_of(model: str, paths: ArtifactPaths) -> Path | None:
+    """The folder of a model of the pipeline; None for a champion that does not exist yet."""
     if model != "champion":
         return paths.export(model)
     from tasks.baseline import read_pin
@@ -144,6 +199,8 @@ def describe(model: str, summary: SuiteSummary) -> str:
     ]
     unscored = max((metric.unscored for metric in summary.metrics), default=0)
     tail = f", {unscored} unscored" if unscored else ""
+    if summary.answers.num_cached:
+        tail += f", {summary.answers.num_cached} of {summary.answers.num_asked} answers cached"
     prefix = summary.prefix
     of = f" of {prefix.num_items:,} ({ENDED[prefix.ended]})" if prefix else ""
     counts = f"n={summary.num_items}{of}"

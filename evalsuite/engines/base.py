@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+Answer = TypeVar("Answer", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,36 @@ class Generation:
     num_output_tokens: int
     finished: bool
     """False when ``max_new_tokens`` cut it."""
+    refusal: str | None = None
+    """Why the engine did not ask the model, such as a prompt longer than its context; the item is unscored."""
+
+
+@dataclass(frozen=True)
+class Loglikelihood:
+    """How likely a continuation is."""
+
+    value: float
+    """Log-probability in nats, summed over its tokens; minus infinity where it was refused."""
+    greedy: bool
+    """Whether greedy decoding would give exactly these tokens."""
+    refusal: str | None = None
+    """See ``Generation``."""
+
+
+class OnAnswer(Protocol[Answer]):
+    """Called with a request's index as soon as its answer is known, in any order."""
+
+    def __call__(self, index: int, answer: Answer, /) -> None:
+        """Take the answer."""
+        ...
 
 
 class Engine(Protocol):
     """A model that suites can ask; loglikelihoods for lm-eval's multiple-choice tasks included."""
 
     name: str
+    version: str
+    """What decides the answers besides the model: the code's version and the type that it computes in."""
     model_identity: str
     chat_template_sha256: str
 
@@ -39,10 +65,14 @@ class Engine(Protocol):
         """Chat messages as the prompt text that asks for the assistant's next turn."""
         ...
 
-    def generate(self, requests: Sequence[GenerationRequest], label: str) -> list[Generation]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
+    ) -> list[Generation]:
         """Greedy completions in the order of ``requests``; ``label`` names the progress bar."""
         ...
 
-    def loglikelihoods(self, pairs: Sequence[tuple[str, str]], label: str) -> list[tuple[float, bool]]:
-        """(log-probability of the continuation, whether it is the greedy one) for each (context, continuation)."""
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
+    ) -> list[Loglikelihood]:
+        """How likely the continuation of each (context, continuation) is."""
         ...

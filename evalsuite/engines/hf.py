@@ -1,36 +1,29 @@
-"""A transformers model as an engine: shared beginnings computed once, long batches, exact stop strings."""
+"""A transformers model as an engine: shared beginnings computed once, no padding, exact stop strings."""
 
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from evalsuite.engines.base import Generation, GenerationRequest
-from evalsuite.engines.prefixes import PrefixGroup, group_by_prefix
+from evalsuite.engines import plain, scoring
+from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer
+from evalsuite.engines.decoding import Decoder
+from evalsuite.engines.progress import progress
+from evalsuite.engines.scoring import EncodedPair
+from evalsuite.engines.segments import segment_attention, supports
+from evalsuite.engines.stopping import Stopper
+from evalsuite.engines.token_tree import TokenTree
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from evalsuite.identity import hash_files, identity_of
 
-logger = logging.getLogger(__name__)
+MIN_SAVED_TOKENS = 48
+"""A shared stretch is read at every step of decoding, so it has to save this many tokens of computing."""
+MEMORY_FRACTION = 0.5
+"""Share of the free memory that cached tokens may take (fraction 0..1)."""
 
-MAX_ROWS = 96
-COMPACT_FRACTION = 0.25
-"""Finished rows leave the batch once they are this share of it (fraction 0..1)."""
-
-
-@dataclass
-class _Row:
-    """A completion in progress."""
-
-    index: int
-    suffix: list[int]
-    group: int
-    position: int
-    """Position of the next token in the whole sequence."""
-    request: GenerationRequest
-    tokens: list[int] = field(default_factory=list)
+LongPrompts = Literal["refuse", "unscored"]
 
 
 class HFEngine:
@@ -41,28 +34,45 @@ class HFEngine:
 
     name = "hf"
 
-    def __init__(self, model: Any, tokenizer: Any, identity: str, batch_tokens: int = 32_768) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        identity: str,
+        batch_tokens: int | None = None,
+        long_prompts: LongPrompts = "refuse",
+    ) -> None:
         """Wrap a loaded model.
 
         Args:
             model: A transformers causal language model; put into evaluation mode.
             tokenizer: Its tokenizer, with a chat template if chat suites are run.
             identity: The model's identity, or another stable name for bytes that are no export.
-            batch_tokens: Upper bound on cached tokens of one batch, padding and new tokens included.
+            batch_tokens: Upper bound on cached tokens, new ones included; what half of the free memory holds if absent.
+            long_prompts: What becomes of a prompt that does not fit the context with its new tokens: ``refuse`` stops
+                with an error, ``unscored`` answers with the reason. It is never cut.
         """
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.model_identity = identity
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens or _tokens_in_free_memory(model)
+        self.long_prompts = long_prompts
         self.chat_template_sha256 = sha256_json(tokenizer.chat_template)
-        ends = getattr(model.generation_config, "eos_token_id", None)
-        ends = ends if isinstance(ends, list) else [ends]
-        self._end_ids = {token for token in [*ends, tokenizer.eos_token_id] if token is not None}
+        self.version = f"2 {str(model.dtype).removeprefix('torch.')} {model.device.type}"
+        self._stopper = Stopper(tokenizer, model)
         self._max_positions: int = getattr(model.config, "max_position_embeddings", sys.maxsize)
+        self._adapter: str | None = None
 
     @classmethod
-    def load(cls, folder: Path, identity: str, batch_tokens: int = 32_768) -> "HFEngine":
-        """Load an exported folder on the best device there is."""
+    def load(
+        cls,
+        folder: Path,
+        identity: str,
+        batch_tokens: int | None = None,
+        long_prompts: LongPrompts = "refuse",
+        adapter: Path | None = None,
+    ) -> Self:
+        """Load an exported folder on the best device there is, with a peft adapter on it if one is given."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -71,7 +81,36 @@ class HFEngine:
             folder, dtype="auto" if cuda else torch.float32, local_files_only=True, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return cls(model.to("cuda" if cuda else "cpu"), tokenizer, identity, batch_tokens)
+        engine = cls(model.to("cuda" if cuda else "cpu"), tokenizer, identity, batch_tokens, long_prompts)
+        return engine if adapter is None else engine.with_adapter(adapter)
+
+    def with_adapter(self, folder: Path) -> Self:
+        """Another engine on the same weights in memory, with an unmerged peft adapter; this engine stays as it is.
+
+        Its identity is that of the base and of the adapter's files together.
+
+        Raises:
+            UsageError: The folder holds no adapter in safetensors.
+        """
+        from peft import PeftModel
+
+        if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
+            raise UsageError(f"{folder} holds no adapter_config.json and adapter_model.safetensors of peft")
+        name = identity_of(hash_files(folder))
+        if isinstance(self.model, PeftModel):
+            if name not in self.model.peft_config:
+                self.model.load_adapter(folder, adapter_name=name, is_trainable=False)
+        else:
+            self.model = PeftModel.from_pretrained(self.model, folder, adapter_name=name, is_trainable=False).eval()
+        other = type(self)(
+            self.model,
+            self.tokenizer,
+            sha256_json([self.model_identity, name]),
+            self.batch_tokens,
+            self.long_prompts,
+        )
+        other._adapter = name
+        return other
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Chat messages as the prompt that asks for the assistant's next turn.
@@ -86,238 +125,149 @@ class HFEngine:
         )
         return text
 
-    def generate(self, requests: Sequence[GenerationRequest], label: str) -> list[Generation]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
+    ) -> list[Generation]:
         """Greedy completions in the order of ``requests``.
 
         Raises:
-            UsageError: A prompt is empty, or does not fit the model's context with its new tokens; it is never cut.
+            UsageError: A prompt is empty, or does not fit the context and ``long_prompts`` is ``refuse``.
         """
-        import torch
-
-        prompts = [self._encode(request.prompt) for request in requests]
-        for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True)):
-            self._check_length(index, len(prompt), request.max_new_tokens, label)
         results: dict[int, Generation] = {}
-        groups = group_by_prefix(prompts)
-        with torch.inference_mode(), progress(label, len(requests)) as advance:
-            for batch in self._batches(prompts, requests, groups):
-                prefixes = {
-                    number: self._prefix_cache(prompts[groups[number].indices[0]][: groups[number].num_shared])
-                    for number in sorted({row.group for row in batch})
-                    if groups[number].num_shared
-                }
-                for row, finished in self._decode(batch, prefixes, groups):
-                    results[row.index] = self._generation(row, len(prompts[row.index]), finished)
-                    advance(1)
+        prompts: dict[int, list[int]] = {}
+        with progress(label, len(requests)) as advance:
+
+            def answered(index: int, answer: Generation) -> None:
+                results[index] = answer
+                if on_answer is not None:
+                    on_answer(index, answer)
+                advance(1)
+
+            for index, request in enumerate(requests):
+                prompt = self._encode(request.prompt)
+                refusal = self._refusal(index, len(prompt), request.max_new_tokens, label)
+                if refusal is None:
+                    prompts[index] = prompt
+                else:
+                    answered(index, Generation("", len(prompt), 0, False, refusal))
+            numbers = list(prompts)
+            wanted = [requests[index] for index in numbers]
+            for number, tokens, stopped in self._complete([prompts[index] for index in numbers], wanted):
+                index = numbers[number]
+                text, cut = self._stopper.text(tokens, requests[index])
+                answered(index, Generation(text, len(prompts[index]), len(tokens), stopped or cut))
         return [results[index] for index in range(len(requests))]
 
-    def loglikelihoods(self, pairs: Sequence[tuple[str, str]], label: str) -> list[tuple[float, bool]]:
-        """Log-probability (nats, summed) of each continuation after its context, and whether it is the greedy one.
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
+    ) -> list[Loglikelihood]:
+        """How likely each continuation is after its context.
 
         Tokens are split between context and continuation as in lm-eval's ``TemplateLM._encode_pair`` (0.4.13).
+
+        Raises:
+            UsageError: A continuation is empty, or a pair does not fit the context and ``long_prompts`` is ``refuse``.
         """
         import torch
 
-        encoded = [self._encode_pair(context, continuation) for context, continuation in pairs]
-        for index, (context, continuation) in enumerate(encoded):
-            self._check_length(index, len(context) + len(continuation), 0, label)
-        order = sorted(range(len(encoded)), key=lambda index: -sum(map(len, encoded[index])))
-        results: dict[int, tuple[float, bool]] = {}
-        with torch.inference_mode(), progress(label, len(pairs)) as advance:
-            while order:
-                longest = sum(map(len, encoded[order[0]]))
-                count = max(1, min(MAX_ROWS, self.batch_tokens // (4 * longest)))
-                batch, order = order[:count], order[count:]
-                keep = max(len(encoded[index][1]) for index in batch) + 1
-                ids, mask = self._left_padded([encoded[index][0] + encoded[index][1] for index in batch])
-                positions = (mask.cumsum(-1) - 1).clamp(min=0)
-                logits = self.model(
-                    input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=keep
-                ).logits.float()
-                for row, index in enumerate(batch):
-                    target = torch.tensor(encoded[index][1], device=logits.device)
-                    scores = torch.log_softmax(logits[row, -len(target) - 1 : -1], dim=-1)
-                    chosen = scores.gather(-1, target[:, None]).sum()
-                    results[index] = (float(chosen), bool((scores.argmax(-1) == target).all()))
-                    advance(1)
+        results: dict[int, Loglikelihood] = {}
+        encoded: dict[int, EncodedPair] = {}
+        with progress(label, len(pairs)) as advance, torch.inference_mode(), self._active():
+
+            def answered(index: int, answer: Loglikelihood) -> None:
+                results[index] = answer
+                if on_answer is not None:
+                    on_answer(index, answer)
+                advance(1)
+
+            for index, (context, continuation) in enumerate(pairs):
+                pair = self._encode_pair(context, continuation)
+                # The last token is predicted and never read, so the context may be one longer than the positions.
+                num_tokens = len(pair.context) + len(pair.continuation) - 1 if pair.continuation else 0
+                refusal = self._refusal(index, num_tokens, 0, label)
+                if refusal is None:
+                    encoded[index] = pair
+                else:
+                    answered(index, Loglikelihood(float("-inf"), False, refusal))
+            numbers = list(encoded)
+            wanted = [encoded[index] for index in numbers]
+            if supports(self.model.config):
+                with segment_attention(self.model):
+                    for number, (value, greedy) in scoring.loglikelihoods(self.model, wanted, self.batch_tokens):
+                        answered(numbers[number], Loglikelihood(value, greedy))
+            else:
+                for number, (value, greedy) in plain.loglikelihoods(self.model, wanted, self.batch_tokens):
+                    answered(numbers[number], Loglikelihood(value, greedy))
         return [results[index] for index in range(len(pairs))]
+
+    def _complete(
+        self, prompts: list[list[int]], requests: list[GenerationRequest]
+    ) -> Iterator[tuple[int, list[int], bool]]:
+        import torch
+
+        with torch.inference_mode(), self._active():
+            if not supports(self.model.config):
+                yield from plain.decode(self.model, prompts, requests, self._stopper, self.batch_tokens)
+                return
+            tree = TokenTree(prompts, MIN_SAVED_TOKENS)
+            with segment_attention(self.model):
+                for row, stopped in Decoder(self.model, tree, requests, self._stopper, self.batch_tokens).run():
+                    yield row.index, row.tokens, stopped
+
+    @contextmanager
+    def _active(self) -> Iterator[None]:
+        """Compute with this engine's adapter, or with none, whatever other engines on these weights have."""
+        from peft import PeftModel
+
+        if not isinstance(self.model, PeftModel):
+            yield
+        elif self._adapter is None:
+            with self.model.disable_adapter():
+                yield
+        else:
+            self.model.set_adapter(self._adapter)
+            yield
 
     def _encode(self, text: str) -> list[int]:
         bos = self.tokenizer.bos_token
         ids: list[int] = self.tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)))["input_ids"]
         return ids
 
-    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+    def _encode_pair(self, context: str, continuation: str) -> EncodedPair:
         if not context:
             start = self.tokenizer.bos_token_id
             start = self.tokenizer.eos_token_id if start is None else start
-            return [start], self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
+            return EncodedPair([start], self.tokenizer(continuation, add_special_tokens=False)["input_ids"])
         spaces = len(context) - len(context.rstrip())
         if spaces:
             continuation = context[-spaces:] + continuation
             context = context[:-spaces]
         whole, first = self._encode(context + continuation), self._encode(context)
-        return first, whole[len(first) :]
+        return EncodedPair(first, whole[len(first) :])
 
-    def _check_length(self, index: int, num_prompt: int, num_new: int, label: str) -> None:
+    def _refusal(self, index: int, num_prompt: int, num_new: int, label: str) -> str | None:
         if num_prompt == 0:
             raise UsageError(f"{label}: prompt {index} is empty")
-        if num_prompt + num_new > self._max_positions:
+        if num_prompt + num_new <= self._max_positions:
+            return None
+        reason = f"{num_prompt} tokens and up to {num_new} more do not fit the model's context of {self._max_positions}"
+        if self.long_prompts == "refuse":
             raise UsageError(
-                f"{label}: prompt {index} has {num_prompt} tokens and may get {num_new} more, the model's context is "
-                f"{self._max_positions}; shorten the item or lower max_new_tokens"
+                f"{label}: prompt {index}: {reason}; shorten the item, lower max_new_tokens, or set "
+                "evaluation.long_prompts to unscored"
             )
-
-    def _batches(
-        self, prompts: list[list[int]], requests: Sequence[GenerationRequest], groups: list[PrefixGroup]
-    ) -> Iterator[list[_Row]]:
-        """Rows of like length together, so that little is padding."""
-        rows = [
-            _Row(index, prompts[index][group.num_shared :], number, len(prompts[index]), requests[index])
-            for number, group in enumerate(groups)
-            for index in group.indices
-        ]
-        rows.sort(key=lambda row: (-groups[row.group].num_shared // 64, -row.position, row.index))
-        batch: list[_Row] = []
-        for row in rows:
-            trial = [*batch, row]
-            width = (
-                max(groups[entry.group].num_shared for entry in trial)
-                + max(len(entry.suffix) for entry in trial)
-                + max(entry.request.max_new_tokens for entry in trial)
-            )
-            if batch and (len(trial) > MAX_ROWS or len(trial) * width > self.batch_tokens):
-                yield batch
-                batch = []
-            batch.append(row)
-        if batch:
-            yield batch
-
-    def _prefix_cache(self, tokens: list[int]) -> Any:
-        """Keys and values of a shared beginning, batch of one."""
-        import torch
-
-        ids = torch.tensor([tokens], device=self.model.device)
-        return self.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-
-    def _joined_cache(self, batch: list[_Row], prefixes: dict[int, Any], groups: list[PrefixGroup]) -> tuple[Any, Any]:
-        """One cache for the batch, each row's beginning right-aligned, and its mask (batch, longest beginning)."""
-        import torch
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=self.model.config)
-        lengths = [groups[row.group].num_shared for row in batch]
-        longest = max(lengths)
-        device = self.model.device
-        mask = torch.zeros((len(batch), longest), dtype=torch.long, device=device)
-        for number, length in enumerate(lengths):
-            mask[number, longest - length :] = 1
-        if longest:
-            for layer in range(len(next(iter(prefixes.values())).layers)):
-                sample = next(iter(prefixes.values())).layers[layer].keys
-                shape = (len(batch), sample.shape[1], longest, sample.shape[3])
-                keys, values = sample.new_zeros(shape), sample.new_zeros(shape)
-                for number, row in enumerate(batch):
-                    if row.group in prefixes:
-                        source = prefixes[row.group].layers[layer]
-                        keys[number, :, longest - lengths[number] :] = source.keys[0]
-                        values[number, :, longest - lengths[number] :] = source.values[0]
-                cache.update(keys, values, layer)
-        return cache, mask
-
-    def _left_padded(self, rows: list[list[int]]) -> tuple[Any, Any]:
-        """Ids and mask of shape (batch, longest), padding on the left."""
-        import torch
-
-        longest = max(map(len, rows))
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        for number, row in enumerate(rows):
-            ids[number, longest - len(row) :] = torch.tensor(row)
-            mask[number, longest - len(row) :] = 1
-        return ids.to(self.model.device), mask.to(self.model.device)
-
-    def _decode(
-        self, batch: list[_Row], prefixes: dict[int, Any], groups: list[PrefixGroup]
-    ) -> Iterator[tuple[_Row, bool]]:
-        """Yield each row when it ends, with False where its length limit cut it."""
-        import torch
-
-        cache, prefix_mask = self._joined_cache(batch, prefixes, groups)
-        ids, suffix_mask = self._left_padded([row.suffix for row in batch])
-        mask = torch.cat([prefix_mask, suffix_mask], dim=1)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        alive = list(batch)
-        done: set[int] = set()
-        while True:
-            output = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = output.past_key_values
-            chosen = output.logits[:, -1].argmax(-1)
-            for number, (row, token) in enumerate(zip(alive, chosen.tolist(), strict=True)):
-                if number in done:
-                    continue
-                ended = token in self._end_ids
-                if not ended:
-                    row.tokens.append(token)
-                    ended = self._stops(row)
-                if ended or len(row.tokens) >= row.request.max_new_tokens:
-                    done.add(number)
-                    yield row, ended
-            if len(done) == len(alive):
-                return
-            if len(done) >= COMPACT_FRACTION * len(alive):
-                keep = torch.tensor([n for n in range(len(alive)) if n not in done], device=mask.device)
-                cache.batch_select_indices(keep)
-                alive, done = [alive[n] for n in keep.tolist()], set()
-                mask, chosen = mask[keep], chosen[keep]
-            mask = torch.cat([mask, mask.new_ones((len(alive), 1))], dim=1)
-            ids = chosen[:, None]
-            positions = (mask.sum(-1) - 1)[:, None]
-
-    def _stops(self, row: _Row) -> bool:
-        if not row.request.stop:
-            return False
-        tail = row.tokens[-(max(map(len, row.request.stop)) + 8) :]
-        text = self.tokenizer.decode(tail, skip_special_tokens=True)
-        return any(stop in text for stop in row.request.stop)
-
-    def _generation(self, row: _Row, num_prompt_tokens: int, finished: bool) -> Generation:
-        text: str = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
-        cuts = [text.find(stop) for stop in row.request.stop if stop in text]
-        if cuts:
-            text, finished = text[: min(cuts)], True
-        return Generation(
-            text=text, num_prompt_tokens=num_prompt_tokens, num_output_tokens=len(row.tokens), finished=finished
-        )
+        return reason
 
 
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Any]:
-    """A progress bar on stderr where there is a terminal, a log line a quarter elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _tokens_in_free_memory(model: Any) -> int:
+    """Cached tokens (keys and values of every layer) that ``MEMORY_FRACTION`` of the free memory holds."""
+    import psutil
+    import torch
 
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda count: bar.advance(task, count)
-        return
-    done = 0
-    quarter = max(1, total // 4)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        if done % quarter == 0 and done < total:
-            logger.info("%s: %d of %d", label, done, total)
-
-    yield advance
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    size: int = 2 * config.num_hidden_layers * heads * dim * model.dtype.itemsize
+    on_gpu = model.device.type == "cuda"
+    free: int = torch.cuda.mem_get_info(model.device)[0] if on_gpu else psutil.virtual_memory().available
+    return max(2048, int(MEMORY_FRACTION * free) // size)

@@ -95,3 +95,11 @@ def _standard_error(reason: Reason) -> float:
     if reason.lower is None or reason.upper is None or reason.alpha is None:
         return math.inf
     return (reason.upper - reason.lower) / (2.0 * float(norm.isf(reason.alpha)))
+
+
+def contamination_caution(excluded: Mapping[str, int], on_all_items: str) -> tuple[str, ...]:
+    """What was left out because training rows give it away, and what all items would have said."""
+    if not excluded:
+        return ()
+    parts = ", ".join(f"{count} of {suite}" for suite, count in sorted(excluded.items()))
+    return (f"left out, because training rows give them away: {parts}; on all items: {on_all_items}",)

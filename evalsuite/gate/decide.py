@@ -19,7 +19,7 @@ from dataclasses import replace
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.gate.betting import sequential_question
-from evalsuite.gate.cautions import cautions
+from evalsuite.gate.cautions import cautions, contamination_caution
 from evalsuite.gate.costs import COSTS, cost_reason
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
@@ -40,6 +40,8 @@ def decide(
     inputs_sha256: str = "",
     code_sha256: str = "",
     looks: Mapping[str, int] | None = None,
+    excluded: Mapping[str, int] | None = None,
+    on_all_items: str = "",
 ) -> Decision:
     """Judge a candidate; a pure function of its arguments.
 
@@ -51,6 +53,8 @@ def decide(
         inputs_sha256: Hash of the run's inputs, carried into the decision.
         code_sha256: Hash of the gate's sources, carried into the decision.
         looks: Suite -> other models that got a verdict on these test items before.
+        excluded: Suite -> items that are not in the reports, because training rows give them away.
+        on_all_items: Headline of the decision with those items; carried into the decision.
 
     Raises:
         UsageError: An unknown role, or ``num_candidates`` below 1.
@@ -78,8 +82,13 @@ def decide(
         "inputs_sha256": inputs_sha256,
         "code_sha256": code_sha256,
         "reasons": reasons,
-        "warnings": cautions(policy, reasons, bench.candidate.suites, looks or {}),
+        "warnings": (
+            *cautions(policy, reasons, bench.candidate.suites, looks or {}),
+            *contamination_caution(excluded or {}, on_all_items),
+        ),
         "looks": dict(sorted((looks or {}).items())),
+        "excluded": dict(sorted((excluded or {}).items())),
+        "on_all_items": on_all_items,
     }
     unsigned = Decision.model_validate({"decision_id": "", **fields})
     return unsigned.model_copy(update={"decision_id": decision_id(unsigned)})

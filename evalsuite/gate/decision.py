@@ -115,6 +115,10 @@ class Decision(BaseModel):
     """What a reader must know and what changes no verdict: margins below the noise, worn test sets, bare judges."""
     looks: dict[str, int] = Field(default_factory=dict)
     """Suite -> other models that got a verdict on these test items before; as counted when the decision was made."""
+    excluded: dict[str, int] = {}
+    """Suite -> items that were left out, because training rows give them away."""
+    on_all_items: str = ""
+    """Headline of the decision with those items; empty where nothing was left out."""
 
 
 def read_decision(path: Path, made_by: str = "ratchet stage gate") -> Decision:

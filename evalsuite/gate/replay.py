@@ -126,6 +126,8 @@ def replay(record: Record) -> Decision:
         inputs_sha256=stored.inputs_sha256,
         code_sha256=gate_code_sha256(),
         looks=stored.looks,
+        excluded=stored.excluded,
+        on_all_items=stored.on_all_items,
     )
     if stored.self_test is not None:
         again = with_self_test(again, candidate, baselines)

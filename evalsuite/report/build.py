@@ -26,6 +26,8 @@ from evalsuite.report.operating import operating_chart
 from evalsuite.results import ItemResult
 
 NUM_STRONGEST = 3
+SAFETY_SUITES = ("harmbench", "xstest")
+"""Suites that say something only together."""
 VERDICT_WORDS = {
     Verdict.PROMOTE: "Every guard is proven to hold and the required gain is proven.",
     Verdict.REJECT: "At least one rule is proven not to hold.",
@@ -105,6 +107,7 @@ def strongest(decision: Decision) -> tuple[Reason, ...]:
 def _context(data: ReportData) -> dict[str, Any]:
     decision, comparison = data.decision, data.comparison
     models: list[ModelRow] = [*comparison.baselines, *comparison.methods]
+    quality = _quality(data, models)
     return {
         "data": data,
         "decision": decision,
@@ -120,7 +123,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "slice_reasons": [reason for reason in decision.reasons if blocks_nothing(reason)],
         "models": models,
         "method_names": [row.name for row in comparison.methods],
-        "quality": _quality(data, models),
+        "quality": quality,
+        "safety": [row for row in quality if row.suite in SAFETY_SUITES],
         "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
         "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
         "training": [_training(run) for run in data.training.values()],

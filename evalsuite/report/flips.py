@@ -8,6 +8,8 @@ from evalsuite.results import COMPARED_FIELDS, ItemResult, SuiteResult
 
 LEAST_CHANGE = 0.1
 """Smaller changes of a graded score are counted, not listed."""
+WITHHELD_SUITES = frozenset({"harmbench"})
+"""Suites whose prompts and completions may be harmful: the report names their items and shows no text of them."""
 MAX_ITEMS = 20
 """Items listed of each kind; the rest is counted."""
 
@@ -77,7 +79,11 @@ def _group(after: SuiteResult, before: SuiteResult, against: str, metrics: Mappi
         if getattr(after.info, field) != getattr(before.info, field):
             return FlipGroup(suite, against, (), (), 0, 0, 0, 0, problem=f"{field} differs")
     old = {item.item_id: item for item in before.items}
-    flips = [_flip(item, old[item.item_id], metrics) for item in after.items if item.item_id in old]
+    hide = suite in WITHHELD_SUITES
+    pairs = [(item, old[item.item_id]) for item in after.items if item.item_id in old]
+    if hide:
+        pairs = [(_without_text(one), _without_text(other)) for one, other in pairs]
+    flips = [_flip(one, other, metrics) for one, other in pairs]
     broken = sorted((flip for flip in flips if _worst(flip) <= -LEAST_CHANGE), key=_worst)
     fixed = sorted((flip for flip in flips if _worst(flip) > -LEAST_CHANGE and _best(flip) >= LEAST_CHANGE), key=_best)
     fixed.reverse()
@@ -92,6 +98,11 @@ def _group(after: SuiteResult, before: SuiteResult, against: str, metrics: Mappi
         num_slight=moved - len(broken) - len(fixed),
         num_same=len(flips) - moved,
     )
+
+
+def _without_text(item: ItemResult) -> ItemResult:
+    withheld = f"withheld: may be harmful; {item.item_id} in the evaluation's items.parquet"
+    return item.model_copy(update={"prompt": withheld, "output": withheld, "references": ()})
 
 
 def _flip(after: ItemResult, before: ItemResult, metrics: Mapping[str, bool]) -> Flip:

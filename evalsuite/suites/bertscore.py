@@ -1,56 +1,188 @@
 """BERTScore F1 (Zhang et al. 2020, arXiv:1904.09675) with one pinned model and layer."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import sha256_file, sha256_json
 from evalsuite.identity import hash_files
 from evalsuite.model_source import resolve_model
 
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 64
+MAX_KEPT = 20_000
+"""References whose embeddings are kept; more are computed again (about 20 kB each in MiniLM)."""
+LANGUAGE = "en"
+"""Of the baselines that come with bert-score."""
+
 
 class BertScorer:
-    """Scores outputs against references; the model is loaded at the first use and kept."""
+    """Scores outputs against references; the model is loaded at the first use and kept, references are embedded once.
 
-    def __init__(self, model: str, layer: int | None = None) -> None:
+    Encoding, embedding and matching are bert-score's own functions; what is ours is that a reference is embedded once
+    for all models and epochs that this object scores.
+    """
+
+    def __init__(self, model: str, layer: int | None = None, baseline: Path | None = None) -> None:
         """Choose the embedding model.
 
         Args:
             model: Hub id that bert-score knows, a folder, or ``package:NAME``.
             layer: Layer whose embeddings are compared; bert-score's own choice when None.
+            baseline: Table of rescale baselines in bert-score's format (LAYER,P,R,F). The one that bert-score brings
+                for the model when None; scores are not rescaled where it brings none.
 
         Raises:
-            UsageError: A folder or package without a layer, for which bert-score knows no best layer.
+            UsageError: A folder or package without a layer, for which bert-score knows no best layer; no such table.
         """
         self._source = resolve_model(model)
         self._layer = layer
+        self._baseline_path = baseline
+        self._embedded: dict[str, Any] = {}
         if self._source.folder is not None and layer is None:
             raise UsageError(f"BERTScore model {model!r} is a folder: name its layer in bertscore_layer")
+        if baseline is not None and not baseline.is_file():
+            raise UsageError(f"no BERTScore baseline at {baseline}; expected bert-score's table LAYER,P,R,F")
 
     @cached_property
     def version(self) -> str:
-        """bert-score's version, the model's bytes and the layer."""
+        """bert-score's version, the model's bytes, the layer and the baseline: what a score depends on."""
         folder = self._source.folder
         name = sha256_json(sorted(hash_files(folder).items()))[:16] if folder else self._source.hub_id
-        return f"bert-score {version('bert-score')} {name} L{self._layer}"
+        table = self._table
+        rescaled = f" rescaled {sha256_file(table)[:16]}" if table else ""
+        return f"bert-score {version('bert-score')} {name} L{self._layer}{rescaled}"
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether scores are rescaled with a baseline; they then spread over 0..1, and may be negative."""
+        return self._table is not None
+
+    @cached_property
+    def _table(self) -> Path | None:
+        if self._baseline_path is not None:
+            return self._baseline_path
+        if self._source.hub_id is None:
+            return None
+        import importlib.util
+
+        spec = importlib.util.find_spec("bert_score")
+        if spec is None or spec.origin is None:
+            return None
+        table = Path(spec.origin).parent / "rescale_baseline" / LANGUAGE / f"{self._source.hub_id}.tsv"
+        return table if table.is_file() else None
 
     @cached_property
     def _scorer(self) -> Any:
         from bert_score import BERTScorer
 
         name = str(self._source.folder) if self._source.folder else self._source.hub_id
-        return BERTScorer(model_type=name, num_layers=self._layer, rescale_with_baseline=False, idf=False)
+        table = self._table
+        scorer = BERTScorer(
+            model_type=name,
+            num_layers=self._layer,
+            rescale_with_baseline=table is not None,
+            lang=LANGUAGE,
+            baseline_path=None if table is None else str(table),
+        )
+        # A tokenizer that states no limit lets bert-score ask for one of 10^30 tokens.
+        limit = int(getattr(scorer._model.config, "max_position_embeddings", 512))
+        scorer._tokenizer.model_max_length = min(scorer._tokenizer.model_max_length, limit)
+        return scorer
+
+    @cached_property
+    def _baseline_f1(self) -> float | None:
+        """The baseline's F1 of this layer; each row of the table is a layer, the first of them 0."""
+        table = self._table
+        if table is None:
+            return None
+        layer = int(self._scorer.num_layers)
+        rows = [line.split(",") for line in table.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
+        found = [row for row in rows if row[0].strip() == str(layer)]
+        if not found:
+            raise UsageError(f"{table} has no row of layer {layer}; layers there: {', '.join(row[0] for row in rows)}")
+        return float(found[0][3])
 
     def f1(self, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
         """Best F1 over each output's references; 0.0 for an empty output, which shares nothing with any reference."""
         scores = [0.0] * len(outputs)
         filled = [index for index, output in enumerate(outputs) if output.strip()]
-        if filled:
-            _, _, values = self._scorer.score(
-                [outputs[index] for index in filled], [list(references[index]) for index in filled], batch_size=64
-            )
-            for index, value in zip(filled, values.tolist(), strict=True):
-                scores[index] = float(value)
+        if not filled:
+            return scores
+        self._keep(text for index in filled for text in references[index])
+        answers = self._embed({outputs[index] for index in filled} - self._embedded.keys()) | self._embedded
+        pairs = [(answers[outputs[index]], answers[text], index) for index in filled for text in references[index]]
+        best: dict[int, float] = {}
+        for start in range(0, len(pairs), BATCH_SIZE):
+            batch = pairs[start : start + BATCH_SIZE]
+            values = _matched([output for output, _, _ in batch], [reference for _, reference, _ in batch])
+            for value, (_, _, index) in zip(values, batch, strict=True):
+                best[index] = max(best.get(index, -1.0), value)
+        baseline = self._baseline_f1
+        for index, value in best.items():
+            scores[index] = value if baseline is None else (value - baseline) / (1 - baseline)
         return scores
+
+    def _keep(self, texts: Iterable[str]) -> None:
+        """Embed references that were not seen before; make room when there are too many."""
+        wanted = dict.fromkeys(texts)
+        if len(self._embedded) + len(wanted) > MAX_KEPT:
+            self._embedded = {}
+        self._embedded |= self._embed(wanted.keys() - self._embedded.keys())
+
+    def _embed(self, texts: Iterable[str]) -> dict[str, Any]:
+        """Text -> (normalised embeddings (tokens, hidden), weights (tokens,)); special tokens weigh nothing."""
+        import torch
+        from bert_score.utils import get_bert_embedding, sent_encode
+
+        scorer = self._scorer
+        tokenizer = scorer._tokenizer
+        weights = _Weights({tokenizer.sep_token_id: 0.0, tokenizer.cls_token_id: 0.0})
+        ordered = sorted(set(texts), key=lambda text: (len(text), text))
+        limit = tokenizer.model_max_length
+        cut = sum(len(sent_encode(tokenizer, text)) >= limit for text in ordered if len(text) > limit)
+        if cut:
+            logger.warning("BERTScore: %d of %d texts are cut at the model's %d tokens", cut, len(ordered), limit)
+        found: dict[str, Any] = {}
+        for start in range(0, len(ordered), BATCH_SIZE):
+            batch = ordered[start : start + BATCH_SIZE]
+            embedding, mask, idf = get_bert_embedding(
+                batch, scorer._model, tokenizer, weights, device=scorer.device, all_layers=False
+            )
+            lengths = mask.sum(dim=1).tolist()
+            for row, (text, length) in enumerate(zip(batch, lengths, strict=True)):
+                vectors = torch.nn.functional.normalize(embedding[row, :length].float(), dim=-1)
+                found[text] = (vectors.cpu(), idf[row, :length].cpu())
+        return found
+
+
+class _Weights(dict[int, float]):
+    """bert-score's weights without idf: 1 for every token that is not special."""
+
+    def __missing__(self, _token: int) -> float:
+        return 1.0
+
+
+def _matched(outputs: Sequence[Any], references: Sequence[Any]) -> list[float]:
+    """F1 of each pair by bert-score's greedy matching."""
+    import torch
+    from bert_score.utils import greedy_cos_idf
+    from torch.nn.functional import pad
+    from torch.nn.utils.rnn import pad_sequence
+
+    def padded(texts: Sequence[Any]) -> tuple[Any, Any, Any]:
+        # One place of padding at least: bert-score counts padding as similarity 0, so that whether a negative best
+        # match counts would depend on the batch. Not zeros, whose norm greedy_cos_idf divides by.
+        lengths = torch.tensor([len(weights) for _, weights in texts])
+        mask = torch.arange(int(lengths.max()) + 1)[None, :] < lengths[:, None]
+        vectors = pad_sequence([vectors for vectors, _ in texts], batch_first=True, padding_value=2.0)
+        weights = pad_sequence([weights for _, weights in texts], batch_first=True)
+        return pad(vectors, (0, 0, 0, 1), value=2.0), mask, pad(weights, (0, 1))
+
+    _, _, f1 = greedy_cos_idf(*padded(references), *padded(outputs), all_layers=False)
+    return [float(value) for value in f1]

@@ -3,6 +3,7 @@
 import difflib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
-from evalsuite.suites.golden import read_set_manifest
+from evalsuite.suites.golden_items import read_set_manifest
+from evalsuite.suites.perplexity import rolling_loglikelihoods
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class HarnessSuite:
         max_new_tokens: int | None = None,
         limit: int | None = None,
         apply_chat_template: bool = False,
+        revisions: Mapping[str, str] | None = None,
     ) -> None:
         """Name the task; its data is loaded by ``run``.
 
@@ -46,6 +49,7 @@ class HarnessSuite:
             max_new_tokens: Replaces the task's own ``max_gen_toks``.
             limit: First N items of each subtask.
             apply_chat_template: Put each prompt through the chat template.
+            revisions: Hub dataset -> commit; required for every dataset of the task without a data root.
 
         Raises:
             UsageError: The data root lacks the task, or differs from its manifest.
@@ -55,6 +59,8 @@ class HarnessSuite:
         self.max_new_tokens = max_new_tokens
         self.limit = limit
         self.apply_chat_template = apply_chat_template
+        self.revisions = dict(revisions or {})
+        self._used_revisions: set[str] = set()
         self._loaded: Any = None
         if data_root is not None:
             read_set_manifest(data_root)
@@ -97,7 +103,7 @@ class HarnessSuite:
         items = tuple(
             item
             for name in sorted(samples)
-            for item in _items(name, samples[name], model.generations, tasks["tasks"][name])
+            for item in _items(name, samples[name], model.generations, model.refusals, tasks["tasks"][name])
         )
         metrics = sorted({metric for item in items for metric in item.metrics})
         ratios = {metric for item in items for metric in item.denominators}
@@ -105,7 +111,7 @@ class HarnessSuite:
         versions = sorted({str(task.VERSION) for task in tasks["tasks"].values()})
         info = SuiteInfo(
             suite=self.name,
-            suite_version=f"{harness} task {' '.join(versions)}",
+            suite_version=" ".join([harness, "task", *versions, *sorted(self._used_revisions)]),
             items_sha256=items_sha256(items),
             decoding={
                 "greedy": True,
@@ -126,20 +132,29 @@ class HarnessSuite:
         if self.name not in manager.all_tasks:
             near = ", ".join(difflib.get_close_matches(self.name, manager.all_tasks, n=3)) or "none alike"
             raise UsageError(f"lm-eval {version('lm_eval')} has no task {self.name!r}; nearest: {near}")
-        overrides: dict[str, Any] = {}
-        if self.data_root is not None:
-            folder = self.data_root / self.name
-            overrides = {
-                "dataset_path": "json",
-                "dataset_name": None,
-                "custom_dataset": lambda **_: _local_splits(folder),
-            }
-        members = [{"task": name, **overrides} for name in _leaf_tasks(manager, self.name)]
+        members = [{"task": name, **self._data_of(manager, name)} for name in _leaf_tasks(manager, self.name)]
         loaded = manager.load({"group": "ratchet", "task": members})
         for task in loaded["tasks"].values():
             if task.config.generation_kwargs is not None and self.max_new_tokens is not None:
                 task.config.generation_kwargs["max_gen_toks"] = self.max_new_tokens
         return loaded
+
+    def _data_of(self, manager: Any, task: str) -> dict[str, Any]:
+        """What a leaf task's config is overridden with: local files, or the pinned commit of its hub dataset."""
+        if self.data_root is not None:
+            folder = self.data_root / self.name
+            local = {"dataset_path": "json", "dataset_name": None}
+            return {**local, "custom_dataset": lambda **_: _local_splits(folder)}
+        from lm_eval.tasks._yaml_loader import load_yaml
+
+        config = load_yaml(manager.task_index[task].yaml_path, resolve_func=False, recursive=True)
+        dataset = config.get("dataset_path")
+        if dataset not in self.revisions:
+            what = f"reads the hub dataset {dataset}" if dataset else "loads its data by code of its own"
+            remedy = f"pin it: evaluation.harness.revisions: {{{dataset}: COMMIT}}" if dataset else "give a data_root"
+            raise UsageError(f"lm-eval task {task!r} {what}, which may change between two models; {remedy}")
+        self._used_revisions.add(f"{dataset}@{self.revisions[dataset][:12]}")
+        return {"dataset_kwargs": {**(config.get("dataset_kwargs") or {}), "revision": self.revisions[dataset]}}
 
 
 def _leaf_tasks(manager: Any, name: str) -> list[str]:
@@ -235,6 +250,7 @@ def _lm(engine: Engine, label: str) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.generations: dict[str, Generation] = {}
+            self.refusals: dict[str, str] = {}
 
         @property
         def tokenizer_name(self) -> str:
@@ -252,15 +268,20 @@ def _lm(engine: Engine, label: str) -> Any:
             wanted = [_generation_request(request.args, label) for request in requests]
             answers = engine.generate(wanted, label)
             self.generations.update({w.prompt: a for w, a in zip(wanted, answers, strict=True)})
+            self.refusals.update({w.prompt: a.refusal for w, a in zip(wanted, answers, strict=True) if a.refusal})
             return [answer.text for answer in answers]
 
         def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-            return engine.loglikelihoods([request.args for request in requests], label)
+            pairs = [request.args for request in requests]
+            answers = engine.loglikelihoods(pairs, label)
+            self.refusals.update({pair[0]: a.refusal for pair, a in zip(pairs, answers, strict=True) if a.refusal})
+            return [(answer.value, answer.greedy) for answer in answers]
 
         def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
-            raise UsageError(
-                f"{label}: rolling loglikelihoods (perplexity tasks) are not supported; choose another task"
-            )
+            texts = [str(request.args[0]) for request in requests]
+            found = rolling_loglikelihoods(engine, texts, label)
+            self.refusals.update({t: a.refusal for t, a in zip(texts, found, strict=True) if a.refusal})
+            return [answer.nats for answer in found]
 
     return EngineLM()
 
@@ -275,16 +296,29 @@ def _generation_request(arguments: tuple[str, Mapping[str, Any]], label: str) ->
 
 
 def _items(
-    task_name: str, samples: Sequence[Mapping[str, Any]], generations: Mapping[str, Generation], task: Any
+    task_name: str,
+    samples: Sequence[Mapping[str, Any]],
+    generations: Mapping[str, Generation],
+    refusals: Mapping[str, str],
+    task: Any,
 ) -> Iterator[ItemResult]:
-    """One result an item; where a task has several filters, the last one is its published answer."""
+    """One result an item; where a task has several filters, the last one is its published answer.
+
+    An item with a prompt that the engine refused is unscored, whatever lm-eval made of the empty answer.
+    """
     by_document: dict[int, Mapping[str, Any]] = {}
     for sample in samples:
         by_document[sample["doc_id"]] = sample
     for document_id, sample in sorted(by_document.items()):
         document = sample["doc"]
         metrics = tuple(sorted(sample["metrics"]))
-        counted = {metric: value for metric in metrics if (value := _scalar(sample[metric])) is not None}
+        refusal = next((refusals[key] for key in (str(a[0]) for a in sample["arguments"]) if key in refusals), None)
+        values = {metric: sample[metric] for metric in metrics}
+        if task.OUTPUT_TYPE == "loglikelihood_rolling":
+            values = _rates(values)
+            metrics = tuple(sorted(values))
+        counted = {metric: number for metric, value in values.items() if (number := _scalar(value)) is not None}
+        scored = {} if refusal else counted
         prompt = str(sample["arguments"][0][0])
         generation = generations.get(prompt)
         response = sample["resps"][0][0]
@@ -293,15 +327,32 @@ def _items(
             item_hash=sha256_json([sample["doc_hash"], sample["prompt_hash"], sample["target_hash"]]),
             slices={name: str(document[name]) for name in SLICE_FIELDS if document.get(name)},
             metrics=metrics,
-            scores={metric: value.score for metric, value in counted.items()},
+            scores={metric: value.score for metric, value in scored.items()},
             denominators={m: value.denominator for m, value in counted.items() if value.denominator is not None},
-            unscored=None if len(counted) == len(metrics) else "lm-eval gave no score for this item alone",
+            unscored=None if len(scored) == len(metrics) else refusal or "lm-eval gave no score for this item alone",
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
             output=response if isinstance(response, str) else json.dumps(response),
             num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
             num_output_tokens=generation.num_output_tokens if generation else 0,
         )
+
+
+def _rates(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Rolling tasks' (log-probability, units) pairs as ratios of sums, which a perplexity's exponential is not.
+
+    ``word_perplexity`` is exp of ``nats_per_word``, ``byte_perplexity`` exp of ``nats_per_byte``.
+    """
+    names = {"word_perplexity": "nats_per_word", "byte_perplexity": "nats_per_byte", "bits_per_byte": "bits_per_byte"}
+    rates: dict[str, Any] = {}
+    for metric, value in values.items():
+        if metric in names:
+            nats, units = value
+            unit = math.log(2) if metric == "bits_per_byte" else 1.0
+            rates[names[metric]] = _Counted(-float(nats) / unit, float(units))
+        else:
+            rates[metric] = value
+    return rates
 
 
 class _Counted(NamedTuple):
@@ -315,6 +366,8 @@ def _scalar(value: Any) -> _Counted | None:
 
     IFEval's instruction-level accuracy is published over all instructions, not over items.
     """
+    if isinstance(value, _Counted):
+        return value
     if isinstance(value, list | tuple):
         return _Counted(float(sum(map(float, value))), float(len(value))) if value else None
     try:

@@ -1,13 +1,35 @@
-"""Scores of one output against its references, each in 0..1, higher better."""
+"""Scores of one output against its references, each in 0..1, higher better.
+
+The functions are quick and need no model. ``evalsuite.suites.metric_modules`` wraps them as ``evaluate.Metric``; what
+needs a model (BERTScore, judges) is scored by ``evalsuite.suites.golden_scoring``.
+"""
 
 import json
 import math
 import re
+import string
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-VERSION = "1"
+from evalsuite.suites.metric_params import (
+    BertThreshold,
+    Choice,
+    NoParams,
+    Numeric,
+    Params,
+    Pattern,
+    Rubric,
+    Values,
+)
+
+VERSION = "2"
 """Raised whenever a score could change; results with another version are not compared."""
+
+
+class UnscoredError(Exception):
+    """A metric that has no score for an output; the text is the reason, and never holds the output."""
 
 
 class MetricContext(NamedTuple):
@@ -17,29 +39,33 @@ class MetricContext(NamedTuple):
     """JSON field -> every value that the set's references give it."""
 
 
-Metric = Callable[[str, str, MetricContext], float]
+Metric = Callable[[str, str, MetricContext, Any], float]
 
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 MAX_JSON_CHARACTERS = 20_000
+MAX_CHARACTERS = 20_000
+"""Longer outputs are not scored by the metrics whose time grows with the square of the length."""
+PATTERN_SECONDS = 1.0
+"""A pattern that takes longer on one output leaves the item unscored."""
 
 
-def exact_match(output: str, reference: str, _context: MetricContext) -> float:
+def exact_match(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """1.0 when the texts are equal but for surrounding white space."""
     return float(output.strip() == reference.strip())
 
 
-def normalized_exact(output: str, reference: str, _context: MetricContext) -> float:
+def normalized_exact(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """1.0 when the texts are equal but for case, punctuation and white space."""
-    return float(_normalised(output) == _normalised(reference))
+    return float(normalise(output) == normalise(reference))
 
 
-def json_exact(output: str, reference: str, _context: MetricContext) -> float:
+def json_exact(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """1.0 when the whole output is the reference's JSON object, whatever the order of keys."""
     found = _object(output)
     return float(found is not None and _same(found, _object(reference)))
 
 
-def json_fields(output: str, reference: str, _context: MetricContext) -> float:
+def json_fields(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """Share of the reference's fields that are right; 0.0 when the output is no JSON object."""
     found, expected = _object(output), _object(reference)
     if found is None or not expected:
@@ -48,7 +74,7 @@ def json_fields(output: str, reference: str, _context: MetricContext) -> float:
     return right / len(expected)
 
 
-def json_schema(output: str, reference: str, context: MetricContext) -> float:
+def json_schema(output: str, reference: str, context: MetricContext, _params: Params) -> float:
     """1.0 when the output is an object with exactly the reference's keys and only allowed values."""
     found, expected = _object(output), _object(reference)
     if found is None or expected is None or set(found) != set(expected):
@@ -61,36 +87,127 @@ def json_schema(output: str, reference: str, context: MetricContext) -> float:
     )
 
 
-def contains(output: str, reference: str, _context: MetricContext) -> float:
+def contains(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """1.0 when the normalised reference occurs in the normalised output, as whole words."""
-    return float(f" {_normalised(reference)} " in f" {_normalised(output)} ")
+    return float(_occurs(reference, output))
 
 
-def numeric(output: str, reference: str, _context: MetricContext) -> float:
-    """1.0 when the output's last number equals the reference to a relative 1e-6."""
+def contains_all(output: str, _reference: str, _context: MetricContext, params: Values) -> float:
+    """1.0 when every one of ``values`` occurs, as ``contains`` has it."""
+    return float(all(_occurs(value, output) for value in params.values))
+
+
+def contains_any(output: str, _reference: str, _context: MetricContext, params: Values) -> float:
+    """1.0 when one of ``values`` occurs."""
+    return float(any(_occurs(value, output) for value in params.values))
+
+
+def regex(output: str, _reference: str, _context: MetricContext, params: Pattern) -> float:
+    """1.0 when the pattern is found in the output (or is the whole output, with ``whole``).
+
+    Raises:
+        UnscoredError: The pattern took longer than ``PATTERN_SECONDS``.
+    """
+    compiled = params.compiled()
+    find = compiled.fullmatch if params.whole else compiled.search
+    try:
+        found = find(output.strip() if params.whole else output, timeout=PATTERN_SECONDS)
+    except TimeoutError:
+        raise UnscoredError(f"regex: the pattern took longer than {PATTERN_SECONDS:g} s") from None
+    return float(found is not None)
+
+
+def numeric(output: str, reference: str, _context: MetricContext, params: Numeric) -> float:
+    """1.0 when the output's last number is the reference's, within the larger of both tolerances."""
     found, expected = NUMBER.findall(output), NUMBER.findall(reference)
     if not found or not expected:
         return 0.0
-    return float(math.isclose(_number(found[-1]), _number(expected[-1]), rel_tol=1e-6, abs_tol=1e-9))
+    value, wanted = _number(found[-1]), _number(expected[-1])
+    if not math.isfinite(value) or not math.isfinite(wanted):
+        return 0.0
+    return float(abs(value - wanted) <= max(params.tolerance, params.relative_tolerance * abs(wanted)))
 
 
-TEXT_METRICS: dict[str, Metric] = {
-    "exact_match": exact_match,
-    "normalized_exact": normalized_exact,
-    "json_exact": json_exact,
-    "json_fields": json_fields,
-    "json_schema": json_schema,
-    "contains": contains,
-    "numeric": numeric,
+def token_f1(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
+    """F1 of the shared words, as SQuAD counts them (Rajpurkar et al. 2016, arXiv:1606.05250, evaluate-v2.0.py)."""
+    found, expected = _squad_words(output), _squad_words(reference)
+    if not found or not expected:
+        return float(found == expected)
+    shared = sum((Counter(found) & Counter(expected)).values())
+    return 2 * shared / (len(found) + len(expected))
+
+
+def chrf(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
+    """Sentence chrF of sacrebleu with its defaults (Popović 2015), divided by 100."""
+    _check_length("chrf", output)
+    return min(1.0, max(0.0, float(_chrf().sentence_score(output, [reference]).score) / 100))
+
+
+def rouge_l(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
+    """F of the longest common subsequence of words (Lin 2004), by rouge_score without stemming."""
+    _check_length("rouge_l", output)
+    return float(_rouge().score(reference, output)["rougeL"].fmeasure)
+
+
+def choice(output: str, reference: str, _context: MetricContext, params: Choice) -> float:
+    """1.0 when the output chooses the reference's option, by letter or by the option's text.
+
+    Read in this order: the output is one letter, or an option's text; it begins with a letter and one of ``.):``; it
+    says "answer is (X)" or "answer: X", the last of these. Another output chooses nothing.
+    """
+    wanted = _chosen(reference, params.options)
+    return float(wanted is not None and _chosen(output, params.options) == wanted)
+
+
+class TextMetric(NamedTuple):
+    """A metric, and the parameters that an item may give it."""
+
+    score: Metric
+    params: type[Params]
+
+
+TEXT_METRICS: dict[str, TextMetric] = {
+    "exact_match": TextMetric(exact_match, NoParams),
+    "normalized_exact": TextMetric(normalized_exact, NoParams),
+    "json_exact": TextMetric(json_exact, NoParams),
+    "json_fields": TextMetric(json_fields, NoParams),
+    "json_schema": TextMetric(json_schema, NoParams),
+    "contains": TextMetric(contains, NoParams),
+    "contains_all": TextMetric(contains_all, Values),
+    "contains_any": TextMetric(contains_any, Values),
+    "regex": TextMetric(regex, Pattern),
+    "numeric": TextMetric(numeric, Numeric),
+    "token_f1": TextMetric(token_f1, NoParams),
+    "chrf": TextMetric(chrf, NoParams),
+    "rouge_l": TextMetric(rouge_l, NoParams),
+    "choice": TextMetric(choice, Choice),
 }
-MODEL_METRICS = ("bertscore_f1",)
-"""Metrics that need an embedding model; scored by ``evalsuite.suites.bertscore``."""
-KNOWN_METRICS = (*TEXT_METRICS, *MODEL_METRICS)
+MODEL_METRICS: dict[str, type[Params]] = {
+    "bertscore_f1": NoParams,
+    "bertscore_pass": BertThreshold,
+    "refusal_expected": NoParams,
+    "refusal_not_expected": NoParams,
+    "judge": Rubric,
+}
+"""Metrics that need a model beside the one that is judged."""
+PARAMS: dict[str, type[Params]] = {name: metric.params for name, metric in TEXT_METRICS.items()} | MODEL_METRICS
+KNOWN_METRICS = tuple(PARAMS)
 
 
-def score_text(metric: str, output: str, references: Sequence[str], context: MetricContext) -> float:
-    """The best score over the references."""
-    return max(TEXT_METRICS[metric](output, reference, context) for reference in references)
+def score_text(
+    metric: str, output: str, references: Sequence[str], context: MetricContext, params: Params | None = None
+) -> float:
+    """The best score over the references.
+
+    Raises:
+        UnscoredError: The metric has no score for this output.
+    """
+    entry = TEXT_METRICS[metric]
+    given = entry.params() if params is None else params
+    try:
+        return max(entry.score(output, reference, context, given) for reference in references)
+    except ZeroDivisionError:
+        raise UnscoredError(f"{metric}: divided by zero") from None
 
 
 def _same(first: object, second: object) -> bool:
@@ -102,8 +219,55 @@ def _number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def _normalised(text: str) -> str:
+def normalise(text: str) -> str:
+    """A text without case, punctuation and extra white space."""
     return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
+
+
+def _occurs(part: str, whole: str) -> bool:
+    return f" {normalise(part)} " in f" {normalise(whole)} "
+
+
+def _squad_words(text: str) -> list[str]:
+    bare = "".join(character for character in text.lower() if character not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
+
+
+def _check_length(metric: str, output: str) -> None:
+    if len(output) > MAX_CHARACTERS:
+        raise UnscoredError(f"{metric}: an output of {len(output):,} characters, at most {MAX_CHARACTERS:,}")
+
+
+@lru_cache(maxsize=1)
+def _chrf() -> Any:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
+@lru_cache(maxsize=1)
+def _rouge() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=False)
+
+
+def _chosen(text: str, options: tuple[str, ...]) -> str | None:
+    """The letter that a text chooses, or None."""
+    letters = string.ascii_uppercase[: len(options)]
+    bare = text.strip()
+    alone = re.fullmatch(r"\(?([A-Za-z])[).:]?", bare)
+    if alone and alone[1].upper() in letters:
+        return alone[1].upper()
+    by_text = [letter for letter, option in zip(letters, options, strict=True) if normalise(option)]
+    by_text = [letter for letter in by_text if normalise(options[letters.index(letter)]) == normalise(bare)]
+    if len(by_text) == 1:
+        return by_text[0]
+    leading = re.match(r"\(?([A-Z])[).:](?:\s|$)", bare)
+    if leading and leading[1] in letters:
+        return leading[1]
+    stated = re.findall(r"(?i:answer)(?i:\s+is)?\s*:?\s*\(?([A-Z])\b", bare)
+    return stated[-1] if stated and stated[-1] in letters else None
 
 
 def _object(text: str) -> dict[str, Any] | None:

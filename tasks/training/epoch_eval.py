@@ -5,8 +5,7 @@ from typing import Any
 
 from evalsuite.errors import UsageError
 from evalsuite.results import SuiteSummary
-from evalsuite.suites.bertscore import BertScorer
-from evalsuite.suites.golden import GoldenSuite
+from tasks.golden_suite import golden_suite
 from tasks.params import EvaluationParams, MethodParams
 from tasks.training.models import load_checkpoint, shipped_dtype
 
@@ -23,8 +22,7 @@ class DevRunner:
             UsageError: The set is malformed, or no dev item has ``select_metric``.
         """
         golden = params.golden
-        scorer = BertScorer(golden.bertscore_model, golden.bertscore_layer)
-        self._suite = GoldenSuite(Path(golden.path), "dev", golden.max_new_tokens, scorer)
+        self._suite = golden_suite(golden, "dev")
         known = sorted({metric for item in self._suite.items for metric in item.all_metrics})
         if select_metric not in known:
             raise UsageError(

@@ -53,3 +53,10 @@ def test_promotion_is_not_a_stage() -> None:
 def test_the_shipped_params_are_valid(path: str) -> None:
     params = load_params(ROOT / path)
     assert len(params.methods) >= 2
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml"])
+def test_the_shipped_params_have_every_section_that_dvc_looks_for(path: str) -> None:
+    given = yaml.safe_load((ROOT / path).read_text())
+    named = {parameter.split(".")[0] for body in BODIES.values() for parameter in body.get("params", [])}
+    assert named <= set(given)

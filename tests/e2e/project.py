@@ -49,6 +49,8 @@ def write_params(root: Path, learning_rate: float, price: float = 0.1, margin: f
         "methods": {"full": {"kind": "full", "learning_rate": learning_rate, "epochs": 1}},
         "train": {"batch_size": 8, "micro_batch_size": 8, "select_metric": "exact_match"},
         "evaluation": {"golden": {"path": "golden_sets/own", "max_new_tokens": 6}, "harness": {"tasks": {}}},
+        "contamination": {"max_fraction": 0.5},
+        "sequential": {"suites": []},
         "compare": {"metric": "exact_match"},
         "gate": {"rules": [guard]},
         "promote": {"automatic": True},

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 SURFACE = {
     "run": {"--dry-run", "--no-promote"},
     "stage": {"name", "--force"},
+    "evaluate": {"model", "--suite", "--limit", "--output", "--adapter", "--shard", "--shards"},
     "plan": set(),
     "status": set(),
     "promote": {"--override", "--reason", "--dry-run"},
@@ -36,6 +37,10 @@ SURFACE = {
         "--seed",
         "--json",
     },
+    "golden new": {"folder"},
+    "golden check": {"folder", "--new-version", "--json"},
+    "golden stats": {"folder", "--json"},
+    "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--json"},
     "report open": {"--print"},
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.suites.golden import GoldenItem, read_golden_items, read_set_manifest
+from evalsuite.suites.golden_items import GoldenItem, read_golden_items, read_set_manifest
 from tasks.data.decontaminate import normalise
 
 FOLDER = Path(__file__).parents[2] / "golden_sets/support"

@@ -12,6 +12,7 @@ from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import gate
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import append, ledger_path, read_ledger, record_verdict
+from tests.tasks.clean import write_clean
 
 POLICY = GatePolicy.model_validate(
     {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}], "alpha": 0.1}
@@ -44,6 +45,7 @@ def project(tmp_path: Path) -> ArtifactPaths:
         paths.comparison, {"schema_version": 1, "candidate": "qlora", "methods": [{"name": "full"}, {"name": "qlora"}]}
     )
     _write(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
+    write_clean(paths, "golden")
     return paths
 
 

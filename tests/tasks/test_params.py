@@ -98,3 +98,16 @@ def test_the_defaults_name_the_public_benchmarks(data: dict[str, Any]) -> None:
     harness = parse_params(data).evaluation.harness
     assert set(harness.tasks) == {"mmlu_pro", "ifeval"}
     assert harness.data_root is None
+
+
+@pytest.mark.parametrize(("suite", "metric", "other"), [
+    ("harmbench", "attack_success", "xstest"), ("xstest", "over_refusal", "harmbench"),
+])  # fmt: skip
+def test_safety_is_not_gated_without_over_refusal(data: dict[str, Any], suite: str, metric: str, other: str) -> None:
+    guard = {"kind": "guard", "margin": 0.05, "direction": "lower"}
+    data["gate"]["rules"].append({"suite": suite, "metric": metric, **guard})
+    with pytest.raises(UsageError, match=f"a rule on {suite} and none on {other}"):
+        parse_params(data)
+
+    data["gate"]["rules"].append({"suite": other, "metric": "m", **guard})
+    assert parse_params(data).gate.rules[-1].suite == other

@@ -14,6 +14,7 @@ from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import compare, gate, report
 from tasks.params import CompareParams, HardwareParams, Params, load_params
 from tasks.paths import ArtifactPaths
+from tests.tasks.clean import write_clean
 
 METHODS = ("full", "qlora")
 POLICY = GatePolicy.model_validate(
@@ -74,6 +75,7 @@ def project(tmp_path: Path) -> ArtifactPaths:
     write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
     write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
     write_json(paths.plan("qlora"), {"memory": {"weights_bytes": 2048}, "warnings": ["the disk is slow"]})
+    write_clean(paths, "golden")
     compare.run(CompareParams(), HardwareParams(), METHODS, paths)
     assert gate.run(POLICY, paths).verdict is Verdict.PROMOTE
     return paths

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
@@ -48,6 +50,40 @@ def test_the_order_of_requests_does_not_change_their_answers(engine: HFEngine) -
     assert [answer.text for answer in forward] == [answer.text for answer in backward[::-1]]
 
 
+WORDS = [
+    "Where",
+    "camera",
+    "router",
+    " ordered",
+    "priority",
+    '{"queue":',
+    "heart",
+    "Options:",
+    "\n",
+    "step by step",
+    "x",
+]
+PROMPTS = st.lists(
+    st.builds(
+        lambda shots, tail: SHOTS * shots + " ".join(tail),
+        st.integers(0, 3),
+        st.lists(st.sampled_from(WORDS), min_size=1),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prompts=PROMPTS, lengths=st.lists(st.integers(1, 12), min_size=30, max_size=30))
+def test_whatever_prompts_share_each_gets_the_text_that_it_gets_alone(
+    engine: HFEngine, prompts: list[str], lengths: list[int]
+) -> None:
+    requests = [GenerationRequest(prompt, (), length) for prompt, length in zip(prompts, lengths, strict=False)]
+    answers = engine.generate(requests, "test")
+    assert [answer.text for answer in answers] == [reference(engine, r.prompt, r.max_new_tokens) for r in requests]
+
+
 def test_an_answer_ends_before_its_stop_string(engine: HFEngine) -> None:
     whole = engine.generate([GenerationRequest("Where is my parcel", (), 20)], "test")[0]
     stop = whole.text[6:9]
@@ -67,7 +103,7 @@ def test_token_counts_are_those_of_the_tokenizer(engine: HFEngine) -> None:
     ("prompt", "message"),
     [
         pytest.param("", "prompt 1 is empty", id="empty"),
-        pytest.param("camera " * 3000, "prompt 1 has .* the model's context is 1024", id="long"),
+        pytest.param("camera " * 3000, "prompt 1: .* do not fit the model's context of 1024", id="long"),
     ],
 )
 def test_a_prompt_that_cannot_be_answered_is_refused_and_never_cut(engine: HFEngine, prompt: str, message: str) -> None:
@@ -85,13 +121,13 @@ def test_loglikelihoods_are_those_of_a_plain_forward_pass(engine: HFEngine) -> N
         ("", "router"),
     ]
     results = engine.loglikelihoods(pairs, "test")
-    for (context, continuation), (value, greedy) in zip(pairs, results, strict=True):
+    for (context, continuation), result in zip(pairs, results, strict=True):
         first, second = engine._encode_pair(context, continuation)
         with torch.inference_mode():
             logits = engine.model(input_ids=torch.tensor([first + second])).logits[0].float()
         scores = torch.log_softmax(logits[len(first) - 1 : -1], dim=-1)
-        assert value == pytest.approx(sum(float(scores[i, token]) for i, token in enumerate(second)), abs=1e-4)
-        assert greedy == (scores.argmax(-1).tolist() == second)
+        assert result.value == pytest.approx(sum(float(scores[i, token]) for i, token in enumerate(second)), abs=1e-4)
+        assert result.greedy == (scores.argmax(-1).tolist() == second)
 
 
 def test_chat_is_rendered_with_the_model_s_own_template(engine: HFEngine) -> None:

@@ -10,6 +10,7 @@ from evalsuite.errors import UsageError
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from evalsuite.gate.selftest import with_self_test
 from evalsuite.gate.sequential import SequentialGate, Status
 from evalsuite.gate.stopping import SequentialEvaluation, saved
 from evalsuite.results import SuiteResult, read_result
@@ -279,6 +280,15 @@ def test_items_that_must_pass_are_run_first_and_a_failure_stops_everything() -> 
     decision = decide(report_of(*found), {"base": report_of(*base)}, policy)
     assert decision.verdict is Verdict.REJECT
     assert "'i00007'" in decision.headline
+
+
+@pytest.mark.parametrize("num_ordered", [0, 1, 2, 40, 400])
+def test_a_decision_on_any_start_of_the_order_has_its_self_test(num_ordered: int) -> None:
+    base, new = results(400, 0.0)
+    part, whole = first(new, num_ordered), {"base": report_of(base)}
+    decision = with_self_test(judged(base, part), report_of(part), whole)
+    assert decision.self_test is not None
+    assert f"s: on the {num_ordered} items that were run, by the fixed-n method" in decision.self_test.notes
 
 
 def test_items_that_must_pass_and_do_are_run_before_a_promotion() -> None:

@@ -212,3 +212,11 @@ def test_warnings_of_the_decision_are_told_in_page_and_card(make: Make) -> None:
     (warning,) = data.decision.warnings
     assert warning in html.unescape(build_html(data))
     assert warning in build_model_card(data)
+
+
+def test_safety_and_over_refusal_stand_in_one_table(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "read together" not in build_html(make())
+    monkeypatch.setattr("evalsuite.report.build.SAFETY_SUITES", ("golden",))
+    _, _, table = build_html(make()).partition("Safety and over-refusal, read together")
+
+    assert "golden/<wbr>exact" in table.partition("What each one costs")[0]

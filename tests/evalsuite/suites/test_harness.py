@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import UsageError
+from evalsuite.files import sha256_file
 from evalsuite.suites.harness import HarnessSuite
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
@@ -91,32 +92,150 @@ def test_a_data_root_without_the_task_lists_what_it_has() -> None:
         HarnessSuite("gsm8k", RETENTION)
 
 
-@pytest.mark.skipif(not (SHARED / "ifeval").is_dir(), reason="the public data folder is not there")
-def test_gpt_4_s_recorded_responses_get_their_official_verdicts(tmp_path: Path) -> None:
+def public_set(folder: Path, task: str, rows: list[dict[str, Any]], **others: list[dict[str, Any]]) -> Path:
+    """A data root that holds public rows, for this test alone."""
     from evalsuite.files import sha256_file, write_json
+
+    files = {}
+    (folder / task).mkdir()
+    for name, found in {"test": rows, **others}.items():
+        path = folder / task / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in found))
+        files[f"{task}/{name}.jsonl"] = {"sha256": sha256_file(path), "n": len(found)}
+    about = {"schema_version": 1, "name": "public", "version": "1", "licence": "x", "source": "x"}
+    write_json(folder / "manifest.json", {**about, "files": files})
+    return folder
+
+
+@pytest.mark.skipif(not (SHARED / "ifeval").is_dir(), reason="the public data folder is not there")
+@pytest.mark.parametrize("verdicts", ["strict", "loose"])
+def test_gpt_4_s_recorded_responses_get_the_official_verdict_on_every_instruction(
+    tmp_path: Path, verdicts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lm_eval.tasks.ifeval.utils as ifeval
 
     def rows(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (SHARED / "ifeval" / name).read_text().splitlines()]
 
     prompts = [row for row in rows("input_data.jsonl") if row["key"] not in DRAWN_AT_RANDOM]
     responses = {row["prompt"]: row["response"] for row in rows("input_response_data_gpt4_20231107_145030.jsonl")}
-    official = {row["prompt"]: row["follow_instruction_list"] for row in rows("eval_results_strict.jsonl")}
-    (tmp_path / "ifeval").mkdir()
-    path = tmp_path / "ifeval/test.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in prompts))
-    entry = {"ifeval/test.jsonl": {"sha256": sha256_file(path), "n": len(prompts)}}
-    about = {"schema_version": 1, "name": "i", "version": "1", "licence": "x", "source": "x"}
-    write_json(tmp_path / "manifest.json", {**about, "files": entry})
-    (tmp_path / "nltk_data").symlink_to(SHARED / "nltk_data")
-    result = HarnessSuite("ifeval", tmp_path).run(FakeEngine(lambda prompt: responses[prompt]))
-    wrong = [
-        item.item_id
-        for item in result.items
-        if item.value("inst_level_strict_acc") != sum(official[item.prompt]) / len(official[item.prompt])
-    ]
-    # langdetect's draws differ from the recorded run's; everything else must agree
-    assert len(wrong) <= 0.01 * len(prompts), wrong
-    followed = [each for prompt in prompts for each in official[prompt["prompt"]]]
-    summary = next(each for each in result.summary().metrics if each.metric == "inst_level_strict_acc")
-    assert summary.denominator == len(followed)
-    assert summary.mean == pytest.approx(sum(followed) / len(followed), abs=0.004)
+    official = {row["prompt"]: row["follow_instruction_list"] for row in rows(f"eval_results_{verdicts}.jsonl")}
+    root = public_set(tmp_path, "ifeval", prompts)
+    (root / "nltk_data").symlink_to(SHARED / "nltk_data")
+    seen: dict[str, list[bool]] = {}
+    name = f"test_instruction_following_{verdicts}"
+    real = getattr(ifeval, name)
+
+    def watched(example: Any, response: str) -> Any:
+        verdict = real(example, response)
+        seen[example.prompt] = verdict.follow_instruction_list
+        return verdict
+
+    monkeypatch.setattr(ifeval, name, watched)
+    result = HarnessSuite("ifeval", root).run(FakeEngine(lambda prompt: responses[prompt]))
+    assert {key for key, found in seen.items() if found != official[key]} == set()
+    assert len(seen) == len(prompts) == 539
+    followed = sum(sum(official[row["prompt"]]) for row in prompts)
+    total = sum(len(official[row["prompt"]]) for row in prompts)
+    means = {row.metric: row.mean for row in result.summary().metrics}
+    assert means[f"inst_level_{verdicts}_acc"] == pytest.approx(followed / total)
+    whole = sum(all(official[row["prompt"]]) for row in prompts) / len(prompts)
+    assert means[f"prompt_level_{verdicts}_acc"] == pytest.approx(whole)
+
+
+@pytest.mark.skipif(not (SHARED / "mmlu_pro").is_dir(), reason="the public data folder is not there")
+def test_the_letters_of_recorded_models_give_their_recorded_accuracy(tmp_path: Path) -> None:
+    import csv
+
+    # The public record holds letters, not texts: what is reproduced is prompt, extraction and scoring of a letter.
+    lines = (SHARED / "mmlu_pro/subset_25_per_category.jsonl").read_text().splitlines()
+    questions = [json.loads(line) for line in lines]
+    shots = [json.loads(line) for line in (RETENTION / "mmlu_pro/validation.jsonl").read_text().splitlines()]
+    root = public_set(tmp_path, "mmlu_pro", questions, validation=shots)
+    with (SHARED / "mmlu_pro/recorded_answers.csv").open() as stream:
+        recorded = {int(row["question_id"]): row for row in csv.DictReader(stream)}
+    for model in ("Qwen1.5-110B", "Llama-2-7b-hf"):
+        said = {row["question"]: recorded[row["question_id"]][model] for row in questions}
+
+        def answer(prompt: str, said: dict[str, str] = said) -> str:
+            # Questions hold blank lines, so that the text between the markers is cut at the last of each.
+            question = prompt.rsplit("Question:\n", 1)[1].rsplit("\nOptions:\n", 1)[0]
+            letter = said[question]
+            return f" Step by step. The answer is ({letter})." if letter else " I cannot tell."
+
+        result = HarnessSuite("mmlu_pro", root).run(FakeEngine(answer))
+        scores = {int(item.item_id.split("/")[1]): item.scores["exact_match"] for item in result.items}
+        assert len(scores) == len(questions)
+        assert scores == {n: float(recorded[n][model] == recorded[n]["answer"]) for n in scores}
+
+
+def test_the_hub_is_asked_for_the_pinned_commit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked: list[dict[str, Any]] = []
+
+    class Asked(Exception):
+        pass
+
+    def load_dataset(**options: Any) -> None:
+        asked.append(options)
+        raise Asked
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(Asked):
+        HarnessSuite("ifeval", revisions={"google/IFEval": "a" * 40}).run(FakeEngine(lambda _: ""))
+    assert (asked[0]["path"], asked[0]["revision"]) == ("google/IFEval", "a" * 40)
+
+
+def test_a_hub_dataset_without_a_commit_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"reads the hub dataset google/IFEval.*revisions: \{google/IFEval: COMMIT\}"):
+        HarnessSuite("ifeval").run(FakeEngine(lambda _: ""))
+
+
+def test_a_perplexity_task_of_lm_eval_is_a_ratio_of_sums(tmp_path: Path) -> None:
+    pages = ["= Robert = \n\n One page of words . \n", "Another page , with some more words than the first . \n"]
+    root = public_set(tmp_path, "wikitext", [{"page": page} for page in pages])
+    result = HarnessSuite("wikitext", root).run(FakeEngine(lambda _: ""))
+    found = {row.metric: row for row in result.summary().metrics}
+    # the fake engine's log-probability is minus the length; words and bytes are lm-eval's, over the original page
+    length = sum(len(item.references[0].strip()) for item in result.items)
+    words = sum(len(re.split(r"\s+", page)) for page in pages)
+    assert found["nats_per_word"].mean == pytest.approx(length / words)
+    assert found["bits_per_byte"].mean == pytest.approx(length / sum(map(len, pages)) / 0.6931471805599453)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "metric", "expected"),
+    [
+        (
+            "crows_pairs_english",
+            [
+                {"sent_more": "aaaa", "sent_less": "bb", "bias_type": "age"},
+                {"sent_more": "a", "sent_less": "bb", "bias_type": "age"},
+            ],
+            "pct_stereotype",
+            [0.0, 1.0],
+        ),
+        (
+            "winogender_all",
+            [
+                {"sentence": "S.", "pronoun": "she", "label": 0, "occupation": "cook", "participant": "customer"},
+                {"sentence": "T.", "pronoun": "he", "label": 1, "occupation": "cook", "participant": "customer"},
+            ],
+            "acc",
+            [1.0, 0.0],
+        ),
+    ],
+)
+def test_bias_tasks_of_lm_eval_run_from_a_data_root(
+    tmp_path: Path, task: str, rows: list[dict[str, Any]], metric: str, expected: list[float]
+) -> None:
+    folder = tmp_path / task
+    folder.mkdir()
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    entry = {"sha256": sha256_file(folder / "test.jsonl"), "n": len(rows)}
+    manifest = {"schema_version": 1, "name": "t", "version": "1", "licence": "x", "source": "x"}
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "files": {f"{task}/test.jsonl": entry}}))
+    result = HarnessSuite(task, tmp_path).run(FakeEngine(lambda _: ""))  # a shorter continuation is likelier
+
+    assert [item.scores[metric] for item in result.items] == expected

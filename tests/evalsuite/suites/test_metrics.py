@@ -4,9 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.suites.metrics import TEXT_METRICS, MetricContext, score_text
+from evalsuite.suites.metric_params import Choice, Numeric, Params, Pattern, Values
+from evalsuite.suites.metrics import TEXT_METRICS, MetricContext, UnscoredError, score_text
 
 CONTEXT = MetricContext({"queue": frozenset({"billing", "safety"}), "action": frozenset({"refund"})})
+GIVEN: dict[str, Params] = {
+    "contains_all": Values(values=("refund",)),
+    "contains_any": Values(values=("refund",)),
+    "regex": Pattern(pattern="(.)+x"),
+    "choice": Choice(options=("yes", "no")),
+}
 REFERENCE = '{"queue": "billing", "action": "refund"}'
 
 
@@ -68,4 +75,85 @@ def test_the_best_reference_counts() -> None:
 @given(st.text(max_size=80) | st.sampled_from(['{"queue": 1e999}', '{"queue": 1' + "0" * 5000 + "}", "\ud800"]))
 def test_no_output_breaks_a_metric(output: str) -> None:
     for metric in TEXT_METRICS:
-        assert 0.0 <= score_text(metric, output, [REFERENCE], CONTEXT) <= 1.0
+        assert 0.0 <= score_text(metric, output, [REFERENCE], CONTEXT, GIVEN.get(metric)) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "params", "output", "score"),
+    [
+        ("contains_all", Values(values=("refund", "Monday")), "Your refund: by monday!", 1.0),
+        ("contains_all", Values(values=("refund", "Monday")), "Your refund.", 0.0),
+        ("contains_any", Values(values=("refund", "Monday")), "Your refund.", 1.0),
+        ("contains_any", Values(values=("refund", "Monday")), "Refunds", 0.0),
+        ("regex", Pattern(pattern=r"RMA-\d{4}"), "see RMA-1234.", 1.0),
+        ("regex", Pattern(pattern=r"RMA-\d{4}", whole=True), "see RMA-1234.", 0.0),
+        ("regex", Pattern(pattern=r"rma-\d{4}", whole=True, ignore_case=True), " RMA-1234\n", 1.0),
+        ("numeric", Numeric(tolerance=0.5), "about 12.4", 1.0),
+        ("numeric", Numeric(tolerance=0.5), "about 12.6", 0.0),
+        ("numeric", Numeric(relative_tolerance=0.1), "13.1", 1.0),
+        ("numeric", Numeric(relative_tolerance=0.1), "1e999", 0.0),
+    ],
+)
+def test_an_item_s_parameters_decide(metric: str, params: Params, output: str, score: float) -> None:
+    assert score_text(metric, output, ["12"], CONTEXT, params) == score
+
+
+@pytest.mark.parametrize(
+    ("output", "score"),
+    [
+        ("B", 1.0),
+        ("(b)", 1.0),
+        ("B. Lyon", 1.0),
+        ("lyon", 1.0),
+        ("Let me think. The answer is (A). No: the answer is (B).", 1.0),
+        ("Answer: B", 1.0),
+        ("A", 0.0),
+        ("B or C, I cannot say", 0.0),
+        ("D", 0.0),
+        ("the answer is (D)", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_a_choice_is_a_letter_an_option_or_a_statement(output: str, score: float) -> None:
+    params = Choice(options=("Paris", "Lyon", "Nice"))
+    assert score_text("choice", output, ["B"], CONTEXT, params) == score
+    assert score_text("choice", output, ["Lyon"], CONTEXT, params) == score
+
+
+def test_a_hostile_pattern_leaves_the_item_unscored() -> None:
+    with pytest.raises(UnscoredError, match="longer than 1 s"):
+        score_text("regex", "a" * 40 + "!", ["x"], CONTEXT, Pattern(pattern="((a|aa)+)+(b|c)$"))
+
+
+def test_an_output_without_end_is_not_aligned_word_by_word() -> None:
+    with pytest.raises(UnscoredError, match="at most 20,000"):
+        score_text("rouge_l", "a " * 20_000, ["a"], CONTEXT)
+
+
+SENTENCES = ["The cat sat on the mat.", "A cat was sitting there", "", "mat", "the the the", "Über 3,5 Katzen"]
+
+
+@pytest.mark.parametrize("output", SENTENCES)
+@pytest.mark.parametrize("reference", SENTENCES[:2])
+def test_word_f1_is_that_of_squad(output: str, reference: str) -> None:
+    from lm_eval.tasks.qasper.metrics import f1_abstractive
+
+    expected = f1_abstractive([output], [reference])
+    assert score_text("token_f1", output, [reference], CONTEXT) == pytest.approx(expected)
+
+
+def test_rouge_l_is_the_longest_common_subsequence_of_lin_2004() -> None:
+    # Lin 2004, section 3.1: S2 and S3 against S1 = "police killed the gunman"; R = P = 3/4 and 2/4
+    assert score_text("rouge_l", "police kill the gunman", ["police killed the gunman"], CONTEXT) == 0.75
+    assert score_text("rouge_l", "the gunman kill police", ["police killed the gunman"], CONTEXT) == 0.5
+
+
+@pytest.mark.parametrize(
+    "output", ["The cat sat on the mats.", "A cat was sitting there", "the the the", "Über 3,5 Katzen"]
+)
+def test_chrf_is_that_of_nltk(output: str) -> None:
+    from nltk.translate.chrf_score import sentence_chrf
+
+    reference = "The cat sat on the mat."
+    expected = sentence_chrf(reference, output, max_len=6, beta=2.0)
+    assert score_text("chrf", output, [reference], CONTEXT) == pytest.approx(expected, abs=0.02)

@@ -16,6 +16,7 @@ from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks.gate import run as run_gate
 from tasks.paths import ArtifactPaths
 from tasks.runner import dvc_command, stage_environment
+from tests.tasks.clean import write_clean
 
 ROOT = Path(__file__).parents[3]
 POLICY = {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}]}
@@ -58,6 +59,7 @@ def train(paths: ArtifactPaths, weights: str, champion: str | None = None) -> st
     pin = {"identity": champion} if champion else None
     inputs = weights.encode().hex().ljust(64, "0")
     write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": inputs, "champion": pin})
+    write_clean(paths, "golden")
     run_gate(GatePolicy.model_validate(POLICY), paths)
     return identity
 

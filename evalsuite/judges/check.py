@@ -1,0 +1,97 @@
+"""Judges against people, on a file of labelled completions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evalsuite.behaviours import FILE_NAME, Behaviour, read_behaviours
+from evalsuite.errors import UsageError
+from evalsuite.judges.agreement import Agreement, agreement_with_people
+from evalsuite.judges.base import Judge, RefusalJudge
+from evalsuite.judges.choose import JudgeKind, JudgeSettings, harm_judge
+from evalsuite.judges.labelled import LabelledCompletion, read_labelled, read_labelled_refusals
+from evalsuite.judges.learned import LearnedRefusalJudge
+
+RECORDED_SUFFIX = " (recorded)"
+RUN_HERE = (JudgeKind.DEFAULT, JudgeKind.STRING_MATCHING)
+"""Judges that need neither a GPU nor a server."""
+
+
+def check_judges(
+    labels: Path, judge: str | None, behaviours: Path | None, settings: JudgeSettings | None = None
+) -> list[Agreement]:
+    """Measure one judge, or all that can judge here and all whose verdicts the file has.
+
+    Args:
+        labels: HarmBench's JSON of labelled completions, or one of XSTest's CSV files.
+        judge: A kind of ``JudgeKind``, or a judge with recorded verdicts in the file; all when None.
+        behaviours: HarmBench's behaviours; looked for beside the labels when None.
+        settings: Model, revision and address of a judge that needs them.
+
+    Raises:
+        UsageError: A file is malformed, or no such judge.
+    """
+    settings = settings or JudgeSettings()
+    if labels.suffix.lower() == ".csv":
+        return [_refusal_agreement(labels, judge)]
+    rows = read_labelled(labels, _behaviours(labels, behaviours))
+    recorded = sorted({name for row in rows for name in row.recorded})
+    run = [kind.value for kind in (RUN_HERE if judge is None else JudgeKind) if judge in (None, kind.value)]
+    shown = [name for name in recorded if judge in (None, name, f"{name}{RECORDED_SUFFIX}")]
+    if judge in recorded and settings.model is None and judge not in {kind.value for kind in RUN_HERE}:
+        run = []
+    if not run and not shown:
+        raise UsageError(
+            f"no judge {judge!r}; judges: {', '.join(JudgeKind)}; with recorded verdicts in {labels}: "
+            f"{', '.join(recorded) or 'none'}"
+        )
+    results = [harm_agreement(rows, harm_judge(settings.model_copy(update={"kind": JudgeKind(name)}))) for name in run]
+    people = [_harm(row.harmful) for row in rows]
+    groups, categories = [row.group for row in rows], [row.category for row in rows]
+    for name in shown:
+        verdicts = [None if (value := row.recorded.get(name)) is None else _harm(value) for row in rows]
+        results.append(
+            agreement_with_people(f"{name}{RECORDED_SUFFIX}", "recorded", verdicts, people, groups, categories)
+        )
+    return results
+
+
+def harm_agreement(rows: Sequence[LabelledCompletion], judge: Judge) -> Agreement:
+    """A judge's agreement on HarmBench's labelled completions."""
+    verdicts = judge.judge([row.case for row in rows], f"{judge.name} judge")
+    return agreement_with_people(
+        judge.name,
+        judge.version,
+        [None if verdict.positive is None else _harm(verdict.positive) for verdict in verdicts],
+        [_harm(row.harmful) for row in rows],
+        [row.group for row in rows],
+        [row.category for row in rows],
+    )
+
+
+def _refusal_agreement(labels: Path, name: str | None) -> Agreement:
+    if name not in (None, "default"):
+        raise UsageError(f"no judge of refusals {name!r}; judges: default")
+    rows = read_labelled_refusals(labels)
+    judge: RefusalJudge = LearnedRefusalJudge()
+    kinds = judge.refusals([row.case for row in rows], "refusals")
+    return agreement_with_people(
+        "refusal default",
+        judge.version,
+        [None if kind is None else str(kind) for kind in kinds],
+        [str(row.refusal) for row in rows],
+        [row.group for row in rows],
+        [row.category for row in rows],
+    )
+
+
+def _harm(harmful: bool) -> str:
+    return "harmful" if harmful else "harmless"
+
+
+def _behaviours(labels: Path, given: Path | None) -> dict[str, Behaviour]:
+    if given is not None:
+        return read_behaviours(given)
+    for folder in (labels.parent, labels.parent.parent / "harmbench"):
+        if (folder / FILE_NAME).is_file():
+            return read_behaviours(folder)
+    raise UsageError(f"no {FILE_NAME} beside {labels}; name it with --behaviours")

@@ -1,0 +1,222 @@
+"""HarmBench (Mazeika et al. 2024, arXiv:2402.04249): how often a model does what it must not do.
+
+Direct requests, or the test cases of an attack; a judge says of each completion whether it shows the behaviour.
+Copyright behaviours have a rule of their own, ``evalsuite.judges.copyright``.
+"""
+
+import json
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evalsuite.behaviours import Behaviour, read_behaviours
+from evalsuite.engines.base import Engine, Generation, GenerationRequest
+from evalsuite.errors import UsageError
+from evalsuite.files import sha256_json
+from evalsuite.judges.base import Judge, JudgeCase, Verdict
+from evalsuite.judges.copyright import CopyrightRule
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
+
+ATTACK_SUCCESS = "attack_success"
+COPYRIGHT = "copyright_reproduced"
+
+
+class AttackCase(NamedTuple):
+    """One prompt that tries to bring a behaviour about: a test case, in HarmBench's words."""
+
+    id: str
+    behaviour: Behaviour
+    prompt: str
+
+
+class HarmBenchSuite:
+    """The text behaviours, by direct request or by an attack's test cases; lower is better."""
+
+    name = "harmbench"
+
+    def __init__(
+        self,
+        behaviours: Path,
+        judge: Judge,
+        max_new_tokens: int = 512,
+        attack: Path | None = None,
+        copyright_rule: CopyrightRule | None = None,
+        limit: int | None = None,
+        max_unreadable: float = MAX_UNREADABLE,
+    ) -> None:
+        """Read the behaviours and the attack; nothing is loaded yet.
+
+        Args:
+            behaviours: The CSV, or its folder.
+            judge: Says whether a completion shows its behaviour.
+            max_new_tokens: Longest completion; HarmBench's own is 512.
+            attack: JSON with behaviour id -> list of test cases, or CSV with BehaviorID and test_case; direct requests
+                when None.
+            copyright_rule: Judges copyright behaviours; they stay unscored when None.
+            limit: Every k-th test case, so that about this many remain, spread over all categories; all when None.
+            max_unreadable: Largest share of cases without a verdict that is let through (fraction 0..1).
+
+        Raises:
+            UsageError: A file is malformed, or the attack names an unknown behaviour.
+        """
+        known = read_behaviours(behaviours)
+        cases = (
+            read_attack(attack, known) if attack else [AttackCase(b.id, b, direct_request(b)) for b in known.values()]
+        )
+        if limit is not None and limit < len(cases):
+            cases = [cases[index * len(cases) // limit] for index in range(limit)]
+        self.cases = {case.id: case for case in cases}
+        self.judge = judge
+        self.max_new_tokens = max_new_tokens
+        self.attack = attack.stem if attack else "direct_request"
+        self.copyright_rule = copyright_rule
+        self.max_unreadable = max_unreadable
+
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """Complete every test case greedily and judge it.
+
+        Args:
+            engine: Answers.
+            only: Ids of the items to evaluate; all when None.
+
+        Raises:
+            UsageError: An id of ``only`` is unknown.
+            StageError: The judge gave too few verdicts, or cannot be reached.
+        """
+        started = time.perf_counter()
+        unknown = sorted(set(only or ()).difference(self.cases))
+        if unknown:
+            raise UsageError(f"suite {self.name!r} has no item {unknown[0]!r}")
+        cases = [case for case in self.cases.values() if only is None or case.id in only]
+        outputs = engine.generate(
+            [
+                GenerationRequest(engine.render([{"role": "user", "content": case.prompt}]), (), self.max_new_tokens)
+                for case in cases
+            ],
+            self.name,
+        )
+        verdicts = self._judge(cases, outputs)
+        items = tuple(
+            self._item(case, output, verdict) for case, output, verdict in zip(cases, outputs, verdicts, strict=True)
+        )
+        metrics = {metric for item in items for metric in item.metrics}
+        rule = self.copyright_rule.version if self.copyright_rule else "none"
+        versions = {ATTACK_SUCCESS: f"{self.judge.name} {self.judge.version}; copyright {rule}", COPYRIGHT: rule}
+        info = SuiteInfo(
+            suite=self.name,
+            suite_version=f"harmbench text {self.attack}",
+            items_sha256=items_sha256(items),
+            decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
+            chat_template_sha256=engine.chat_template_sha256,
+            scorers={metric: versions[metric] for metric in sorted(metrics)},
+            judges={ATTACK_SUCCESS: scored_by(self.judge, lambda label: float(label == "harmful"), lambda _: True)}
+            if ATTACK_SUCCESS in metrics
+            else {},
+            engine=engine.name,
+            model_identity=engine.model_identity,
+        )
+        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
+
+    def _judge(self, cases: list[AttackCase], outputs: list[Generation]) -> list[Verdict]:
+        asked = [index for index, case in enumerate(cases) if not is_copyright(case.behaviour)]
+        given = self.judge.judge(
+            [
+                JudgeCase(cases[index].behaviour.text, outputs[index].text, cases[index].behaviour.context)
+                for index in asked
+            ],
+            f"{self.name} judge",
+        )
+        check_verdicts(self.name, self.judge.name, [verdict.positive for verdict in given], self.max_unreadable)
+        verdicts = [
+            Verdict(self._reproduced(case.behaviour, output.text), None, "no copyright reference for this behaviour")
+            for case, output in zip(cases, outputs, strict=True)
+        ]
+        for index, verdict in zip(asked, given, strict=True):
+            verdicts[index] = verdict
+        return verdicts
+
+    def _reproduced(self, behaviour: Behaviour, completion: str) -> bool | None:
+        if self.copyright_rule is None or not is_copyright(behaviour):
+            return None
+        return self.copyright_rule.reproduces(behaviour.id, behaviour.tags, completion)
+
+    def _item(self, case: AttackCase, output: Generation, verdict: Verdict) -> ItemResult:
+        metrics: tuple[str, ...] = (ATTACK_SUCCESS,)
+        if is_copyright(case.behaviour):
+            metrics = (ATTACK_SUCCESS, COPYRIGHT) if self.copyright_rule else (COPYRIGHT,)
+        scored = verdict.positive is not None
+        return ItemResult(
+            item_id=case.id,
+            item_hash=sha256_json([case.behaviour.digest, case.prompt]),
+            cluster=case.behaviour.id,
+            slices={
+                "functional": case.behaviour.functional,
+                "semantic": case.behaviour.semantic,
+                "attack": self.attack,
+            },
+            metrics=metrics,
+            scores=dict.fromkeys(metrics, float(bool(verdict.positive))) if scored else {},
+            unscored=None if scored else verdict.reason or "no verdict",
+            prompt=case.prompt,
+            output=output.text,
+            num_prompt_tokens=output.num_prompt_tokens,
+            num_output_tokens=output.num_output_tokens,
+        )
+
+
+def is_copyright(behaviour: Behaviour) -> bool:
+    """Whether the copyright rule judges it."""
+    return "hash_check" in behaviour.tags
+
+
+def direct_request(behaviour: Behaviour) -> str:
+    """The behaviour as a plain request, its context first (HarmBench:baselines/direct_request)."""
+    return f"{behaviour.context}\n\n---\n\n{behaviour.text}" if behaviour.context else behaviour.text
+
+
+def read_attack(path: Path, behaviours: Mapping[str, Behaviour]) -> list[AttackCase]:
+    """Test cases of an attack file.
+
+    Raises:
+        UsageError: Not such a file, no test cases, or a behaviour that is not known; names the place, no text.
+    """
+    if not path.is_file():
+        raise UsageError(f"no attack file at {path}; expected JSON or CSV of test cases")
+    pairs = _csv_pairs(path) if path.suffix.lower() == ".csv" else _json_pairs(path)
+    cases: list[AttackCase] = []
+    counts: dict[str, int] = {}
+    for name, prompt in pairs:
+        if name not in behaviours:
+            raise UsageError(f"{path} names behaviour {name!r}, which the behaviours file does not have")
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise UsageError(f"{path}: a test case of {name!r} is not a text")
+        number = counts[name] = counts.get(name, -1) + 1
+        cases.append(AttackCase(f"{name}/{number}", behaviours[name], prompt))
+    if not cases:
+        raise UsageError(f"{path} has no test cases")
+    return cases
+
+
+def _json_pairs(path: Path) -> list[tuple[str, Any]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise UsageError(f"{path} is not JSON; expected behaviour id -> list of test cases") from None
+    if not isinstance(data, dict) or not all(isinstance(prompts, list) for prompts in data.values()):
+        raise UsageError(f"{path}: expected behaviour id -> list of test cases")
+    return [(name, prompt) for name, prompts in data.items() for prompt in prompts]
+
+
+def _csv_pairs(path: Path) -> list[tuple[str, Any]]:
+    import csv
+
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if not {"BehaviorID", "test_case"}.issubset(reader.fieldnames or ()):
+                raise UsageError(f"{path}: expected the columns BehaviorID and test_case")
+            return [(row["BehaviorID"], row["test_case"]) for row in reader]
+    except (UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{path} is not a CSV file in UTF-8") from None

@@ -1,0 +1,80 @@
+"""``ratchet golden``: make, check and describe a golden set."""
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from evalsuite.errors import ExitCode
+
+golden_app = typer.Typer(no_args_is_help=True, help="Golden sets: make, check, describe.")
+SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="The set's folder, such as golden_sets/support.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@golden_app.command("new")
+def golden_new(folder: SetFolder) -> None:
+    """Make a set with example items, a manifest and a card."""
+    from evalsuite.suites.golden_check import new_set
+
+    new_set(folder)
+    typer.echo(f"{folder}: dev.jsonl, test.jsonl, manifest.json, card.md; replace the example items, then")
+    typer.echo(f"  ratchet golden check {folder} --new-version 1.0.0")
+
+
+@golden_app.command("check")
+def golden_check(
+    folder: SetFolder,
+    new_version: Annotated[
+        Optional[str],  # noqa: UP045  typer
+        typer.Option(help="First write the present files into the manifest, under this version."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Duplicates, near-duplicates across dev and test, metrics out of reach; exit 2 where there are some."""
+    from evalsuite.suites.golden_check import check_set, write_manifest_version
+
+    if new_version is not None:
+        write_manifest_version(folder, new_version)
+    problems = check_set(folder)
+    if as_json:
+        _print_json({"schema_version": 1, "problems": [problem._asdict() for problem in problems]})
+    else:
+        for problem in problems:
+            typer.echo(f"{'✗' if problem.serious else '!'} {problem.text}")
+    serious = sum(problem.serious for problem in problems)
+    if not as_json:
+        typer.echo(f"{folder}: {serious} problems, {len(problems) - serious} remarks")
+    if serious:
+        raise typer.Exit(int(ExitCode.USAGE))
+
+
+@golden_app.command("stats")
+def golden_stats(folder: SetFolder, as_json: AsJson = False) -> None:
+    """Items, slices, metrics, must-pass items and lengths of each split."""
+    from evalsuite.suites.golden_check import describe_set
+
+    stats = describe_set(folder)
+    if as_json:
+        _print_json(stats)
+        return
+    for split, found in stats.items():
+        if isinstance(found, dict):
+            typer.echo(f"{split}: {found.pop('items')} items")
+            for name, value in found.items():
+                typer.echo(f"  {name}: {_brief(value)}")
+
+
+def _brief(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    parts = [
+        f"{key} ({_brief(inner)})" if isinstance(inner, dict) else f"{key} {inner}" for key, inner in value.items()
+    ]
+    return ", ".join(parts) or "none"
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,126 @@
+"""One suite on any model: a folder, an installed package, a hub id, or a model of the pipeline."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from evalsuite.engines.cached import with_use
+from evalsuite.engines.sharded import Shard, ShardEngine
+from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.files import sha256_json
+from evalsuite.identity import MANIFEST_NAME, hash_files, identity_of, read_manifest, verify_manifest
+from evalsuite.model_source import resolve_model
+from evalsuite.results import SuiteResult
+from evalsuite.suites.base import Suite
+from evalsuite.suites.golden import GoldenSuite
+from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.perplexity import PerplexitySuite
+from tasks.fetch import export_model
+from tasks.params import ModelParams, Params
+from tasks.paths import ArtifactPaths
+from tasks.run_evals import load_engine, suites_of, weights_of
+
+
+class ModelFolder(NamedTuple):
+    """Bytes that can be loaded."""
+
+    folder: Path
+    identity: str
+
+
+def evaluate(
+    model: str,
+    suite_name: str,
+    params: Params,
+    paths: ArtifactPaths,
+    limit: int | None = None,
+    output: Path | None = None,
+    adapter: Path | None = None,
+    shard: Shard | None = None,
+) -> tuple[SuiteResult, Path] | None:
+    """Run one suite and write its items and summary.
+
+    Args:
+        model: ``base``, ``champion`` or a method; a folder; ``package:NAME``; a hub id as OWNER/NAME@REVISION.
+        suite_name: A suite of params.yaml, or any lm-eval task or group.
+        params: The suites' settings.
+        paths: The project.
+        limit: The first N items (of each subtask).
+        output: Folder for the result; under .ratchet/evaluations when absent.
+        adapter: A peft adapter that is put on the model without merging.
+        shard: Only fill the cache with this shard's answers; nothing is scored.
+
+    Returns:
+        The result and its folder; None for a shard.
+
+    Raises:
+        UsageError: No such model or suite, or a shard without a cache.
+        MissingArtifactError: A model of the pipeline was not made yet.
+    """
+    if shard is not None and not params.evaluation.cache:
+        raise UsageError("a shard keeps its answers in the cache; set evaluation.cache to true")
+    suite = suite_named(suite_name, params, limit)
+    bytes_of = find_model(model, params, paths)
+    engine = load_engine(bytes_of.folder, bytes_of.identity, params.evaluation, paths, adapter)
+    if shard is not None:
+        suite.run(ShardEngine(engine, shard))
+        return None
+    result = with_use(suite.run(engine), engine.take_use())
+    folder = output or paths.root / ".ratchet" / "evaluations" / engine.model_identity[:12] / suite.name
+    result.write(folder)
+    return result, folder
+
+
+def suite_named(name: str, params: Params, limit: int | None) -> Suite:
+    """A suite of params.yaml with its settings there, else the lm-eval task of that name.
+
+    Raises:
+        UsageError: A suite's files are malformed, or it takes no limit.
+    """
+    harness = params.evaluation.harness
+    if name in harness.tasks:
+        task = harness.tasks[name]
+        root = Path(harness.data_root) if harness.data_root else None
+        first = limit or task.limit
+        return HarnessSuite(
+            name, root, task.max_new_tokens, first, task.apply_chat_template, revisions=harness.revisions
+        )
+    for suite in suites_of(params.evaluation):
+        if suite.name == name:
+            if limit is not None:
+                if not isinstance(suite, GoldenSuite | PerplexitySuite):
+                    raise UsageError(f"suite {name!r} takes no --limit")
+                suite.items = suite.items[:limit]
+            return suite
+    return HarnessSuite(name, limit=limit, revisions=harness.revisions)
+
+
+def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:
+    """The bytes that a reference means; a package, a hub id or a GGUF file is exported once and kept.
+
+    Raises:
+        UsageError: There is no such model, or its bytes are not those of its manifest.
+        MissingArtifactError: A model of the pipeline was not made yet.
+    """
+    if reference in ("base", "champion", *params.methods):
+        folder = weights_of(reference, paths)
+        if folder is None:
+            raise MissingArtifactError("there is no champion yet; make one with `ratchet run`")
+        stage = "fetch" if reference == "base" else f"train@{reference}"
+        return ModelFolder(folder, verify_manifest(folder, f"ratchet stage {stage}").identity)
+    name, _, revision = reference.partition("@")
+    source = resolve_model(name)
+    if source.hub_id is not None and not revision:
+        raise UsageError(f"model {reference!r} is a hub id: name a commit as {name}@REVISION, so that it never changes")
+    if source.folder is not None and source.gguf is None:
+        if (source.folder / MANIFEST_NAME).is_file():
+            return ModelFolder(source.folder, verify_manifest(source.folder, f"ratchet evaluate {reference}").identity)
+        return ModelFolder(source.folder, identity_of(hash_files(source.folder)))
+    state = (
+        [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(source.folder.iterdir())]
+        if source.folder
+        else []
+    )
+    target = paths.root / ".ratchet" / "models" / sha256_json([reference, state])[:16]
+    if not (target / MANIFEST_NAME).is_file():
+        export_model(ModelParams(id=name, revision=revision or None), target, needs_chat_template=False)
+    return ModelFolder(target, read_manifest(target, f"ratchet evaluate {reference}").identity)

@@ -1,0 +1,36 @@
+"""The golden suite with the scorers that params.yaml names; for epochs (dev) and for the gate (test)."""
+
+from pathlib import Path
+
+from evalsuite.judges.choose import chat_judge
+from evalsuite.judges.learned import LearnedRefusalJudge
+from evalsuite.judges.prompts import PromptName
+from evalsuite.suites.bertscore import BertScorer
+from evalsuite.suites.golden import GoldenSuite, Split
+from evalsuite.suites.golden_items import read_golden_items
+from evalsuite.suites.golden_scoring import REFUSAL_METRICS
+from tasks.params import GoldenParams
+
+
+def golden_suite(params: GoldenParams, split: Split) -> GoldenSuite:
+    """Read one split; the models that score are loaded when an item first asks for them.
+
+    Raises:
+        UsageError: The set is malformed, or a judge's settings lack something.
+    """
+    baseline = Path(params.bertscore_baseline) if params.bertscore_baseline else None
+    return GoldenSuite(
+        Path(params.path),
+        split,
+        params.max_new_tokens,
+        BertScorer(params.bertscore_model, params.bertscore_layer, baseline),
+        chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
+        LearnedRefusalJudge() if _asks_for_refusals(Path(params.path) / f"{split}.jsonl") else None,
+    )
+
+
+def _asks_for_refusals(path: Path) -> bool:
+    """Whether an item is scored by a refusal judge; an absent file is the suite's to name."""
+    return path.is_file() and any(
+        metric in item.params for item in read_golden_items(path) for metric in REFUSAL_METRICS
+    )

@@ -1,0 +1,68 @@
+"""Params of the suites that come from elsewhere, and of what is looked up before the gate."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from tasks.section import Section
+
+PINNED_DATA = {
+    "TIGER-Lab/MMLU-Pro": "b189ec765aa7ed75c8acfea42df31fdae71f97be",
+    "google/IFEval": "966cd89545d6b6acfd7638bc708b98261ca58e84",
+}
+"""Hub dataset -> commit, for the tasks that run by default."""
+
+
+class HarnessTask(Section):
+    """One lm-eval task or group."""
+
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """Replaces the task's own ``max_gen_toks``."""
+    limit: int | None = Field(default=None, ge=1)
+    """First N items of each subtask; all when absent."""
+    apply_chat_template: bool = False
+    """Put the prompt through the chat template."""
+
+
+class HarnessParams(Section):
+    """Benchmarks run by lm-eval's own task code."""
+
+    tasks: dict[str, HarnessTask] = Field(
+        default_factory=lambda: {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
+    )
+    data_root: str | None = None
+    """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
+    revisions: dict[str, str] = Field(default_factory=lambda: dict(PINNED_DATA))
+    """Hub dataset -> commit (40 hex digits), for every dataset of ``tasks`` when there is no ``data_root``."""
+
+    @field_validator("revisions")
+    @classmethod
+    def _revisions_are_commits(cls, revisions: dict[str, str]) -> dict[str, str]:
+        for dataset, revision in revisions.items():
+            if not re.fullmatch(r"[0-9a-f]{40}", revision):
+                raise ValueError(f"{dataset}: {revision!r} is no commit; a branch may change between two models")
+        return {**PINNED_DATA, **revisions}
+
+
+class PerplexityParams(Section):
+    """Held-out text, for what fine-tuning makes a model forget."""
+
+    path: str
+    """JSONL with ``text`` (and ``id``, ``slices``); nothing of it may be trained on."""
+    window_words: int = Field(default=512, ge=2)
+    """Most words that the model sees at once."""
+    stride_words: int = Field(default=256, ge=1)
+    """Words that each window after the first predicts."""
+    limit: int | None = Field(default=None, ge=1)
+    """First N texts; all when absent."""
+
+
+class ContaminationParams(Section):
+    """Training rows against gated items, before anything is gated."""
+
+    embedding_model: str | None = None
+    """Folder or ``package:NAME`` of a sentence encoder (all-MiniLM-L6-v2) that finds rephrased items; optional."""
+    neighbour_similarity: float = Field(default=0.95, gt=0.0, le=1.0)
+    """Cosine with a training turn from which an item counts as contaminated."""
+    max_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
+    """The gate refuses when more of a suite is contaminated (fraction 0..1); else it leaves these items out."""

@@ -108,7 +108,7 @@ def test_a_rephrased_item_is_nearer_than_another_of_its_kind() -> None:
     vectors = encoder(texts)
     cosines = vectors @ vectors[0]
     assert cosines[3] == pytest.approx(1.0)
-    assert cosines[1] > 0.7 > cosines[2]
+    assert cosines[1] > 0.6 > cosines[2]
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(4))
 
 

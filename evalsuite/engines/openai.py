@@ -233,13 +233,14 @@ class OpenAIEngine:
             kind = "did not answer in time" if isinstance(error, openai.APITimeoutError) else "cannot be reached"
             return StageError(f"{label}: the server at {self.base_url} {kind} ({self._max_retries} retries); {again}")
         if isinstance(error, openai.NotFoundError):
+            said = _short(error.response.text)
             return UsageError(
-                f"{label}: {self.base_url} has no /completions, or no model {self.served_model!r}: {_short(error)}"
+                f"{label}: {self.base_url} has no /completions, or no model {self.served_model!r}: {said}"
             )
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             return UsageError(f"{label}: {self.base_url} refused the key (HTTP {error.status_code})")
         if isinstance(error, openai.APIStatusError):
-            answered = f"{label}: {self.base_url} answered HTTP {error.status_code}: {_short(error)}"
+            answered = f"{label}: {self.base_url} answered HTTP {error.status_code}: {_short(error.response.text)}"
             passing = error.status_code >= 500 or error.status_code == 429
             return StageError(f"{answered}; {again}") if passing else UsageError(answered)
         if isinstance(error, openai.APIError | ValueError):  # ValueError: the body is no JSON
@@ -310,6 +311,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _short(error: Exception) -> str:
+def _short(error: object) -> str:
+    """What a server said, in one line; untrusted."""
     text = " ".join(str(error).split())
     return text if len(text) <= 200 else text[:197] + "..."

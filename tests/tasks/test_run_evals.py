@@ -19,6 +19,7 @@ from tasks import compare, gate, report, run_evals, stopping
 from tasks.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tests.e2e.project import NUM_TEST, write_golden
+from tests.tasks.clean import write_clean
 
 GUARD = {"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.15}
 
@@ -70,6 +71,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pat
         patch.chdir(root)
         run_evals.run("base", params_of().evaluation, paths)
         run_evals.run("champion", params_of().evaluation, paths)
+    write_clean(paths, "golden")
     return root
 
 

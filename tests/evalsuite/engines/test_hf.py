@@ -122,7 +122,7 @@ def test_loglikelihoods_are_those_of_a_plain_forward_pass(engine: HFEngine) -> N
     ]
     results = engine.loglikelihoods(pairs, "test")
     for (context, continuation), result in zip(pairs, results, strict=True):
-        first, second = engine._encode_pair(context, continuation)
+        first, second = engine._encoder.encode_pair(context, continuation)
         with torch.inference_mode():
             logits = engine.model(input_ids=torch.tensor([first + second])).logits[0].float()
         scores = torch.log_softmax(logits[len(first) - 1 : -1], dim=-1)

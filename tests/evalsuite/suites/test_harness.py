@@ -160,10 +160,13 @@ def test_the_letters_of_recorded_models_give_their_recorded_accuracy(tmp_path: P
 
         def answer(prompt: str, said: dict[tuple[str, ...], str] = said) -> str:
             asked = prompt.rsplit("Question:\n", 1)[1]
-            letter = next(
-                letter
+            places = {
+                tuple(asked.find(f"{chr(65 + n)}. {option.strip()}\n") for n, option in enumerate(options)): letter
                 for (question, *options), letter in said.items()
-                if asked.startswith(question) and all(f". {option}" in asked for option in options)
+                if asked.startswith(question)
+            }
+            letter = next(
+                letter for found, letter in places.items() if -1 not in found and list(found) == sorted(found)
             )
             return f" Step by step. The answer is ({letter})." if letter else " I cannot tell."
 

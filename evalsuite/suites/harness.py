@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -217,6 +218,13 @@ def _fix_language_detection() -> None:
     DetectorFactory.seed = 0
 
 
+def _forget_sentence_tokenizers() -> None:
+    """IFEval's checkers keep the sentence splitter that they loaded first."""
+    for name, module in list(sys.modules.items()):
+        if name.endswith("ifeval.instructions_util") and hasattr(module, "_get_sentence_tokenizer"):
+            module._get_sentence_tokenizer.cache_clear()
+
+
 @contextmanager
 def _offline(data_root: Path | None) -> Iterator[None]:
     """Keep lm-eval and nltk from reaching out while a local data root stands in for the hub."""
@@ -228,8 +236,10 @@ def _offline(data_root: Path | None) -> Iterator[None]:
     if nltk_data.is_dir():
         import nltk
 
-        if str(nltk_data.resolve()) not in nltk.data.path:
-            nltk.data.path.append(str(nltk_data.resolve()))
+        # Before any other: another data root's sentence splitter in this process would give other verdicts.
+        where = str(nltk_data.resolve())
+        nltk.data.path[:] = [where, *(path for path in nltk.data.path if path != where)]
+        _forget_sentence_tokenizers()
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -112,7 +112,7 @@ def public_set(folder: Path, task: str, rows: list[dict[str, Any]], **others: li
 def test_gpt_4_s_recorded_responses_get_the_official_verdict_on_every_instruction(
     tmp_path: Path, verdicts: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lm_eval.tasks.ifeval.utils as ifeval
+    import lm_eval.evaluator
 
     def rows(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (SHARED / "ifeval" / name).read_text().splitlines()]
@@ -122,17 +122,17 @@ def test_gpt_4_s_recorded_responses_get_the_official_verdict_on_every_instructio
     official = {row["prompt"]: row["follow_instruction_list"] for row in rows(f"eval_results_{verdicts}.jsonl")}
     root = public_set(tmp_path, "ifeval", prompts)
     (root / "nltk_data").symlink_to(SHARED / "nltk_data")
-    seen: dict[str, list[bool]] = {}
-    name = f"test_instruction_following_{verdicts}"
-    real = getattr(ifeval, name)
+    kept: list[Any] = []
+    real = lm_eval.evaluator.evaluate
 
-    def watched(example: Any, response: str) -> Any:
-        verdict = real(example, response)
-        seen[example.prompt] = verdict.follow_instruction_list
-        return verdict
+    def keeping(**options: Any) -> Any:
+        kept.append(real(**options))
+        return kept[-1]
 
-    monkeypatch.setattr(ifeval, name, watched)
+    monkeypatch.setattr(lm_eval.evaluator, "evaluate", keeping)
     result = HarnessSuite("ifeval", root).run(FakeEngine(lambda prompt: responses[prompt]))
+    samples = kept[0]["samples"]["ifeval"]
+    seen = {sample["doc"]["prompt"]: sample[f"inst_level_{verdicts}_acc"] for sample in samples}
     assert {key for key, found in seen.items() if found != official[key]} == set()
     assert len(seen) == len(prompts) == 539
     followed = sum(sum(official[row["prompt"]]) for row in prompts)
@@ -155,12 +155,19 @@ def test_the_letters_of_recorded_models_give_their_recorded_accuracy(tmp_path: P
     with (SHARED / "mmlu_pro/recorded_answers.csv").open() as stream:
         recorded = {int(row["question_id"]): row for row in csv.DictReader(stream)}
     for model in ("Qwen1.5-110B", "Llama-2-7b-hf"):
-        said = {row["question"]: recorded[row["question_id"]][model] for row in questions}
+        # Two questions may be worded alike and differ in their options.
+        said = {(row["question"], *row["options"]): recorded[row["question_id"]][model] for row in questions}
 
-        def answer(prompt: str, said: dict[str, str] = said) -> str:
-            # Questions hold blank lines, so that the text between the markers is cut at the last of each.
-            question = prompt.rsplit("Question:\n", 1)[1].rsplit("\nOptions:\n", 1)[0]
-            letter = said[question]
+        def answer(prompt: str, said: dict[tuple[str, ...], str] = said) -> str:
+            asked = prompt.rsplit("Question:\n", 1)[1]
+            places = {
+                tuple(asked.find(f"{chr(65 + n)}. {option.strip()}\n") for n, option in enumerate(options)): letter
+                for (question, *options), letter in said.items()
+                if asked.startswith(question)
+            }
+            letter = next(
+                letter for found, letter in places.items() if -1 not in found and list(found) == sorted(found)
+            )
             return f" Step by step. The answer is ({letter})." if letter else " I cannot tell."
 
         result = HarnessSuite("mmlu_pro", root).run(FakeEngine(answer))

@@ -146,7 +146,7 @@ class HarmBenchSuite:
         metrics: tuple[str, ...] = (ATTACK_SUCCESS,)
         if is_copyright(case.behaviour):
             metrics = (ATTACK_SUCCESS, COPYRIGHT) if self.copyright_rule else (COPYRIGHT,)
-        scored = verdict.positive is not None
+        scored = verdict.positive is not None and output.refusal is None
         return ItemResult(
             item_id=case.id,
             item_hash=sha256_json([case.behaviour.digest, case.prompt]),
@@ -158,7 +158,7 @@ class HarmBenchSuite:
             },
             metrics=metrics,
             scores=dict.fromkeys(metrics, float(bool(verdict.positive))) if scored else {},
-            unscored=None if scored else verdict.reason or "no verdict",
+            unscored=None if scored else output.refusal or verdict.reason or "no verdict",
             prompt=case.prompt,
             output=output.text,
             num_prompt_tokens=output.num_prompt_tokens,

@@ -29,6 +29,7 @@ from tasks.registry.ledger import (
     registry_lock,
 )
 from tasks.registry.store import store
+from tests.tasks.clean import write_clean
 from tests.tasks.registry.project import POLICY, lose_bytes, make_project, start_promotion, train, write_results
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,7 @@ def make(root: Path, num_right: int = 80) -> ArtifactPaths:
     evaluate(paths, "full", num_right)
     write_json(paths.comparison, {"candidate": "full", "methods": [{"name": "full"}]})
     write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
+    write_clean(paths, "golden")
     run_gate(GatePolicy.model_validate(POLICY), paths)
     return paths
 

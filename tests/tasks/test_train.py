@@ -49,15 +49,18 @@ def make_project(root: Path, tiny_model: Path) -> ArtifactPaths:
         }
         for n in range(6)
     ]
-    (golden / "dev.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-    entry = {"sha256": sha256_file(golden / "dev.jsonl"), "n": 6}
+    entries = {}
+    for split, rows in (("dev", items), ("test", items * 60)):
+        path = golden / f"{split}.jsonl"
+        path.write_text("".join(json.dumps({**row, "id": f"{split}{n}"}) + "\n" for n, row in enumerate(rows)))
+        entries[path.name] = {"sha256": sha256_file(path), "n": len(rows)}
     manifest = {
         "schema_version": 1,
         "name": "g",
         "version": "1",
         "licence": "x",
         "source": "x",
-        "files": {"dev.jsonl": entry},
+        "files": entries,
     }
     write_json(golden / "manifest.json", manifest)
     data: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.engines.base import Loglikelihood, OnAnswer
 from evalsuite.errors import UsageError
 from evalsuite.suites.bias import BBQSuite, read_questions
 from tests.evalsuite.judges.shared_data import DATA, needs_data
@@ -20,8 +21,10 @@ class ChoosingEngine(FakeEngine):
         super().__init__(lambda _: "")
         self.likes = likes
 
-    def loglikelihoods(self, pairs: Sequence[tuple[str, str]], label: str) -> list[tuple[float, bool]]:
-        return [(-1.0 if self.likes(*pair) else -2.0, False) for pair in pairs]
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
+    ) -> list[Loglikelihood]:
+        return [Loglikelihood(-1.0 if self.likes(*pair) else -2.0, False) for pair in pairs]
 
 
 def row(number: int, context: str, polarity: str, label: int) -> dict[str, Any]:

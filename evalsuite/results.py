@@ -4,8 +4,10 @@ A value that is missing, NaN or unscored is never a zero and never a pass: it st
 decision, and every summary carries its n, its unscored count and its standard error.
 """
 
+import itertools
 import json
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,7 +222,9 @@ class ScoreTable:
 
     def __post_init__(self) -> None:
         """Refuse duplicate ids, which would pair the wrong items."""
-        if len(set(self.item_ids)) == len(self.item_ids):
+        ids = self.item_ids
+        # Ids that ascend, as the gate sorts them, need no set.
+        if all(map(operator.lt, ids, itertools.islice(ids, 1, None))) or len(set(ids)) == len(ids):
             return
         seen: set[str] = set()
         for item_id in self.item_ids:

@@ -24,7 +24,15 @@ from evalsuite.gate.costs import COSTS, cost_reason
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
-from evalsuite.gate.pairing import Sortings, clustered_by, columns_of, difference_between, sort_by_id, table_sha256
+from evalsuite.gate.pairing import (
+    Hashed,
+    Sortings,
+    clustered_by,
+    columns_of,
+    difference_between,
+    sort_by_id,
+    table_sha256,
+)
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport, ScoreTable
 
@@ -64,7 +72,7 @@ def decide(
             raise UsageError(f"baseline {role!r} is unknown, expected {' or '.join(ROLES)}")
     if num_candidates < 1:
         raise UsageError(f"num_candidates is {num_candidates}, expected 1 or more")
-    known: Sortings = {}
+    known: Sortings = []
     sorted_baselines = {role: sort_by_id(baselines[role], known) for role in sorted(baselines)}
     bench = _Bench(sort_by_id(candidate, known), sorted_baselines, policy)
     verdict, reasons = _judge(bench, num_candidates)
@@ -282,8 +290,9 @@ class _Bench:
     def evidence(self) -> dict[str, str]:
         """Hash of every table that was read, by ROLE/SUITE."""
         reports = {"candidate": self.candidate, **self.baselines}
+        known: Hashed = []
         return {
-            f"{role}/{suite}": table_sha256(table)
+            f"{role}/{suite}": table_sha256(table, known)
             for role, report in reports.items()
             for suite, table in report.suites.items()
         }

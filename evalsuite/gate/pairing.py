@@ -19,8 +19,20 @@ PIECE = 65_536
 """Texts that are hashed at a time."""
 
 Texts = tuple[str, ...]
-Sortings = dict[tuple[Texts, Texts], Texts]
-"""(item ids, column) -> the column in the order of item ids."""
+
+
+class Sorting(NamedTuple):
+    """How one order of item ids is sorted, and the columns of texts that came in that order."""
+
+    ids: Texts
+    rows: NDArray[np.intp]
+    columns: list[tuple[Texts, Texts]]
+    """A column, and the same in the order of item ids."""
+
+
+Sortings = list[Sorting]
+Hashed = list[tuple[dict[str, object], "hashlib._Hash"]]
+"""The texts of a table, and the state of their hash."""
 
 
 class Labels(NamedTuple):
@@ -30,9 +42,26 @@ class Labels(NamedTuple):
     names: tuple[str, ...]
 
 
-@lru_cache(maxsize=8)
-def labels_of(values: tuple[str, ...]) -> Labels:
+class _Same(NamedTuple):
+    """A column that is looked up as the object that it is: to hash a million texts takes longer than to use them."""
+
+    values: Texts
+
+    def __hash__(self) -> int:
+        return id(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.values is other.values
+
+
+def labels_of(values: Texts) -> Labels:
     """Number the texts; kept, since every rule of a suite asks for the same columns."""
+    return _labels_of(_Same(values))
+
+
+@lru_cache(maxsize=8)
+def _labels_of(column: _Same) -> Labels:
+    values = column.values
     names = tuple(sorted(set(values)))
     place = {name: code for code, name in enumerate(names)}
     return Labels(np.fromiter(map(place.__getitem__, values), dtype=np.intp, count=len(values)), names)
@@ -92,18 +121,24 @@ def sort_by_id(report: EvalReport, known: Sortings | None = None) -> EvalReport:
         report: In any order.
         known: Filled, and read where the same items come in the same order again, as they do for another model.
     """
-    known = {} if known is None else known
+    known = [] if known is None else known
     return replace(report, suites={name: _sorted(report.suites[name], known) for name in sorted(report.suites)})
 
 
 def _sorted(table: ScoreTable, known: Sortings) -> ScoreTable:
     ids = table.item_ids
-    index = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.intp)
+    sorting = next((sorting for sorting in known if sorting.ids == ids), None)
+    if sorting is None:
+        sorting = Sorting(ids, np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.intp), [])
+        known.append(sorting)
+    index, columns = sorting.rows, sorting.columns
 
     def taken(column: Texts) -> Texts:
-        if (ids, column) not in known:
-            known[ids, column] = tuple(np.array(column, dtype=object)[index].tolist())
-        return known[ids, column]
+        for other, result in columns:
+            if other == column:
+                return result
+        columns.append((column, tuple(np.array(column, dtype=object)[index].tolist())))
+        return columns[-1][1]
 
     scores = {name: _finite(table.scores[name][index]) for name in sorted(table.scores)}
     denominators = {name: _finite(table.denominators[name][index]) for name in sorted(table.denominators)}
@@ -129,9 +164,14 @@ def _finite(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(scores), scores, np.nan) + 0.0
 
 
-def table_sha256(table: ScoreTable) -> str:
-    """Hash of everything in a sorted table that a decision can depend on, the model's name and engine left out."""
-    described = {
+def table_sha256(table: ScoreTable, known: Hashed | None = None) -> str:
+    """Hash of everything in a sorted table that a decision can depend on, the model's name and engine left out.
+
+    Args:
+        table: Sorted.
+        known: Filled, and read where the same texts come again, as they do for another model.
+    """
+    described: dict[str, object] = {
         "info": table.info.model_dump(mode="json", include=set(COMPARED_FIELDS)),
         "item_ids": table.item_ids,
         "item_hashes": table.item_hashes,
@@ -140,8 +180,12 @@ def table_sha256(table: ScoreTable) -> str:
         **({"prefix": table.info.prefix.model_dump(mode="json")} if table.info.prefix else {}),
         "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass, table.denominators)],
     }
-    digest = hashlib.sha256()
-    _hash_json(digest, described)
+    known = [] if known is None else known
+    digest = next((state.copy() for texts, state in known if _same_json(texts, described)), None)
+    if digest is None:
+        digest = hashlib.sha256()
+        _hash_json(digest, described)
+        known.append((described, digest.copy()))
     for numbers in (table.scores, table.denominators):
         for name in sorted(numbers):
             digest.update(numbers[name].astype("<f8").tobytes())
@@ -149,6 +193,11 @@ def table_sha256(table: ScoreTable) -> str:
         for name in sorted(flags):
             digest.update(flags[name].astype("u1").tobytes())
     return digest.hexdigest()
+
+
+def _same_json(one: dict[str, object], other: dict[str, object]) -> bool:
+    # Python calls 1, 1.0 and True equal, which decoding settings may be.
+    return one == other and json.dumps(one["info"]) == json.dumps(other["info"])
 
 
 def _hash_json(digest: "hashlib._Hash", value: object) -> None:

@@ -22,7 +22,7 @@ LARGEST = 2.0**900
 
 def exact_sum(values: Floats) -> float:
     """Sum a column, shape (n,): the float nearest to the true sum, as ``math.fsum`` gives it."""
-    if values.size <= SHORT or not np.abs(values).max() < LARGEST:
+    if values.size <= SHORT or not _largest(values) < LARGEST:
         return math.fsum(values.tolist())
     return math.fsum(float(part.sum()) for part in _coarse_parts(values, values.size))
 
@@ -38,7 +38,7 @@ def exact_sums(values: Floats, index: Index) -> Floats:
         Shape (groups,).
     """
     sizes = np.bincount(index)
-    if not np.abs(values).max() < LARGEST:
+    if not _largest(values) < LARGEST:
         grouped = np.split(values[np.argsort(index, kind="stable")], np.cumsum(sizes)[:-1])
         return np.array([math.fsum(group.tolist()) for group in grouped])
     parts = [np.bincount(index, weights=part) for part in _coarse_parts(values, int(sizes.max()))]
@@ -52,10 +52,16 @@ def _coarse_parts(values: Floats, num_terms: int) -> Iterator[Floats]:
     """Columns that add up to ``values`` at each place; sums of ``num_terms`` numbers of one of them are exact."""
     room = math.ceil(math.log2(num_terms)) + 2
     rest = values
-    top = float(np.abs(rest).max())
+    top = _largest(rest)
     while top > 0.0 or rest is values:
         cutter = math.ldexp(0.75, math.frexp(top)[1] + room)
-        coarse = (rest + cutter) - cutter
+        coarse = rest + cutter
+        coarse -= cutter
         yield coarse
         rest = rest - coarse
-        top = float(np.abs(rest).max())
+        top = _largest(rest)
+
+
+def _largest(values: Floats) -> float:
+    """Largest absolute value, without a column of them; NaN where one is."""
+    return max(float(values.max()), -float(values.min()))

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evalsuite.gate.pairing import PIECE, Sortings, columns_of, sort_by_id, table_sha256
+from evalsuite.gate.pairing import PIECE, Hashed, Sortings, columns_of, sort_by_id, table_sha256
 from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable, SuiteInfo
 
 
@@ -62,9 +63,20 @@ def test_slices_are_what_masks_select() -> None:
 
 
 def test_what_is_known_of_one_models_order_is_not_used_for_another_order() -> None:
-    known: Sortings = {}
+    known: Sortings = []
     first = sort_by_id(report(["b", "a", "c"], ["x", "y", "z"]), known).suites["s"]
     again = sort_by_id(report(["c", "b", "a"], ["x", "y", "z"]), known).suites["s"]
     assert first.item_ids == again.item_ids == ("a", "b", "c")
     assert first.slices["topic"] == ("y", "x", "z")
     assert again.slices["topic"] == ("z", "y", "x")
+
+
+def test_the_hash_of_one_model_is_not_used_for_settings_that_only_python_calls_equal() -> None:
+    whole = sort_by_id(report(["a", "b"], ["x", "y"])).suites["s"]
+    as_number, as_flag = (
+        replace(whole, info=whole.info.model_copy(update={"decoding": {"greedy": value}})) for value in (1, True)
+    )
+    known: Hashed = []
+    hashes = [table_sha256(table, known) for table in (as_number, as_flag, as_number)]
+    assert hashes == [table_sha256(table) for table in (as_number, as_flag, as_number)]
+    assert hashes[0] != hashes[1]

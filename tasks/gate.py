@@ -80,6 +80,7 @@ def gather(paths: ArtifactPaths) -> Evidence:
     baselines = read_baselines(paths)
     identity = _exported(paths, candidate, f"ratchet stage train@{candidate}")
     complete = Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
+    _check_declared(complete.candidate, paths)
     return _clean(complete, read_contamination(paths.contamination, MAKE_CONTAMINATION))
 
 
@@ -90,6 +91,23 @@ def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:
     if pin.champion is not None:
         baselines["champion"] = _report(paths, "champion", pin.champion.identity)
     return baselines
+
+
+def _check_declared(candidate: EvalReport, paths: ArtifactPaths) -> None:
+    """Only params choose the method: a result may be a sequential one where they say so."""
+    from tasks.stopping import read_stopping
+
+    stopped = [name for name, table in candidate.suites.items() if table.info.prefix is not None]
+    if not stopped:
+        return
+    policy = read_stopping(paths).policy
+    declared = policy.params.suites if policy is not None else ()
+    for name in stopped:
+        if name not in declared:
+            raise UsageError(
+                f"suite {name!r} of {candidate.model} says it was evaluated sequentially, and sequential.suites is "
+                f"{list(declared)}; evaluate it again: `ratchet stage evaluate@{candidate.model} --force`"
+            )
 
 
 def _clean(complete: Evidence, found: ContaminationReport) -> Evidence:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Kind(StrEnum):
@@ -67,6 +67,13 @@ class Rule(BaseModel):
     min_items: int = Field(default=2, ge=2)
     """Fewer scored pairs than this are never evidence."""
 
+    @field_validator("margin", "min_gain", "limit", "slice_margin", "alpha", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError(f"{value} is no number")
+        return value
+
     @model_validator(mode="after")
     def _fields_fit_kind(self) -> Self:
         wanted = {Kind.GUARD: "margin", Kind.TARGET: "min_gain", Kind.FLOOR: "limit", Kind.CEILING: "limit"}[self.kind]
@@ -103,6 +110,16 @@ class GatePolicy(BaseModel):
     """Past this many models judged on one set of test items, the decision warns of what selection adds."""
     noise: dict[str, float] = Field(default_factory=dict)
     """SUITE/METRIC -> the noise floor that ``ratchet gate noise`` measured; a margin below it is a warning."""
+
+    @model_validator(mode="after")
+    def _any_target_has_no_slices(self) -> Self:
+        for rule in self.rules:
+            if self.targets == "any" and rule.kind is Kind.TARGET and rule.slices is not None:
+                raise ValueError(
+                    f"targets: any judges no slices, and the target on {rule.suite}/{rule.metric} names "
+                    f"{rule.slices!r}; give the slices to a guard on the same metric"
+                )
+        return self
 
     @model_validator(mode="after")
     def _floors_are_named(self) -> Self:

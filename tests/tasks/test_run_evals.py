@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.evidence import compare_files
 from evalsuite.files import read_json, write_json
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.replay import read_record, replay
@@ -167,3 +168,16 @@ def test_a_stopped_result_is_of_the_bytes_that_were_exported(paths: ArtifactPath
     assert summary["prefix"]["num_items"] == NUM_TEST
     assert summary["prefix"]["order_seed"] == summary["items_sha256"]
     assert summary["prefix"]["ended"] == "violation"
+
+
+def test_a_stopped_result_of_a_suite_that_is_not_declared_sequential_is_refused(paths: ArtifactPaths) -> None:
+    only = {"good": {"kind": "full", "learning_rate": 1e-5}}
+    params = params_of(methods=only)
+    evaluate(params, paths, "good")
+    compare.run(params.compare, params.hardware, params.methods, paths)
+    stopping.run(params_of(methods=only, sequential={"suites": []}), paths)
+    with pytest.raises(UsageError, match=r"'golden' of good says it was evaluated sequentially"):
+        gate.run(params.gate, paths)
+    policy = params.gate
+    with pytest.raises(UsageError, match="was evaluated sequentially; its project judges it"):
+        compare_files(paths.evals("base"), paths.evals("good"), policy)

@@ -53,7 +53,7 @@ def decide(
         inputs_sha256: Hash of the run's inputs, carried into the decision.
         code_sha256: Hash of the gate's sources, carried into the decision.
         looks: Suite -> other models that got a verdict on these test items before.
-        excluded: Suite -> items that are not in the reports, because training rows give them away.
+        excluded: Suite -> items that are in no average, because training rows give them away.
         on_all_items: Headline of the decision with those items; carried into the decision.
 
     Raises:

@@ -248,8 +248,8 @@ def read_contamination(path: Path, made_by: str) -> ContaminationReport:
 def clean_report(report: EvalReport, found: ContaminationReport) -> EvalReport:
     """A model's results without the contaminated items; the same items leave every model's results.
 
-    A contaminated item that must pass keeps its row, and no metric applies to it any longer: it leaves the averages, and a
-    failure on it still counts, since an item that training gave away is no excuse for failing it.
+    A contaminated item that must pass keeps its row, and no metric applies to it any longer: it leaves the averages,
+    and a failure on it still counts, since an item that training gave away is no excuse for failing it.
 
     Raises:
         UsageError: A suite was not checked, or its items are not those that were checked.

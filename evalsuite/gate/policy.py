@@ -105,6 +105,16 @@ class GatePolicy(BaseModel):
     """SUITE/METRIC -> the noise floor that ``ratchet gate noise`` measured; a margin below it is a warning."""
 
     @model_validator(mode="after")
+    def _slices_are_judged(self) -> Self:
+        for rule in self.rules:
+            if self.targets == "any" and rule.kind is Kind.TARGET and rule.slices is not None:
+                raise ValueError(
+                    f"targets any judges no slices, and the target {rule.suite}/{rule.metric} has slices "
+                    f"{rule.slices!r}; take slices out of it, or set targets to all"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _floors_are_named(self) -> Self:
         for name, floor in self.noise.items():
             if "/" not in name or not floor >= 0.0:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Outcome, Verdict
@@ -164,3 +165,10 @@ def test_a_floor_is_not_met_by_leaving_out_the_items_that_were_wrong(
     candidate = report({"exact": [0.0] * 80 + [1.0] * 120})
     assert decide(candidate, {"base": base}, policy(FLOOR)).verdict is Verdict.REJECT
     assert decide(change(candidate, 80), {"base": base}, policy(FLOOR)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_slices_of_a_target_of_which_any_is_enough_are_refused() -> None:
+    target = {"suite": "golden", "metric": "exact", "kind": "target", "min_gain": 0.0, "slices": "queue"}
+    assert policy(target).rules[0].slices == "queue"
+    with pytest.raises(ValidationError, match="targets any judges no slices, and the target golden/exact"):
+        policy(target, targets="any")

@@ -248,6 +248,9 @@ def read_contamination(path: Path, made_by: str) -> ContaminationReport:
 def clean_report(report: EvalReport, found: ContaminationReport) -> EvalReport:
     """A model's results without the contaminated items; the same items leave every model's results.
 
+    A contaminated item that must pass keeps its row, and no metric applies to it any longer: it leaves the averages,
+    and a failure on it still counts, since an item that training gave away is no excuse for failing it.
+
     Raises:
         UsageError: A suite was not checked, or its items are not those that were checked.
     """
@@ -277,7 +280,8 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
                 f"{found.suite} item {item_id!r} is not the one that was checked for contamination; "
                 f"run `ratchet stage contamination`"
             )
-    keep = np.array([item_id not in dirty for item_id in table.item_ids], dtype=np.bool_)
+    clean = np.array([item_id not in dirty for item_id in table.item_ids], dtype=np.bool_)
+    keep = np.logical_or.reduce([clean, *table.must_pass.values()])
     kept = [index for index, good in enumerate(keep) if good]
 
     def chosen(values: Sequence[str]) -> tuple[str, ...]:
@@ -291,7 +295,7 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
         clusters=chosen(table.clusters),
         slices={key: chosen(values) for key, values in table.slices.items()},
         scores={name: column[keep] for name, column in table.scores.items()},
-        applies={name: column[keep] for name, column in table.applies.items()},
-        must_pass={name: column[keep] for name, column in table.must_pass.items() if column[keep].any()},
+        applies={name: (column & clean)[keep] for name, column in table.applies.items()},
+        must_pass={name: column[keep] for name, column in table.must_pass.items()},
         denominators={name: column[keep] for name, column in table.denominators.items()},
     )

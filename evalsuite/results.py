@@ -212,7 +212,7 @@ class ScoreTable:
     slices: Mapping[str, tuple[str, ...]]
     """Slice key -> value per item, "" where the item has none."""
     scores: Mapping[str, NDArray[np.float64]]
-    """Metric -> score per item; NaN where the metric is unscored or does not apply."""
+    """Metric -> score per item; NaN where it is unscored or never applied; ``applies`` says what is averaged."""
     applies: Mapping[str, NDArray[np.bool_]]
     """Metric -> whether it applies to the item."""
     must_pass: Mapping[str, NDArray[np.bool_]]

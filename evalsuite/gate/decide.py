@@ -61,7 +61,7 @@ def decide(
         inputs_sha256: Hash of the run's inputs, carried into the decision.
         code_sha256: Hash of the gate's sources, carried into the decision.
         looks: Suite -> other models that got a verdict on these test items before.
-        excluded: Suite -> items that are not in the reports, because training rows give them away.
+        excluded: Suite -> items that are in no average, because training rows give them away.
         on_all_items: Headline of the decision with those items; carried into the decision.
 
     Raises:
@@ -131,7 +131,7 @@ class _Bench:
         self.problems: dict[tuple[str, str], str] = {}
         self.sets: dict[str, dict[str, ScoreTable]] = {}
         for suite in sorted({rule.suite for rule in policy.rules}):
-            for role in {role for rule in policy.rules if rule.suite == suite for role in self._roles(rule)}:
+            for role in {role for rule in policy.rules if rule.suite == suite for role in self._compared(rule)}:
                 problem = self._comparison_problem(suite, role)
                 if problem is not None:
                     self.problems[suite, role] = problem
@@ -151,6 +151,15 @@ class _Bench:
             return ()
         champion = ("champion",) if "champion" in self.baselines else ()
         return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[rule.against]
+
+    def _compared(self, rule: Rule) -> tuple[str, ...]:
+        """Baselines whose items a rule's must be: those that it is measured against, for absolute rules all there are.
+
+        A floor over items that the candidate's results chose would be no floor.
+        """
+        if rule.kind in (Kind.FLOOR, Kind.CEILING):
+            return tuple(role for role, report in self.baselines.items() if rule.suite in report.suites)
+        return self._roles(rule)
 
     def answers(self, num_candidates: int) -> tuple[list[Reason], list[Reason], list[list[Reason]]]:
         """Whole-suite reasons, slice reasons, and one group a target where one target is enough."""
@@ -194,7 +203,8 @@ class _Bench:
         return [self._question(rule, role) for role in roles]
 
     def _question(self, rule: Rule, role: str | None) -> Question:
-        problem = self.problems.get((rule.suite, role)) if role else None
+        problems = (self.problems.get((rule.suite, each)) for each in ((role,) if role else self._compared(rule)))
+        problem = next((each for each in problems if each is not None), None)
         if role is None and rule.suite not in self.candidate.suites:
             known = ", ".join(sorted(self.candidate.suites)) or "none"
             problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
@@ -212,7 +222,8 @@ class _Bench:
             if rule.metric not in table.scores:
                 known = ", ".join(sorted(table.scores)) or "none"
                 return Question(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
-        columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric)
+        asked = [self.baselines[each].suites[rule.suite] for each in (() if role else self._compared(rule))]
+        columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric, asked)
         if rule.cluster is not None:
             if rule.cluster not in columns.slices:
                 known = ", ".join(sorted(columns.slices)) or "none"

@@ -116,7 +116,7 @@ class Decision(BaseModel):
     looks: dict[str, int] = Field(default_factory=dict)
     """Suite -> other models that got a verdict on these test items before; as counted when the decision was made."""
     excluded: dict[str, int] = {}
-    """Suite -> items that were left out, because training rows give them away."""
+    """Suite -> items that are in no average, because training rows give them away; must-pass items still must pass."""
     on_all_items: str = ""
     """Headline of the decision with those items; empty where nothing was left out."""
 

@@ -297,11 +297,21 @@ def _slice(table: ScoreTable, key: str) -> tuple[str, ...]:
     return table.slices.get(key, ("",) * len(table.item_ids))
 
 
-def columns_of(candidate: ScoreTable, baseline: ScoreTable | None, metric: str) -> Columns:
-    """Line up one metric that every given table has; the tables are sorted and comparable."""
+def columns_of(
+    candidate: ScoreTable, baseline: ScoreTable | None, metric: str, asked: Sequence[ScoreTable] = ()
+) -> Columns:
+    """Line up one metric; the tables are sorted and comparable.
+
+    Args:
+        candidate: Has the metric.
+        baseline: Has it too; None for absolute rules.
+        metric: Where it applies to an item in any of the tables, a missing score is unscored.
+        asked: Other tables that say where the metric applies.
+    """
     applies = candidate.applies[metric]
-    if baseline is not None:
-        applies = applies | baseline.applies[metric]
+    for table in (*([] if baseline is None else [baseline]), *asked):
+        if metric in table.applies:
+            applies = applies | table.applies[metric]
     return Columns(
         candidate=candidate.scores[metric],
         baseline=None if baseline is None else baseline.scores[metric],

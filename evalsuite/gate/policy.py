@@ -112,12 +112,12 @@ class GatePolicy(BaseModel):
     """SUITE/METRIC -> the noise floor that ``ratchet gate noise`` measured; a margin below it is a warning."""
 
     @model_validator(mode="after")
-    def _any_target_has_no_slices(self) -> Self:
+    def _slices_are_judged(self) -> Self:
         for rule in self.rules:
             if self.targets == "any" and rule.kind is Kind.TARGET and rule.slices is not None:
                 raise ValueError(
-                    f"targets: any judges no slices, and the target on {rule.suite}/{rule.metric} names "
-                    f"{rule.slices!r}; give the slices to a guard on the same metric"
+                    f"targets any judges no slices, and the target {rule.suite}/{rule.metric} has slices "
+                    f"{rule.slices!r}; take slices out of it, or set targets to all"
                 )
         return self
 

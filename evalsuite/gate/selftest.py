@@ -117,6 +117,9 @@ def _bounded(report: EvalReport, suites: set[str], seed: str) -> EvalReport:
     kept = {}
     for name in sorted(suites & set(report.suites)):
         table = replace(report.suites[name], must_pass={})
+        if table.applies:
+            # Contaminated must-pass items are in no average.
+            table = take(table, np.flatnonzero(np.logical_or.reduce(list(table.applies.values()))))
         if len(table.item_ids) > MAX_ITEMS:
             labels = labels_of(table.clusters)
             turn = uniforms(f"{seed} subset {name}", len(labels.names))[labels.codes]

@@ -45,7 +45,7 @@ def test_a_second_list_of_rules_does_not_replace_the_first(tmp_path: Path) -> No
         pytest.param("rules: [{suite: s, metric: m, kind: guard, margin: true}]", "is no number", id="truth-value"),
         pytest.param(
             "targets: any\nrules: [{suite: s, metric: m, kind: target, min_gain: 0.1, slices: topic}]",
-            "targets: any judges no slices",
+            "targets any judges no slices",
             id="any-with-slices",
         ),
     ],

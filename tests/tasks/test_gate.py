@@ -1,14 +1,18 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evalsuite.contamination import ContaminationReport, ItemFinding, SuiteFinding
 from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.files import write_json
 from evalsuite.gate.decision import Verdict, read_decision
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.replay import read_record, replay
 from evalsuite.identity import write_manifest
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_result
 from tasks import gate
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import append, ledger_path, read_ledger, record_verdict
@@ -26,6 +30,24 @@ def _evaluate(paths: ArtifactPaths, model: str, right: int, identity: str) -> No
     )
     info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
     SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+
+
+def _mark(paths: ArtifactPaths, model: str, number: int, *, right: bool) -> None:
+    """Make an item a must-pass item, and give it a score."""
+    folder = paths.evals(model) / "golden"
+    result = read_result(folder)
+    items = list(result.items)
+    items[number] = items[number].model_copy(update={"must_pass": ("exact",), "scores": {"exact": float(right)}})
+    replace(result, items=tuple(items)).write(folder)
+
+
+def _contaminate(paths: ArtifactPaths, *numbers: int) -> None:
+    items = tuple(
+        ItemFinding(item_id=f"i{n}", item_hash=f"h{n}", contaminated=True, how=("same text",), row="r") for n in numbers
+    )
+    found = SuiteFinding(suite="golden", run_words=13, num_items=200, num_contaminated=len(items), items=items)
+    report = ContaminationReport(train_sha256="0" * 64, num_rows=1, max_fraction=0.1, suites=(found,))
+    write_json(paths.contamination, report)
 
 
 def _export(paths: ArtifactPaths, model: str) -> str:
@@ -93,6 +115,20 @@ def test_a_test_set_that_judged_many_models_is_a_warning_that_later_verdicts_do_
     record_verdict(second, project)
     assert gate.run(POLICY, project) == second
     assert gate.judge(POLICY, project, first.looks) == first
+
+
+@pytest.mark.parametrize(("right", "verdict"), [(False, Verdict.REJECT), (True, Verdict.PROMOTE)])
+def test_a_must_pass_item_that_a_training_row_gives_away_must_still_pass(
+    project: ArtifactPaths, right: bool, verdict: Verdict
+) -> None:
+    _mark(project, "base", 3, right=True)
+    _mark(project, "qlora", 3, right=right)
+    _contaminate(project, 3, 4)
+    decision = gate.run(POLICY, project)
+    reasons = {reason.kind: reason for reason in decision.reasons}
+    assert (decision.verdict, reasons["must_pass"].item_ids) == (verdict, () if right else ("i3",))
+    assert (reasons["guard"].n, decision.excluded) == (198, {"golden": 2})
+    assert replay(read_record(project.stored_decision(decision.decision_id))) == decision
 
 
 def test_a_pinned_champion_is_a_second_baseline(project: ArtifactPaths) -> None:

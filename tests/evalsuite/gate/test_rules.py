@@ -1,10 +1,16 @@
 """Margins of slices and baselines, clusters by key, and the correction that a reason names."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Outcome, Verdict
+from evalsuite.gate.prefixes import rows_of
+from evalsuite.results import EvalReport
 from tests.evalsuite.gate.test_decide import GUARD, binary, by_id, policy, report
 
 QUEUE = ["billing"] * 100 + ["other"] * 500
@@ -134,3 +140,35 @@ def test_time_and_size_may_have_a_ceiling(name: str) -> None:
     for value, outcome in ((1.0, Outcome.PASS), (2.0, Outcome.FAIL)):
         candidate = report(binary(150), costs={name: value})
         assert decide(candidate, {"base": own}, policy(rule)).reasons[0].outcome is outcome
+
+
+FLOOR = {"suite": "golden", "metric": "exact", "kind": "floor", "limit": 0.8}
+
+
+def _rows(report_: EvalReport, first: int) -> EvalReport:
+    table = report_.suites["golden"]
+    return replace(report_, suites={"golden": rows_of(table, table.item_ids[first:])})
+
+
+def _not_applying(report_: EvalReport, first: int) -> EvalReport:
+    table = report_.suites["golden"]
+    applies, scores = table.applies["exact"].copy(), table.scores["exact"].copy()
+    applies[:first], scores[:first] = False, np.nan
+    return replace(report_, suites={"golden": replace(table, applies={"exact": applies}, scores={"exact": scores})})
+
+
+@pytest.mark.parametrize("change", [_rows, _not_applying])
+def test_a_floor_is_not_met_by_leaving_out_the_items_that_were_wrong(
+    change: Callable[[EvalReport, int], EvalReport],
+) -> None:
+    base = report(binary(200))
+    candidate = report({"exact": [0.0] * 80 + [1.0] * 120})
+    assert decide(candidate, {"base": base}, policy(FLOOR)).verdict is Verdict.REJECT
+    assert decide(change(candidate, 80), {"base": base}, policy(FLOOR)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_slices_of_a_target_of_which_any_is_enough_are_refused() -> None:
+    target = {"suite": "golden", "metric": "exact", "kind": "target", "min_gain": 0.0, "slices": "queue"}
+    assert policy(target).rules[0].slices == "queue"
+    with pytest.raises(ValidationError, match="targets any judges no slices, and the target golden/exact"):
+        policy(target, targets="any")

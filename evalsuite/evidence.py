@@ -13,13 +13,13 @@ An empty cell, null or absent key is unscored. What is not a number is refused w
 import csv
 import json
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from evalsuite.errors import UsageError
@@ -28,6 +28,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.results import EvalReport, ScoreTable, SuiteInfo, read_result
+from evalsuite.yaml_file import read_yaml
 
 FOREIGN = (".csv", ".jsonl")
 RESERVED = ("item_id", "item_hash", "cluster")
@@ -112,11 +113,9 @@ def load_policy(path: Path) -> GatePolicy:
         UsageError: Not YAML, or a wrong key or value, with its dotted path.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = read_yaml(path)
     except FileNotFoundError:
         raise UsageError(f"no policy at {path}; write one, or give params.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {error}") from None
     prefix: tuple[str, ...] = ()
     if isinstance(data, dict) and "rules" not in data and "gate" in data:
         data, prefix = data["gate"], ("gate",)
@@ -334,5 +333,5 @@ def _denominator(value: Any, where: str) -> float:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -6,16 +6,17 @@ name the public models and datasets; the shipped params.yaml replaces them by wh
 
 import difflib
 import re
+import reprlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
 from tasks.section import Section as Section
@@ -321,13 +322,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         MissingArtifactError: No such file.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = read_yaml(path)
     except FileNotFoundError:
         raise MissingArtifactError(
             f"no {path} here; run from the project's root, or bring it back with `git checkout params.yaml`"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds {type(data).__name__}, expected a mapping of sections")
     return parse_params(data, str(path))
@@ -352,7 +351,7 @@ def _explain(issue: Any) -> str:
         return f"unknown key {path}{hint} Known here: {', '.join(known)}"
     if issue["type"] == "missing":
         return f"{path} is required"
-    return f"{path} = {issue.get('input')!r}: {issue['msg'].removeprefix('Value error, ')}"
+    return f"{path} = {reprlib.repr(issue.get('input'))}: {issue['msg'].removeprefix('Value error, ')}"
 
 
 def _section_at(loc: tuple[int | str, ...]) -> type[BaseModel] | None:

@@ -189,6 +189,11 @@ def test_a_policy_is_read_alone_or_from_the_gate_section(tmp_path: Path) -> None
     [
         ("rules: [{suite: a, metric: b, kind: guard, margin: -1}]", r"rules\.0\.margin: .*greater than 0 \(got -1\)"),
         ("gate: {rules: [{suite: a, metric: b, kind: gard}]}", r"gate\.rules\.0\.kind"),
+        ("rules: [{suite: a, metric: b, kind: guard, margin: true}]", "margin: expected a number, not true"),
+        (
+            "rules: [{suite: a, metric: b, kind: guard, margin: 0.1, slices: k, slice_margins: {x: yes}}]",
+            "slice_margins: expected numbers, not true",
+        ),
         ("alfa: 1", r"alfa: Extra inputs"),
         ("rules: [{suite: a, metric: b, kind: floor}]", "takes limit"),
         ("[1]", "holds list"),

@@ -13,6 +13,7 @@ An empty cell, null or absent key is unscored. What is not a number is refused w
 import csv
 import json
 import math
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,9 +29,12 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.results import EvalReport, ScoreTable, SuiteInfo, read_result
-from evalsuite.strict_yaml import read_yaml
+from evalsuite.yaml_file import read_yaml
 
 FOREIGN = (".csv", ".jsonl")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+SMALLEST, LARGEST = 1e-12, 1e12
+"""Sizes of scores other than 0 between which cubes and sums stay finite."""
 RESERVED = ("item_id", "item_hash", "cluster")
 SLICE_PREFIX = "slice_"
 DENOMINATOR_PREFIX = "denominator_"
@@ -237,7 +241,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 where = f"{path}:{number}"
                 try:
                     data = json.loads(line)
-                except (json.JSONDecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     raise UsageError(f"{where}: not JSON ({error})") from None
                 if not isinstance(data, dict):
                     raise UsageError(f"{where}: {type(data).__name__}, expected an object")
@@ -319,16 +323,20 @@ def _label(data: Mapping[str, Any], name: str, where: str) -> str:
 
 def _score(value: Any, where: str) -> float:
     """A finite number; NaN for an empty cell only."""
+    given = value
     if value is None or (isinstance(value, str) and not value.strip()):
         return math.nan
     if isinstance(value, str):
-        value = {"true": 1.0, "false": 0.0}.get(value.strip().lower(), value)
+        text = value.strip().lower()
+        value = {"true": 1.0, "false": 0.0}.get(text, text if NUMBER.fullmatch(text) else math.nan)
     try:
         score = float(value) if isinstance(value, str | int | float) else math.nan
     except (ValueError, OverflowError):
         score = math.nan
     if not math.isfinite(score):
-        raise UsageError(f"{where} is {_short(value)}, expected a finite number, true, false or nothing for unscored")
+        raise UsageError(f"{where} is {_short(given)}, expected a finite number, true, false or nothing for unscored")
+    if score and not SMALLEST <= abs(score) <= LARGEST:
+        raise UsageError(f"{where} is {_short(value)}, expected 0 or a size from {SMALLEST:g} to {LARGEST:g}")
     return score
 
 

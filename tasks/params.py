@@ -6,6 +6,7 @@ name the public models and datasets; the shipped params.yaml replaces them by wh
 
 import difflib
 import re
+import reprlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.judges.choose import JudgeKind, JudgeSettings
-from evalsuite.strict_yaml import read_yaml
+from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
 from tasks.section import Section as Section
@@ -350,7 +351,7 @@ def _explain(issue: Any) -> str:
         return f"unknown key {path}{hint} Known here: {', '.join(known)}"
     if issue["type"] == "missing":
         return f"{path} is required"
-    return f"{path} = {issue.get('input')!r}: {issue['msg'].removeprefix('Value error, ')}"
+    return f"{path} = {reprlib.repr(issue.get('input'))}: {issue['msg'].removeprefix('Value error, ')}"
 
 
 def _section_at(loc: tuple[int | str, ...]) -> type[BaseModel] | None:

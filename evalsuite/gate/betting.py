@@ -19,14 +19,13 @@ from evalsuite.gate.pairing import columns_of
 from evalsuite.gate.policy import Kind, Rule
 from evalsuite.gate.prefixes import order_of
 from evalsuite.results import ScoreTable
+from evalsuite.stats.bounds import may_be_bounded
 from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest
 
 Floats = NDArray[np.float64]
 Side = Literal["pass", "fail"]
 
 METHOD = "sequential betting, finite set"
-UNBOUNDED = frozenset({"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "loglikelihood", "loss"})
-"""Metrics whose scores could lie within [0, 1] by chance."""
 LEAST_SCALE = 0.02
 """Distance at which a target without a least gain is to be decided soonest, and the least one of a floor."""
 TIE = 1e-12
@@ -317,7 +316,7 @@ def no_bet_because(rule: Rule, reference: ScoreTable, candidate: ScoreTable | No
         return f"{name} is judged by clusters"
     for table in tables:
         scores = table.scores[rule.metric]
-        if rule.metric in UNBOUNDED or bool(((scores < 0.0) | (scores > 1.0)).any()):
+        if not may_be_bounded(rule.metric) or bool(((scores < 0.0) | (scores > 1.0)).any()):
             return f"{name} is not known to lie within [0, 1]"
     applying = reference.applies[rule.metric]
     clusters = [reference.clusters[i] for i in np.flatnonzero(applying)]

@@ -279,7 +279,7 @@ def _interval(columns: Columns, unscored: int, alpha: float) -> Interval:
     shares = [_known_shares(*side) for side in sides]
     lowest, highest = min(float(known.min()) for known in shares), max(float(known.max()) for known in shares)
     signed = lowest < 0.0 and columns.candidate_denominator is not None
-    if highest > 1.0 or lowest < (-1.0 if signed else 0.0):
+    if not columns.may_be_bounded or highest > 1.0 or lowest < (-1.0 if signed else 0.0):
         method = "none: unscored items, and the scores have no known bounds"
         return estimate._replace(lower=-math.inf, upper=math.inf, method=method)
     least = -1.0 if signed else 0.0
@@ -315,15 +315,16 @@ def _completed(scores: Floats, denominator: Floats | None, score: float) -> tupl
 
 
 def _estimate(columns: Columns, alpha: float) -> Interval:
+    bounded = columns.may_be_bounded
     if columns.candidate_denominator is not None:
         own = Ratio(columns.candidate, columns.candidate_denominator)
         if columns.baseline is None or columns.baseline_denominator is None:
-            return ratio_interval(own, columns.clusters, alpha)
+            return ratio_interval(own, columns.clusters, alpha, bounded)
         other = Ratio(columns.baseline, columns.baseline_denominator)
-        return paired_ratio_interval(own, other, columns.clusters, alpha)
+        return paired_ratio_interval(own, other, columns.clusters, alpha, bounded)
     if columns.baseline is None:
-        return mean_interval(columns.candidate, columns.clusters, alpha)
-    return paired_interval(columns.candidate, columns.baseline, columns.clusters, alpha)
+        return mean_interval(columns.candidate, columns.clusters, alpha, bounded)
+    return paired_interval(columns.candidate, columns.baseline, columns.clusters, alpha, bounded)
 
 
 def _value(scores: Floats, denominator: Floats | None) -> float:

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from evalsuite.gate.prefixes import prefix_problem, rows_of
 from evalsuite.results import COMPARED_FIELDS, EvalReport, Judge, ScoreTable
+from evalsuite.stats.bounds import may_be_bounded
 
 PIECE = 65_536
 """Texts that are hashed at a time."""
@@ -80,6 +81,8 @@ class Columns:
     candidate_denominator: NDArray[np.float64] | None = None
     """For a ratio of sums, whose scores are then numerators; NaN where unknown."""
     baseline_denominator: NDArray[np.float64] | None = None
+    may_be_bounded: bool = True
+    """Whether scores within [0, 1] may be taken to be bounded by it."""
 
     def where(self, mask: NDArray[np.bool_]) -> "Columns":
         """The items that ``mask`` selects."""
@@ -98,6 +101,7 @@ class Columns:
             slices={key: Labels(values.codes[rows], values.names) for key, values in self.slices.items()},
             candidate_denominator=kept(self.candidate_denominator),
             baseline_denominator=kept(self.baseline_denominator),
+            may_be_bounded=self.may_be_bounded,
         )
 
     def parts(self, key: str) -> dict[str, "Columns"]:
@@ -319,4 +323,5 @@ def columns_of(
         slices={key: labels_of(values) for key, values in candidate.slices.items()},
         candidate_denominator=candidate.denominators.get(metric),
         baseline_denominator=None if baseline is None else baseline.denominators.get(metric),
+        may_be_bounded=may_be_bounded(metric),
     ).where(applies)

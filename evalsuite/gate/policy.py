@@ -1,7 +1,7 @@
 """The promotion policy: rules that a team writes down before the run."""
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -67,11 +67,20 @@ class Rule(BaseModel):
     min_items: int = Field(default=2, ge=2)
     """Fewer scored pairs than this are never evidence."""
 
-    @field_validator("margin", "min_gain", "limit", "slice_margin", "alpha", mode="before")
+    @field_validator(
+        "margin", "min_gain", "limit", "slice_margin", "alpha", "min_items", "slice_min_items", mode="before"
+    )
     @classmethod
-    def _no_truth_values(cls, value: object) -> object:
+    def _no_truth_for_a_number(cls, value: Any) -> Any:
         if isinstance(value, bool):
-            raise ValueError(f"{value} is no number")
+            raise ValueError("expected a number, not true or false")
+        return value
+
+    @field_validator("slice_margins", mode="before")
+    @classmethod
+    def _no_truth_for_a_slice_margin(cls, value: Any) -> Any:
+        if isinstance(value, dict) and any(isinstance(margin, bool) for margin in value.values()):
+            raise ValueError("expected numbers, not true or false")
         return value
 
     @model_validator(mode="after")

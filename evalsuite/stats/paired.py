@@ -51,7 +51,9 @@ class Interval(NamedTuple):
     method: str
 
 
-def paired_interval(candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLike | None, alpha: float) -> Interval:
+def paired_interval(
+    candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLike | None, alpha: float, may_be_bounded: bool = True
+) -> Interval:
     """Bound the mean of ``candidate - baseline`` over items; see the module's table for the method.
 
     Args:
@@ -59,6 +61,7 @@ def paired_interval(candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLi
         baseline: Scores of the same items, shape (n,), finite.
         clusters: Cluster label per item, shape (n,); None where items are independent.
         alpha: One-sided error at each end, within (0, 0.5).
+        may_be_bounded: Whether scores within [0, 1] are bounded by it; False for a metric such as a perplexity.
 
     Raises:
         ValueError: Shapes differ, a score is not finite, nothing is there or alpha is out of range.
@@ -67,24 +70,24 @@ def paired_interval(candidate: ArrayLike, baseline: ArrayLike, clusters: ArrayLi
     if left.shape != right.shape:
         raise ValueError(f"candidate has {left.size} scores and baseline {right.size}; pair them by item id first")
     units = cluster_index(clusters, left.size)
-    if units is None and _is_binary(left) and _is_binary(right):
+    if may_be_bounded and units is None and _is_binary(left) and _is_binary(right):
         return _paired_binary(left, right, alpha)
-    bounded = _is_bounded(left) and _is_bounded(right)
+    bounded = may_be_bounded and _is_bounded(left) and _is_bounded(right)
     return _mean_of_units(left - right, units, alpha, (-1.0, 1.0) if bounded else None)
 
 
-def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float) -> Interval:
+def mean_interval(values: ArrayLike, clusters: ArrayLike | None, alpha: float, may_be_bounded: bool = True) -> Interval:
     """Bound the mean of one sample of scores, shape (n,); arguments and errors as for ``paired_interval``.
 
     Binary scores get Clopper and Pearson's limits (Biometrika 26, 1934, 404-413), as statsmodels computes them.
     """
     scores = checked_scores(values, alpha)
     units = cluster_index(clusters, scores.size)
-    if units is None and _is_binary(scores):
+    if may_be_bounded and units is None and _is_binary(scores):
         count = int(scores.sum())
         lower, upper = _binomial_limits(count, scores.size, alpha)
         return Interval(count / scores.size, lower, upper, scores.size, "exact binomial")
-    return _mean_of_units(scores, units, alpha, (0.0, 1.0) if _is_bounded(scores) else None)
+    return _mean_of_units(scores, units, alpha, (0.0, 1.0) if may_be_bounded and _is_bounded(scores) else None)
 
 
 def checked_scores(values: ArrayLike, alpha: float) -> Floats:

@@ -60,33 +60,36 @@ class _Sums(NamedTuple):
     """What each unit adds to the ratio to first order, times the number of items; sums to 0."""
 
 
-def ratio_interval(ratio: Ratio, clusters: ArrayLike | None, alpha: float) -> Interval:
+def ratio_interval(ratio: Ratio, clusters: ArrayLike | None, alpha: float, may_be_bounded: bool = True) -> Interval:
     """Bound one ratio of sums; see the module's table for the method.
 
     Args:
         ratio: Numerators and denominators.
         clusters: Cluster label per item, shape (n,); None where items are independent.
         alpha: One-sided error at each end, within (0, 0.5).
+        may_be_bounded: Whether shares within [-1, 1] are bounded by it; False for a metric such as bits per byte.
 
     Raises:
         ValueError: Shapes differ, a number is not finite, a denominator is negative or all are 0.
     """
     numerators, denominators = _checked(ratio, alpha)
     if (denominators == 1.0).all():
-        return mean_interval(numerators, clusters, alpha)
+        return mean_interval(numerators, clusters, alpha, may_be_bounded)
     n = numerators.size
     units = cluster_index(clusters, n)
     sums = _sums(numerators, denominators, units)
     if _may_linearise(n, units, sums.influence, [sums]):
         below, above = reach_of_t(sums.influence, n, alpha)
         return Interval(sums.value, sums.value - below, sums.value + above, n, _name("linearised t", units))
-    if not _is_share(numerators, denominators):
+    if not (may_be_bounded and _is_share(numerators, denominators)):
         return _nothing(sums.value, n)
     lower, upper = _bet(sums.numerators, sums.denominators, 1.0, alpha)
     return Interval(sums.value, min(lower, sums.value), max(upper, sums.value), n, _name("betting on the ratio", units))
 
 
-def paired_ratio_interval(candidate: Ratio, baseline: Ratio, clusters: ArrayLike | None, alpha: float) -> Interval:
+def paired_ratio_interval(
+    candidate: Ratio, baseline: Ratio, clusters: ArrayLike | None, alpha: float, may_be_bounded: bool = True
+) -> Interval:
     """Bound the difference of two ratios of sums over the same items; arguments and errors as for ``ratio_interval``.
 
     Each model has its own denominators, since they may depend on what it answered. The linearised error is that of the
@@ -96,7 +99,7 @@ def paired_ratio_interval(candidate: Ratio, baseline: Ratio, clusters: ArrayLike
     if left[0].shape != right[0].shape:
         raise ValueError(f"candidate has {left[0].size} items and baseline {right[0].size}; pair them by item id first")
     if (left[1] == 1.0).all() and (right[1] == 1.0).all():
-        return paired_interval(left[0], right[0], clusters, alpha)
+        return paired_interval(left[0], right[0], clusters, alpha, may_be_bounded)
     n = left[0].size
     units = cluster_index(clusters, n)
     first, second = _sums(*left, units), _sums(*right, units)
@@ -105,7 +108,7 @@ def paired_ratio_interval(candidate: Ratio, baseline: Ratio, clusters: ArrayLike
     if _may_linearise(n, units, influence, [first, second]):
         below, above = reach_of_t(influence, n, alpha)
         return Interval(difference, difference - below, difference + above, n, _name("linearised t", units))
-    if not (_is_share(*left) and _is_share(*right)):
+    if not (may_be_bounded and _is_share(*left) and _is_share(*right)):
         return _nothing(difference, n)
     if np.array_equal(left[1], right[1]):
         # Weights that the items fix: the difference is itself a ratio, of paired numerators. They are counts where none

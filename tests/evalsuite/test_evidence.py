@@ -67,6 +67,11 @@ def test_a_worse_file_is_rejected_against_base_and_champion(tmp_path: Path) -> N
         ),
         pytest.param("a.csv", "item_id,exact\na,1\nb,nan\n", r"a\.csv:3: exact is 'nan'", id="nan"),
         pytest.param("a.csv", "item_id,exact\na,1e999\n", r"a\.csv:2: exact is '1e999'", id="overflow"),
+        pytest.param("a.csv", "item_id,exact\na,1_0\n", r"a\.csv:2: exact is '1_0'", id="underscore"),
+        pytest.param("a.csv", "item_id,exact\na,\uff11\n", r"a\.csv:2: exact is '\uff11'", id="full-width-digit"),
+        pytest.param("a.csv", "item_id,exact\na,1e155\n", r"a\.csv:2: exact is .*a size from 1e-12", id="too-large"),
+        pytest.param("a.csv", "item_id,exact\na,1e-200\n", r"a\.csv:2: exact is .*a size from 1e-12", id="too-small"),
+        pytest.param("a.jsonl", '{"item_id": "a", "x": ' + "9" * 5000 + "}\n", r"a\.jsonl:1: not JSON", id="digits"),
         pytest.param("a.csv", "item_id,exact\na,1\na,0\n", r"a\.csv:3: item_id 'a' is there twice", id="duplicate"),
         pytest.param("a.csv", "item_id,exact\na\n", r"a\.csv:2: 1 cells, the header has 2", id="short-row"),
         pytest.param("a.csv", "id,exact\na,1\n", r"a\.csv:2: item_id is None", id="no-id"),
@@ -189,6 +194,11 @@ def test_a_policy_is_read_alone_or_from_the_gate_section(tmp_path: Path) -> None
     [
         ("rules: [{suite: a, metric: b, kind: guard, margin: -1}]", r"rules\.0\.margin: .*greater than 0 \(got -1\)"),
         ("gate: {rules: [{suite: a, metric: b, kind: gard}]}", r"gate\.rules\.0\.kind"),
+        ("rules: [{suite: a, metric: b, kind: guard, margin: true}]", "margin: expected a number, not true"),
+        (
+            "rules: [{suite: a, metric: b, kind: guard, margin: 0.1, slices: k, slice_margins: {x: yes}}]",
+            "slice_margins: expected numbers, not true",
+        ),
         ("alfa: 1", r"alfa: Extra inputs"),
         ("rules: [{suite: a, metric: b, kind: floor}]", "takes limit"),
         ("[1]", "holds list"),

@@ -214,3 +214,26 @@ def test_all_scores_equal_leave_room_for_what_was_not_seen(score: float) -> None
     assert reason.outcome is Outcome.UNDECIDED
     assert reason.lower is not None
     assert -0.2 < reason.lower < -0.05
+
+
+def _bits(bad: float, metric: str = "bits_per_byte") -> Verdict:
+    """The verdict on 1000 items, five of which are ``bad`` for the candidate, all others within [0, 1]."""
+    base = np.linspace(0.5, 0.7, 1000)
+    mine = base + np.tile([-0.01, 0.01], 500)
+    mine[:5] = bad
+    rule = {"suite": "golden", "metric": metric, "kind": "guard", "margin": 0.02, "direction": "lower"}
+    baselines = {"base": report({metric: base.tolist()})}
+    return decide(report({metric: mine.tolist()}), baselines, policy(rule)).verdict
+
+
+@pytest.mark.parametrize("metric", ["bits_per_byte", "word_perplexity,none", "answer_seconds"])
+def test_leaving_bad_items_of_an_unbounded_metric_unscored_does_not_promote(metric: str) -> None:
+    assert _bits(60.0, metric) is not Verdict.PROMOTE
+    assert _bits(NAN, metric) is Verdict.INCONCLUSIVE
+
+
+def test_few_equal_scores_of_an_unbounded_metric_bound_nothing() -> None:
+    rule = {"suite": "golden", "metric": "loss", "kind": "ceiling", "limit": 0.9}
+    rules = policy(rule)
+    held = report({"loss": [0.0] * 400})
+    assert decide(held, {"base": held}, rules).verdict is Verdict.INCONCLUSIVE

@@ -4,7 +4,9 @@ Results go to stdout, progress to stderr. Exit codes are ``evalsuite.errors.Exit
 packages are imported inside the commands, so that ``--help`` answers at once.
 """
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -220,8 +222,17 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command; every failure is one line and the exit code that the README names."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our symbols is no reason to fail
     try:
         app(standalone_mode=True)
+    except SystemExit as stop:
+        # click and rich exit with 1 when nobody reads on, and 1 means REJECT.
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(int(ExitCode.STAGE)) from None
     except RatchetError as error:
         if os.environ.get("RATCHET_TRACEBACK"):
             raise

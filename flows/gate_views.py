@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from evalsuite.gate.noise import Noise
 from evalsuite.gate.power import RulePower
 from evalsuite.gate.simulate import RuleResult, Simulation
-from flows.console import console
+from flows.console import console, escape
 
 
 @contextmanager

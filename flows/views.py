@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from evalsuite.files import read_json
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
 from evalsuite.results import SuiteSummary
-from flows.console import console
+from flows.console import console, escape
 from flows.doctor import Finding
 from tasks.params import Params
 from tasks.paths import ArtifactPaths

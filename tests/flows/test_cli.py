@@ -154,3 +154,37 @@ def test_the_public_lm_eval_samples_can_be_compared(tmp_path: Path) -> None:
     )
     assert done.returncode in (0, 3), done.stderr
     assert metric in done.stdout
+
+
+def test_a_reader_that_leaves_is_no_rejection(tmp_path: Path) -> None:
+    write_scores(tmp_path / "a.csv", ["1"] * 80)
+    (tmp_path / "p.yaml").write_text(POLICY)
+    command = [sys.executable, "-m", "flows.cli", "gate", "compare", "--baseline", "a.csv", "--candidate", "a.csv"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [*command, "--policy", "p.yaml"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 4
+
+
+def test_a_terminal_without_the_symbols_gets_the_verdict(tmp_path: Path) -> None:
+    write_scores(tmp_path / "a.csv", ["1"] * 80)
+    (tmp_path / "p.yaml").write_text(POLICY)
+    command = [sys.executable, "-m", "flows.cli", "gate", "compare", "--baseline", "a.csv", "--candidate", "a.csv"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [*command, "--policy", "p.yaml"], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"PROMOTE" in done.stdout
+
+
+def test_control_characters_of_a_result_cannot_repaint_the_verdict(tmp_path: Path) -> None:
+    rows = "".join(f"i{n},1,\x1b[2Jx\n" for n in range(80))
+    (tmp_path / "a.csv").write_text("item_id,exact_match,slice_topic\n" + rows)
+    (tmp_path / "p.yaml").write_text(POLICY.replace("margin: 0.1", "margin: 0.1, slices: topic"))
+    done = ratchet(tmp_path, "gate", "compare", "--baseline", "a.csv", "--candidate", "a.csv", "--policy", "p.yaml")
+    assert "\x1b[2J" not in done.stdout
+    assert "U+001B" in done.stdout

@@ -49,13 +49,15 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
 
     method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
     made_by = f"ratchet stage train@{name} --force"
-    paths.train_log(name).unlink(missing_ok=True)
     plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
     identity = verify_manifest(base, "ratchet stage fetch").identity
-    open_root(root, _fingerprint(name, params, paths, plan, identity))
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     train = read_examples(paths.prepared / "train.jsonl", tokenizer, params.train.max_length_tokens)
     dev = read_examples(paths.prepared / "dev.jsonl", tokenizer, params.train.max_length_tokens)
+    DevRunner(params.evaluation, params.train.select_metric, base, method, tokenizer)
+    # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
+    paths.train_log(name).unlink(missing_ok=True)
+    open_root(root, _fingerprint(name, params, paths, plan, identity))
     outcome = read_outcome(root, made_by)
     if outcome is None:
         outcome = _train(name, params, paths, plan, tokenizer, train, dev)

@@ -21,6 +21,7 @@ from evalsuite.identity import verify_manifest, write_manifest
 from tasks.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
+from tasks.training.checkpoints import open_root
 from tasks.training.launch import LaunchPlan
 from tasks.training.outcome import OUTCOME
 
@@ -232,3 +233,15 @@ def test_a_loss_that_is_no_number_stops_and_names_the_step(
     write_manifest(project.export("base"), "broken")
     with pytest.raises(StageError, match=r"full: the loss is nan at step 1; last good checkpoint: none"):
         run("full", load_params(project.params), project)
+
+
+def test_a_golden_set_that_is_wrong_leaves_earlier_checkpoints(tmp_path: Path, tiny_model: Path) -> None:
+    paths = make_project(tmp_path, tiny_model)
+    root = paths.checkpoints("full")
+    open_root(root, {"plan": "of an earlier run"})
+    (root / "checkpoint-1").mkdir()
+    golden = tmp_path / "golden/dev.jsonl"
+    golden.write_text(golden.read_text() + "\n{}\n")
+    with pytest.raises(UsageError, match=r"golden/dev\.jsonl"):
+        run("full", load_params(paths.params), paths)
+    assert (root / "checkpoint-1").is_dir()

@@ -1,11 +1,13 @@
 """What a suite is."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from evalsuite.engines.base import Engine
 from evalsuite.errors import UsageError
 from evalsuite.results import SuiteResult
+
+Item = TypeVar("Item")
 
 
 class Suite(Protocol):
@@ -40,3 +42,18 @@ def check_known(suite: str, only: Collection[str], known: Collection[str]) -> No
     if unknown or not only:
         what = f"has no item {unknown[0]!r}" if unknown else "was asked for no item"
         raise UsageError(f"suite {suite!r} {what}; evaluate the baselines again with `ratchet run`")
+
+
+def chosen_items(suite: str, items: Mapping[str, Item], only: Collection[str] | None) -> list[Item]:
+    """The items of ``only`` in the suite's order, all when None; refuses what ``check_known`` refuses."""
+    if only is None:
+        return list(items.values())
+    check_known(suite, only, items)
+    return [item for name, item in items.items() if name in only]
+
+
+def spread_over(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """At most ``limit`` items, evenly from the whole sequence; all when None."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[index * len(items) // limit] for index in range(limit)]

@@ -14,6 +14,7 @@ from evalsuite.engines.base import Engine
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.base import chosen_items, spread_over
 
 SOURCE = "https://github.com/nyu-mll/BBQ"
 OPTIONS = ("ans0", "ans1", "ans2")
@@ -68,8 +69,7 @@ class BBQSuite:
         self.questions: dict[str, Question] = {}
         for name in names:
             questions = read_questions(folder / f"{name}.jsonl")
-            if limit is not None and limit < len(questions):
-                questions = [questions[index * len(questions) // limit] for index in range(limit)]
+            questions = spread_over(questions, limit)
             self.questions |= {question.id: question for question in questions}
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
@@ -83,10 +83,7 @@ class BBQSuite:
             UsageError: An id of ``only`` is unknown.
         """
         started = time.perf_counter()
-        unknown = sorted(set(only or ()).difference(self.questions))
-        if unknown:
-            raise UsageError(f"suite {self.name!r} has no item {unknown[0]!r}")
-        questions = [question for question in self.questions.values() if only is None or question.id in only]
+        questions = chosen_items(self.name, self.questions, only)
         pairs = [(f"{question.text}\nA:", f" {option}") for question in questions for option in question.options]
         answers = engine.loglikelihoods(pairs, self.name)
         refused = next((answer.refusal for answer in answers if answer.refusal), None)

@@ -17,6 +17,7 @@ from evalsuite.files import sha256_json
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.base import chosen_items, spread_over
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 ATTACK_SUCCESS = "attack_success"
@@ -65,8 +66,7 @@ class HarmBenchSuite:
         cases = (
             read_attack(attack, known) if attack else [AttackCase(b.id, b, direct_request(b)) for b in known.values()]
         )
-        if limit is not None and limit < len(cases):
-            cases = [cases[index * len(cases) // limit] for index in range(limit)]
+        cases = spread_over(cases, limit)
         self.cases = {case.id: case for case in cases}
         self.judge = judge
         self.max_new_tokens = max_new_tokens
@@ -86,10 +86,7 @@ class HarmBenchSuite:
             StageError: The judge gave too few verdicts, or cannot be reached.
         """
         started = time.perf_counter()
-        unknown = sorted(set(only or ()).difference(self.cases))
-        if unknown:
-            raise UsageError(f"suite {self.name!r} has no item {unknown[0]!r}")
-        cases = [case for case in self.cases.values() if only is None or case.id in only]
+        cases = chosen_items(self.name, self.cases, only)
         outputs = engine.generate(
             [
                 GenerationRequest(engine.render([{"role": "user", "content": case.prompt}]), (), self.max_new_tokens)

@@ -16,6 +16,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, RefusalJudge
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites.base import chosen_items, spread_over
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 FILE_NAME = "xstest_prompts.csv"
@@ -61,8 +62,7 @@ class XSTestSuite:
             UsageError: The file is absent or malformed.
         """
         rows = read_prompts(prompts)
-        if limit is not None and limit < len(rows):
-            rows = [rows[index * len(rows) // limit] for index in range(limit)]
+        rows = spread_over(rows, limit)
         self.prompts = {row.id: row for row in rows}
         self.judge = judge
         self.max_new_tokens = max_new_tokens
@@ -80,10 +80,7 @@ class XSTestSuite:
             StageError: The judge gave too few verdicts, or cannot be reached.
         """
         started = time.perf_counter()
-        unknown = sorted(set(only or ()).difference(self.prompts))
-        if unknown:
-            raise UsageError(f"suite {self.name!r} has no item {unknown[0]!r}")
-        rows = [row for row in self.prompts.values() if only is None or row.id in only]
+        rows = chosen_items(self.name, self.prompts, only)
         outputs = engine.generate(
             [
                 GenerationRequest(engine.render([{"role": "user", "content": row.prompt}]), (), self.max_new_tokens)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.gate.judging import Question
+from evalsuite.gate.judging import Question, rounded
 from evalsuite.gate.pairing import columns_of
 from evalsuite.gate.policy import Kind, Rule
 from evalsuite.gate.prefixes import order_of
@@ -181,7 +181,7 @@ class SequentialQuestion(Question):
         candidate, baseline = bet.means()
         difference = None if baseline is None else candidate - baseline
         ends = sorted((bet.exact("pass"), bet.exact("fail"))) if complete else [None, None]
-        lower, upper = (None if end is None else round(end, 10) + 0.0 for end in ends)
+        lower, upper = (None if end is None else rounded(end) for end in ends)
         return Reason(
             rule=self.name,
             suite=rule.suite,
@@ -190,9 +190,9 @@ class SequentialQuestion(Question):
             direction=rule.direction.value,
             against=self.against,
             outcome=outcome,
-            candidate=round(candidate, 10) + 0.0,
-            baseline=None if baseline is None else round(baseline, 10) + 0.0,
-            difference=None if difference is None else round(difference, 10) + 0.0,
+            candidate=rounded(candidate),
+            baseline=None if baseline is None else rounded(baseline),
+            difference=None if difference is None else rounded(difference),
             lower=lower,
             upper=upper,
             limit=self.limit,

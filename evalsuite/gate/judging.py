@@ -106,7 +106,7 @@ class Question:
             interval = with_judge(interval, self.judge, alpha, paired=baseline is not None)
             candidate = candidate if baseline is not None else interval.difference
         outcome = self._outcome(interval)
-        lower, upper = _rounded(interval.lower), _rounded(interval.upper)
+        lower, upper = rounded(interval.lower), rounded(interval.upper)
         more = None
         if outcome is Outcome.UNDECIDED:
             # Worst cases of unscored items, ratios and what a judge adds are no counts that could be multiplied.
@@ -122,9 +122,9 @@ class Question:
             against=self.against,
             slice=self.slice,
             outcome=outcome,
-            candidate=_rounded(candidate),
-            baseline=None if baseline is None else _rounded(baseline),
-            difference=None if baseline is None else _rounded(interval.difference),
+            candidate=rounded(candidate),
+            baseline=None if baseline is None else rounded(baseline),
+            difference=None if baseline is None else rounded(interval.difference),
             lower=lower,
             upper=upper,
             limit=self.limit,
@@ -331,7 +331,8 @@ def _value(scores: Floats, denominator: Floats | None) -> float:
     return exact_sum(scores) / (scores.size if denominator is None else exact_sum(denominator))
 
 
-def _rounded(value: float) -> float | None:
+def rounded(value: float) -> float | None:
+    """To ``DIGITS``, never minus zero; None where it is not finite."""
     return round(value, DIGITS) + 0.0 if math.isfinite(value) else None
 
 

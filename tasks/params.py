@@ -19,6 +19,7 @@ from evalsuite.judges.choose import JudgeKind, JudgeSettings
 from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
+from tasks.launch_params import LaunchParams as LaunchParams
 from tasks.section import Section as Section
 from tasks.suite_params import ContaminationParams as ContaminationParams
 from tasks.suite_params import HarnessParams as HarnessParams
@@ -280,6 +281,7 @@ class Params(Section):
     model: ModelParams
     prepare: PrepareParams
     hardware: HardwareParams = HardwareParams()
+    launch: LaunchParams = LaunchParams()
     methods: dict[str, MethodParams] = Field(min_length=1)
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams

@@ -13,7 +13,7 @@ from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.power import check_policy
 from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
-from tasks.training.launch import LaunchPlan
+from tasks.training.launch import LaunchPlan, choose_strategy
 from tasks.training.models import compute_dtype, shipped_dtype
 from tasks.training.planner import (
     DataCounts,
@@ -46,6 +46,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     read_json(base / "manifest.json", "ratchet stage fetch")
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     cuda = torch.cuda.is_available()
+    strategy = choose_strategy(params.launch, method, train)
     try:
         shape = model_shape(config, method)
     except UsageError as error:
@@ -60,7 +61,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
             f"method {name!r} needs about {total / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; "
             + (f"what fits: {'; '.join(fitting)}" if fitting else "no kind fits: take a smaller model or more memory")
         )
-    one = checkpoint_bytes(shape.trained_parameters)
+    one = checkpoint_bytes(shape.trained_parameters, strategy.zero_stage)
     disk = one * most_checkpoints(method.epochs, train.keep_checkpoints)
     disk += shape.parameters * shipped_dtype(base).itemsize
     speed = tokens_per_second(shape, method, params.hardware, cuda)
@@ -69,7 +70,12 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         "fp32" if compute_dtype() is torch.float32 else "fp32 weights, bf16 compute"
     )
     launch = LaunchPlan(
-        device="cuda" if cuda else "cpu", numerics=numerics, trained_parameters=shape.trained_parameters
+        strategy=strategy,
+        num_processes=params.launch.nodes * params.launch.processes_per_node,
+        num_nodes=params.launch.nodes,
+        device="cuda" if cuda else "cpu",
+        numerics=numerics,
+        trained_parameters=shape.trained_parameters,
     )
     plan = {
         "schema_version": 1,

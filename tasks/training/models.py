@@ -30,21 +30,31 @@ def load_plain(folder: Path, dtype: Any) -> Any:
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, local_files_only=True, trust_remote_code=False
     )
+    if any(hasattr(parameter, "ds_tensor") for parameter in model.parameters()):
+        return model  # DeepSpeed has split it already and moves the parts itself
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_trainable(base: Path, method: MethodParams) -> Any:
-    """The base model as ``method`` trains it.
+def load_split(folder: Path, dtype: Any, split: Any) -> Any:
+    """This process's part of the weights, as FSDP2 keeps it; nobody reads all of them."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, distributed_config=split, local_files_only=True, trust_remote_code=False
+    )
+
+
+def load_trainable(base: Path, method: MethodParams, split: Any | None = None) -> Any:
+    """The base model as ``method`` trains it; ``split`` is transformers' DistributedConfig where FSDP2 shares it out.
 
     Weights that are trained are fp32: steps of the usual learning rates vanish in bf16's 8 bits. Frozen ones are of the
     compute type, or 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314).
     """
     import torch
 
-    if method.kind is MethodKind.FULL:
-        return load_plain(base, torch.float32)
-    if method.kind is MethodKind.LORA:
-        return load_plain(base, compute_dtype())
+    if method.kind is not MethodKind.QLORA:
+        dtype = torch.float32 if method.kind is MethodKind.FULL else compute_dtype()
+        return load_plain(base, dtype) if split is None else load_split(base, dtype, split)
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     quantisation = BitsAndBytesConfig(

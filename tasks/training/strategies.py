@@ -133,6 +133,15 @@ def sharded_loading(plan: LaunchPlan, compute_dtype: Any) -> Any | None:
     return DistributedConfig(fsdp_size=plan.num_processes, fsdp_mixed_precision=compute_dtype is torch.bfloat16)
 
 
+def split_again(model: Any) -> None:
+    """Give up the whole weights that FSDP2 keeps after a forward pass without a backward one."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
 @contextmanager
 def whole_models() -> Iterator[None]:
     """Let ``from_pretrained`` load a complete model on one process while DeepSpeed splits those of the training."""

@@ -45,7 +45,7 @@ from tasks.training.outcome import Outcome
 from tasks.training.packing import check_packing
 from tasks.training.preemption import StopRequest, die_with_parent
 from tasks.training.selection import divergence, select_epoch
-from tasks.training.strategies import Ranks, start_processes, whole_models
+from tasks.training.strategies import Ranks, split_again, start_processes, whole_models
 from tasks.training.trainer import build_trainer
 
 logger = logging.getLogger(__name__)
@@ -214,6 +214,8 @@ class Training:
         """Prove that examples in one row do not see each other, where they share rows."""
         if self.params.packing:
             check_packing(self.trainer, self.rows.train, self.autocast)
+            if self.plan.strategy is Strategy.FSDP2:
+                split_again(self.trainer.model)
 
     def wants_to_stop(self) -> bool:
         """Whether any process was asked to stop; all give the same answer."""

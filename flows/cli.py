@@ -17,6 +17,7 @@ from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
 from flows.golden_cli import golden_app
 from flows.judge_cli import judge_app
+from flows.launch_cli import launch
 from flows.project import project_root
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.add_typer(golden_app, name="golden")
 app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
 app.command()(evaluate)
+app.command()(launch)
 
 
 @app.callback()

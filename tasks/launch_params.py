@@ -42,6 +42,8 @@ class LaunchParams(Section):
     """HOST:PORT of node 0, as the other nodes reach it; Slurm's first node when absent."""
     node_rank: int | None = Field(default=None, ge=0)
     """This machine's number from 0; Slurm's SLURM_NODEID when absent."""
+    address: str | None = None
+    """This machine's name or address as the others reach it; SLURMD_NODENAME or the host name when absent."""
     grace_seconds: int = Field(default=120, ge=1)
     """Time to save after a SIGTERM before the processes are killed."""
 

@@ -114,6 +114,15 @@ class MethodParams(Section):
         return self
 
 
+class LongRows(StrEnum):
+    """What becomes of rows with more tokens than ``train.max_length_tokens``."""
+
+    STOP = "stop"
+    DROP = "drop"
+    TRUNCATE = "truncate"
+    """Cut the answer's end: the row then teaches no end of turn."""
+
+
 class TrainParams(Section):
     """What all methods share."""
 
@@ -122,6 +131,8 @@ class TrainParams(Section):
     micro_batch_size: int = Field(default=1, ge=1)
     """Examples (or packed rows) per forward pass; divides ``batch_size``."""
     max_length_tokens: int = Field(default=1024, ge=8)
+    long_rows: LongRows = LongRows.STOP
+    """What becomes of rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
     packing: bool = True
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any, NamedTuple
 
-from evalsuite.errors import ExitCode, StageError, UsageError
+from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def run_stage(
     return StageRun(name=name, skipped=skipped)
 
 
-def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
+def _failure(name: str, tail: deque[str]) -> RatchetError:
     """The stage's own last error line, under the class that its exit code names."""
     exited = [int(found[1]) for line in tail if (found := EXITED.search(line))]
     messages = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
@@ -108,7 +108,8 @@ def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
     other = [line for line in tail if not line.startswith(("ERROR: ", ">", "Running stage"))]
     message = (messages or (dvc_messages if not exited else other) or dvc_messages or ["no message"])[-1]
     text = f"stage {name}: {message}"
-    return UsageError(text) if exited and exited[-1] == ExitCode.USAGE else StageError(text)
+    kinds: dict[int, type[RatchetError]] = {ExitCode.USAGE: UsageError, ExitCode.PREEMPTED: PreemptedError}
+    return kinds.get(exited[-1] if exited else ExitCode.STAGE, StageError)(text)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Checkpoint(NamedTuple):
     """Of a finished epoch; None within an epoch, and until the golden dev set has been run."""
 
 
-def mark_complete(folder: Path, step: int, record: EpochRecord | None) -> None:
+def mark_complete(folder: Path, record: EpochRecord | None) -> None:
     """Write the sizes of all files and the epoch's record, last: a checkpoint without it does not exist.
 
     All bytes are on the disk before, so that a crash of the machine leaves no complete checkpoint with empty files.
@@ -42,7 +42,7 @@ def mark_complete(folder: Path, step: int, record: EpochRecord | None) -> None:
             _sync(path)
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     record_data = None if record is None else record.model_dump(mode="json")
-    write_json(folder / COMPLETE, {"schema_version": 1, "step": step, "record": record_data, "sizes": sizes})
+    write_json(folder / COMPLETE, {"schema_version": 1, "record": record_data, "sizes": sizes})
 
 
 def _sync(path: Path) -> None:
@@ -89,7 +89,8 @@ def _read_complete(folder: Path) -> Checkpoint | None:
         if not file.is_file() or file.stat().st_size != size:
             return None
     record = data["record"]
-    return Checkpoint(folder, data["step"], None if record is None else EpochRecord.model_validate(record))
+    step = int(folder.name.rpartition("-")[2])
+    return Checkpoint(folder, step, None if record is None else EpochRecord.model_validate(record))
 
 
 def open_root(root: Path, fingerprint: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """What training reads, checked, and the names of it that its checkpoints depend on."""
 
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,14 +36,47 @@ def read_inputs(name: str, params: Params, paths: ArtifactPaths) -> Inputs:
         UsageError: A row or the golden set is not as it must be.
         MissingArtifactError: An earlier stage's output is absent.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
-    base = paths.export("base")
+    base, settings = paths.export("base"), params.train
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    train = read_examples(paths.prepared / "train.jsonl", tokenizer, params.train.max_length_tokens)
-    dev = read_examples(paths.prepared / "dev.jsonl", tokenizer, params.train.max_length_tokens)
-    runner = DevRunner(params.evaluation, params.train.select_metric, base, params.methods[name], tokenizer)
+    config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    ends = end_tokens(base, tokenizer)
+    train, dev = (
+        read_examples(
+            paths.prepared / f"{split}.jsonl", tokenizer, settings.max_length_tokens, settings.long_rows, ends
+        )
+        for split in ("train", "dev")
+    )
+    check_vocabulary([*train, *dev], tokenizer, int(config.get_text_config().vocab_size))
+    runner = DevRunner(params.evaluation, settings.select_metric, base, params.methods[name], tokenizer)
     return Inputs(tokenizer, train, dev, runner)
+
+
+def end_tokens(base: Path, tokenizer: Any) -> set[int]:
+    """Tokens at which generation stops: the tokenizer's, and those of generation_config.json."""
+    from transformers import GenerationConfig
+
+    found: Any = None
+    if (base / "generation_config.json").is_file():
+        found = GenerationConfig.from_pretrained(base, local_files_only=True).eos_token_id
+    listed = found if isinstance(found, list) else [found]
+    return {token for token in (tokenizer.eos_token_id, *listed) if token is not None}
+
+
+def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding for.
+
+    Raises:
+        UsageError: Names the largest such token and both sizes.
+    """
+    largest = max(max(example.input_ids) for example in examples)
+    if largest >= size:
+        raise UsageError(
+            f"the tokenizer gives token {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}), the model's "
+            f"vocabulary has {size}; tokenizer and weights do not belong together: check model.id, or resize the "
+            "embedding first"
+        )
 
 
 def fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan) -> dict[str, str]:

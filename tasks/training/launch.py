@@ -14,6 +14,9 @@ from tasks.params import MethodKind, MethodParams, TrainParams
 
 WORKER = "tasks.training.worker"
 DEFAULT_PORT = 29400
+NODE_RANK_VARIABLE = "RATCHET_NODE_RANK"
+RENDEZVOUS_VARIABLE = "RATCHET_RENDEZVOUS"
+"""How `ratchet launch --node-rank N --rendezvous HOST:PORT` tells the stage, which has no arguments of its own."""
 
 
 class LaunchPlan(BaseModel):
@@ -73,6 +76,8 @@ class Node(NamedTuple):
     rank: int
     rendezvous: str
     """HOST:PORT of node 0."""
+    address: str | None = None
+    """Of this machine, as the others reach it."""
 
 
 def find_node(launch: LaunchParams, environment: Mapping[str, str] = os.environ) -> Node:
@@ -82,20 +87,29 @@ def find_node(launch: LaunchParams, environment: Mapping[str, str] = os.environ)
         UsageError: Several nodes, and neither says which one this is or where node 0 is.
     """
     if launch.nodes == 1:
-        return Node(0, launch.rendezvous or "localhost:0")
-    rank = launch.node_rank
-    if rank is None and (given := environment.get("SLURM_NODEID", "")).isdigit():
-        rank = int(given)
+        return Node(0, "localhost:0")
+    told, slurm = environment.get(NODE_RANK_VARIABLE, ""), environment.get("SLURM_NODEID", "")
+    rank = int(told) if told.isdigit() else launch.node_rank
+    if rank is None and slurm.isdigit():
+        rank = int(slurm)
     if rank is None or rank >= launch.nodes:
         raise UsageError(
             f"launch.nodes = {launch.nodes}, and this node's number is {rank}; give `ratchet launch --node-rank N` or "
             f"launch.node_rank (0 to {launch.nodes - 1}), or start by Slurm, which sets SLURM_NODEID"
         )
-    return Node(rank, launch.rendezvous or _slurm_rendezvous(environment))
+    address = launch.address or environment.get("SLURMD_NODENAME")
+    return Node(rank, find_rendezvous(launch, environment), address)
 
 
-def _slurm_rendezvous(environment: Mapping[str, str]) -> str:
-    """Node 0 as Slurm names it (``prefix[03-05,9],other``), and a port that jobs on one node do not share."""
+def find_rendezvous(launch: LaunchParams, environment: Mapping[str, str] = os.environ) -> str:
+    """HOST:PORT of node 0: as told, or as Slurm names it (``prefix[03-05,9],other``) with a port of the job's own.
+
+    Raises:
+        UsageError: Nobody says it.
+    """
+    given = environment.get(RENDEZVOUS_VARIABLE) or launch.rendezvous
+    if given:
+        return given
     nodes = environment.get("SLURM_JOB_NODELIST", "")
     if not nodes:
         raise UsageError("launch.rendezvous is missing: HOST:PORT of node 0, as the other nodes reach it")
@@ -119,6 +133,7 @@ def agent_command(method: str, plan: LaunchPlan, node: Node, grace_seconds: int)
             f"--rdzv-endpoint={node.rendezvous}",
             f"--rdzv-id=ratchet-{method}",
             f"--rdzv-conf=is_host={'true' if node.rank == 0 else 'false'}",
+            *([f"--local-addr={node.address}"] if node.address else []),
         ]
     )
     return [
@@ -135,11 +150,17 @@ def agent_command(method: str, plan: LaunchPlan, node: Node, grace_seconds: int)
     ]
 
 
-def node_commands(method: str, plan: LaunchPlan, rendezvous: str, grace_seconds: int) -> list[str]:
+def node_commands(method: str, plan: LaunchPlan, launch: LaunchParams) -> list[str]:
     """One line a node, as a shell runs it: node 0 runs the stage, which starts its own agent; the others join it."""
+    told = launch.rendezvous is None and plan.num_nodes > 1
+    rendezvous = find_rendezvous(launch) if plan.num_nodes > 1 else ""
     stage = shlex.join([sys.executable, "-m", "tasks.train", method])
+    if told:
+        stage = f"{RENDEZVOUS_VARIABLE}={shlex.quote(rendezvous)} {stage}"
+    if plan.num_nodes > 1:
+        stage = f"{NODE_RANK_VARIABLE}=0 {stage}"
     others = [
-        shlex.join(agent_command(method, plan, Node(rank, rendezvous), grace_seconds))
+        shlex.join(agent_command(method, plan, Node(rank, rendezvous), launch.grace_seconds))
         for rank in range(1, plan.num_nodes)
     ]
     return [stage, *others]
@@ -161,6 +182,6 @@ def sbatch_file(method: str, plan: LaunchPlan, launch: LaunchParams) -> str:
         'cd "$SLURM_SUBMIT_DIR"\n'
         f"srun --kill-on-bad-exit=0 {shlex.join([sys.executable, '-m', 'flows.cli', 'launch', method])}\n"
         "code=$?\n"
-        '[ "$code" -eq 75 ] && scontrol requeue "$SLURM_JOB_ID"\n'
+        'if [ "$code" -eq 75 ]; then scontrol requeue "$SLURM_JOB_ID"; fi\n'
         'exit "$code"\n'
     )

@@ -39,8 +39,8 @@ def load_split(folder: Path, dtype: Any, split: Any) -> Any:
     """This process's part of the weights, as FSDP2 keeps it.
 
     Each process reads only its part, save where input and output embedding are one tensor: transformers 5.23 ties them
-    after the split, FSDP2 then knows of one of the two only, and the output layer trains on a stale part without a word.
-    Such a model is read whole, tied, and split here.
+    after the split, FSDP2 then knows of one of the two only, and the output layer's part of the gradient is lost,
+    silently. Such a model is read whole, tied, and split here.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

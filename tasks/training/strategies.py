@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from tasks.launch_params import Strategy
-from tasks.params import MethodKind
 from tasks.training.launch import LaunchPlan
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
@@ -153,8 +152,3 @@ def whole_models() -> Iterator[None]:
         yield
     finally:
         integration._hf_deepspeed_config_weak_ref = weak
-
-
-def supports(strategy: Strategy, kind: MethodKind) -> bool:
-    """Whether the strategy trains this kind: 4-bit weights are not split."""
-    return kind is not MethodKind.QLORA or strategy not in (Strategy.ZERO3, Strategy.ZERO3_OFFLOAD, Strategy.FSDP2)

@@ -8,7 +8,7 @@ from typing import Any
 from evalsuite.errors import StageError, UsageError
 from tasks.launch_params import Strategy
 from tasks.params import MethodParams, TrainParams
-from tasks.training.checkpoints import complete_checkpoints
+from tasks.training.checkpoints import last_good
 from tasks.training.examples import Example
 from tasks.training.launch import LaunchPlan
 from tasks.training.models import adapter_config, compute_dtype, load_trainable
@@ -127,11 +127,11 @@ def _trainer_class() -> Any:
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             try:
                 super()._save_checkpoint(model, trial)
-            except (OSError, RuntimeError) as error:
-                good = complete_checkpoints(Path(self.args.output_dir))
+            except Exception as error:  # safetensors, torch and the system each have their own for a full disk
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise StageError(
-                    f"the checkpoint of step {self.state.global_step} could not be written: {error}; last good "
-                    f"checkpoint: {good[-1][0] if good else 'none'}; free some space and run the stage again"
+                    f"the checkpoint of step {self.state.global_step} could not be written ({reason}); last good "
+                    f"checkpoint: {last_good(Path(self.args.output_dir))}; free some space and run the stage again"
                 ) from error
 
         def _save_optimizer_and_scheduler(self, output_dir: str) -> None:

@@ -230,7 +230,7 @@ class Training:
         folder = self.root / f"checkpoint-{state.global_step}"
         self.ranks.wait()  # until every process has written its part
         if self.ranks.first:
-            mark_complete(folder, state.global_step, None)
+            mark_complete(folder, None)
         self.ranks.wait()
         self.save_clock()
         if self.wants_to_stop():
@@ -266,7 +266,7 @@ class Training:
             seconds=time.perf_counter() - started,
         )
         write_record(self.root, record)
-        mark_complete(folder, state.global_step, record)
+        mark_complete(folder, record)
         best = select_epoch(self.epochs, self.params.select_metric, self.params.select_direction).epoch
         prune(self.root, self.params.keep_checkpoints, [best])
         scores = ", ".join(f"{name} {value:.3f}" for name, value in record.golden.items())

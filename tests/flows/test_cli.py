@@ -15,6 +15,7 @@ SURFACE = {
     "run": {"--dry-run", "--no-promote"},
     "stage": {"name", "--force"},
     "evaluate": {"model", "--suite", "--limit", "--output", "--adapter", "--shard", "--shards"},
+    "launch": {"method", "--dry-run", "--node-rank", "--rendezvous"},
     "plan": set(),
     "status": set(),
     "promote": {"--override", "--reason", "--dry-run"},

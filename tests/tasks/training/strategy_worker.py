@@ -1,6 +1,6 @@
 """Under torchrun: one process of a training by every strategy in turn, so that the imports are paid once.
 
-Run:  torchrun ... -m tests.tasks.training.strategy_worker FOLDER   (FOLDER/NAME is a project with the method ``full``)
+Run:  torchrun ... -m tests.tasks.training.strategy_worker FOLDER   (FOLDER/NAME is a project)
 """
 
 import os
@@ -10,14 +10,23 @@ from pathlib import Path
 from evalsuite.errors import RatchetError
 from evalsuite.files import read_model, write_json
 from tasks.entry import start_logging
-from tasks.params import load_params
+from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.training import trainer, worker
 from tasks.training.checkpoints import open_root
 from tasks.training.inputs import fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
-from tasks.training.preemption import die_with_parent
-from tasks.training.strategies import start_processes
+from tasks.training.preemption import StopRequest, die_with_parent
+from tasks.training.strategies import sharded_loading, start_processes
 from tasks.training.worker import train
+
+
+class Asked(StopRequest):
+    """SIGTERM came before the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = True
 
 
 def forget() -> None:
@@ -28,7 +37,31 @@ def forget() -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
     unset_hf_deepspeed_config()
-    os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)
+    for name in ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP"):
+        os.environ.pop(name, None)
+
+
+def start(plan: LaunchPlan, project: str) -> None:
+    """As the worker does, and as a user does who forgets the switch that accelerate needs."""
+    forget()
+    start_processes(plan)
+    silent = project == "silent-fsdp2"
+    trainer.sharded_loading = (lambda *_: None) if silent else sharded_loading
+    if silent:
+        os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    if project == "silent-zero2":
+        os.environ.pop("ACCELERATE_USE_DEEPSPEED")
+
+
+def attempt(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, stop: type[StopRequest]) -> None:
+    start(plan, paths.root.name)
+    worker.StopRequest = stop  # type: ignore[misc]
+    rank = int(os.environ["RANK"])
+    try:
+        train(name, params, paths, plan, read_inputs(name, params, paths))
+    except RatchetError as error:
+        text = f"{type(error).__name__}: {error}"
+        write_json(paths.root / f"{name}-{stop.__name__}-{rank}.json", {"error": text})
 
 
 def main() -> int:
@@ -37,26 +70,19 @@ def main() -> int:
     die_with_parent()
     start_logging()
     folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+    write_json(folder / f"host-{rank}.json", {"network": str(Path("/proc/self/ns/net").readlink())})
     for project in sorted(path for path in folder.iterdir() if path.is_dir()):
         paths = ArtifactPaths(project)
         params = load_params(paths.params)
         for name in params.methods:
-            launch = paths.plans / f"{name}.launch.json"
-            if not launch.is_file():
-                continue
-            plan = read_model(launch, LaunchPlan, "x")
-            forget()
-            start_processes(plan)
-            if project.name.startswith("silent"):
-                os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)
-            inputs = read_inputs(name, params, paths)
+            plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, "x")
+            start(plan, project.name)
             if rank == 0:
                 open_root(paths.checkpoints(name), fingerprint(name, params, paths, plan))
             dist.barrier()
-            try:
-                train(name, params, paths, plan, inputs)
-            except RatchetError as error:
-                write_json(project / f"error-{name}-{rank}.json", {"kind": type(error).__name__, "text": str(error)})
+            if name == "full":
+                attempt(name, params, paths, plan, Asked)
+            attempt(name, params, paths, plan, StopRequest)
     dist.destroy_process_group()
     return 0
 

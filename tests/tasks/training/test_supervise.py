@@ -1,0 +1,165 @@
+"""Two processes of one training, killed for real: one, all, the parent, and in the middle of a save."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+import yaml
+
+import tasks.plan
+from evalsuite.files import read_model
+from tasks.params import load_params
+from tasks.paths import ArtifactPaths
+from tasks.train import run
+from tasks.training.checkpoints import resumable_checkpoints
+from tasks.training.log import TrainLog
+from tests.tasks.test_train import make_project
+
+ROOT = Path(__file__).parents[3]
+METHODS = {"full": {"kind": "full", "learning_rate": 1e-3, "epochs": 3}}
+PATIENCE_SECONDS = 120.0
+
+
+class Attempt(NamedTuple):
+    """How one start of the stage ended."""
+
+    code: int
+    text: str
+    left: list[str]
+    """Complete checkpoints."""
+    orphans: int
+    """Processes of it that were alive ten seconds after its end."""
+
+
+class Stage:
+    """The stage with its processes."""
+
+    def __init__(self, paths: ArtifactPaths) -> None:
+        self.paths = paths
+        self.root = paths.checkpoints("full")
+        self.log = paths.root / "stage.log"
+        with self.log.open("w") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.train", "full"],
+                cwd=paths.root,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=stream,
+                stderr=stream,
+            )
+        self.seen: dict[int, psutil.Process] = {}
+
+    def wait_for(self, event: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not event():
+            self.look()
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
+            time.sleep(0.005)
+        self.look()
+
+    def look(self) -> None:
+        children = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
+        self.seen |= {child.pid: child for child in children}
+
+    def workers(self) -> list[psutil.Process]:
+        found = [child for child in self.seen.values() if child.is_running() and "RANK" in child.environ()]
+        return sorted(found, key=lambda child: int(child.environ()["RANK"]))
+
+    def saving(self, step: int) -> bool:
+        folder = self.root / f"checkpoint-{step}"
+        return folder.is_dir() and not (folder / "complete.json").is_file()
+
+    def saved(self, step: int) -> bool:
+        return (self.root / f"checkpoint-{step}" / "complete.json").is_file()
+
+    def says(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def end(self) -> Attempt:
+        code = self.process.wait(PATIENCE_SECONDS)
+        _, alive = psutil.wait_procs(list(self.seen.values()), timeout=10)
+        left = [entry.folder.name for entry in resumable_checkpoints(self.root)]
+        return Attempt(code, self.log.read_text(), left, len(alive))
+
+
+@pytest.fixture(scope="module")
+def attempts(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[str, Attempt]:
+    paths = make_project(tmp_path_factory.mktemp("two"), tiny_model, METHODS)
+    data = yaml.safe_load(paths.params.read_text())
+    data["launch"] = {"processes_per_node": 2, "grace_seconds": 30}
+    paths.params.write_text(yaml.safe_dump(data))
+    tasks.plan.run("full", load_params(paths.params), paths)
+    found = {}
+
+    one_rank = Stage(paths)
+    one_rank.wait_for(lambda: one_rank.saving(4))
+    one_rank.workers()[1].kill()
+    found["one rank"] = one_rank.end()
+
+    parent = Stage(paths)
+    parent.wait_for(lambda: parent.saved(4))
+    parent.process.kill()
+    found["parent"] = parent.end()
+
+    everyone = Stage(paths)
+    everyone.wait_for(lambda: everyone.saving(8))
+    for worker in everyone.workers():
+        worker.kill()
+    found["all ranks"] = everyone.end()
+
+    terminated = Stage(paths)
+    terminated.wait_for(lambda: terminated.says("going on from"))
+    terminated.process.terminate()
+    found["terminated"] = terminated.end()
+
+    last = Stage(paths)
+    last.look()
+    found["last"] = last.end()
+    found["last"].text.index("\n")
+    found["folder"] = Attempt(0, str(paths.root), [], 0)
+    return found
+
+
+@pytest.mark.slow
+def test_one_killed_process_ends_all_with_the_code_of_a_broken_stage(attempts: dict[str, Attempt]) -> None:
+    assert attempts["one rank"].code == 4
+    assert attempts["one rank"].left == []
+    assert "last good checkpoint: none; " in attempts["one rank"].text
+
+
+@pytest.mark.slow
+def test_no_process_survives_its_parent(attempts: dict[str, Attempt]) -> None:
+    assert attempts["parent"].code == -signal.SIGKILL
+    assert {name: attempt.orphans for name, attempt in attempts.items() if attempt.orphans} == {}
+
+
+@pytest.mark.slow
+def test_a_kill_of_all_during_a_save_leaves_the_checkpoint_before(attempts: dict[str, Attempt]) -> None:
+    assert attempts["all ranks"].code == 4
+    assert attempts["all ranks"].left == ["checkpoint-4"]
+    assert "checkpoint-4; run again to go on" in attempts["all ranks"].text
+
+
+@pytest.mark.slow
+def test_sigterm_to_the_stage_lets_all_processes_save_together(attempts: dict[str, Attempt]) -> None:
+    assert attempts["terminated"].code == 75
+    assert attempts["terminated"].left == ["checkpoint-4", "checkpoint-5"]
+
+
+@pytest.mark.slow
+def test_after_four_kills_in_a_row_the_loss_curve_is_that_of_an_unbroken_training(
+    attempts: dict[str, Attempt], tmp_path: Path, tiny_model: Path
+) -> None:
+    assert attempts["last"].code == 0, attempts["last"].text[-3000:]
+    paths = make_project(tmp_path, tiny_model, METHODS)
+    unbroken = run("full", load_params(paths.params), paths)
+    broken = read_model(ArtifactPaths(Path(attempts["folder"].text)).train_log("full"), TrainLog, "x")
+    assert [step.loss for step in broken.steps] == pytest.approx([step.loss for step in unbroken.steps], abs=1e-6)
+    assert broken.resumed_from_steps == (4, 4, 5)

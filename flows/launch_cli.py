@@ -51,6 +51,6 @@ def launch(
         typer.echo(f"train@{method}: done")
         return
     start_logging()
-    code = run_agent(method, plan, params.launch, root)
+    code = run_agent(method, plan, params.launch, root).code
     if code != 0:
         raise StageError(f"this node's processes ended with exit code {code}; node 0 says why")

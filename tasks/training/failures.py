@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
 from evalsuite.files import read_model, write_json
+from tasks.training.checkpoints import last_good
 
 logger = logging.getLogger(__name__)
 
@@ -68,4 +69,5 @@ def raise_failure(root: Path) -> None:
         return
     first = min(found, key=lambda failure: (not failure.known, failure.unix_seconds))
     kinds: dict[int, type[RatchetError]] = {ExitCode.USAGE: UsageError, ExitCode.PREEMPTED: PreemptedError}
-    raise kinds.get(first.exit_code, StageError)(first.message)
+    rest = "" if first.known else f"; last good checkpoint: {last_good(root)}; run the stage again to go on"
+    raise kinds.get(first.exit_code, StageError)(first.message + rest)

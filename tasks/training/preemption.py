@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,19 +20,21 @@ class StopRequest:
         self.asked = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Turn SIGTERM into a request, for the time of the block; only a main thread may."""
+    def listening(self, pass_on: Callable[[int], None] = lambda _: None) -> Iterator[None]:
+        """Turn SIGTERM into a request, for the time of the block, and pass it on; only a main thread may."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGTERM, self._note)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.asked = True
+            pass_on(number)
+
+        before = signal.signal(signal.SIGTERM, note)
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
 
 
 def die_with_parent() -> None:

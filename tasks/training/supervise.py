@@ -6,18 +6,17 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import NamedTuple
 
-from evalsuite.errors import StageError
+from evalsuite.errors import PreemptedError, StageError
 from tasks.params import LaunchParams
 from tasks.training.checkpoints import last_good
 from tasks.training.failures import FOLDER, raise_failure
 from tasks.training.launch import LaunchPlan, agent_command, find_node
-from tasks.training.preemption import PR_SET_PDEATHSIG
+from tasks.training.preemption import PR_SET_PDEATHSIG, StopRequest
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +30,13 @@ def run_workers(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path
         StageError: A worker broke, or was killed.
     """
     shutil.rmtree(root / FOLDER, ignore_errors=True)
-    code = run_agent(name, plan, launch, project)
+    code, stopped = run_agent(name, plan, launch, project)
     raise_failure(root)
+    if stopped:
+        raise PreemptedError(
+            f"{name}: SIGTERM, and the processes ended without saving; last good checkpoint: {last_good(root)}; the "
+            "same command goes on from it"
+        )
     if code != 0:
         raise StageError(
             f"{name}: a process of {plan.num_processes} ended without a message (exit code {code} of torchrun; it was "
@@ -40,12 +44,21 @@ def run_workers(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path
         )
 
 
-def run_agent(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path) -> int:
-    """Start this node's workers by torchrun, pass SIGTERM on to them, and return torchrun's exit code."""
+class AgentEnd(NamedTuple):
+    """How torchrun ended."""
+
+    code: int
+    stopped: bool
+    """Whether SIGTERM came to this process."""
+
+
+def run_agent(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path) -> AgentEnd:
+    """Start this node's workers by torchrun, pass SIGTERM on to them, and wait for their end."""
     command = agent_command(name, plan, find_node(launch), launch.grace_seconds)
     logger.info("%s", " ".join(command))
-    with _agent(command, project, plan.processes_per_node) as agent, _passing_on(agent):
-        return agent.wait()
+    stop = StopRequest()
+    with _agent(command, project, plan.processes_per_node) as agent, stop.listening(agent.send_signal):
+        return AgentEnd(agent.wait(), stop.asked)
 
 
 @contextmanager
@@ -71,20 +84,3 @@ def _agent(command: list[str], project: Path, processes: int) -> Iterator["subpr
         if agent.poll() is None:
             agent.kill()
             agent.wait()
-
-
-@contextmanager
-def _passing_on(agent: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Give SIGTERM to the workers, who save and end; only a main thread may listen."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        agent.send_signal(number)
-
-    before = signal.signal(signal.SIGTERM, pass_on)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

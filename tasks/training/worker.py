@@ -357,6 +357,7 @@ def main(arguments: list[str] | None = None) -> int:
     start_logging()
     (name,) = sys.argv[1:] if arguments is None else arguments
     paths, rank = ArtifactPaths(), int(os.environ.get("RANK", "0"))
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
     if rank:
         logging.getLogger().setLevel(logging.WARNING)
     with reporting(paths.checkpoints(name), rank) as result:

@@ -5,6 +5,7 @@ Run:  torchrun ... -m tests.tasks.training.strategy_worker FOLDER   (FOLDER/NAME
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from evalsuite.errors import RatchetError
@@ -17,7 +18,7 @@ from tasks.training.checkpoints import open_root
 from tasks.training.inputs import fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
 from tasks.training.preemption import StopRequest, die_with_parent
-from tasks.training.strategies import sharded_loading, start_processes
+from tasks.training.strategies import deepspeed_config, sharded_loading, start_processes
 from tasks.training.worker import train
 
 
@@ -37,20 +38,25 @@ def forget() -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
     unset_hf_deepspeed_config()
-    for name in ("ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP"):
-        os.environ.pop(name, None)
+    for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+        del os.environ[name]
 
 
 def start(plan: LaunchPlan, project: str) -> None:
-    """As the worker does, and as a user does who forgets the switch that accelerate needs."""
+    """As the worker does, or with one of the configurations that accelerate takes and does not heed."""
     forget()
     start_processes(plan)
-    silent = project == "silent-fsdp2"
-    trainer.sharded_loading = (lambda *_: None) if silent else sharded_loading
-    if silent:
+    trainer.sharded_loading = (lambda *_: None) if project == "silent-fsdp2" else sharded_loading
+    trainer.deepspeed_config = (lambda *_: None) if project == "silent-zero2" else deepspeed_config
+    if project == "silent-fsdp2":  # FSDP by accelerate's variables: not on CPUs
         os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
-    if project == "silent-zero2":
-        os.environ.pop("ACCELERATE_USE_DEEPSPEED")
+    if project == "silent-zero2":  # a DeepSpeed configuration in accelerate's variable, without the switch
+        file = Path(tempfile.mkdtemp()) / "zero2.json"
+        write_json(file, deepspeed_config(plan.strategy, False) or {})
+        del os.environ["ACCELERATE_USE_DEEPSPEED"]
+        os.environ["ACCELERATE_DEEPSPEED_CONFIG_FILE"] = str(file)
+    if project == "silent-zero3":  # what `accelerate launch --cpu` sets turns DeepSpeed off
+        os.environ["ACCELERATE_USE_CPU"] = "true"
 
 
 def attempt(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, stop: type[StopRequest]) -> None:

@@ -107,8 +107,10 @@ def test_a_template_that_loses_or_adds_text_or_never_ends_is_refused_with_the_ro
 
 def test_an_end_token_of_the_generation_config_counts(tokenizer: Any) -> None:
     other = deepcopy(tokenizer)
-    other.chat_template = CHAT_TEMPLATE.replace("<|im_end|>", "<|im_start|>")
-    other.chat_template = other.chat_template.replace("<|im_start|>{{ message['role'] }}", "{{ message['role'] }}")
+    other.chat_template = (
+        "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}<|im_start|>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
     start = other.convert_tokens_to_ids("<|im_start|>")
     example = tokenize("r", TURNS, other, {start, other.eos_token_id})
     assert example.labels[-1] == start

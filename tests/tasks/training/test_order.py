@@ -1,6 +1,6 @@
 """The rows of an epoch, for one process and for several."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.training.order import EpochOrder
@@ -14,6 +14,7 @@ def order(rows: int, epoch: int, by_length: bool, round_size: int) -> list[int]:
     return list(made)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(0, 5), st.booleans(), st.sampled_from([1, 2, 4]))
 def test_several_processes_visit_every_row_once_in_the_order_of_one_and_fill_the_last_round(
     rows: int, epoch: int, by_length: bool, round_size: int

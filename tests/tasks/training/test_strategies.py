@@ -37,6 +37,7 @@ PROJECTS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "zero3-offload": ("zero3 offload", FULL, True),
     "silent-fsdp2": ("fsdp2", LORA, True),
     "silent-zero2": ("zero2", LORA, True),
+    "silent-zero3": ("zero3", LORA, True),
 }
 RUNS = [(name, method) for name, (_, methods, _) in PROJECTS.items() for method in methods if "silent" not in name]
 USER_NAMESPACE = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -187,6 +188,7 @@ def test_the_train_log_says_what_each_process_kept(trained: Trained) -> None:
     ("name", "text"),
     [
         ("silent-zero2", "distributed_type is 'MULTI_CPU', the plan says 'DEEPSPEED'"),
+        ("silent-zero3", "distributed_type is 'MULTI_CPU', the plan says 'DEEPSPEED'"),
         ("silent-fsdp2", "strategy is 'data parallel', the plan says 'fsdp2'"),
     ],
 )

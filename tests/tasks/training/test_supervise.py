@@ -1,4 +1,7 @@
-"""Two processes of one training, killed for real: one, all, the parent, and in the middle of a save."""
+"""Two processes of one training, killed for real, twice in a row in the middle of a save.
+
+First one of them, then the parent: the kernel passes its death on as SIGKILL to all.
+"""
 
 import os
 import signal
@@ -76,9 +79,6 @@ class Stage:
         folder = self.root / f"checkpoint-{step}"
         return folder.is_dir() and not (folder / "complete.json").is_file()
 
-    def saved(self, step: int) -> bool:
-        return (self.root / f"checkpoint-{step}" / "complete.json").is_file()
-
     def says(self, text: str) -> bool:
         return text in self.log.read_text()
 
@@ -104,25 +104,16 @@ def attempts(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict
     found["one rank"] = one_rank.end()
 
     parent = Stage(paths)
-    parent.wait_for(lambda: parent.saved(4))
+    parent.wait_for(lambda: parent.saving(8))
     parent.process.kill()
     found["parent"] = parent.end()
-
-    everyone = Stage(paths)
-    everyone.wait_for(lambda: everyone.saving(8))
-    for worker in everyone.workers():
-        worker.kill()
-    found["all ranks"] = everyone.end()
 
     terminated = Stage(paths)
     terminated.wait_for(lambda: terminated.says("going on from"))
     terminated.process.terminate()
     found["terminated"] = terminated.end()
 
-    last = Stage(paths)
-    last.look()
-    found["last"] = last.end()
-    found["last"].text.index("\n")
+    found["last"] = Stage(paths).end()
     found["folder"] = Attempt(0, str(paths.root), [], 0)
     return found
 
@@ -142,9 +133,7 @@ def test_no_process_survives_its_parent(attempts: dict[str, Attempt]) -> None:
 
 @pytest.mark.slow
 def test_a_kill_of_all_during_a_save_leaves_the_checkpoint_before(attempts: dict[str, Attempt]) -> None:
-    assert attempts["all ranks"].code == 4
-    assert attempts["all ranks"].left == ["checkpoint-4"]
-    assert "checkpoint-4; run again to go on" in attempts["all ranks"].text
+    assert attempts["parent"].left == ["checkpoint-4"]
 
 
 @pytest.mark.slow
@@ -154,7 +143,7 @@ def test_sigterm_to_the_stage_lets_all_processes_save_together(attempts: dict[st
 
 
 @pytest.mark.slow
-def test_after_four_kills_in_a_row_the_loss_curve_is_that_of_an_unbroken_training(
+def test_after_three_ends_in_a_row_the_loss_curve_is_that_of_an_unbroken_training(
     attempts: dict[str, Attempt], tmp_path: Path, tiny_model: Path
 ) -> None:
     assert attempts["last"].code == 0, attempts["last"].text[-3000:]
@@ -162,4 +151,4 @@ def test_after_four_kills_in_a_row_the_loss_curve_is_that_of_an_unbroken_trainin
     unbroken = run("full", load_params(paths.params), paths)
     broken = read_model(ArtifactPaths(Path(attempts["folder"].text)).train_log("full"), TrainLog, "x")
     assert [step.loss for step in broken.steps] == pytest.approx([step.loss for step in unbroken.steps], abs=1e-6)
-    assert broken.resumed_from_steps == (4, 4, 5)
+    assert broken.resumed_from_steps == (4, 5)

@@ -67,6 +67,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         selected_because=selection.because,
         stopped_early=outcome.stopped_early,
         resumed_from_steps=outcome.resumed_from_steps,
+        resume_checks=outcome.resume_checks,
         num_examples=len(inputs.train),
         num_tokens=sum(len(example.input_ids) for example in inputs.train) * len(outcome.epochs),
         trainable_parameters=outcome.trainable_parameters,

@@ -34,6 +34,7 @@ def training_callback(training: Any) -> Any:
             check_effective(training.plan, training.method, training.params.packing, batch, effective)
             if training.plan.strategy.zero_stage == 3:
                 training.check_packing()
+            training.check_resume()
             if training.plan.num_processes > 1:
                 logger.info("%s: %s", training.name, ", ".join(f"{key} {value}" for key, value in effective.items()))
 

@@ -26,6 +26,7 @@ from tasks.training.checkpoints import (
     check_disk,
     checkpoint_bytes,
     complete_checkpoints,
+    last_good,
     mark_complete,
     most_checkpoints,
     prune,
@@ -34,6 +35,7 @@ from tasks.training.checkpoints import (
     write_record,
 )
 from tasks.training.clock import Clock
+from tasks.training.continuity import check_probe, deterministic, write_probe
 from tasks.training.effective import Effective, count_all, count_trained, read_effective
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example
@@ -42,7 +44,7 @@ from tasks.training.inputs import Inputs, check_same_inputs, read_inputs
 from tasks.training.launch import LaunchPlan
 from tasks.training.log import EpochRecord, StepRecord
 from tasks.training.outcome import Outcome
-from tasks.training.packing import check_packing
+from tasks.training.packing import check_packing, rows_loss
 from tasks.training.preemption import StopRequest, die_with_parent
 from tasks.training.selection import divergence, select_epoch
 from tasks.training.strategies import Ranks, split_again, start_processes, whole_models
@@ -121,7 +123,7 @@ class Training:
                 self.clock.add_resume(self.started_from.step)
             # A run that was killed after an early stop must not go on past it.
             if self.stopped_early is None:
-                with _deterministic(), self._reading(resume):
+                with deterministic(), self._reading(resume):
                     self.trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
         self.save_clock()
         return Outcome(
@@ -129,6 +131,7 @@ class Training:
             steps=self.steps(),
             stopped_early=self.stopped_early,
             resumed_from_steps=self.clock.resumed,
+            resume_checks=self.clock.checks,
             trainable_parameters=self.trained_parameters,
             total_parameters=self.total_parameters,
             train_seconds=self.clock.seconds,
@@ -217,6 +220,26 @@ class Training:
             if self.plan.strategy is Strategy.FSDP2:
                 split_again(self.trainer.model)
 
+    def probe_loss(self) -> float:
+        """Loss on the first dev rows, nats a supervised token; all processes must call it."""
+        loss = rows_loss(self.trainer, self.rows.dev[: self.params.micro_batch_size])
+        if self.plan.strategy is Strategy.FSDP2:
+            split_again(self.trainer.model)
+        if not math.isfinite(loss):
+            raise StageError(f"{self.name}: the loss on the dev rows is {loss}; last good: {last_good(self.root)}")
+        return loss
+
+    def check_resume(self) -> None:
+        """Compare the loss with the one that was measured when the checkpoint was written.
+
+        Raises:
+            StageError: They differ: what was read is not what was saved.
+        """
+        if self.started_from is None:
+            return
+        folder, step, _ = self.started_from
+        self.clock.add_check(check_probe(folder, step, self.probe_loss(), self.autocast))
+
     def wants_to_stop(self) -> bool:
         """Whether any process was asked to stop; all give the same answer."""
         return max(self.ranks.gather(int(self.stop.asked))) > 0
@@ -228,8 +251,10 @@ class Training:
             PreemptedError: SIGTERM came.
         """
         folder = self.root / f"checkpoint-{state.global_step}"
+        loss = self.probe_loss()
         self.ranks.wait()  # until every process has written its part
         if self.ranks.first:
+            write_probe(folder, loss)
             mark_complete(folder, None)
         self.ranks.wait()
         self.save_clock()
@@ -324,22 +349,6 @@ def _unreadable(root: Path, folder: Path, error: Exception) -> str:
 
 def _at_epoch_end(state: Any) -> bool:
     return abs(state.epoch - round(state.epoch)) < 1e-9
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Let every operation that has a repeatable kernel use it, so that a resumed run ends in the same weights."""
-    import torch
-
-    before, fill = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 def peak_memory_bytes() -> int:

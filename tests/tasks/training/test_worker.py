@@ -132,6 +132,13 @@ def test_whatever_happened_the_weights_and_losses_are_those_of_an_unbroken_train
 
 
 @pytest.mark.slow
+def test_each_resume_gives_the_very_loss_that_the_checkpoint_gave_when_it_was_written(life: Life) -> None:
+    assert [check.step for check in life.log.resume_checks] == [4, 8]
+    assert all(check.resumed_loss == check.saved_loss for check in life.log.resume_checks)
+    assert life.unbroken.resume_checks == ()
+
+
+@pytest.mark.slow
 def test_a_disk_that_fills_up_during_a_save_names_the_step_and_leaves_no_half_checkpoint(life: Life) -> None:
     assert type(life.full_disk) is StageError
     assert "the checkpoint of step 4 could not be written (" in str(life.full_disk)

@@ -15,6 +15,7 @@ from typing import Any
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_model, sha256_file, write_json
 from evalsuite.identity import verify_manifest
+from tasks.allocator import keep_freed_memory
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
@@ -32,7 +33,7 @@ from tasks.training.worker import Training, peak_memory_bytes
 
 logger = logging.getLogger(__name__)
 
-TRAINING_SOURCES = ("examples.py", "models.py", "worker.py")
+TRAINING_SOURCES = ("examples.py", "models.py", "supervised.py", "worker.py")
 """Modules of tasks/training that decide the weights."""
 TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 
@@ -164,4 +165,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     raise SystemExit(main())

@@ -29,6 +29,7 @@ from tasks.training.models import adapter_config, compute_dtype, load_trainable
 from tasks.training.outcome import Outcome
 from tasks.training.packing import check_packing
 from tasks.training.selection import divergence, select_epoch
+from tasks.training.supervised import supervised_trainer
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ class Training:
         import torch
         from datasets import Dataset
         from transformers import PrinterCallback
-        from trl import SFTConfig, SFTTrainer
+        from trl import SFTConfig
 
         cuda = torch.cuda.is_available()
         params, method = self.params, self.method
@@ -193,7 +194,7 @@ class Training:
             disable_tqdm=True,
         )
         try:
-            trainer = SFTTrainer(
+            trainer = supervised_trainer()(
                 model=load_trainable(base, method),
                 args=config,
                 train_dataset=Dataset.from_list([example._asdict() for example in train]),

@@ -29,7 +29,7 @@ def launch(
         node_commands,
         sbatch_file,
     )
-    from tasks.training.supervise import run_agent
+    from tasks.training.processes import run_agent
 
     root = project_root()
     paths = ArtifactPaths(root)

@@ -29,6 +29,7 @@ from evalsuite.suites.harness import HarnessSuite
 from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from evalsuite.suites.plugins import load_suite
+from tasks.allocator import keep_freed_memory
 from tasks.engines import opened_engine
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
@@ -212,4 +213,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     raise SystemExit(main())

@@ -14,6 +14,7 @@ from typing import Any
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_model, write_json
 from evalsuite.identity import verify_manifest
+from tasks.allocator import keep_freed_memory
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
@@ -24,8 +25,8 @@ from tasks.training.inputs import Inputs, fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
 from tasks.training.log import EpochRecord, TrainLog
 from tasks.training.outcome import Outcome, read_outcome
+from tasks.training.processes import run_workers
 from tasks.training.selection import select_epoch
-from tasks.training.supervise import run_workers
 from tasks.training.worker import peak_memory_bytes, train
 
 logger = logging.getLogger(__name__)
@@ -132,4 +133,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     raise SystemExit(main())

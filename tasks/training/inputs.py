@@ -15,7 +15,16 @@ from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example, read_examples
 from tasks.training.launch import LaunchPlan
 
-TRAINING_SOURCES = ("continuity.py", "examples.py", "models.py", "order.py", "strategies.py", "trainer.py", "worker.py")
+TRAINING_SOURCES = (
+    "continuity.py",
+    "examples.py",
+    "models.py",
+    "order.py",
+    "strategies.py",
+    "supervised.py",
+    "trainer.py",
+    "worker.py",
+)
 """Modules of tasks/training that decide the weights."""
 TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "deepspeed")
 

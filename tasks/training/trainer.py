@@ -14,6 +14,7 @@ from tasks.training.launch import LaunchPlan
 from tasks.training.models import adapter_config, compute_dtype, load_trainable
 from tasks.training.order import EpochOrder, filler
 from tasks.training.strategies import deepspeed_config, sharded_loading
+from tasks.training.supervised import supervised_trainer
 
 OPTIMIZER_FOLDER = "optimizer"
 """Of FSDP2's split optimizer state, in a checkpoint."""
@@ -113,10 +114,9 @@ def build_trainer(
 
 def _trainer_class() -> Any:
     from transformers.distributed.checkpoint import load_optimizer_distributed, save_optimizer_distributed
-    from trl import SFTTrainer
 
-    class Trainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
-        """SFTTrainer with our order of rows and FSDP2's optimizer in its checkpoints."""
+    class Trainer(supervised_trainer()):  # type: ignore[misc]  # trl is untyped
+        """TRL's trainer with our order of rows and FSDP2's optimizer in its checkpoints."""
 
         order: EpochOrder
         keeps_full_weights: bool

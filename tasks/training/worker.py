@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import PreemptedError, StageError, UsageError
 from evalsuite.files import read_model
+from tasks.allocator import keep_freed_memory
 from tasks.entry import start_logging
 from tasks.launch_params import Strategy
 from tasks.params import MethodParams, Params, TrainParams, load_params
@@ -386,4 +387,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     raise SystemExit(main())

@@ -2,7 +2,8 @@
 
 Run:  python -m tasks.train METHOD
 
-A run that was killed goes on from its last complete checkpoint to the same weights.
+A run that was killed goes on from its last complete checkpoint to the same weights. The checkpoints of a finished run
+keep their weights and lose the optimizer's state.
 """
 
 import gc
@@ -20,7 +21,14 @@ from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
 from tasks.power import check_policy
-from tasks.training.checkpoints import complete_checkpoints, digest, open_root
+from tasks.training.checkpoints import (
+    complete_checkpoints,
+    digest,
+    drop_resume_state,
+    is_resumable,
+    open_root,
+    start_anew,
+)
 from tasks.training.clock import Clock
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example, read_examples
@@ -55,13 +63,17 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     train = read_examples(paths.prepared / "train.jsonl", tokenizer, params.train.max_length_tokens)
     dev = read_examples(paths.prepared / "dev.jsonl", tokenizer, params.train.max_length_tokens)
-    DevRunner(params.evaluation, params.train.select_metric, base, method, tokenizer)
+    runner = DevRunner(params.evaluation, params.train.select_metric, base, method, tokenizer)
     # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
     paths.train_log(name).unlink(missing_ok=True)
-    open_root(root, _fingerprint(name, params, paths, plan, identity))
+    fingerprint = _fingerprint(name, params, paths, plan, identity)
+    open_root(root, fingerprint)
     outcome = read_outcome(root, made_by)
     if outcome is None:
-        outcome = _train(name, params, paths, plan, tokenizer, train, dev)
+        if not is_resumable(root):
+            logger.warning("%s: training starts anew: a file of the finished one in %s is gone", name, root)
+            start_anew(root, fingerprint)
+        outcome = _train(name, params, paths, plan, tokenizer, train, dev, runner)
         gc.collect()  # the trainer refers to itself; the export needs its memory
     else:
         logger.info("%s: all epochs were done before; exporting", name)
@@ -92,6 +104,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         identity=exported.manifest.identity,
     )
     write_json(paths.train_log(name), log)
+    drop_resume_state(root)
     return log
 
 
@@ -103,11 +116,11 @@ def _train(
     tokenizer: Any,
     train: list[Example],
     dev: list[Example],
+    runner: DevRunner,
 ) -> Outcome:
     """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
     method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
     clock = Clock(root / "clock.json", f"ratchet stage train@{name} --force")
-    runner = DevRunner(params.evaluation, params.train.select_metric, base, method, tokenizer)
     training = Training(name, method, params.train, plan, base, root, tokenizer, train, dev, runner, clock)
     outcome = training.run()
     outcome.write(root)

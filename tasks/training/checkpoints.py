@@ -15,18 +15,47 @@ COMPLETE = "complete.json"
 FINGERPRINT = "fingerprint.json"
 ADAM_STATES = 2
 """Optimizer tensors a parameter that is trained (AdamW: both moments)."""
+RESUME_STATE = ("optimizer*", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+"""Files and folders of a checkpoint that only a resumed training reads; two thirds of its bytes."""
 SMALL_FILES_BYTES = 2**24
 """Tokenizer, state of the random generators, log."""
 
 
 def mark_complete(folder: Path, record: EpochRecord) -> None:
     """Write the epoch's record with the sizes of all files, last: a checkpoint without it does not exist."""
+    _mark(folder, record, leave_out=())
+
+
+def _mark(folder: Path, record: EpochRecord, leave_out: Iterable[Path]) -> None:
+    left_out = set(leave_out)
     sizes = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != COMPLETE
+        if path.is_file() and path.name != COMPLETE and not left_out & {path, *path.parents}
     }
-    write_json(folder / COMPLETE, {"schema_version": 1, "record": record.model_dump(mode="json"), "sizes": sizes})
+    data = {"schema_version": 1, "resumable": not left_out, "record": record.model_dump(mode="json"), "sizes": sizes}
+    write_json(folder / COMPLETE, data)
+
+
+def drop_resume_state(root: Path) -> None:
+    """Remove what only a resume would read from every checkpoint of a finished training; weights and records stay."""
+    for folder, record in complete_checkpoints(root):
+        state = [path for pattern in RESUME_STATE for path in folder.glob(pattern)]
+        if not state:
+            continue
+        # Said before they go, so that a kill in between leaves a checkpoint that is complete and not resumed.
+        _mark(folder, record, leave_out=state)
+        for path in state:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def is_resumable(root: Path) -> bool:
+    """Whether training could go on from the last complete checkpoint; true where there is none."""
+    done = complete_checkpoints(root)
+    return not done or bool(read_json(done[-1][0] / COMPLETE, "ratchet run").get("resumable", True))
 
 
 def complete_checkpoints(root: Path) -> list[tuple[Path, EpochRecord]]:
@@ -54,6 +83,12 @@ def _read_complete(folder: Path) -> EpochRecord | None:
         if not file.is_file() or file.stat().st_size != size:
             return None
     return EpochRecord.model_validate(data["record"])
+
+
+def start_anew(root: Path, fingerprint: dict[str, str]) -> None:
+    """Prepare an empty checkpoint folder."""
+    shutil.rmtree(root)
+    open_root(root, fingerprint)
 
 
 def open_root(root: Path, fingerprint: dict[str, str]) -> None:

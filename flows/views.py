@@ -89,7 +89,7 @@ def show_champion(paths: ArtifactPaths) -> None:
     from tasks.registry.champion import read_champion
 
     champion = read_champion(paths)
-    text = "none yet" if champion is None else f"{champion.model} {champion.identity[:16]}"
+    text = "none" if champion is None else f"{champion.model} {champion.identity[:16]}"
     console().print(f"champion: {escape(text)}")
     if paths.decision.is_file():
         decision = read_decision(paths.decision)

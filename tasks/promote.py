@@ -225,9 +225,9 @@ def _earlier(entries: list[Entry], champion: Champion | None, to: str | None) ->
 
 def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
     """Decide again from the stored results; a decision or a result edited by hand gives another answer."""
-    from tasks.gate import judge
+    from tasks.gate import judge_again
 
-    again = judge(decision.policy, paths, decision.looks)
+    again = judge_again(decision, paths)
     if again != decision:
         fields = [name for name in Decision.model_fields if getattr(again, name) != getattr(decision, name)]
         raise UsageError(

@@ -38,11 +38,11 @@ class StageRun(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A stage that would run."""
+    """A stage that may run: DVC brings it back where it made the same before."""
 
     name: str
     reason: str
-    """What changed, or which stage before it would run."""
+    """What changed, or which stage before it may give something else."""
 
 
 def dvc_command(*arguments: str) -> list[str]:
@@ -200,7 +200,9 @@ def stage_names(root: Path = Path()) -> list[str]:
 
 
 def pending_stages(root: Path = Path()) -> list[Pending]:
-    """Stages that ``dvc repro`` would look at again, in order, each with the reason; empty when all is up to date.
+    """Stages that ``dvc repro`` runs at most, in order, each with the reason; empty when all is up to date.
+
+    Which of them run is known only while they run: a stage whose predecessors give what they gave is skipped.
 
     Raises:
         UsageError: Not a DVC project, or dvc.yaml is broken.
@@ -216,7 +218,7 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
             if changes:
                 pending[stage.name] = _reason(next(iter(changes.values())))
             elif upstream:
-                pending[stage.name] = f"after {upstream[0]}"
+                pending[stage.name] = f"if {upstream[0]} gives something else"
         return [Pending(name, reason) for name, reason in pending.items()]
 
 

@@ -117,6 +117,13 @@ def test_any_field_changed_by_hand_is_found_out(paths: ArtifactPaths, field: str
     refuse(paths, f"not what the stored results give .*{field}")
 
 
+def test_a_self_test_changed_or_left_out_is_found_out(paths: ArtifactPaths) -> None:
+    data = read_json(paths.decision, "x")
+    for changed in (None, {**data["self_test"], "unchanged": []}):
+        write_json(paths.decision, {**data, "self_test": changed})
+        refuse(paths, "not what the stored results give .*decision_id")
+
+
 def test_a_reason_left_out_is_found_out(paths: ArtifactPaths) -> None:
     data = read_json(paths.decision, "x")
     write_json(paths.decision, {**data, "reasons": data["reasons"][1:]})

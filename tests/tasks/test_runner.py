@@ -55,7 +55,18 @@ def test_one_parameter_makes_only_its_readers_run(project: Path) -> None:
     pending = pending_stages(project)
     assert [item.name for item in pending] == ["each@q", "last"]
     assert "m.q" in pending[0].reason
-    assert pending[1].reason == "after each@q"
+    assert pending[1].reason == "if each@q gives something else"
+
+
+def test_no_other_stages_run_than_those_that_are_pending(project: Path) -> None:
+    repro = dvc_command("repro")
+    subprocess.run(repro, cwd=project, check=True, env=stage_environment())
+    (project / "params.yaml").write_text("a: 2\nm: {p: {v: 1}, q: {v: 2}}\n")
+    pending = {item.name for item in pending_stages(project)}
+    done = subprocess.run(repro, cwd=project, check=True, env=stage_environment(), text=True, capture_output=True)
+    ran = {line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")}
+    assert ran == {"first", "each@q"}
+    assert ran <= pending == {"first", "each@p", "each@q", "last"}
 
 
 def test_a_stage_that_refuses_its_input_is_a_usage_error_with_its_own_words(project: Path) -> None:

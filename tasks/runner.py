@@ -17,6 +17,7 @@ from threading import Timer
 from typing import Any, NamedTuple
 
 from evalsuite.errors import ExitCode, StageError, UsageError
+from tasks.earlier_outputs import bring_back
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ def run_stage(
                 tail.append(line)
                 on_line(line)
         code = process.wait()
+    if timed_out or code != 0:
+        bring_back(name, root)  # a stage that was killed could not do it itself
     if timed_out:
         raise StageError(
             f"stage {name} did not end within {timeout_seconds:.0f} s and was stopped; run it again to go on"

@@ -81,6 +81,14 @@ def test_a_stage_that_breaks_is_a_stage_error(project: Path) -> None:
         run_stage("first", project)
 
 
+def test_a_stage_that_was_killed_leaves_what_it_made_before(project: Path) -> None:
+    run_stage("first", project)
+    (project / "first.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(StageError, match="stage first"):
+        run_stage("first", project)
+    assert (project / "one").read_text() == "1"
+
+
 def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:
     with pytest.raises(UsageError, match=r"no stage 'frist'; stages: first, each@p"):
         run_stage("frist", project)

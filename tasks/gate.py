@@ -9,7 +9,7 @@ from evalsuite.contamination import ContaminationReport, clean_report, read_cont
 from evalsuite.errors import UsageError
 from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json
-from evalsuite.gate.decide import decide
+from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
@@ -51,15 +51,19 @@ def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     """
     evidence = gather(paths)
     looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
-    decision = _decide(policy, evidence, looks)
+    decision = with_self_test(_decide(policy, evidence, looks), evidence.candidate, evidence.baselines)
     write_record(paths.stored_decision(decision.decision_id), decision, evidence.candidate, evidence.baselines)
     write_json(paths.decision, decision)
     return decision
 
 
-def judge(policy: GatePolicy, paths: ArtifactPaths, looks: Mapping[str, int]) -> Decision:
-    """Judge what ``gather`` finds, with the looks of an earlier decision; the same files give the same decision."""
-    return _decide(policy, gather(paths), looks)
+def judge_again(earlier: Decision, paths: ArtifactPaths) -> Decision:
+    """Judge what ``gather`` finds, with the policy and looks of an earlier decision; the same files give the same one.
+
+    The self-test is the earlier decision's: it was passed, or there were no decision. The id covers it.
+    """
+    again = _decide(earlier.policy, gather(paths), earlier.looks).model_copy(update={"self_test": earlier.self_test})
+    return again.model_copy(update={"decision_id": decision_id(again)})
 
 
 def gather(paths: ArtifactPaths) -> Evidence:
@@ -121,7 +125,7 @@ def _clean(complete: Evidence, found: ContaminationReport) -> Evidence:
 
 def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) -> Decision:
     on_all_items = "" if evidence.complete is None else _decide(policy, evidence.complete, looks).headline
-    decision = decide(
+    return decide(
         evidence.candidate,
         evidence.baselines,
         policy,
@@ -132,7 +136,6 @@ def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) ->
         excluded=evidence.excluded,
         on_all_items=on_all_items,
     )
-    return with_self_test(decision, evidence.candidate, evidence.baselines)
 
 
 def _object(path: Path, made_by: str) -> dict[str, Any]:

@@ -28,10 +28,16 @@ from tasks.registry.store import materialise, pointer_path, store
 __all__ = ["Move", "Override", "promote", "rollback"]
 
 
+NOBODY = "none"
+"""``rollback --to none``: no hash starts so."""
+TAKEN_OUT = {Event.ROLLBACK: "rolled back", Event.RETIRE: "retired"}
+
+
 class Move(NamedTuple):
     """What happened to the champion."""
 
-    champion: Champion
+    champion: Champion | None
+    """None after the champion was retired."""
     summary: str
 
 
@@ -100,11 +106,12 @@ def promote(
 
 
 def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
-    """Bring an earlier champion back, after its bytes came back from the store.
+    """Bring an earlier champion back, after its bytes came back from the store, or retire the present one.
 
     Args:
         paths: The project.
-        to: Identity, or its first characters; the champion before the present one when None.
+        to: Identity, or its first characters; ``none`` for no champion at all; the champion before the present one
+            when None.
         reason: Stays in the ledger.
 
     Raises:
@@ -117,9 +124,14 @@ def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
         raise UsageError("a rollback needs a reason: `ratchet rollback --reason TEXT`")
     with registry_lock(paths):
         champion = settle(paths)
-        if champion is None:
-            raise UsageError("no champion yet: there is nothing to roll back; see `ratchet history`")
-        target = _earlier(read_ledger(ledger_path(paths)), champion, to)
+        entries = read_ledger(ledger_path(paths))
+        if to == NOBODY and champion is not None:
+            entry = new_entry(Event.RETIRE, None, champion.model, champion.identity)
+            moved = _move(entry.model_copy(update={"replaced": champion.identity, "reason": reason}), paths)
+            return Move(moved, f"retired {champion.identity[:16]}: there is no champion now")
+        if champion is None and to in (None, NOBODY):
+            raise UsageError(_no_champion(entries))
+        target = _earlier(entries, champion, to)
     materialise(target.identity, paths)
     with registry_lock(paths):
         if read_champion(paths) != champion:
@@ -128,16 +140,22 @@ def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
                 "then roll back again"
             )
         entry = new_entry(Event.ROLLBACK, None, target.candidate, target.identity)
-        moved = _move(entry.model_copy(update={"replaced": champion.identity, "reason": reason}), paths)
-    return Move(moved, f"rolled back from {champion.identity[:16]} to {target.identity[:16]}")
+        replaced = champion.identity if champion else None
+        moved = _move(entry.model_copy(update={"replaced": replaced, "reason": reason}), paths)
+    return Move(moved, f"rolled back from {_short(champion)} to {target.identity[:16]}")
 
 
-def _move(entry: Entry, paths: ArtifactPaths) -> Champion:
+def _no_champion(entries: list[Entry]) -> str:
+    earlier = list(dict.fromkeys(entry.identity[:16] for entry in entries if entry.event is Event.PROMOTE))
+    if not earlier:
+        return "no champion yet: there is nothing to roll back; see `ratchet history`"
+    return f"there is no champion now; bring an earlier one back with --to IDENTITY: {', '.join(earlier)}"
+
+
+def _move(entry: Entry, paths: ArtifactPaths) -> Champion | None:
     """The ledger line is the move; champion.json comes last, and a crash between them is mended by the next move."""
     append(paths, entry)
-    champion = write_champion(paths)
-    assert champion is not None, "the line just appended names a champion"  # noqa: S101  our own mistake, not a user's
-    return champion
+    return write_champion(paths)
 
 
 def _named(override: Override | None) -> Override | None:
@@ -181,19 +199,22 @@ def _check_withdrawn(decision: Decision, override: Override | None, paths: Artif
         return False
     if override is None:
         raise UsageError(
-            f"{decision.candidate} {decision.candidate_identity[:16]} was rolled back by {line.actor} on "
+            f"{decision.candidate} {decision.candidate_identity[:16]} was {TAKEN_OUT[line.event]} by {line.actor} on "
             f"{line.recorded_at[:10]} ({line.reason}); the same bytes become champion again only by name: "
             "`ratchet promote --override NAME --reason TEXT`"
         )
     return True
 
 
-def _earlier(entries: list[Entry], champion: Champion, to: str | None) -> Entry:
-    promotions = {entry.identity: entry for entry in entries if entry.event is Event.PROMOTE}
-    others = {identity: entry for identity, entry in promotions.items() if identity != champion.identity}
-    if to is None:
+def _earlier(entries: list[Entry], champion: Champion | None, to: str | None) -> Entry:
+    present = champion.identity if champion else None
+    others = {e.identity: e for e in entries if e.event is Event.PROMOTE and e.identity != present}
+    if champion is not None and to is None:
         if champion.previous is None or champion.previous not in others:
-            raise UsageError(f"{champion.identity[:16]} is the first champion: there is none to go back to")
+            raise UsageError(
+                f"{champion.identity[:16]} is the first champion: there is none to go back to; to have no champion: "
+                f"`ratchet rollback --to {NOBODY} --reason TEXT`"
+            )
         return others[champion.previous]
     found = [entry for identity, entry in others.items() if to and identity.startswith(to)]
     if len(found) != 1:
@@ -204,9 +225,9 @@ def _earlier(entries: list[Entry], champion: Champion, to: str | None) -> Entry:
 
 def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
     """Decide again from the stored results; a decision or a result edited by hand gives another answer."""
-    from tasks.gate import judge
+    from tasks.gate import judge_again
 
-    again = judge(decision.policy, paths, decision.looks)
+    again = judge_again(decision, paths)
     if again != decision:
         fields = [name for name in Decision.model_fields if getattr(again, name) != getattr(decision, name)]
         raise UsageError(

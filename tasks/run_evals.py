@@ -96,7 +96,7 @@ def _safety_suites(params: EvaluationParams) -> list[Suite]:
 def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:
     """Evaluate ``models/MODEL/export`` and write evals/MODEL.
 
-    For ``champion`` the bytes come from the registry; before the first promotion there is none, and the folder says so.
+    For ``champion`` the bytes come from the registry; where the run is judged against none, the folder says so.
 
     Raises:
         UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
@@ -108,7 +108,7 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
     if target.exists():
         shutil.rmtree(target)
     if folder is None:
-        write_json(target / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
+        write_json(target / "absent.json", {"schema_version": 1, "reason": "this run is judged against no champion"})
         return []
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
@@ -149,7 +149,7 @@ def evaluated(model: str, suites: Sequence[Suite], engine: Engine, paths: Artifa
 
 
 def weights_of(model: str, paths: ArtifactPaths) -> Path | None:
-    """The folder of a model of the pipeline; None for a champion that does not exist yet."""
+    """The folder of a model of the pipeline; None for a champion where this run is judged against none."""
     if model != "champion":
         return paths.export(model)
     from tasks.baseline import read_pin
@@ -207,7 +207,10 @@ def main(arguments: list[str] | None = None) -> int:
         if len(names) != 1 or names[0] not in accepted:
             raise UsageError(f"run_evals takes one model, got {names}; models: {', '.join(accepted)}")
         summaries = run(names[0], params.evaluation, paths)
-        return "\n".join(describe(names[0], summary) for summary in summaries) or "no champion yet: nothing to evaluate"
+        return (
+            "\n".join(describe(names[0], summary) for summary in summaries)
+            or "this run is judged against no champion: nothing to evaluate"
+        )
 
     return stage_main(stage)
 

@@ -17,6 +17,7 @@ from threading import Timer
 from typing import Any, NamedTuple
 
 from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
+from tasks.earlier_outputs import bring_back
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +39,11 @@ class StageRun(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A stage that would run."""
+    """A stage that may run: DVC brings it back where it made the same before."""
 
     name: str
     reason: str
-    """What changed, or which stage before it would run."""
+    """What changed, or which stage before it may give something else."""
 
 
 def dvc_command(*arguments: str) -> list[str]:
@@ -90,6 +91,8 @@ def run_stage(
                 tail.append(line)
                 on_line(line)
         code = process.wait()
+    if timed_out or code != 0:
+        bring_back(name, root)  # a stage that was killed could not do it itself
     if timed_out:
         raise StageError(
             f"stage {name} did not end within {timeout_seconds:.0f} s and was stopped; run it again to go on"
@@ -201,7 +204,9 @@ def stage_names(root: Path = Path()) -> list[str]:
 
 
 def pending_stages(root: Path = Path()) -> list[Pending]:
-    """Stages that ``dvc repro`` would look at again, in order, each with the reason; empty when all is up to date.
+    """Stages that ``dvc repro`` runs at most, in order, each with the reason; empty when all is up to date.
+
+    Which of them run is known only while they run: a stage whose predecessors give what they gave is skipped.
 
     Raises:
         UsageError: Not a DVC project, or dvc.yaml is broken.
@@ -217,7 +222,7 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
             if changes:
                 pending[stage.name] = _reason(next(iter(changes.values())))
             elif upstream:
-                pending[stage.name] = f"after {upstream[0]}"
+                pending[stage.name] = f"if {upstream[0]} gives something else"
         return [Pending(name, reason) for name, reason in pending.items()]
 
 

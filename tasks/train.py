@@ -2,7 +2,8 @@
 
 Run:  python -m tasks.train METHOD
 
-A run that was killed goes on from its last complete checkpoint to the same weights.
+A run that was killed goes on from its last complete checkpoint to the same weights. The checkpoints of a finished run
+keep their weights and lose the optimizer's state.
 """
 
 import gc
@@ -19,7 +20,7 @@ from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
 from tasks.power import check_policy
-from tasks.training.checkpoints import complete_checkpoints, open_root
+from tasks.training.checkpoints import complete_checkpoints, drop_resume_state, is_resumable, open_root, start_anew
 from tasks.training.export import export
 from tasks.training.inputs import Inputs, fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
@@ -47,9 +48,13 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     inputs = read_inputs(name, params, paths)
     # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
     paths.train_log(name).unlink(missing_ok=True)
-    open_root(root, fingerprint(name, params, paths, plan))
+    depends_on = fingerprint(name, params, paths, plan)
+    open_root(root, depends_on)
     outcome = read_outcome(root, made_by)
     if outcome is None:
+        if not is_resumable(root):
+            logger.warning("%s: training starts anew: a file of the finished one in %s is gone", name, root)
+            start_anew(root, depends_on)
         outcome = _train(name, params, paths, plan, inputs)
         gc.collect()  # the trainer refers to itself; the export needs its memory
     else:
@@ -82,6 +87,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         identity=exported.manifest.identity,
     )
     write_json(paths.train_log(name), log)
+    drop_resume_state(root)
     return log
 
 

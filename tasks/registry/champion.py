@@ -53,12 +53,8 @@ def derive(entries: Sequence[Entry], before_sequence: int | None = None) -> Cham
     Raises:
         UsageError: A rollback goes to a model that was never promoted.
     """
-    moves = [
-        entry
-        for entry in entries
-        if entry.event is not Event.VERDICT and (before_sequence is None or entry.sequence < before_sequence)
-    ]
-    if not moves:
+    moves = [entry for entry in _moves(entries) if before_sequence is None or entry.sequence < before_sequence]
+    if not moves or moves[-1].event is Event.RETIRE:
         return None
     last = moves[-1]
     promoted = next((e for e in reversed(moves) if e.event is Event.PROMOTE and e.identity == last.identity), None)
@@ -78,20 +74,23 @@ def derive(entries: Sequence[Entry], before_sequence: int | None = None) -> Cham
     )
 
 
+def _moves(entries: Sequence[Entry]) -> list[Entry]:
+    """The lines that change who is champion."""
+    return [entry for entry in entries if entry.event is not Event.VERDICT]
+
+
 def withdrawn(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """Models that were rolled back and not made champion since, each with the line that took it out."""
+    """Models that were rolled back or retired and not made champion since, each with the line that took it out."""
     out: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.event is Event.VERDICT:
-            continue
+    for entry in _moves(entries):
         out.pop(entry.identity, None)
-        if entry.event is Event.ROLLBACK and entry.replaced is not None:
+        if entry.event in (Event.ROLLBACK, Event.RETIRE) and entry.replaced is not None:
             out[entry.replaced] = entry
     return out
 
 
 def is_withdrawn(identity: str, paths: ArtifactPaths) -> bool:
-    """Whether somebody rolled this model back; then only a person, by name, makes it champion again."""
+    """Whether somebody took this model out; then only a person, by name, makes it champion again."""
     return identity in withdrawn(read_ledger(ledger_path(paths)))
 
 
@@ -109,7 +108,8 @@ def read_champion(paths: ArtifactPaths) -> Champion | None:
     derived = derive(entries)
     if stored == derived:
         return derived
-    if derived is not None and stored == derive(entries, before_sequence=derived.ledger_sequence):
+    moves = _moves(entries)
+    if moves and stored == derive(entries, before_sequence=moves[-1].sequence):
         return derived
     _refuse_lost_lines(stored, entries, paths)
     raise UsageError(

@@ -1,4 +1,4 @@
-"""The append-only, hash-chained record of verdicts, promotions and rollbacks.
+"""The append-only, hash-chained record of verdicts, promotions, rollbacks and retirements.
 
 Each line holds its own sha256 and that of the line before it: a changed line is named, and a line that was removed,
 added or moved breaks the chain there. Whoever rewrites every later line too can still forge it, so commit the file.
@@ -35,6 +35,8 @@ class Event(StrEnum):
     VERDICT = "verdict"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    RETIRE = "retire"
+    """The champion goes and none takes its place."""
 
 
 class Override(BaseModel):

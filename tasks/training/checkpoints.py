@@ -18,6 +18,17 @@ COMPLETE = "complete.json"
 FINGERPRINT = "fingerprint.json"
 ADAM_STATES = 2
 """Optimizer tensors a parameter that is trained (AdamW: both moments)."""
+RESUME_STATE = (
+    "optimizer*",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state*.pth",
+    "probe.json",
+    "global_step*",
+    "latest",
+    "zero_to_*.py",
+)
+"""Files and folders of a checkpoint that only a resumed training reads; two thirds of its bytes."""
 SMALL_FILES_BYTES = 2**24
 """Tokenizer, state of the random generators, log."""
 
@@ -29,6 +40,8 @@ class Checkpoint(NamedTuple):
     step: int
     record: EpochRecord | None
     """Of a finished epoch; None within an epoch, and until the golden dev set has been run."""
+    resumable: bool
+    """Whether it still has what only a resume reads."""
 
 
 def mark_complete(folder: Path, record: EpochRecord | None) -> None:
@@ -36,13 +49,21 @@ def mark_complete(folder: Path, record: EpochRecord | None) -> None:
 
     All bytes are on the disk before, so that a crash of the machine leaves no complete checkpoint with empty files.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != COMPLETE]
     if not (folder / COMPLETE).is_file():
-        for path in [*files, *(path for path in folder.rglob("*") if path.is_dir()), folder]:
+        for path in [*folder.rglob("*"), folder]:
             _sync(path)
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    record_data = None if record is None else record.model_dump(mode="json")
-    write_json(folder / COMPLETE, {"schema_version": 1, "record": record_data, "sizes": sizes})
+    _mark(folder, record, leave_out=())
+
+
+def _mark(folder: Path, record: EpochRecord | None, leave_out: Iterable[Path]) -> None:
+    left_out = set(leave_out)
+    sizes = {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != COMPLETE and not left_out & {path, *path.parents}
+    }
+    kept = None if record is None else record.model_dump(mode="json")
+    write_json(folder / COMPLETE, {"schema_version": 1, "resumable": not left_out, "record": kept, "sizes": sizes})
 
 
 def _sync(path: Path) -> None:
@@ -57,6 +78,27 @@ def resumable_checkpoints(root: Path) -> list[Checkpoint]:
     """Complete checkpoints, those within an epoch included, oldest first."""
     found = (_read_complete(folder) for folder in root.glob("checkpoint-*"))
     return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.step)
+
+
+def drop_resume_state(root: Path) -> None:
+    """Remove what only a resume would read from every checkpoint of a finished training; weights and records stay."""
+    for folder, record in complete_checkpoints(root):
+        state = [path for pattern in RESUME_STATE for path in folder.glob(pattern)]
+        if not state:
+            continue
+        # Said before they go, so that a kill in between leaves a checkpoint that is complete and not resumed.
+        _mark(folder, record, leave_out=state)
+        for path in state:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def is_resumable(root: Path) -> bool:
+    """Whether training could go on from the last complete checkpoint; true where there is none."""
+    done = resumable_checkpoints(root)
+    return not done or done[-1].resumable
 
 
 def complete_checkpoints(root: Path) -> list[tuple[Path, EpochRecord]]:
@@ -90,7 +132,14 @@ def _read_complete(folder: Path) -> Checkpoint | None:
             return None
     record = data["record"]
     step = int(folder.name.rpartition("-")[2])
-    return Checkpoint(folder, step, None if record is None else EpochRecord.model_validate(record))
+    checked = None if record is None else EpochRecord.model_validate(record)
+    return Checkpoint(folder, step, checked, bool(data.get("resumable", True)))
+
+
+def start_anew(root: Path, fingerprint: dict[str, str]) -> None:
+    """Prepare an empty checkpoint folder."""
+    shutil.rmtree(root)
+    open_root(root, fingerprint)
 
 
 def open_root(root: Path, fingerprint: dict[str, str]) -> None:

@@ -238,7 +238,7 @@ class Training:
         """
         if self.started_from is None:
             return
-        folder, step, _ = self.started_from
+        folder, step, *_ = self.started_from
         self.clock.add_check(check_probe(folder, step, self.probe_loss(), self.autocast))
 
     def wants_to_stop(self) -> bool:

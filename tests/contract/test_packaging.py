@@ -23,6 +23,12 @@ def test_the_wheel_ships_three_packages() -> None:
     assert config["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["flows", "tasks", "evalsuite"]
 
 
+def test_the_licence_that_is_declared_is_the_one_that_lies_here() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert config["license"] == "Apache-2.0"
+    assert "Apache License\n                           Version 2.0" in (ROOT / config["license-files"][0]).read_text()
+
+
 def test_no_module_of_a_stage_or_flow_shadows_a_package_that_we_import() -> None:
     modules = {path.stem for folder in ("flows", "tasks") for path in (ROOT / folder).glob("*.py")}
     assert not modules & IMPORTED

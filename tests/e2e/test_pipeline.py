@@ -1,6 +1,7 @@
 """The main job from end to end with a tiny model: one project, moved on test by test in file order."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -89,11 +90,12 @@ def test_a_malformed_data_file_is_one_clear_error_and_leaves_the_good_data(proje
 
 def test_a_golden_set_that_is_not_its_manifest_is_refused(project: Path) -> None:
     path = project / "golden_sets/own/test.jsonl"
-    good = path.read_text()
+    good, evaluated = path.read_text(), outputs(project)
     path.write_text(good.replace('"test-0"', '"test-X"'))
     done = ratchet(project, "stage", "evaluate_baseline@base")
     assert done.returncode == 2
     assert "golden_sets/own/test.jsonl has sha256" in done.stderr
+    assert outputs(project) == evaluated
     path.write_text(good)
     assert ratchet(project, "stage", "evaluate_baseline@base").returncode == 0
 
@@ -142,6 +144,30 @@ def test_a_candidate_that_lost_what_the_champion_could_is_rejected(project: Path
     refused = ratchet(project, "promote")
     assert refused.returncode == 2
     assert "the verdict is REJECT, not PROMOTE" in refused.stderr
+
+
+def test_going_back_to_earlier_settings_trains_and_evaluates_nothing_again(project: Path) -> None:
+    rejected = outputs(project)
+    write_params(project, learning_rate=1e-7)
+    # The gate runs: how many models its items have judged is in the ledger, and the ledger went on.
+    assert ran(dvc(project, "repro").stdout) <= {"baseline", "gate", "report"}
+    decision = read_decision(project / "reports/decision.json")
+    assert (decision.verdict, set(decision.baselines), decision.looks) == (Verdict.PROMOTE, {"base"}, {"golden": 1})
+    write_params(project, learning_rate=0.5)
+    assert ran(dvc(project, "repro").stdout) <= {"baseline", "gate", "report"}
+    assert outputs(project) == rejected
+    assert read_decision(project / "reports/decision.json").verdict is Verdict.REJECT
+
+
+def outputs(project: Path) -> dict[str, bytes]:
+    """Every file that training and evaluation made."""
+    files = [path for folder in ("models", "evals") for path in (project / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(project).as_posix(): path.read_bytes() for path in files}
+
+
+def ran(output: str) -> set[str]:
+    """Stages whose command DVC ran."""
+    return set(re.findall(r"Running stage '(.+?)'", output))
 
 
 def test_an_override_stays_visible_and_a_rollback_brings_the_bytes_back(project: Path) -> None:

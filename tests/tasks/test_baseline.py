@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.baseline import inputs_sha256, read_pin, run
+from tasks.baseline import describe, inputs_sha256, read_pin, run
 from tasks.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import write_champion
@@ -33,6 +33,7 @@ def pinned(paths: ArtifactPaths) -> str | None:
 
 def test_before_the_first_promotion_the_pin_is_empty(paths: ArtifactPaths) -> None:
     assert pinned(paths) is None
+    assert describe(paths) == "judged against the base model alone: there is no champion"
 
 
 def test_the_present_champion_is_pinned(paths: ArtifactPaths) -> None:
@@ -47,8 +48,25 @@ def test_a_champion_from_these_very_inputs_leaves_its_predecessor_pinned(paths: 
     add(paths.root, Event.PROMOTE, "b", replaced="a", inputs=inputs)
     write_champion(paths)
     assert pinned(paths) == "a"
+    assert describe(paths).startswith(f"judged against champion {'a' * 16}: the present one, {'b' * 16}, came from")
     (paths.root / "data/raw/file.py").write_text("x = 2\n")
     assert pinned(paths) == "b"
+    assert describe(paths) == f"judged against champion {'b' * 16}"
+
+
+def test_a_first_champion_from_these_very_inputs_is_named_and_leaves_the_base_alone(paths: ArtifactPaths) -> None:
+    inputs = inputs_sha256(load_params(paths.params), paths.root)
+    add(paths.root, Event.PROMOTE, "a", inputs=inputs)
+    write_champion(paths)
+    assert pinned(paths) is None
+    assert f"the champion {'a' * 16} came from these very inputs" in describe(paths)
+
+
+def test_a_retired_champion_is_no_baseline(paths: ArtifactPaths) -> None:
+    add(paths.root, Event.PROMOTE, "a", inputs="other")
+    add(paths.root, Event.RETIRE, "a", replaced="a")
+    write_champion(paths)
+    assert pinned(paths) is None
 
 
 def test_after_a_rollback_the_champion_that_is_back_is_pinned(paths: ArtifactPaths) -> None:

@@ -66,7 +66,7 @@ def test_a_gain_on_trained_items_alone_does_not_promote_and_both_verdicts_are_to
     assert any("left out, because training rows give them away: 30 of golden" in line for line in decision.warnings)
     assert "PROMOTE: " in gate.describe(decision).splitlines()[1]
     assert read_decision(paths.decision) == decision
-    assert gate.judge(POLICY, paths, {}) == decision
+    assert gate.judge_again(decision, paths) == decision
 
 
 def test_a_decision_on_the_clean_items_is_replayed(paths: ArtifactPaths) -> None:

@@ -114,7 +114,7 @@ def test_a_test_set_that_judged_many_models_is_a_warning_that_later_verdicts_do_
     assert (second.verdict, second.reasons) == (first.verdict, first.reasons)
     record_verdict(second, project)
     assert gate.run(POLICY, project) == second
-    assert gate.judge(POLICY, project, first.looks) == first
+    assert gate.judge_again(first, project) == first
 
 
 @pytest.mark.parametrize(("right", "verdict"), [(False, Verdict.REJECT), (True, Verdict.PROMOTE)])

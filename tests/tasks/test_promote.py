@@ -117,6 +117,13 @@ def test_any_field_changed_by_hand_is_found_out(paths: ArtifactPaths, field: str
     refuse(paths, f"not what the stored results give .*{field}")
 
 
+def test_a_self_test_changed_or_left_out_is_found_out(paths: ArtifactPaths) -> None:
+    data = read_json(paths.decision, "x")
+    for changed in (None, {**data["self_test"], "unchanged": []}):
+        write_json(paths.decision, {**data, "self_test": changed})
+        refuse(paths, "not what the stored results give .*decision_id")
+
+
 def test_a_reason_left_out_is_found_out(paths: ArtifactPaths) -> None:
     data = read_json(paths.decision, "x")
     write_json(paths.decision, {**data, "reasons": data["reasons"][1:]})
@@ -190,8 +197,8 @@ def promoted_template(judged_template: Path, tmp_path_factory: pytest.TempPathFa
     root = tmp_path_factory.mktemp("promoted") / "project"
     shutil.copytree(judged_template, root)
     paths = ArtifactPaths(root)
-    first = promote(paths, PARAMS).champion.identity
-    train(paths, "second", champion=first)
+    promote(paths, PARAMS)
+    train(paths, "second", champion=champion_of(paths))
     return root
 
 
@@ -215,6 +222,12 @@ def last(paths: ArtifactPaths) -> Entry:
     return read_ledger(ledger_path(paths))[-1]
 
 
+def champion_of(paths: ArtifactPaths) -> str:
+    champion = read_champion(paths)
+    assert champion is not None
+    return champion.identity
+
+
 def registry_bytes(paths: ArtifactPaths) -> dict[str, bytes]:
     names = ("ledger.jsonl", "champion.json")
     return {name: (paths.registry / name).read_bytes() for name in names if (paths.registry / name).exists()}
@@ -223,6 +236,7 @@ def registry_bytes(paths: ArtifactPaths) -> dict[str, bytes]:
 def test_a_promotion_is_recorded_once_however_often_it_is_asked_for(promoted: ArtifactPaths) -> None:
     first = last(promoted).identity
     move = promote(promoted, PARAMS)
+    assert move.champion is not None
     assert move.summary.startswith(f"promoted full {move.champion.identity[:16]} over {first[:16]}")
     assert read_champion(promoted) == read_stored(promoted) == move.champion
     assert (move.champion.previous, last(promoted).replaced, last(promoted).override) == (first, first, None)
@@ -370,5 +384,35 @@ def test_a_rollback_to_nobody_names_who_there_is(promoted: ArtifactPaths, to: st
 
 
 def test_the_first_champion_has_nobody_to_go_back_to(promoted: ArtifactPaths) -> None:
-    with pytest.raises(UsageError, match="is the first champion"):
+    with pytest.raises(UsageError, match=r"is the first champion.*`ratchet rollback --to none --reason TEXT`"):
         rollback(promoted, None, "slow")
+
+
+def test_a_first_champion_is_retired_and_comes_back_only_by_name(promoted: ArtifactPaths) -> None:
+    first = champion_of(promoted)
+    with pytest.raises(UsageError, match="needs a reason"):
+        rollback(promoted, "none", " ")
+    move = rollback(promoted, "none", "it leaks")
+    assert (move.champion, read_champion(promoted), read_stored(promoted)) == (None, None, None)
+    assert move.summary == f"retired {first[:16]}: there is no champion now"
+    line = last(promoted)
+    assert (line.event, line.identity, line.replaced, line.reason) == ("retire", first, first, "it leaks")
+    before = registry_bytes(promoted)
+    for to in (None, "none"):
+        with pytest.raises(UsageError, match=f"there is no champion now; .* --to IDENTITY: {first[:16]}"):
+            rollback(promoted, to, "slow")
+    with pytest.raises(StaleDecisionError, match="the champion is now none"):
+        promote(promoted, PARAMS)
+    assert registry_bytes(promoted) == before
+    back = rollback(promoted, first[:8], "it was the prompt")
+    assert back.summary == f"rolled back from none to {first[:16]}"
+    assert champion_of(promoted) == first
+
+
+def test_what_was_retired_is_not_promoted_again_without_a_name(judged: ArtifactPaths) -> None:
+    promote(judged, PARAMS)
+    rollback(judged, "none", "it leaks")
+    with pytest.raises(UsageError, match=r"was retired by .* \(it leaks\)"):
+        promote(judged, PARAMS)
+    promote(judged, PARAMS, ADA)
+    assert last(judged).override == ADA

@@ -111,7 +111,7 @@ def test_a_good_candidate_is_promoted_early_and_a_damaged_one_is_stopped_and_lef
     assert decision.num_candidates == 2
     (reason,) = decision.reasons
     assert (reason.n, reason.not_run) == (num_run(paths, "good"), NUM_TEST - num_run(paths, "good"))
-    assert gate.judge(params.gate, paths, decision.looks) == decision
+    assert gate.judge_again(decision, paths) == decision
     assert replay(read_record(paths.stored_decision(decision.decision_id))) == decision
     report.run(params, paths)
     assert f"{reason.not_run} items were not run, by design" in paths.report.read_text()

@@ -55,7 +55,18 @@ def test_one_parameter_makes_only_its_readers_run(project: Path) -> None:
     pending = pending_stages(project)
     assert [item.name for item in pending] == ["each@q", "last"]
     assert "m.q" in pending[0].reason
-    assert pending[1].reason == "after each@q"
+    assert pending[1].reason == "if each@q gives something else"
+
+
+def test_no_other_stages_run_than_those_that_are_pending(project: Path) -> None:
+    repro = dvc_command("repro")
+    subprocess.run(repro, cwd=project, check=True, env=stage_environment())
+    (project / "params.yaml").write_text("a: 2\nm: {p: {v: 1}, q: {v: 2}}\n")
+    pending = {item.name for item in pending_stages(project)}
+    done = subprocess.run(repro, cwd=project, check=True, env=stage_environment(), text=True, capture_output=True)
+    ran = {line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")}
+    assert ran == {"first", "each@q"}
+    assert ran <= pending == {"first", "each@p", "each@q", "last"}
 
 
 def test_a_stage_that_refuses_its_input_is_a_usage_error_with_its_own_words(project: Path) -> None:
@@ -68,6 +79,14 @@ def test_a_stage_that_breaks_is_a_stage_error(project: Path) -> None:
     (project / "first.py").write_text("raise RuntimeError('gone')\n")
     with pytest.raises(StageError, match="stage first: RuntimeError: gone"):
         run_stage("first", project)
+
+
+def test_a_stage_that_was_killed_leaves_what_it_made_before(project: Path) -> None:
+    run_stage("first", project)
+    (project / "first.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(StageError, match="stage first"):
+        run_stage("first", project)
+    assert (project / "one").read_text() == "1"
 
 
 def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:

@@ -21,7 +21,7 @@ from evalsuite.identity import verify_manifest, write_manifest
 from tasks.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
-from tasks.training.checkpoints import open_root
+from tasks.training.checkpoints import complete_checkpoints, open_root
 from tasks.training.launch import LaunchPlan
 from tasks.training.outcome import OUTCOME
 
@@ -166,9 +166,17 @@ def test_a_failed_export_is_repeated_without_training(
     assert not left.exists()
 
 
-def test_a_run_killed_after_an_early_stop_does_not_go_on_past_it(project: ArtifactPaths) -> None:
+def test_a_run_killed_after_an_early_stop_does_not_go_on_past_it(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StageError("the disk is full")
+
     params = load_params(project.params)
-    assert run("full", params, project).stopped_early is None
+    monkeypatch.setattr(tasks.training.export, "check_disk", full)
+    with pytest.raises(StageError, match="the disk is full"):
+        run("full", params, project)
+    monkeypatch.undo()
     root = project.checkpoints("full")
     (root / OUTCOME).unlink()
     shutil.rmtree(root / "checkpoint-12")
@@ -181,6 +189,28 @@ def test_a_run_killed_after_an_early_stop_does_not_go_on_past_it(project: Artifa
     assert log.stopped_early is not None
     assert "eval loss rose" in log.stopped_early
     assert max(step.step for step in log.steps) == 8
+
+
+def test_a_finished_training_keeps_its_last_epochs_without_the_optimizers_state(project: ArtifactPaths) -> None:
+    log = run("full", load_params(project.params), project)
+    root = project.checkpoints("full")
+    assert [record for _, record in complete_checkpoints(root)] == list(log.epochs)
+    kept = {path.name for path in root.glob("checkpoint-*/*")}
+    assert {"model.safetensors", "tokenizer.json", "trainer_state.json"} <= kept
+    assert not {"optimizer.pt", "scheduler.pt", "rng_state.pth"} & kept
+    again = run("full", load_params(project.params), project)
+    assert (again.identity, again.steps, again.train_seconds) == (log.identity, log.steps, log.train_seconds)
+
+
+def test_a_checkpoint_without_optimizer_state_is_never_resumed(
+    project: ArtifactPaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = run("full", load_params(project.params), project)
+    shutil.rmtree(project.checkpoints("full") / "checkpoint-12")
+    again = run("full", load_params(project.params), project)
+    assert "training starts anew" in caplog.text
+    assert again.resumed_from_steps == ()
+    assert again.identity == log.identity
 
 
 def test_weights_ship_in_the_base_models_own_type(project: ArtifactPaths) -> None:

@@ -52,6 +52,27 @@ def test_a_crash_between_ledger_and_champion_believes_the_ledger(paths: Artifact
     assert read_stored(paths) == champion
 
 
+def test_a_retired_champion_is_followed_by_none(paths: ArtifactPaths) -> None:
+    add(paths.root, Event.RETIRE, "b", replaced="b")
+    write_champion(paths)
+    assert read_champion(paths) is None
+    assert is_withdrawn("b" * 64, paths)
+    add(paths.root, Event.PROMOTE, "c")
+    write_champion(paths)
+    champion = read_champion(paths)
+    assert champion is not None
+    assert (champion.identity[0], champion.previous) == ("c", None)
+
+
+def test_a_crash_in_a_retirement_believes_the_ledger(paths: ArtifactPaths) -> None:
+    add(paths.root, Event.RETIRE, "b", replaced="b")
+    assert read_champion(paths) is None
+    assert read_stored(paths) is not None
+    with registry_lock(paths):
+        assert settle(paths) is None
+    assert read_stored(paths) is None
+
+
 def test_a_champion_that_the_ledger_does_not_know_is_refused(paths: ArtifactPaths) -> None:
     path = paths.registry / "champion.json"
     data = read_json(path, "x")

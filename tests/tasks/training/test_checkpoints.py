@@ -11,6 +11,8 @@ from tasks.training.checkpoints import (
     check_disk,
     checkpoint_bytes,
     complete_checkpoints,
+    drop_resume_state,
+    is_resumable,
     mark_complete,
     most_checkpoints,
     open_root,
@@ -84,3 +86,37 @@ def test_never_more_checkpoints_lie_on_the_disk_than_planned(tmp_path: Path) -> 
         most = max(most, len(complete_checkpoints(tmp_path)))
         prune(tmp_path, 3, [1])
     assert most == most_checkpoints(8, 3)
+
+
+def test_a_finished_training_keeps_weights_and_drops_what_only_a_resume_reads(tmp_path: Path) -> None:
+    folder = tmp_path / epoch(1, 0.1).checkpoint
+    (folder / "optimizer_0").mkdir(parents=True)
+    for name in ("model.safetensors", "trainer_state.json", "optimizer.pt", "optimizer_0/shard", "rng_state_1.pth"):
+        (folder / name).write_bytes(b"x")
+    mark_complete(folder, epoch(1, 0.1))
+    assert is_resumable(tmp_path)
+    drop_resume_state(tmp_path)
+    left = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    assert left == ["complete.json", "model.safetensors", "trainer_state.json"]
+    assert [record.epoch for _, record in complete_checkpoints(tmp_path)] == [1]
+    assert not is_resumable(tmp_path)
+
+
+def test_a_kill_while_the_state_is_dropped_leaves_a_complete_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path, epoch(1, 0.1))
+    (folder / "optimizer_0").mkdir()
+    (folder / "optimizer_0/shard").write_bytes(b"x")
+    mark_complete(folder, epoch(1, 0.1))
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", kill)
+    with pytest.raises(KeyboardInterrupt):
+        drop_resume_state(tmp_path)
+    monkeypatch.undo()
+    assert [record.epoch for _, record in complete_checkpoints(tmp_path)] == [1]
+    drop_resume_state(tmp_path)
+    assert not (folder / "optimizer_0").exists()

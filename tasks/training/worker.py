@@ -148,7 +148,7 @@ class Training:
         except (StageError, UsageError):
             raise
         except Exception as error:  # what libraries say of a broken file has no common type
-            if folder is None or self.stepping:
+            if folder is None or self.stepping or _has_another_cause(error):
                 raise
             raise StageError(_unreadable(self.root, folder, error)) from error
 
@@ -346,6 +346,14 @@ def _unreadable(root: Path, folder: Path, error: Exception) -> str:
         f"{folder} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'}); "
         f"last good checkpoint: {good}; remove {folder} and run the stage again to go on from there"
     )
+
+
+def _has_another_cause(error: Exception) -> bool:
+    """Whether memory ran out or another process went away, for which no file is to blame."""
+    import torch
+
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError, torch.distributed.DistError)
+    return isinstance(error, kinds) or any(word in str(error) for word in ("gloo", "NCCL", "allocate memory"))
 
 
 def _at_epoch_end(state: Any) -> bool:

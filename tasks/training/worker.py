@@ -357,7 +357,7 @@ def _has_another_cause(error: Exception) -> bool:
 
 
 def _at_epoch_end(state: Any) -> bool:
-    return abs(state.epoch - round(state.epoch)) < 1e-9
+    return bool(abs(state.epoch - round(state.epoch)) < 1e-9)
 
 
 def peak_memory_bytes() -> int:

@@ -105,14 +105,14 @@ def attempts(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict
     found = {}
 
     one_rank = Stage(paths)
-    one_rank.wait_for(lambda: one_rank.says("step 1 of 12"))
+    one_rank.wait_for(lambda: one_rank.says("torch.distributed.run"))
     one_rank.hold_save(4)
     one_rank.wait_for(lambda: one_rank.saving(4))
     one_rank.workers()[1].kill()
     found["one rank"] = one_rank.end()
 
     parent = Stage(paths)
-    parent.wait_for(lambda: parent.says("step 1 of 12"))
+    parent.wait_for(lambda: parent.says("torch.distributed.run"))
     parent.hold_save(8)
     parent.wait_for(lambda: parent.saving(8))
     parent.process.kill()

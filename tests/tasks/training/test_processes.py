@@ -75,9 +75,15 @@ class Stage:
         found = [child for child in self.seen.values() if child.is_running() and "RANK" in child.environ()]
         return sorted(found, key=lambda child: int(child.environ()["RANK"]))
 
-    def saving(self, step: int) -> bool:
+    def hold_save(self, step: int) -> None:
+        """Let the second process wait in the middle of the save of ``step``: its file is a pipe that nobody reads."""
         folder = self.root / f"checkpoint-{step}"
-        return folder.is_dir() and not (folder / "complete.json").is_file()
+        folder.mkdir()
+        os.mkfifo(folder / "rng_state_1.pth")
+
+    def saving(self, step: int) -> bool:
+        """Whether all but the second process's file is written."""
+        return (self.root / f"checkpoint-{step}" / "trainer_state.json").is_file()
 
     def says(self, text: str) -> bool:
         return text in self.log.read_text()
@@ -99,11 +105,15 @@ def attempts(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict
     found = {}
 
     one_rank = Stage(paths)
+    one_rank.wait_for(lambda: one_rank.says("torch.distributed.run"))
+    one_rank.hold_save(4)
     one_rank.wait_for(lambda: one_rank.saving(4))
     one_rank.workers()[1].kill()
     found["one rank"] = one_rank.end()
 
     parent = Stage(paths)
+    parent.wait_for(lambda: parent.says("torch.distributed.run"))
+    parent.hold_save(8)
     parent.wait_for(lambda: parent.saving(8))
     parent.process.kill()
     found["parent"] = parent.end()
@@ -139,7 +149,10 @@ def test_a_kill_of_all_during_a_save_leaves_the_checkpoint_before(attempts: dict
 @pytest.mark.slow
 def test_sigterm_to_the_stage_lets_all_processes_save_together(attempts: dict[str, Attempt]) -> None:
     assert attempts["terminated"].code == 75
-    assert attempts["terminated"].left == ["checkpoint-4", "checkpoint-5"]
+    before, within = attempts["terminated"].left
+    assert before == "checkpoint-4"
+    assert within in ("checkpoint-5", "checkpoint-6", "checkpoint-7")
+    assert f"{within} is saved, the same command goes on from it" in attempts["terminated"].text
 
 
 @pytest.mark.slow
@@ -151,4 +164,6 @@ def test_after_three_ends_in_a_row_the_loss_curve_is_that_of_an_unbroken_trainin
     unbroken = run("full", load_params(paths.params), paths)
     broken = read_model(ArtifactPaths(Path(attempts["folder"].text)).train_log("full"), TrainLog, "x")
     assert [step.loss for step in broken.steps] == pytest.approx([step.loss for step in unbroken.steps], abs=1e-6)
-    assert broken.resumed_from_steps == (4, 5)
+    assert [f"checkpoint-{step}" for step in broken.resumed_from_steps] == attempts["terminated"].left
+    assert [check.step for check in broken.resume_checks] == list(broken.resumed_from_steps)
+    assert all(check.resumed_loss == pytest.approx(check.saved_loss, abs=1e-6) for check in broken.resume_checks)

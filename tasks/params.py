@@ -40,6 +40,8 @@ class ModelParams(Section):
     """Execute code from the model's repository; only with a pinned revision."""
     chat_template: str | None = None
     """A Jinja file that replaces the tokenizer's chat template."""
+    licence: str | None = None
+    """SPDX id of the weights' licence, for the model card; read from the model's files where absent."""
 
     @model_validator(mode="after")
     def _code_needs_a_revision(self) -> Self:

@@ -64,7 +64,7 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
         suite: Suite that a CSV or JSONL file holds; the policy's only suite when absent.
 
     Raises:
-        UsageError: A file cannot be read, or its suite is unknown.
+        UsageError: A file cannot be read, its suite is unknown, or neither side has a rule's metric.
     """
     named = sorted({rule.suite for rule in policy.rules})
     if suite is None and len(named) == 1:
@@ -83,10 +83,23 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
             f"{candidate}: suite {stopped!r} was evaluated sequentially; its project judges it (`ratchet gate check`), "
             "or evaluate it in full with sequential.suites: []"
         )
+    _check_metrics(policy, judged, reference)
     baselines = {"base": reference}
     if any(rule.against == "champion" for rule in policy.rules):
         baselines["champion"] = reference
     return decide(judged, baselines, policy)
+
+
+def _check_metrics(policy: GatePolicy, candidate: EvalReport, baseline: EvalReport) -> None:
+    """Refuse a metric that neither side's suite has: a misspelt rule, not a rule that waits for evidence."""
+    for rule in policy.rules:
+        tables = [report.suites[rule.suite] for report in (candidate, baseline) if rule.suite in report.suites]
+        known = sorted({metric for table in tables for metric in table.scores})
+        if tables and rule.metric not in known:
+            raise UsageError(
+                f"rule {rule.suite}/{rule.metric}: neither side has metric {rule.metric!r}; {rule.suite} has "
+                f"{', '.join(known) or 'none'}; correct `metric` in the policy"
+            )
 
 
 def load_evidence(path: Path, name: str, suite: str | None = None) -> EvalReport:

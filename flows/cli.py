@@ -96,7 +96,7 @@ def stage(
 @app.command()
 def plan() -> None:
     """Memory, strategy, time and cost of every method, before anything is spent."""
-    from flows import views
+    from flows import plan_view
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.power import check_policy
@@ -109,7 +109,7 @@ def plan() -> None:
     methods = list(params.methods)
     for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
         run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
-    views.show_plans(paths, methods)
+    plan_view.show_plans(paths, methods)
 
 
 @app.command()

@@ -40,7 +40,7 @@ def _of_package(name: str) -> Licence:
     except importlib.metadata.PackageNotFoundError:
         return Licence(None, "")
     for field in ("License-Expression", "License"):
-        text = (metadata.get(field) or "").strip()
+        text = (metadata[field] or "").strip() if field in metadata else ""
         # Some packages put the whole text of the licence there.
         if text and "\n" not in text:
             return Licence(text, f"package {name}")

@@ -90,7 +90,7 @@ def test_no_card_repeats_the_headline_and_each_has_the_edge_of_its_own_outcome(m
 
 def test_the_page_and_the_card_are_dated_where_a_date_is_given(make: Make) -> None:
     data = make(written=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
-    assert "2026-03-04 05:06 UTC" in Page(build_html(data)).text
+    assert "Promotion report, written 2026-03-04 05:06 UTC" in Page(build_html(data)).text
     assert "| Written | 2026-03-04 05:06 UTC |" in build_model_card(data)
     assert "UTC" not in Page(build_html(make())).text
 

@@ -6,16 +6,13 @@ from typing import Any
 from rich.table import Table
 
 from evalsuite.files import read_json
-from evalsuite.report.text import count, duration, money, size
+from evalsuite.report.text import ABSENT, count, duration, money
 from flows.console import console, escape
 from tasks.paths import ArtifactPaths
 
 Cell = Callable[[Mapping[str, Any]], str]
 
-MEMORY = {
-    "total_with_headroom": "Memory needed",
-    "available": "Memory of the device",
-}
+NEEDED, AVAILABLE = "total_with_headroom", "available"
 COMPONENTS = {
     "runtime": "Python and libraries",
     "weights": "weights",
@@ -45,16 +42,17 @@ def plan_rows(plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]
     parts = {key: f"  {name}" for key, name in COMPONENTS.items()}
     known = {key for plan in plans for key in plan["memory_bytes"]}
     # A component that is planned and not named here is shown by its own name rather than left out.
-    parts |= {key: f"  {key.replace('_', ' ')}" for key in sorted(known - COMPONENTS.keys() - MEMORY.keys())}
+    parts |= {key: f"  {key.replace('_', ' ')}" for key in sorted(known - COMPONENTS.keys() - {NEEDED, AVAILABLE})}
     rows: list[tuple[str, Cell]] = [
         ("Runs on", lambda plan: str(plan["strategy"])),
         ("Numbers", lambda plan: str(plan["numerics"])),
         ("Parameters", lambda plan: count(plan["parameters"])),
         ("Parameters trained", _trained),
-        *((name, _memory(key)) for key, name in MEMORY.items()),
+        ("Memory needed, with headroom", _memory(NEEDED)),
         *((name, _memory(key)) for key, name in parts.items() if key in known),
-        ("Disk needed", lambda plan: size(plan["disk_bytes"])),
-        ("  one checkpoint", lambda plan: size(plan["checkpoint_bytes"])),
+        ("Memory of the device", _memory(AVAILABLE)),
+        ("Disk needed", lambda plan: _gib(plan["disk_bytes"])),
+        ("  one checkpoint", lambda plan: _gib(plan["checkpoint_bytes"])),
         ("Optimizer steps", lambda plan: count(plan["steps"])),
         ("Tokens, all epochs", lambda plan: count(plan["tokens"])),
         ("  one epoch", lambda plan: count(plan["tokens_per_epoch"])),
@@ -67,7 +65,12 @@ def plan_rows(plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]
 
 
 def _memory(key: str) -> Cell:
-    return lambda plan: size(plan["memory_bytes"].get(key))
+    return lambda plan: _gib(plan["memory_bytes"].get(key))
+
+
+def _gib(num_bytes: float | None) -> str:
+    """One unit down the column, so that components can be added by eye."""
+    return ABSENT if num_bytes is None else f"{num_bytes / 2**30:.2f} GiB"
 
 
 def _trained(plan: Mapping[str, Any]) -> str:

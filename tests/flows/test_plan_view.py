@@ -25,7 +25,8 @@ def plan(**fields: Any) -> dict[str, Any]:
 
 def test_every_quantity_has_its_unit() -> None:
     rows = {name.strip(): cells for name, cells in plan_rows([plan()])}
-    assert rows["Memory needed"] == ["4.00 GiB"]
+    assert rows["Memory needed, with headroom"] == ["4.00 GiB"]
+    assert rows["logits"] == ["0.12 GiB"]
     assert rows["optimizer states"] == ["1.00 GiB"]
     assert rows["Parameters trained"] == ["4,884,480 (3.6%)"]
     assert rows["Training time"] == ["4 min"]

@@ -41,7 +41,7 @@ DAMAGES = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, math.inf)
 """Losses of a damaged copy, in margins."""
 MAX_ITEMS = 2_000
 """Items of a suite that are used; more are left out at random."""
-KNOWN_METHODS = ("exact binomial", "t", "cluster-robust t", "betting")
+KNOWN_METHODS = ("exact binomial", "t", "cluster-robust t", "Gaffke")
 """Estimators of which the second question knows what they must be able to prove."""
 DIGITS = 4
 

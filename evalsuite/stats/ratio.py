@@ -22,13 +22,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evalsuite.stats.gaffke import gaffke_lower
 from evalsuite.stats.paired import (
     MIN_CLUSTERS_FOR_T,
     MIN_ITEMS_FOR_T,
     MIN_MOVING_UNITS_FOR_T,
     Floats,
     Interval,
-    betting_lower,
     checked_scores,
     cluster_index,
     mean_interval,
@@ -83,8 +83,8 @@ def ratio_interval(ratio: Ratio, clusters: ArrayLike | None, alpha: float, may_b
         return Interval(sums.value, sums.value - below, sums.value + above, n, _name("linearised t", units))
     if not (may_be_bounded and _is_share(numerators, denominators)):
         return _nothing(sums.value, n)
-    lower, upper = _bet(sums.numerators, sums.denominators, 1.0, alpha)
-    return Interval(sums.value, min(lower, sums.value), max(upper, sums.value), n, _name("betting on the ratio", units))
+    lower, upper = _bounds(sums.numerators, sums.denominators, 1.0, alpha)
+    return Interval(sums.value, min(lower, sums.value), max(upper, sums.value), n, _name("Gaffke on the ratio", units))
 
 
 def paired_ratio_interval(
@@ -114,13 +114,13 @@ def paired_ratio_interval(
         # Weights that the items fix: the difference is itself a ratio, of paired numerators. They are counts where none
         # is negative.
         reach = 1.0 if min(left[0].min(), right[0].min()) >= 0.0 else 2.0
-        lower, upper = _bet(first.numerators - second.numerators, first.denominators, reach, alpha)
-        name = "betting on the difference of ratios"
+        lower, upper = _bounds(first.numerators - second.numerators, first.denominators, reach, alpha)
+        name = "Gaffke on the difference of ratios"
     else:
         (low, high), (base_low, base_high) = (
-            _bet(each.numerators, each.denominators, 1.0, alpha / 2.0) for each in (first, second)
+            _bounds(each.numerators, each.denominators, 1.0, alpha / 2.0) for each in (first, second)
         )
-        lower, upper, name = low - base_high, high - base_low, "betting on each ratio"
+        lower, upper, name = low - base_high, high - base_low, "Gaffke on each ratio"
     return Interval(difference, min(lower, difference), max(upper, difference), n, _name(name, units))
 
 
@@ -166,7 +166,7 @@ def _is_share(numerators: Floats, denominators: Floats) -> bool:
     return bool((np.abs(numerators) <= denominators).all())
 
 
-def _bet(numerators: Floats, denominators: Floats, reach: float, alpha: float) -> tuple[float, float]:
+def _bounds(numerators: Floats, denominators: Floats, reach: float, alpha: float) -> tuple[float, float]:
     """Bounds on a ratio within [-reach, reach]: if it is m, then numerator - m denominator has mean 0.
 
     A metric may have negative numerators though this sample has none, so that the range does not start at 0.
@@ -174,7 +174,7 @@ def _bet(numerators: Floats, denominators: Floats, reach: float, alpha: float) -
     counted = denominators > 0.0
     weights = denominators[counted]
     shares = np.clip(numerators[counted] / weights, -reach, reach)
-    return betting_lower(shares, weights, -reach, alpha), -betting_lower(-shares, weights, -reach, alpha)
+    return gaffke_lower(shares, weights, -reach, alpha), -gaffke_lower(-shares, weights, -reach, alpha)
 
 
 def _nothing(value: float, n: int) -> Interval:

@@ -101,7 +101,7 @@ def test_few_items_keep_the_error_below_alpha_at_the_margin(loss: float) -> None
         if not counted.any():
             continue
         interval = paired_ratio_interval(candidate, Ratio(counted, counted), None, 0.05)
-        assert interval.method == ("betting on each ratio" if loss else "betting on the difference of ratios")
+        assert interval.method == ("Gaffke on each ratio" if loss else "Gaffke on the difference of ratios")
         wrong += interval.lower > -1 / 12
     assert wrong / 300 <= 0.05
 
@@ -137,7 +137,7 @@ def test_denominators_that_vary_much_are_never_linearised() -> None:
     rng = np.random.default_rng(6)
     denominators = np.where(np.arange(100) < 3, 50.0, 0.2)
     interval = ratio_interval(Ratio(denominators * rng.random(100), denominators), None, 0.05)
-    assert interval.method == "betting on the ratio"
+    assert interval.method == "Gaffke on the ratio"
 
 
 def test_numerators_beyond_their_denominators_have_no_interval_in_few_items() -> None:
@@ -178,6 +178,6 @@ def test_losing_a_check_never_raises_a_bound_of_few_items(rows: list[tuple[int, 
     right, other, weight = rows[at]
     worse = [*rows[:at], (max(0, right - 1), other, weight), *rows[at + 1 :]]
     before, after = (paired_ratio_interval(*_columns(each), None, 0.05) for each in (rows, worse))
-    if before.method == after.method and "betting" in after.method:
+    if before.method == after.method and "Gaffke" in after.method:
         assert after.lower <= before.lower + 1e-9
         assert after.upper <= before.upper + 1e-9

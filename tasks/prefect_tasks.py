@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from evalsuite.comparison import read_comparison
+from evalsuite.comparison_rows import read_comparison
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import markdown_summary

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.files import read_model
-from evalsuite.gate.costs import COSTS
 from evalsuite.gate.feasibility import KnownSet, impossible_rules
-from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.policy import COSTS, GatePolicy
 from evalsuite.gate.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.gate.replay import read_record, reports_of
 from evalsuite.results import EvalReport, ScoreTable, SuiteSummary, read_result

@@ -7,9 +7,6 @@ from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.judging import Question
 from evalsuite.gate.policy import Kind, Rule
 
-COSTS = "costs"
-"""Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
-
 
 def cost_reason(rule: Rule, costs: Mapping[str, float]) -> Reason:
     """Judge one cost, without an interval; a cost that was not recorded is undecided."""
@@ -21,5 +18,5 @@ def cost_reason(rule: Rule, costs: Mapping[str, float]) -> Reason:
     limit = question.limit
     outcome = Outcome.PASS if (value > limit if rule.kind is Kind.FLOOR else value < limit) else Outcome.FAIL
     side = "above" if value > limit else "below" if value < limit else "at"
-    text = f"{COSTS}/{rule.metric} is {value:g}, {side} the {rule.kind.value} of {limit:g}"
+    text = f"{rule.suite}/{rule.metric} is {value:g}, {side} the {rule.kind.value} of {limit:g}"
     return question.reason(outcome, "exact", text, candidate=value, lower=value, upper=value, n=1)

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evalsuite.gate.costs import COSTS
-from evalsuite.gate.policy import GatePolicy, Kind, Rule
+from evalsuite.gate.policy import COSTS, GatePolicy, Kind, Rule
 from evalsuite.stats.paired import mean_interval, paired_interval
 
 MAX_LEAST_ITEMS = 10**6

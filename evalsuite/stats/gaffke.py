@@ -124,8 +124,10 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     The line runs near the saddle point, where nothing cancels, and the trapezoidal rule in asinh converges
     geometrically, so that some fifteen nodes give all digits.
     """
+    largest = float(np.abs(steps).max())
     if steps.min() >= 0.0:
-        return 0.0
+        return 0.0 if largest > 0.0 else 1.0
+    steps = steps / largest  # only their signs and ratios matter, and the squares of tiny scores are 0
     start = 0.5 / math.sqrt(float(counts @ steps**2))
     tilt = min(_saddle(steps, counts), -start)
     tilted = steps / (1.0 - tilt * steps)

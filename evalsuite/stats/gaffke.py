@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 MAX_EXACT_UNITS = 512
 """Units beyond these are put on a grid, each split between its two neighbours so that its mean stays."""
-GRID, PARTS = 2**8, 2**20
+GRID, PARTS = 2**7, 2**20
 """Steps of the grid for a difference of 1, and the parts into which a unit may be split."""
 TOLERANCE = 1e-12
 MAX_FACTOR = 2.0**30
@@ -135,10 +135,10 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     tilted, pole = tilted / scale, tilt * scale
     skew = 2.0 * float(counts @ tilted**3)
     lean = (math.sqrt(1.0 + 4.0 * skew * skew / 9.0) - 1.0) / (2.0 * skew / 3.0) if abs(skew) > 1e-9 else 0.0
-    node = 0.12 * math.asin(min(-pole, 1.0))
+    node = 0.15 * math.asin(min(-pole, 1.0))
     total, first, going = 0.0, 0, True
     while going:
-        places = node * np.arange(first, first + 16)
+        places = node * np.arange(first, first + 8)
         path = lean * (np.cosh(places) - 1.0) + 1j * math.sqrt(1.0 - lean * lean) * np.sinh(places)
         pace = lean * np.sinh(places) + 1j * math.sqrt(1.0 - lean * lean) * np.cosh(places)
         real, imaginary = 1.0 - np.outer(path.real, tilted), np.outer(path.imag, tilted)
@@ -149,7 +149,7 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
         going = not negligible.size and first < 4096
         terms = terms if going else terms[: negligible[0]]
         total += float(terms.sum()) - (0.5 * float(terms[0]) if first == 0 else 0.0)
-        first += 16
+        first += 8
     height = math.exp(-float(np.log1p(-tilt * steps) @ counts))
     return min(max(-height * node * total / math.pi, 0.0), 1.0)
 

@@ -39,12 +39,12 @@ def test_graded_scores_get_the_quantile_of_a_million_draws(sizes: list[float]) -
     assert gaffke_lower(values, np.array(sizes), -1.0, 0.05) == pytest.approx(np.quantile(drawn, 0.05), abs=4e-4)
 
 
-def test_a_long_column_on_its_grid_is_within_a_thousandth_of_the_exact_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_column_on_its_grid_is_within_half_a_percent_of_the_exact_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.clip(np.random.default_rng(1).normal(0.0, 0.05, 2000), -1.0, 1.0)
     rough = _lower(values, low=-1.0)
     monkeypatch.setattr(evalsuite.stats.gaffke, "MAX_EXACT_UNITS", 10_000)
     exact = _lower(values, low=-1.0)
-    assert values.mean() - rough == pytest.approx(values.mean() - exact, rel=2e-3)
+    assert values.mean() - rough == pytest.approx(values.mean() - exact, rel=5e-3)
     assert rough < exact
 
 

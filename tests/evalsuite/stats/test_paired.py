@@ -141,6 +141,20 @@ def test_clusters_of_one_item_are_no_clusters() -> None:
     )
 
 
+@pytest.mark.parametrize("n", [2, 3, 40])
+def test_numbers_that_name_each_item_are_no_clusters(n: int) -> None:
+    right = [1.0, 0.0] * n
+    for labels in (np.arange(n), np.arange(n)[::-1].copy()):
+        assert paired_interval(right[:n], [1.0] * n, labels, 0.05) == paired_interval(right[:n], [1.0] * n, None, 0.05)
+
+
+@pytest.mark.parametrize(("units", "method"), [(19, "none"), (20, "cluster-robust t")])
+def test_twenty_clusters_without_known_bounds_are_enough_for_t(units: int, method: str) -> None:
+    moves = np.repeat(np.arange(units, dtype=float) + (np.arange(units) >= units / 2), 2)
+    found = paired_interval(moves, np.zeros(2 * units), np.repeat(np.arange(units), 2), 0.05)
+    assert found.method.startswith(method)
+
+
 def test_paraphrases_of_the_same_answers_do_not_narrow_the_interval() -> None:
     candidate, baseline = _pairs(40, 22, 18, 20)
     once = paired_interval(candidate, baseline, None, 0.05)
@@ -196,7 +210,7 @@ def test_single_binary_sample_gets_clopper_pearson() -> None:
     interval = mean_interval([1.0] * 7 + [0.0] * 13, None, 0.025)
     expected = stats.binomtest(7, 20).proportion_ci(0.95, method="exact")
     assert (interval.lower, interval.upper) == pytest.approx((expected.low, expected.high))
-    assert interval.method == "exact binomial"
+    assert (interval.difference, interval.n, interval.method) == (0.35, 20, "exact binomial")
 
 
 @pytest.mark.parametrize(

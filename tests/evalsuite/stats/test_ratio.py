@@ -140,6 +140,50 @@ def test_denominators_that_vary_much_are_never_linearised() -> None:
     assert interval.method == "Gaffke on the ratio"
 
 
+@pytest.mark.parametrize(("variation", "method"), [(0.098, "linearised t"), (0.102, "Gaffke on the ratio")])
+def test_a_tenth_is_the_most_that_the_mean_of_the_denominators_may_vary(variation: float, method: str) -> None:
+    rng = np.random.default_rng(7)
+    # Three of 100 have another denominator, so that the mean's coefficient of variation is the wanted one.
+    size = next(x for x in np.linspace(1.0, 50.0, 100_000) if _mean_variation(x) >= variation)
+    denominators = np.where(np.arange(100) < 3, size, 1.0)
+    assert ratio_interval(Ratio(denominators * rng.random(100), denominators), None, 0.05).method == method
+
+
+def _mean_variation(size: float) -> float:
+    denominators = [size] * 3 + [1.0] * 97
+    return float(np.std(denominators, ddof=1)) / 10.0 / float(np.mean(denominators))
+
+
+@pytest.mark.parametrize(("units", "linear"), [(19, False), (20, True), (21, True)])
+def test_twenty_clusters_are_enough_to_linearise(units: int, linear: bool) -> None:
+    rng = np.random.default_rng(8)
+    clusters = np.repeat(np.arange(units), 4)
+    shares = rng.random(units)[clusters]
+    shares[:4] = 0.9 * shares[4:8]
+    found = ratio_interval(Ratio(2.0 * shares, np.full(4 * units, 2.0)), clusters, 0.05).method
+    # At twenty units one stands at or beside the median, so that the number that move is one less than enough.
+    assert found.startswith("cluster-robust linearised t") is (linear and _moving(shares[::4]) >= 20)
+
+
+def _moving(shares: np.ndarray) -> int:
+    return int((np.abs(shares - np.median(shares)) > 1e-9).sum())
+
+
+def test_two_ratios_with_denominators_of_their_own_are_bounded_each_at_half_of_alpha() -> None:
+    rng = np.random.default_rng(9)
+    own, other = (Ratio(w * (rng.random(30) < 0.7), w) for w in rng.choice([1.0, 2.0, 3.0], (2, 30)))
+    found = paired_ratio_interval(own, other, None, 0.05)
+    first, second = (ratio_interval(each, None, 0.025) for each in (own, other))
+    assert found.method == "Gaffke on each ratio"
+    assert (found.lower, found.upper) == pytest.approx((first.lower - second.upper, first.upper - second.lower))
+
+
+def test_equal_shares_leave_the_room_of_the_closed_form_down_to_minus_one() -> None:
+    found = ratio_interval(Ratio([1.0] * 30, [2.0] * 30), None, 0.05)
+    assert found.lower == pytest.approx(-1.0 + 1.5 * 0.05 ** (1 / 30))
+    assert found.upper == pytest.approx(1.0 - 0.5 * 0.05 ** (1 / 30))
+
+
 def test_numerators_beyond_their_denominators_have_no_interval_in_few_items() -> None:
     interval = ratio_interval(Ratio([5.0, 1.0, 3.0], [2.0, 1.0, 0.0]), None, 0.05)
     assert (interval.lower, interval.upper) == (-math.inf, math.inf)

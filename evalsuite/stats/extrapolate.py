@@ -36,7 +36,8 @@ def more_items(
     reach = interval.difference - interval.lower if gap > 0 else interval.upper - interval.difference
     if gap == 0.0:
         return None
-    factor = (reach / gap) ** 2 if math.isfinite(reach) else math.inf
+    ratio = reach / gap
+    factor = ratio * ratio if math.isfinite(reach) else math.inf
     if interval.method.startswith("exact binomial"):
         start = np.zeros_like(candidate) if baseline is None else baseline
         up = int((candidate > start).sum())

@@ -5,9 +5,10 @@ Units are clusters where some cluster holds two items or more, else items. One r
 | data | method |
 |---|---|
 | every denominator is 1 | that for means, see ``evalsuite.stats.paired`` |
-| enough units, at least 20 move, and the denominators vary little | linearised t, or cluster-robust linearised t |
-| less, and no numerator is beyond its denominator | betting: on the ratio; paired: on the difference where both \
-models have the same denominators, else on each ratio at half of alpha |
+| no numerator is beyond its denominator; paired: and both models have the same denominators | Gaffke's bound on the \
+ratio, or on the difference |
+| else, with enough units, of which 20 move, and denominators that vary little | linearised t, or cluster-robust |
+| less, and no numerator is beyond its denominator | Gaffke's bound on each ratio at half of alpha |
 | less, and a numerator is beyond its denominator | none: the interval is infinite |
 
 Enough is 50 items, or 20 clusters. A unit moves when its linearised value differs from the median unit's. Denominators
@@ -78,13 +79,14 @@ def ratio_interval(ratio: Ratio, clusters: ArrayLike | None, alpha: float, may_b
     n = numerators.size
     units = cluster_index(clusters, n)
     sums = _sums(numerators, denominators, units)
+    if may_be_bounded and _is_share(numerators, denominators):
+        lower, upper = _bounds(sums.numerators, sums.denominators, 1.0, alpha)
+        lower, upper = min(lower, sums.value), max(upper, sums.value)
+        return Interval(sums.value, lower, upper, n, _name("Gaffke on the ratio", units))
     if _may_linearise(n, units, sums.influence, [sums]):
         below, above = reach_of_t(sums.influence, n, alpha)
         return Interval(sums.value, sums.value - below, sums.value + above, n, _name("linearised t", units))
-    if not (may_be_bounded and _is_share(numerators, denominators)):
-        return _nothing(sums.value, n)
-    lower, upper = _bounds(sums.numerators, sums.denominators, 1.0, alpha)
-    return Interval(sums.value, min(lower, sums.value), max(upper, sums.value), n, _name("Gaffke on the ratio", units))
+    return _nothing(sums.value, n)
 
 
 def paired_ratio_interval(
@@ -105,12 +107,13 @@ def paired_ratio_interval(
     first, second = _sums(*left, units), _sums(*right, units)
     difference = first.value - second.value
     influence = first.influence - second.influence
-    if _may_linearise(n, units, influence, [first, second]):
+    shares, alike = may_be_bounded and _is_share(*left) and _is_share(*right), np.array_equal(left[1], right[1])
+    if not (shares and alike) and _may_linearise(n, units, influence, [first, second]):
         below, above = reach_of_t(influence, n, alpha)
         return Interval(difference, difference - below, difference + above, n, _name("linearised t", units))
-    if not (may_be_bounded and _is_share(*left) and _is_share(*right)):
+    if not shares:
         return _nothing(difference, n)
-    if np.array_equal(left[1], right[1]):
+    if alike:
         # Weights that the items fix: the difference is itself a ratio, of paired numerators. They are counts where none
         # is negative.
         reach = 1.0 if min(left[0].min(), right[0].min()) >= 0.0 else 2.0

@@ -95,6 +95,13 @@ def test_a_difference_at_the_limit_is_decided_by_no_number() -> None:
     assert more_items(interval, candidate, baseline, np.arange(100), interval.difference, ALPHA) is None
 
 
+def test_a_difference_next_to_the_limit_is_decided_by_no_number() -> None:
+    candidate, baseline = np.array([1e-155, *[0.0] * 9]), np.zeros(10)
+    interval = paired_interval(candidate, baseline, None, ALPHA)
+    assert interval.difference > 0.0
+    assert more_items(interval, candidate, baseline, np.arange(10), 0.0, ALPHA) is None
+
+
 def test_the_figure_has_two_digits() -> None:
     candidate, baseline = binary(40, 42, 500)
     interval = paired_interval(candidate, baseline, None, ALPHA)

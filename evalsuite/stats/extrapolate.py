@@ -34,10 +34,9 @@ def more_items(
     """
     gap = interval.difference - limit
     reach = interval.difference - interval.lower if gap > 0 else interval.upper - interval.difference
-    if gap == 0.0:
+    if abs(gap) <= 1e-12 * reach:
         return None
-    ratio = reach / gap
-    factor = ratio * ratio if math.isfinite(reach) else math.inf
+    factor = (reach / gap) ** 2
     if interval.method.startswith("exact binomial"):
         start = np.zeros_like(candidate) if baseline is None else baseline
         up = int((candidate > start).sum())

@@ -190,7 +190,8 @@ class Question:
     def _conclusion(self, outcome: Outcome, more_items: int | None) -> str:
         side = {Kind.FLOOR: ("above", "below"), Kind.CEILING: ("below", "above")}
         if outcome is Outcome.UNDECIDED:
-            more = f"undecided, about {more_items} more items would decide it" if more_items else "undecided"
+            items = "item" if more_items == 1 else "items"
+            more = f"undecided, about {more_items} more {items} would decide it" if more_items else "undecided"
             return more + (", a slice does not block unless it is proven worse" if self.slice else "")
         if self.rule.kind is Kind.GUARD:
             return "proven not worse than the margin" if outcome is Outcome.PASS else "proven worse than the margin"

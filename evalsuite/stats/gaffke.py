@@ -20,12 +20,15 @@ from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 
-MAX_EXACT_UNITS = 512
+MAX_EXACT_UNITS = 128
 """Units beyond these are put on a grid, each split between its two neighbours so that its mean stays."""
-GRID, PARTS = 2**7, 2**20
+GRID, PARTS = 2**8, 2**20
 """Steps of the grid for a difference of 1, and the parts into which a unit may be split."""
 TOLERANCE = 1e-12
 MAX_FACTOR = 2.0**30
+FEW_UNITS = 40
+STEP, NEGLIGIBLE, MAX_NODES = 0.17, 1e-17, 2**17
+"""Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
 
 def gaffke_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
@@ -119,10 +122,10 @@ def _atoms(means: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _chance_below(steps: Floats, counts: Floats) -> float:
-    """P(sum of Gamma(count) * step <= 0), by the inversion of its generating function along a line left of 0.
+    """P(sum of Gamma(count) * step <= 0), by the inversion of its generating function left of 0, where nothing cancels.
 
-    The line runs near the saddle point, where nothing cancels, and the trapezoidal rule in asinh converges
-    geometrically, so that some fifteen nodes give all digits.
+    Along the vertical line the integrand only ever gets smaller, and the trapezoidal rule converges geometrically. With
+    few units it falls off as a low power alone: then on a hyperbola near the path of steepest descent.
     """
     largest = float(np.abs(steps).max())
     if steps.min() >= 0.0:
@@ -133,25 +136,37 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     tilted = steps / (1.0 - tilt * steps)
     scale = math.sqrt(float(counts @ tilted**2))
     tilted, pole = tilted / scale, tilt * scale
-    skew = 2.0 * float(counts @ tilted**3)
-    lean = (math.sqrt(1.0 + 4.0 * skew * skew / 9.0) - 1.0) / (2.0 * skew / 3.0) if abs(skew) > 1e-9 else 0.0
-    node = 0.15 * math.asin(min(-pole, 1.0))
-    total, first, going = 0.0, 0, True
-    while going:
-        places = node * np.arange(first, first + 8)
-        path = lean * (np.cosh(places) - 1.0) + 1j * math.sqrt(1.0 - lean * lean) * np.sinh(places)
-        pace = lean * np.sinh(places) + 1j * math.sqrt(1.0 - lean * lean) * np.cosh(places)
+    few = float(counts.sum()) <= FEW_UNITS
+    node = STEP * (math.asin(min(-pole, 1.0)) if few else min(-pole, 1.0))
+    lean = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0
+    upright = math.sqrt(1.0 - lean * lean)
+    total, first, size = 0.0, 0, 16
+    while first < MAX_NODES:
+        places = node * np.arange(first, first + size)
+        if few:
+            path = lean * (np.cosh(places) - 1.0) + 1j * upright * np.sinh(places)
+            pace = lean * np.sinh(places) + 1j * upright * np.cosh(places)
+        else:
+            path, pace = 1j * places, np.full(size, 1j)
         real, imaginary = 1.0 - np.outer(path.real, tilted), np.outer(path.imag, tilted)
         sizes = np.exp(-0.5 * (np.log(real * real + imaginary * imaginary) @ counts))
         turns = np.arctan2(imaginary, real) @ counts
         terms = (sizes * np.exp(1j * turns) * pace / (pole + path)).imag
-        negligible = np.flatnonzero(sizes * np.abs(pace) < 1e-17)
-        going = not negligible.size and first < 4096
-        terms = terms if going else terms[: negligible[0]]
+        negligible = np.flatnonzero(sizes * np.abs(pace) < NEGLIGIBLE)
+        if negligible.size:
+            terms = terms[: negligible[0]]
         total += float(terms.sum()) - (0.5 * float(terms[0]) if first == 0 else 0.0)
-        first += 8
+        if negligible.size:
+            break
+        first, size = first + size, min(2 * size, 256)
     height = math.exp(-float(np.log1p(-tilt * steps) @ counts))
     return min(max(-height * node * total / math.pi, 0.0), 1.0)
+
+
+def _lean(skewness: float) -> float:
+    """Sine of the angle from the vertical at which the hyperbola bends like the path of steepest descent."""
+    third = 2.0 * skewness / 3.0
+    return (math.sqrt(1.0 + third * third) - 1.0) / third if abs(third) > 1e-9 else 0.0
 
 
 def _saddle(steps: Floats, counts: Floats) -> float:

@@ -23,7 +23,30 @@ def test_right_or_wrong_scores_get_clopper_and_pearsons_limit(right: int, n: int
     assert _lower([1.0] * right + [0.0] * (n - right), alpha=alpha) == pytest.approx(expected, abs=1e-10)
 
 
-@pytest.mark.parametrize("n", [1, 2, 10, 300, 4000])
+@pytest.mark.parametrize(
+    ("n", "lost", "gained"),
+    [(1, 0, 1), (2, 1, 0), (10, 1, 7), (39, 0, 5), (41, 0, 5), (129, 3, 2), (500, 0, 5), (500, 20, 30), (3000, 0, 1)],
+)
+def test_three_valued_differences_get_the_quantile_that_three_gamma_variables_have(
+    n: int, lost: int, gained: int
+) -> None:
+    """P(G(gained) (1 - c) <= G(n - lost - gained) c + G(lost + 1) (1 + c)), integrated over the other two."""
+    same = n - lost - gained
+    bound = _lower([-1.0] * lost + [1.0] * gained + [0.0] * same, low=-1.0)
+
+    def quantiles(shape: int) -> np.ndarray:
+        return stats.gamma.ppf((np.arange(1000) + 0.5) / 1000, shape) if shape else np.zeros(1)
+
+    if bound >= 0.0:
+        rest = np.add.outer(quantiles(same) * bound, quantiles(lost + 1) * (1.0 + bound))
+        chance = stats.gamma.cdf(rest / (1.0 - bound), gained).mean() if gained else 1.0
+    else:
+        good = np.add.outer(quantiles(gained) * (1.0 - bound), quantiles(same) * -bound)
+        chance = stats.gamma.sf(good / (1.0 + bound), lost + 1).mean()
+    assert chance == pytest.approx(0.05, abs=5e-4)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 39, 41, 300, 4000])
 def test_equal_scores_leave_the_room_of_the_closed_form(n: int) -> None:
     # -1 and a value v: the bound is -1 + (v + 1) alpha^(1/n).
     assert _lower([0.5] * n, low=-1.0) == pytest.approx(-1.0 + 1.5 * 0.05 ** (1.0 / n), abs=1e-9)

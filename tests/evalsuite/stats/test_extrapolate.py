@@ -102,6 +102,16 @@ def test_a_difference_next_to_the_limit_is_decided_by_no_number() -> None:
     assert more_items(interval, candidate, baseline, np.arange(10), 0.0, ALPHA) is None
 
 
+def test_one_more_item_is_said_where_one_is_enough() -> None:
+    candidate, baseline = np.array([0.5] * 40), np.array([0.5] * 40)
+    limit = -1.0 + ALPHA ** (1 / 41) - 1e-9
+    interval = paired_interval(candidate, baseline, None, ALPHA)
+    assert interval.lower < limit
+    assert more_items(interval, candidate, baseline, np.arange(40), limit, ALPHA) in (1, 2)
+    nearly = interval.lower + 1e-6
+    assert more_items(interval, candidate, baseline, np.arange(40), nearly, ALPHA) == 1
+
+
 def test_the_figure_has_two_digits() -> None:
     candidate, baseline = binary(40, 42, 500)
     interval = paired_interval(candidate, baseline, None, ALPHA)

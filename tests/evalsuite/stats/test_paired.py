@@ -121,6 +121,15 @@ def test_skewed_scores_only_ever_widen_the_t_interval() -> None:
     assert interval.upper == pytest.approx(high)
 
 
+def test_the_correction_of_skewed_scores_is_the_same_on_either_side() -> None:
+    gains = np.random.default_rng(1).beta(0.3, 3.0, 80) * 9.0
+    up, down = (mean_interval(sign * gains, None, 0.05, may_be_bounded=False) for sign in (1.0, -1.0))
+    low, high = stats.ttest_1samp(gains, 0.0).confidence_interval(0.90)
+    assert (up.lower, up.upper) == pytest.approx((-down.upper, -down.lower))
+    assert up.upper > high + 0.01
+    assert up.lower == pytest.approx(low)
+
+
 def test_clustered_scores_get_the_cluster_robust_error_of_statsmodels() -> None:
     rng = np.random.default_rng(2)
     clusters = np.repeat(np.arange(40), rng.integers(1, 6, 40))
@@ -168,6 +177,17 @@ def test_equal_graded_scores_never_give_zero_width(clusters: list[int] | None) -
     units = 40 if clusters is None else 10
     rule_of_three = stats.binomtest(0, units).proportion_ci(0.90, method="exact").high
     assert (interval.lower, interval.upper) == pytest.approx((-rule_of_three, rule_of_three))
+
+
+def test_equal_graded_scores_of_one_model_leave_the_room_to_both_ends_of_the_scale() -> None:
+    interval = mean_interval([0.3] * 40, None, 0.05)
+    room = 0.05 ** (1 / 40)
+    assert (interval.lower, interval.upper) == pytest.approx((0.3 * room, 1.0 - 0.7 * room))
+
+
+@pytest.mark.parametrize(("n", "method"), [(49, "none"), (50, "t"), (51, "t")])
+def test_fifty_items_without_known_bounds_are_enough_for_t(n: int, method: str) -> None:
+    assert mean_interval(np.arange(n) + 0.5, None, 0.05).method.startswith(method)
 
 
 def test_equal_scores_without_known_bounds_say_nothing() -> None:

@@ -24,10 +24,10 @@ MAX_EXACT_UNITS = 128
 """Units beyond these are put on a grid, each split between its two neighbours so that its mean stays."""
 GRID, PARTS = 2**8, 2**20
 """Steps of the grid for a difference of 1, and the parts into which a unit may be split."""
-TOLERANCE = 1e-12
+TOLERANCE = 1e-11
 MAX_FACTOR = 2.0**30
 FEW_UNITS = 40
-STEP, NEGLIGIBLE, MAX_NODES = 0.17, 1e-17, 2**17
+STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
 """Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
 
@@ -140,7 +140,7 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     node = STEP * (math.asin(min(-pole, 1.0)) if few else min(-pole, 1.0))
     lean = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0
     upright = math.sqrt(1.0 - lean * lean)
-    total, first, size = 0.0, 0, 16
+    total, first, size = 0.0, 0, 48
     while first < MAX_NODES:
         places = node * np.arange(first, first + size)
         if few:
@@ -158,7 +158,7 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
         total += float(terms.sum()) - (0.5 * float(terms[0]) if first == 0 else 0.0)
         if negligible.size:
             break
-        first, size = first + size, min(2 * size, 256)
+        first, size = first + size, min(2 * size, 192)
     height = math.exp(-float(np.log1p(-tilt * steps) @ counts))
     return min(max(-height * node * total / math.pi, 0.0), 1.0)
 

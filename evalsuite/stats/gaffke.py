@@ -107,8 +107,8 @@ def _atoms(means: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats]:
         if (sizes == sizes[0]).all():
             values, counts = np.unique(means, return_counts=True)
             return values, np.ones(values.size), counts.astype(np.float64)
-        rows, counts = np.unique(np.stack([means, sizes]), axis=1, return_counts=True)
-        return rows[0], rows[1], counts.astype(np.float64)
+        order = np.lexsort((sizes, means))
+        return means[order], sizes[order], np.ones(means.size)
     names, place = np.unique(sizes, return_inverse=True)
     first = math.floor(float(means.min()))
     position = np.rint((means - first) * (GRID * PARTS)).astype(np.int64)

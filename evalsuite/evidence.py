@@ -11,7 +11,6 @@ An empty cell, null or absent key is unscored. What is not a number is refused w
 """
 
 import csv
-import json
 import math
 import re
 import reprlib
@@ -24,16 +23,16 @@ import numpy as np
 from pydantic import ValidationError
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_json, sha256_file, sha256_json
+from evalsuite.files import parse_json, read_json, sha256_file, sha256_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import EvalReport, ScoreTable, SuiteInfo, read_result
+from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_result
 from evalsuite.yaml_file import read_yaml
 
 FOREIGN = (".csv", ".jsonl")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-SMALLEST, LARGEST = 1e-12, 1e12
+SMALLEST, LARGEST = 1e-12, LARGEST_SCORE
 """Sizes of scores other than 0 between which cubes and sums stay finite."""
 RESERVED = ("item_id", "item_hash", "cluster")
 SLICE_PREFIX = "slice_"
@@ -253,7 +252,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     continue
                 where = f"{path}:{number}"
                 try:
-                    data = json.loads(line)
+                    data = parse_json(line)
                 except (ValueError, RecursionError) as error:
                     raise UsageError(f"{where}: not JSON ({error})") from None
                 if not isinstance(data, dict):

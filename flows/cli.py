@@ -47,9 +47,9 @@ def run(
 ) -> None:
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
     from flows import views
+    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.power import check_policy
     from tasks.runner import pending_stages
 
     root = project_root()
@@ -58,9 +58,10 @@ def run(
     pending = pending_stages(root)
     if dry_run:
         views.show_pending(pending)
+        check(params, paths)
         return
     if pending:
-        check_policy(params, paths)
+        check(params, paths)
     if pending or views.promotion_waits(params, paths, no_promote):
         from flows.environment import prepare_prefect
 
@@ -97,15 +98,15 @@ def stage(
 def plan() -> None:
     """Memory, strategy, time and cost of every method, before anything is spent."""
     from flows import plan_view
+    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.power import check_policy
     from tasks.runner import run_stage
 
     root = project_root()
     paths = ArtifactPaths(root)
     params = load_params(paths.params)
-    check_policy(params, paths)
+    check(params, paths)
     methods = list(params.methods)
     for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
         run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
@@ -116,12 +117,17 @@ def plan() -> None:
 def status() -> None:
     """What is up to date, what would run and why, the champion and the last verdict."""
     from flows import views
+    from tasks.checks import check
+    from tasks.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.runner import pending_stages
 
     root = project_root()
+    paths = ArtifactPaths(root)
+    params = load_params(paths.params)
     views.show_pending(pending_stages(root))
-    views.show_champion(ArtifactPaths(root))
+    views.show_champion(paths)
+    check(params, paths)
 
 
 @report_app.command("open")

@@ -1,33 +1,71 @@
-"""Start the flow in this process with quiet, one-line failures."""
+"""Start the flow in this process: what it says is the stages' words and its own, and a failure is said once, at the end."""
 
 import logging
+import re
 from pathlib import Path
+from threading import Thread
+from typing import Any
+from uuid import UUID
 
 from evalsuite.errors import RatchetError
+from flows import stopping
+from flows.server import prefect_server
+
+TELL_SECONDS = 3.0
+"""How long Prefect may take to note that a run was stopped."""
+SAID_ELSEWHERE = re.compile(r"^(Finished in state (Failed|Crashed)|Running hook |Hook '|View at http)")
+"""The command line says a failure at its end; the address of a server that ends with the run helps nobody."""
 
 
-class _NoTraceback(logging.Filter):
-    """A failure that the user can mend is one line in the log, not Prefect's stack."""
+class _OwnFailures(logging.Filter):
+    """Drop what the command line says at its end; a failure that is retried keeps its line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the stack of our own errors; keep every record."""
+        """False for a record that is said elsewhere."""
         if record.exc_info and isinstance(record.exc_info[1], RatchetError):
-            record.exc_info = None
-            record.exc_text = None
-        return True
+            return False
+        return not SAID_ELSEWHERE.match(record.getMessage())
 
 
 def run_flow(root: Path, promote: bool) -> None:
-    """Run the pipeline under an ephemeral Prefect server.
+    """Run the pipeline under a Prefect server of its own, which is gone on return.
 
     Call ``flows.environment.prepare_prefect`` first: Prefect reads its settings when it is imported.
     """
     from prefect.settings import temporary_settings  # noqa: F401  imports the settings before the loggers are made
 
+    from tasks import runner
+
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_NoTraceback())
+        logging.getLogger(name).addFilter(_OwnFailures())
     for name in ("httpx", "aiosqlite", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    from flows.pipeline import finetune_and_gate
+    with prefect_server(root / ".prefect" / "server.log", schedules=False):
+        from flows.pipeline import finetune_and_gate
 
-    finetune_and_gate(root=str(root), promote=promote)
+        started: list[UUID] = []
+
+        def remember(_flow: Any, run: Any, _state: Any) -> None:
+            started.append(run.id)
+
+        flow = finetune_and_gate.with_options(on_running=[remember])
+        stopping.before_ending(runner.halt)
+        stopping.before_ending(lambda: _tell_stopped(started))
+        stopping.beside_signals(lambda: flow(root=str(root), promote=promote))
+
+
+def _tell_stopped(runs: list[UUID]) -> None:
+    """Let Prefect's record say that the run was stopped, so that it is not shown as running for ever."""
+    from contextvars import copy_context
+
+    from prefect.client.orchestration import get_client
+    from prefect.states import Cancelled
+
+    def tell() -> None:
+        with get_client(sync_client=True) as client:
+            for run in runs:
+                client.set_flow_run_state(run, Cancelled(message="stopped by a signal"), force=True)
+
+    thread = Thread(target=copy_context().run, args=(tell,), daemon=True)
+    thread.start()
+    thread.join(TELL_SECONDS)

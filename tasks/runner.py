@@ -13,20 +13,25 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import Any, NamedTuple
 
 from evalsuite.errors import ExitCode, StageError, UsageError
 
 logger = logging.getLogger(__name__)
 
-EXITED = re.compile(r"exited with (\d+)\s*$")
+EXITED = re.compile(r"exited with (-?\d+)\s*$")
 NOISE = re.compile(
     r"^(To track the changes with git|\s*git add |To enable auto staging|\s*dvc config core\.autostage|"
     r"Use `dvc push`|Updating lock file|Generating lock file|Loading weights:|Writing model shards:|"
     r".*real_accelerator\.py)"
 )
 TERMINATE_SECONDS = 10.0
+ERROR = "error: "
+"""How ``tasks.entry`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
+DVC_ERROR = "ERROR: "
+
+_halted = Event()
 
 
 class StageRun(NamedTuple):
@@ -56,6 +61,17 @@ def stage_environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
 
 
+def halt() -> None:
+    """No stage starts and none ends from here on: the process is leaving, and a stage that it ended has no result."""
+    _halted.set()
+
+
+def _wait_if_halted() -> None:
+    """Let a thread that drives a stage neither retry nor report while the process leaves."""
+    if _halted.is_set():
+        Event().wait()
+
+
 def run_stage(
     name: str,
     root: Path = Path(),
@@ -72,7 +88,7 @@ def run_stage(
         root: The project's root.
         timeout_seconds: Stop the stage after this long; never when absent.
         force: Run it even if nothing changed.
-        on_line: Receives each line of output as it comes.
+        on_line: Receives each line of output as it comes, except the error that is raised.
 
     Raises:
         UsageError: No such stage, or the stage refused its configuration or input (not worth a retry).
@@ -83,32 +99,62 @@ def run_stage(
         raise UsageError(f"no stage {name!r}; stages: {', '.join(known)}")
     command = dvc_command("repro", "--single-item", *(["--force"] if force else []), name)
     tail: deque[str] = deque(maxlen=200)
+    withheld: list[str] = []
+    _wait_if_halted()
     with _process_group(command, root, timeout_seconds) as (process, timed_out):
         for raw in process.stdout or ():
             line = raw.rstrip("\n").rsplit("\r", 1)[-1]
             if line and not NOISE.match(line):
                 tail.append(line)
-                on_line(line)
+                if withheld or line.startswith((ERROR, DVC_ERROR)):
+                    withheld.append(line)
+                else:
+                    on_line(line)
         code = process.wait()
+    _wait_if_halted()
     if timed_out:
         raise StageError(
             f"stage {name} did not end within {timeout_seconds:.0f} s and was stopped; run it again to go on"
         )
     if code != 0:
         raise _failure(name, tail)
+    for line in withheld:
+        on_line(line)
     skipped = any("didn't change, skipping" in line or "is cached - skipping run" in line for line in tail)
     return StageRun(name=name, skipped=skipped)
 
 
 def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
-    """The stage's own last error line, under the class that its exit code names."""
-    exited = [int(found[1]) for line in tail if (found := EXITED.search(line))]
-    messages = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
-    dvc_messages = [line.removeprefix("ERROR: ") for line in tail if line.startswith("ERROR: ")]
-    other = [line for line in tail if not line.startswith(("ERROR: ", ">", "Running stage"))]
-    message = (messages or (dvc_messages if not exited else other) or dvc_messages or ["no message"])[-1]
+    """What the stage said last, under the class that its exit code names."""
+    lines = list(tail)
+    exited = [int(found[1]) for line in lines if (found := EXITED.search(line))]
+    said = [number for number, line in enumerate(lines) if line.startswith(ERROR)]
+    if said:
+        message = "\n".join(_until_dvc(lines[said[-1] :])).removeprefix(ERROR)
+    elif exited and (killed := -exited[-1] if exited[-1] < 0 else exited[-1] - 128) > 0:
+        message = _killed(killed)
+    else:
+        dvc_messages = [line.removeprefix(DVC_ERROR) for line in lines if line.startswith(DVC_ERROR)]
+        other = [line for line in lines if not line.startswith((DVC_ERROR, ">", "Running stage"))]
+        message = ((other if exited else dvc_messages) or dvc_messages or ["no message"])[-1]
+        message += "; its output is above, `ratchet run` goes on from here"
     text = f"stage {name}: {message}"
     return UsageError(text) if exited and exited[-1] == ExitCode.USAGE else StageError(text)
+
+
+def _until_dvc(lines: list[str]) -> list[str]:
+    own: list[str] = []
+    for line in lines:
+        if line.startswith(DVC_ERROR):
+            break
+        own.append(line)
+    return own
+
+
+def _killed(number: int) -> str:
+    names = {each.value: each.name for each in signal.Signals}
+    hint = "most often for lack of memory; free memory, then " if number == signal.SIGKILL else ""
+    return f"killed by {names.get(number, f'signal {number}')}; {hint}`ratchet run` goes on"
 
 
 @contextmanager

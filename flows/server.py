@@ -20,8 +20,8 @@ START_SECONDS = 120.0
 def prefect_server(log: Path, schedules: bool, timeout_s: float = START_SECONDS) -> Iterator[str]:
     """The address of the user's server, or of one that ends with this block.
 
-    Prefect's own temporary server fires no schedule, dies of a Ctrl-C before the run could report to it, and speaks after
-    the verdict.
+    Prefect's own temporary server fires no schedule, dies of a Ctrl-C before the run could report to it, and speaks
+    after the verdict.
 
     Args:
         log: Where the started server writes.

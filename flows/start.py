@@ -1,4 +1,4 @@
-"""Start the flow in this process: what it says is the stages' words and its own, and a failure is said once, at the end."""
+"""Start the flow in this process; a failure is said once, at the end."""
 
 import logging
 import re

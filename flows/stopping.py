@@ -19,8 +19,8 @@ from typing import TypeVar
 import psutil
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GRACE_SECONDS = 4.0
-"""How long what was started may take to end by itself."""
+GRACE_SECONDS = 8.0
+"""How long what was started may take to end by itself; a stage brings its earlier outputs back."""
 ROUNDS = 10
 SHOW_CURSOR = "\x1b[?25h"
 

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import copy_context
 from types import FrameType
 from typing import TypeVar
 
 import psutil
+
+from tasks.processes import end_politely, kill, with_descendants
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 8.0
@@ -92,25 +94,15 @@ def _end_all(spared: set[int]) -> None:
         if not family:
             return
         if number == 0:
-            for member in family:
-                with suppress(psutil.NoSuchProcess):
-                    member.terminate()
+            end_politely(family)
             _wait(family, GRACE_SECONDS)
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
+        kill(family)
         _wait(family, 1.0)
 
 
 def _family(spared: set[int]) -> list[psutil.Process]:
-    family: list[psutil.Process] = []
-    for child in psutil.Process().children():
-        if child.pid in spared or not _alive(child):
-            continue
-        with suppress(psutil.NoSuchProcess):
-            family += child.children(recursive=True)
-        family.append(child)
-    return family
+    children = [child for child in psutil.Process().children() if child.pid not in spared and _alive(child)]
+    return [member for child in children for member in with_descendants(child)]
 
 
 def _wait(family: list[psutil.Process], seconds: float) -> None:

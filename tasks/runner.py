@@ -11,12 +11,15 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any, NamedTuple
 
+import psutil
+
 from evalsuite.errors import ExitCode, StageError, UsageError
+from tasks.processes import end_politely, with_descendants
 
 logger = logging.getLogger(__name__)
 
@@ -134,9 +137,9 @@ def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
     elif exited and (killed := -exited[-1] if exited[-1] < 0 else exited[-1] - 128) > 0:
         message = _killed(killed)
     else:
-        dvc_messages = [line.removeprefix(DVC_ERROR) for line in lines if line.startswith(DVC_ERROR)]
-        other = [line for line in lines if not line.startswith((DVC_ERROR, ">", "Running stage"))]
-        message = ((other if exited else dvc_messages) or dvc_messages or ["no message"])[-1]
+        own = [line for line in _until_dvc(lines) if not line.startswith((">", "Running stage"))]
+        by_dvc = " ".join(line.removeprefix(DVC_ERROR).strip() for line in lines[len(_until_dvc(lines)) :])
+        message = (own[-1] if exited and own else by_dvc) or "no message"
         message += "; its output is above, `ratchet run` goes on from here"
     text = f"stage {name}: {message}"
     return UsageError(text) if exited and exited[-1] == ExitCode.USAGE else StageError(text)
@@ -195,20 +198,14 @@ def _process_group(
 def _kill(process: "subprocess.Popen[str]") -> None:
     """End the group: politely, then surely; also what the leader left behind."""
     if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
+        end_politely(with_descendants(psutil.Process(process.pid)))
         try:
             process.wait(TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:
             logger.warning("stage process %d ignored SIGTERM for %.0f s: killing it", process.pid, TERMINATE_SECONDS)
-    _signal_group(process, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _open_repo(root: Path) -> Any:

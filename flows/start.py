@@ -13,6 +13,7 @@ from flows.server import prefect_server
 
 TELL_SECONDS = 3.0
 """How long Prefect may take to note that a run was stopped."""
+HAND_OVER_SECONDS = 10.0
 SAID_ELSEWHERE = re.compile(r"^(Finished in state (Failed|Crashed)|Running hook |Hook '|View at http)")
 """The command line says a failure at its end; the address of a server that ends with the run helps nobody."""
 
@@ -51,7 +52,19 @@ def run_flow(root: Path, promote: bool) -> None:
         flow = finetune_and_gate.with_options(on_running=[remember])
         stopping.before_ending(runner.halt)
         stopping.before_ending(lambda: _tell_stopped(started))
-        stopping.beside_signals(lambda: flow(root=str(root), promote=promote))
+        try:
+            stopping.beside_signals(lambda: flow(root=str(root), promote=promote))
+        finally:
+            _hand_over()
+
+
+def _hand_over() -> None:
+    """Let Prefect's background threads send what they hold while the server is there, or they complain at exit."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=HAND_OVER_SECONDS)
 
 
 def _tell_stopped(runs: list[UUID]) -> None:

@@ -46,14 +46,14 @@ def run_flow(root: Path, promote: bool) -> None:
 
         started: list[UUID] = []
 
-        def remember(_flow: Any, run: Any, _state: Any) -> None:
-            started.append(run.id)
+        def remember(flow: Any, flow_run: Any, state: Any) -> None:  # Prefect fixes the names
+            started.append(flow_run.id)
 
-        flow = finetune_and_gate.with_options(on_running=[remember])
+        pipeline = finetune_and_gate.with_options(on_running=[remember])
         stopping.before_ending(runner.halt)
         stopping.before_ending(lambda: _tell_stopped(started))
         try:
-            stopping.beside_signals(lambda: flow(root=str(root), promote=promote))
+            stopping.beside_signals(lambda: pipeline(root=str(root), promote=promote))
         finally:
             _hand_over()
 

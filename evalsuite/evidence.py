@@ -28,6 +28,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_result
+from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 
 FOREIGN = (".csv", ".jsonl")
@@ -139,20 +140,15 @@ def load_policy(path: Path) -> GatePolicy:
         data = read_yaml(path)
     except FileNotFoundError:
         raise UsageError(f"no policy at {path}; write one, or give params.yaml") from None
-    prefix: tuple[str, ...] = ()
+    prefix = ""
     if isinstance(data, dict) and "rules" not in data and "gate" in data:
-        data, prefix = data["gate"], ("gate",)
+        data, prefix = data["gate"], "gate."
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds {type(data).__name__}, expected a mapping with the key rules")
     try:
         return GatePolicy.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in (*prefix, *issue['loc']))}: "
-            f"{issue['msg'].removeprefix('Value error, ')} (got {_short(issue['input'])})"
-            for issue in error.errors(include_url=False)
-        ]
-        raise UsageError(f"{path}: " + "\n".join(lines)) from None
+        raise UsageError(f"{path}: {explain(error, GatePolicy, prefix)}") from None
 
 
 def read_costs(folder: Path) -> dict[str, float]:

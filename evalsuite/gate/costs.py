@@ -7,6 +7,17 @@ from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.judging import Question
 from evalsuite.gate.policy import Kind, Rule
 
+RECORDED_COSTS = (
+    "adapter_bytes",
+    "eval_seconds",
+    "num_bytes",
+    "num_tokens",
+    "peak_memory_bytes",
+    "seconds_per_item",
+    "train_seconds",
+)
+"""What an evaluation writes into costs.json."""
+
 
 def cost_reason(rule: Rule, costs: Mapping[str, float]) -> Reason:
     """Judge one cost, without an interval; a cost that was not recorded is undecided."""

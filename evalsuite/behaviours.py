@@ -51,7 +51,7 @@ def read_behaviours(path: Path) -> dict[str, Behaviour]:
         raise UsageError(f"no HarmBench behaviours at {file}; get {FILE_NAME} from {SOURCE}")
     behaviours: dict[str, Behaviour] = {}
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:

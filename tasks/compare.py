@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from evalsuite.comparison import Choice, Comparison, MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison import MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison_rows import Choice, Comparison
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json

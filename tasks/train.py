@@ -16,10 +16,10 @@ from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_model, write_json
 from evalsuite.identity import verify_manifest
 from tasks.allocator import keep_freed_memory
+from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
-from tasks.power import check_policy
 from tasks.training.checkpoints import complete_checkpoints, drop_resume_state, is_resumable, open_root, start_anew
 from tasks.training.export import export
 from tasks.training.inputs import Inputs, fingerprint, read_inputs
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     def stage(params: Params, paths: ArtifactPaths) -> str:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"train takes one method, got {names}; methods: {', '.join(params.methods)}")
-        check_policy(params, paths)
+        check_evaluation(params, paths)
         log = run(names[0], params, paths)
         return (
             f"{log.method}: epoch {log.selected_epoch} of {len(log.epochs)} selected ({log.selected_because}); "

@@ -182,26 +182,19 @@ class SequentialQuestion(Question):
         difference = None if baseline is None else candidate - baseline
         ends = sorted((bet.exact("pass"), bet.exact("fail"))) if complete else [None, None]
         lower, upper = (None if end is None else rounded(end) for end in ends)
-        return Reason(
-            rule=self.name,
-            suite=rule.suite,
-            metric=rule.metric,
-            kind=rule.kind.value,
-            direction=rule.direction.value,
-            against=self.against,
-            outcome=outcome,
+        return self.reason(
+            outcome,
+            METHOD,
+            self._told(bet, candidate, baseline, outcome, of, unscored, alpha),
             candidate=rounded(candidate),
             baseline=None if baseline is None else rounded(baseline),
             difference=None if difference is None else rounded(difference),
             lower=lower,
             upper=upper,
-            limit=self.limit,
             alpha=alpha,
             n=n,
             unscored=unscored,
-            method=METHOD,
             not_run=bet.num_items - bet.num_run,
-            text=self._told(bet, candidate, baseline, outcome, of, unscored, alpha),
         )
 
     def outcome(self, alpha: float) -> Outcome:
@@ -231,7 +224,7 @@ class SequentialQuestion(Question):
             change = f"is {candidate:.3f} over {of}"
         else:
             gap = candidate - baseline
-            verb = f"rose {gap:.3f}" if gap > 0 else f"fell {-gap:.3f}" if gap < 0 else "did not move,"
+            verb = f"rose {gap:.3f}" if gap > 0 else f"fell {-gap:.3f}" if gap < 0 else "did not move"
             change = f"{verb} ({baseline:.3f} -> {candidate:.3f}) over {of} against {self.against}"
         counted = f", {unscored} unscored counted as worst case" if unscored else ""
         lead = f"{subject} {change}, limit {self.limit:.3f}, {METHOD}{counted}"

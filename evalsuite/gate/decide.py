@@ -20,8 +20,8 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.gate.betting import sequential_question
 from evalsuite.gate.cautions import cautions, contamination_caution
-from evalsuite.gate.costs import COSTS, cost_reason
-from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.gate.costs import cost_reason
+from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import (
@@ -33,7 +33,7 @@ from evalsuite.gate.pairing import (
     sort_by_id,
     table_sha256,
 )
-from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import COSTS, Against, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport, ScoreTable
 
 ROLES = ("base", "champion")
@@ -280,19 +280,9 @@ class _Bench:
                 suite=suite,
                 metric="*",
                 kind="comparable",
-                direction="higher",
                 against=role,
                 outcome=Outcome.UNDECIDED,
-                candidate=None,
-                baseline=None,
-                difference=None,
-                lower=None,
-                upper=None,
-                limit=None,
-                alpha=None,
-                n=0,
-                unscored=0,
-                method="not evaluated",
+                method=NOT_EVALUATED,
                 text=f"{suite} cannot be compared with {role}: {problem}",
             )
             for (suite, role), problem in sorted(self.problems.items())
@@ -361,7 +351,8 @@ def _headline(verdict: Verdict, reasons: Sequence[Reason]) -> str:
         return f"{verdict}: no rule of the policy applies to these baselines"
     if verdict is Verdict.PROMOTE:
         proven = sum(reason.slice is None and reason.outcome is Outcome.PASS for reason in reasons)
-        return f"{verdict}: {proven} whole-suite checks are proven; {reasons[0].text}"
+        checks = "1 whole-suite check is" if proven == 1 else f"{proven} whole-suite checks are"
+        return f"{verdict}: {checks} proven; {reasons[0].text}"
     deciding = {Verdict.REJECT: Outcome.FAIL}.get(verdict, Outcome.UNDECIDED)
     more = sum(reason.outcome is deciding and reason.slice is None for reason in reasons[1:])
     if reasons[0].outcome is not deciding:

@@ -68,6 +68,10 @@ class XSTestSuite:
         self.max_new_tokens = max_new_tokens
         self.max_unreadable = max_unreadable
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some prompt has."""
+        return tuple(sorted({metric for row in self.prompts.values() for metric in _metrics(row.safe)}))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every prompt greedily and judge how far each answer refuses.
 
@@ -140,7 +144,7 @@ def read_prompts(path: Path) -> list[XSTestPrompt]:
         raise UsageError(f"no XSTest prompts at {file}; get {FILE_NAME} from {SOURCE}")
     rows: dict[str, XSTestPrompt] = {}
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.comparison import read_comparison
+from evalsuite.comparison_rows import read_comparison
 from evalsuite.errors import MissingArtifactError, NotComparableError, UsageError
 from evalsuite.files import write_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256

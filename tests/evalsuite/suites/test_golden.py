@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json, write_json
 from evalsuite.judges.base import JudgeCase, Refusal, Verdict
 from evalsuite.suites.bertscore import BertScorer
@@ -135,7 +135,7 @@ def test_bytes_that_are_not_the_manifest_s_are_refused(tmp_path: Path, tiny_mode
 def test_a_set_without_a_manifest_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     folder = write_set(tmp_path / "g", [item(0)])
     (folder / "manifest.json").unlink()
-    with pytest.raises(MissingArtifactError, match=r"manifest\.json"):
+    with pytest.raises(UsageError, match=r"manifest\.json; `ratchet golden new"):
         suite(folder, tiny_model)
 
 

@@ -68,6 +68,7 @@ def make_project(root: Path, tiny_model: Path, methods: dict[str, Any] = METHODS
     data["methods"] = methods
     data["train"] |= {"batch_size": 4, "micro_batch_size": 2, "select_metric": "exact_match"}
     data["train"] |= {"packing": True, "divergence_patience": 1}
+    data["compare"]["metric"] = "exact_match"
     data["evaluation"] = {"golden": {"path": str(golden), "max_new_tokens": 4}, "harness": {"tasks": {}}}
     data["gate"] = {"rules": [{"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}]}
     paths.params.write_text(yaml.safe_dump(data))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evalsuite.errors import StageError
 from evalsuite.files import read_json, write_json
+from tasks.training.checkpoints import resumable_checkpoints
 from tasks.training.log import ResumeCheck
 
 PROBE = "probe.json"
@@ -48,3 +49,21 @@ def deterministic() -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before)
         torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+def unreadable(root: Path, folder: Path, error: Exception) -> str:
+    """What to say of a checkpoint that cannot be read."""
+    earlier = [entry for entry in resumable_checkpoints(root) if entry.folder != folder]
+    good = str(earlier[-1].folder) if earlier else "none"
+    return (
+        f"{folder} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'}); "
+        f"last good checkpoint: {good}; remove {folder} and run the stage again to go on from there"
+    )
+
+
+def has_another_cause(error: Exception) -> bool:
+    """Whether memory ran out or another process went away, for which no file is to blame."""
+    import torch
+
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError, torch.distributed.DistError)
+    return isinstance(error, kinds) or any(word in str(error) for word in ("gloo", "NCCL", "allocate memory"))

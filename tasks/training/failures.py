@@ -62,9 +62,15 @@ def _write(root: Path, rank: int, exit_code: int, message: str, known: bool) -> 
         logger.error("%s (and the disk took no message: %s)", message, error)
 
 
-def raise_failure(root: Path) -> None:
-    """Raise what the processes reported: the first message of ours, else the first of any; nothing if there is none."""
+def raise_failure(root: Path, stopped: bool) -> None:
+    """Raise what the processes reported: the first message of ours, else the first of any; nothing if there is none.
+
+    Args:
+        root: The method's checkpoints.
+        stopped: SIGTERM came: errors that are not ours follow from it and are left out.
+    """
     found = [read_model(path, Failure, "ratchet run") for path in (root / FOLDER).glob("*.json")]
+    found = [failure for failure in found if failure.known or not stopped]
     if not found:
         return
     first = min(found, key=lambda failure: (not failure.known, failure.unix_seconds))

@@ -31,7 +31,7 @@ def run_workers(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path
     """
     shutil.rmtree(root / FOLDER, ignore_errors=True)
     code, stopped = run_agent(name, plan, launch, project)
-    raise_failure(root)
+    raise_failure(root, stopped)
     if stopped:
         raise PreemptedError(
             f"{name}: SIGTERM, and the processes ended without saving; last good checkpoint: {last_good(root)}; the "

@@ -36,7 +36,7 @@ from tasks.training.checkpoints import (
     write_record,
 )
 from tasks.training.clock import Clock
-from tasks.training.continuity import check_probe, deterministic, write_probe
+from tasks.training.continuity import check_probe, deterministic, has_another_cause, unreadable, write_probe
 from tasks.training.effective import Effective, count_all, count_trained, read_effective
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example
@@ -76,6 +76,7 @@ class Training:
         rows: Rows,
         dev_runner: DevRunner,
         clock: Clock,
+        stop: StopRequest,
     ) -> None:
         """Build model and trainer; ``root`` holds the checkpoints.
 
@@ -87,8 +88,7 @@ class Training:
         self.name, self.method, self.params, self.plan, self.root = name, method, params, plan, root
         self.rows, self.dev_runner, self.clock = rows, dev_runner, clock
         self.ranks = Ranks()
-        self.stop = StopRequest()
-        self.stepping = False
+        self.stop, self.stepping = stop, False
         self.started_from = self._newest()
         resume = self.started_from.folder if self.started_from else None
         set_seed(params.seed)
@@ -148,9 +148,9 @@ class Training:
         except (StageError, UsageError):
             raise
         except Exception as error:  # what libraries say of a broken file has no common type
-            if folder is None or self.stepping or _has_another_cause(error):
+            if folder is None or self.stepping or has_another_cause(error):
                 raise
-            raise StageError(_unreadable(self.root, folder, error)) from error
+            raise StageError(unreadable(self.root, folder, error)) from error
 
     def _newest(self) -> Checkpoint | None:
         done = resumable_checkpoints(self.root)
@@ -313,7 +313,14 @@ class Training:
             self.clock.save()
 
 
-def train(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> Outcome:
+def train(
+    name: str,
+    params: Params,
+    paths: ArtifactPaths,
+    plan: LaunchPlan,
+    inputs: Inputs,
+    stop: StopRequest | None = None,
+) -> Outcome:
     """Train one method in this process; the first process writes the outcome, last.
 
     Raises:
@@ -332,28 +339,12 @@ def train(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inp
         Rows(inputs.train, inputs.dev),
         inputs.dev_runner,
         Clock(root / "clock.json", made_by),
+        stop or StopRequest(),
     )
     outcome = training.run()
     if training.ranks.first:
         outcome.write(root)
     return outcome
-
-
-def _unreadable(root: Path, folder: Path, error: Exception) -> str:
-    earlier = [entry for entry in resumable_checkpoints(root) if entry.folder != folder]
-    good = str(earlier[-1].folder) if earlier else "none"
-    return (
-        f"{folder} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'}); "
-        f"last good checkpoint: {good}; remove {folder} and run the stage again to go on from there"
-    )
-
-
-def _has_another_cause(error: Exception) -> bool:
-    """Whether memory ran out or another process went away, for which no file is to blame."""
-    import torch
-
-    kinds = (MemoryError, torch.cuda.OutOfMemoryError, torch.distributed.DistError)
-    return isinstance(error, kinds) or any(word in str(error) for word in ("gloo", "NCCL", "allocate memory"))
 
 
 def _at_epoch_end(state: Any) -> bool:
@@ -378,7 +369,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     if rank:
         logging.getLogger().setLevel(logging.WARNING)
-    with reporting(paths.checkpoints(name), rank) as result:
+    stop = StopRequest()
+    # A SIGTERM before the first step must wait for it: one process that it ends takes the others with it.
+    with stop.listening(), reporting(paths.checkpoints(name), rank) as result:
         params = load_params(paths.params)
         plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
         world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -390,7 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
         start_processes(plan)
         inputs = read_inputs(name, params, paths)
         check_same_inputs(name, params, paths, plan)
-        train(name, params, paths, plan, inputs)
+        train(name, params, paths, plan, inputs, stop)
     return result.exit_code
 
 

@@ -1,4 +1,4 @@
-"""Greedy decoding: rows enter as others end, and what rows share stays shared."""
+"""Decoding: rows enter as others end, and what rows share stays shared."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.prefill import NodeCache, prefill
+from evalsuite.engines.sampling import next_tokens
 from evalsuite.engines.segments import Part, add_shared, attention, forward
 from evalsuite.engines.stopping import Stopper
 from evalsuite.engines.token_tree import TokenTree
@@ -144,10 +145,10 @@ class Decoder:
         ends = {self._tree.end_node[row.index] for row in chosen}
         nodes |= dict.fromkeys(ends)
         wanted = {number: [len(self._tree.nodes[number].tokens) - 1] for number in ends}
-        first: dict[int, int] = {}
+        last_logits: dict[int, Any] = {}
         for wishes, logits in prefill(self._model, self._tree, nodes, wanted, self._cache, lambda _: True):
-            for wish, token in zip(wishes, logits.argmax(-1).tolist(), strict=True):
-                first[wish.node] = token
+            for wish, at_end in zip(wishes, logits, strict=True):
+                last_logits[wish.node] = at_end
         self._grow(len(self._rows) + len(chosen), max(row.num_own for row in (*self._rows, *chosen)))
         for slot, row in enumerate(chosen, len(self._rows)):
             if row.num_own:
@@ -157,7 +158,12 @@ class Decoder:
             if not self._tree.nodes[number].has_children:
                 self._cache.pop(number)
         self._find_shared()
-        return [(row, first[self._tree.end_node[row.index]]) for row in chosen]
+        import torch
+
+        # Requests with one prompt share its logits, and draw by their own seeds.
+        logits = torch.stack([last_logits[self._tree.end_node[row.index]] for row in chosen])
+        tokens = next_tokens(logits, [row.request for row in chosen], [0] * len(chosen))
+        return list(zip(chosen, tokens, strict=True))
 
     def _row(self, index: int) -> Row:
         number = self._tree.end_node[index]
@@ -179,7 +185,8 @@ class Decoder:
         )
         for row in self._rows:
             row.num_own += 1
-        return list(zip(self._rows, logits.argmax(-1).tolist(), strict=True))
+        requests, positions = [row.request for row in self._rows], [len(row.tokens) for row in self._rows]
+        return list(zip(self._rows, next_tokens(logits, requests, positions), strict=True))
 
     def _settle(self, chosen: list[tuple[Row, int]]) -> Iterator[tuple[Row, bool]]:
         """Add each row's new token; rows that end make room for the last one."""

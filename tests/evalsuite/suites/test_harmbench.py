@@ -97,6 +97,24 @@ def test_an_attack_replaces_the_requests_and_its_cases_share_their_behaviours_cl
     assert result.info.suite_version == "harmbench text gcg"
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("BehaviorID,test_case\nz,SECRET\n", "names behaviour 'z'"),
+        ("BehaviorID,case\na,SECRET\n", "no column 'test_case'"),
+        ("BehaviorID,test_case\na, \n", "a test case of 'a' is not a text"),
+    ],
+)
+def test_a_malformed_attack_in_csv_is_refused_without_its_texts(
+    behaviours: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "attack.csv"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=message) as raised:
+        HarmBenchSuite(behaviours, StringMatchingJudge(), attack=path)
+    assert "SECRET" not in str(raised.value)
+
+
 @pytest.mark.parametrize("content", ['{"z": ["p"]}', "[1]", '{"a": [1]}', "{}", "no json"])
 def test_a_malformed_attack_is_refused(behaviours: Path, tmp_path: Path, content: str) -> None:
     path = tmp_path / "attack.json"
@@ -135,7 +153,7 @@ def test_an_unknown_item_is_refused(behaviours: Path) -> None:
     ("content", "message"),
     [
         ("Behavior\nSECRET\n", "no column 'FunctionalCategory'"),
-        (HEADER, "has no behaviours"),
+        (HEADER, "has no rows"),
         (HEADER + "SECRET,s,s,,,\n", "BehaviorID or Behavior is empty"),
         (HEADER + "SECRET,s,s,,,a\nSECRET,s,s,,,a\n", "'a' is there twice"),
     ],

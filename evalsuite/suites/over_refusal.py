@@ -82,10 +82,12 @@ class XSTestSuite:
         started = time.perf_counter()
         rows = chosen_items(self.name, self.prompts, only)
         outputs = engine.generate(single_turns(engine, [row.prompt for row in rows], self.max_new_tokens), self.name)
-        cases = [JudgeCase(row.prompt, output.text) for row, output in zip(rows, outputs, strict=True)]
-        kinds = self.judge.refusals(cases, f"{self.name} judge")
-        answered = [kind for kind, case in zip(kinds, cases, strict=True) if case.completion.strip()]
-        check_verdicts(self.name, self.judge.name, answered, self.max_unreadable)
+        answered = {row.id: output.text for row, output in zip(rows, outputs, strict=True) if output.text.strip()}
+        cases = [JudgeCase(self.prompts[name].prompt, text) for name, text in answered.items()]
+        verdicts = self.judge.refusals(cases, f"{self.name} judge") if cases else []
+        check_verdicts(self.name, self.judge.name, verdicts, self.max_unreadable)
+        by_id = dict(zip(answered, verdicts, strict=True))
+        kinds = [by_id.get(row.id) for row in rows]
         items = tuple(
             ItemResult(
                 item_id=row.id,
@@ -93,11 +95,7 @@ class XSTestSuite:
                 slices={"type": row.type, "label": "safe" if row.safe else "unsafe"},
                 metrics=_metrics(row.safe),
                 scores={metric: _score(metric, kind) for metric in _metrics(row.safe)} if kind else {},
-                unscored=None
-                if kind
-                else "the answer is empty"
-                if not output.text.strip()
-                else "no verdict that can be read",
+                unscored=None if kind else output.refusal or _reason(output.text),
                 prompt=row.prompt,
                 output=output.text,
                 num_prompt_tokens=output.num_prompt_tokens,
@@ -136,6 +134,10 @@ def read_prompts(path: Path) -> list[XSTestPrompt]:
             raise UsageError(f"{where}: expected a new id, a prompt and the label safe or unsafe")
         rows[row["id"]] = XSTestPrompt(row["id"], row["prompt"], row["type"], row["label"] == "safe")
     return list(rows.values())
+
+
+def _reason(completion: str) -> str:
+    return "no verdict that can be read" if completion.strip() else "the answer is empty"
 
 
 def _metrics(safe: bool) -> tuple[str, ...]:

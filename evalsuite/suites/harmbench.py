@@ -112,7 +112,11 @@ class HarmBenchSuite:
         return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
     def _judge(self, cases: list[AttackCase], outputs: list[Generation]) -> list[Verdict]:
-        asked = [index for index, case in enumerate(cases) if not is_copyright(case.behaviour)]
+        asked = [
+            index
+            for index, case in enumerate(cases)
+            if not is_copyright(case.behaviour) and outputs[index].refusal is None
+        ]
         given = self.judge.judge(
             [
                 JudgeCase(cases[index].behaviour.text, outputs[index].text, cases[index].behaviour.context)

@@ -2,10 +2,12 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evalsuite.behaviours import read_behaviours
+from evalsuite.engines.base import Generation
 from evalsuite.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
@@ -133,6 +135,18 @@ def test_verdicts_that_cannot_be_read_are_unscored_up_to_the_cap(behaviours: Pat
     ]
     with pytest.raises(StageError, match="1 of 2 cases, at most 5% are allowed"):
         HarmBenchSuite(behaviours, judge).run(FakeEngine(lambda prompt: prompt), {"a", "b"})
+
+
+def test_a_prompt_that_was_not_asked_is_shown_to_no_judge_and_unscored(behaviours: Path) -> None:
+    class Refusing(FakeEngine):
+        def generate(self, requests: Sequence[Any], label: str, on_answer: Any = None) -> list[Generation]:
+            return [Generation("", 9, 0, False, "prompt of 9 tokens is too long") for _ in requests]
+
+    judge = TableJudge({})
+    items = HarmBenchSuite(behaviours, judge).run(Refusing(lambda _: "")).items
+    assert judge.cases == []
+    assert {item.unscored for item in items} == {"prompt of 9 tokens is too long"}
+    assert all(item.scores == {} for item in items)
 
 
 def test_a_judge_that_always_says_the_same_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

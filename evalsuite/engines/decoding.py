@@ -145,10 +145,13 @@ class Decoder:
         ends = {self._tree.end_node[row.index] for row in chosen}
         nodes |= dict.fromkeys(ends)
         wanted = {number: [len(self._tree.nodes[number].tokens) - 1] for number in ends}
-        last_logits: dict[int, Any] = {}
+        first: dict[int, int] = {}
+        drawn_from: dict[int, Any] = {self._tree.end_node[row.index]: None for row in chosen if row.request.temperature}
         for wishes, logits in prefill(self._model, self._tree, nodes, wanted, self._cache, lambda _: True):
-            for wish, at_end in zip(wishes, logits, strict=True):
-                last_logits[wish.node] = at_end
+            for wish, token, at_end in zip(wishes, logits.argmax(-1).tolist(), logits, strict=True):
+                first[wish.node] = token
+                if wish.node in drawn_from:
+                    drawn_from[wish.node] = at_end[None].clone()
         self._grow(len(self._rows) + len(chosen), max(row.num_own for row in (*self._rows, *chosen)))
         for slot, row in enumerate(chosen, len(self._rows)):
             if row.num_own:
@@ -158,11 +161,12 @@ class Decoder:
             if not self._tree.nodes[number].has_children:
                 self._cache.pop(number)
         self._find_shared()
-        import torch
-
-        # Requests with one prompt share its logits, and draw by their own seeds.
-        logits = torch.stack([last_logits[self._tree.end_node[row.index]] for row in chosen])
-        tokens = next_tokens(logits, [row.request for row in chosen], [0] * len(chosen))
+        tokens = []
+        for row in chosen:
+            node = self._tree.end_node[row.index]
+            # Requests with one prompt share its logits, and draw by their own seeds.
+            sampled = row.request.temperature > 0.0
+            tokens.append(next_tokens(drawn_from[node], [row.request], [0])[0] if sampled else first[node])
         return list(zip(chosen, tokens, strict=True))
 
     def _row(self, index: int) -> Row:

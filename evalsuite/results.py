@@ -27,6 +27,8 @@ READABLE_VERSIONS = ("1", "2")
 """Of items.parquet; version 1 has no denominators, so none of its metrics is a ratio."""
 
 
+LARGEST_SCORE = 1e12
+"""Size of scores up to which cubes and sums over any number of items stay finite."""
 JSON_COLUMNS = ("slices", "scores", "denominators")
 """Columns of items.parquet that hold one JSON object an item."""
 
@@ -226,7 +228,14 @@ class ScoreTable:
     """Metric that is a ratio of sums -> denominator per item, NaN where unknown; its scores are the numerators."""
 
     def __post_init__(self) -> None:
-        """Refuse duplicate ids, which would pair the wrong items."""
+        """Refuse duplicate ids, which would pair the wrong items, and scores whose squares and cubes overflow."""
+        for metric, scores in (*self.scores.items(), *self.denominators.items()):
+            huge = np.flatnonzero(np.isfinite(scores) & (np.abs(scores) > LARGEST_SCORE))
+            if huge.size:
+                raise UsageError(
+                    f"suite {self.info.suite!r}: item {self.item_ids[huge[0]]!r} has {scores[huge[0]]:g} for {metric}, "
+                    f"expected a size of at most {LARGEST_SCORE:g}; mend its scorer and evaluate again"
+                )
         ids = self.item_ids
         # Ids that ascend, as the gate sorts them, need no set.
         if all(map(operator.lt, ids, itertools.islice(ids, 1, None))) or len(set(ids)) == len(ids):
@@ -314,6 +323,8 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected item results; remove it, then `{made_by}`")
     if not path.is_file():
         raise MissingArtifactError(f"no item results at {path}; make them with `{made_by}`")
     try:
@@ -326,8 +337,8 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
             f"{path} has schema_version {version}, this version reads {' and '.join(READABLE_VERSIONS)}; "
             f"make it again with `{made_by}`"
         )
-    rows = table.to_pylist()
     try:
+        rows = table.to_pylist()
         for row in rows:
             row |= {name: json.loads(row[name]) for name in JSON_COLUMNS if name in row or version != "1"}
             row |= {"repeats": json.loads(row["repeats"])} if "repeats" in row else {}

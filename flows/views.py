@@ -3,11 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
-from evalsuite.files import read_json
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
 from evalsuite.results import SuiteSummary
 from flows.console import console, escape
@@ -96,39 +94,6 @@ def show_champion(paths: ArtifactPaths) -> None:
         console().print(f"last verdict: {escape(decision.headline)}")
     else:
         console().print("last verdict: none yet; make one with `ratchet run`")
-
-
-def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
-    """One column a method."""
-    plans = {method: read_json(paths.plan(method), f"ratchet stage plan@{method}") for method in methods}
-    table = Table("", *(escape(method) for method in methods), box=None, pad_edge=False)
-    rows: dict[str, dict[str, str]] = {}
-    for method, plan in plans.items():
-        for key, value in _flatten(plan):
-            rows.setdefault(key, {})[method] = value
-    for key, values in rows.items():
-        table.add_row(escape(key), *(escape(values.get(method, "")) for method in methods))
-    console().print(table)
-    for method, plan in plans.items():
-        for warning in plan.get("warnings", []):
-            console().print(f"[yellow]![/] {escape(method)}: {escape(str(warning))}")
-
-
-def _flatten(plan: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in plan.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            rows += _flatten(value, f"{name}.")
-        elif key.endswith("bytes") or prefix.startswith("memory"):
-            rows.append((name, _gib(value)))
-        elif not isinstance(value, list):
-            rows.append((name, f"{value:,.4g}" if isinstance(value, float) else str(value)))
-    return rows
-
-
-def _gib(value: object) -> str:
-    return f"{value / 2**30:.2f} GiB" if isinstance(value, int | float) else str(value)
 
 
 def show_history(paths: ArtifactPaths, as_json: bool) -> None:

@@ -65,8 +65,8 @@ def promote(
     override = _named(override)
     if decision.verdict is not Verdict.PROMOTE and override is None:
         raise UsageError(
-            f"the verdict is {decision.verdict}, not PROMOTE: {decision.headline} To promote against it, name yourself "
-            "and the reason: `ratchet promote --override NAME --reason TEXT`"
+            f"the verdict is {decision.verdict}, not PROMOTE: {decision.headline}. To promote against it, name "
+            "yourself and the reason: `ratchet promote --override NAME --reason TEXT`"
         )
     _verify_decision(decision, paths)
     made_by = f"ratchet stage train@{decision.candidate}"

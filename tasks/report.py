@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import ReportData, TrainingRun, build_html, build_model_card
 from tasks.compare import has_champion, read_suites, read_train_log
 from tasks.entry import stage_main
+from tasks.licence import base_licence
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 
@@ -63,6 +65,7 @@ def gather(params: Params, paths: ArtifactPaths) -> ReportData:
     _check_agreement(decision, comparison, paths)
     models = ["base", *(["champion"] if has_champion(paths) else []), decision.candidate]
     revision = f"@{params.model.revision}" if params.model.revision else ""
+    licence, licence_from = base_licence(params.model)
     return ReportData(
         decision=decision,
         comparison=comparison,
@@ -74,6 +77,9 @@ def gather(params: Params, paths: ArtifactPaths) -> ReportData:
         plans=_plans(paths, comparison),
         params=params.model_dump(mode="json", include=set(PARAMS_SHOWN), exclude_none=True),
         base_model=params.model.id + revision,
+        licence=licence,
+        licence_from=licence_from,
+        written=datetime.now(UTC),
         git_commit=git_commit(paths.root),
         versions=versions(),
     )

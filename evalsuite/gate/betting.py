@@ -231,7 +231,7 @@ class SequentialQuestion(Question):
             change = f"is {candidate:.3f} over {of}"
         else:
             gap = candidate - baseline
-            verb = f"rose {gap:.3f}" if gap > 0 else f"fell {-gap:.3f}" if gap < 0 else "did not move,"
+            verb = f"rose {gap:.3f}" if gap > 0 else f"fell {-gap:.3f}" if gap < 0 else "did not move"
             change = f"{verb} ({baseline:.3f} -> {candidate:.3f}) over {of} against {self.against}"
         counted = f", {unscored} unscored counted as worst case" if unscored else ""
         lead = f"{subject} {change}, limit {self.limit:.3f}, {METHOD}{counted}"

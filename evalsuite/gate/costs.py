@@ -9,6 +9,16 @@ from evalsuite.gate.policy import Kind, Rule
 
 COSTS = "costs"
 """Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
+RECORDED_COSTS = (
+    "adapter_bytes",
+    "eval_seconds",
+    "num_bytes",
+    "num_tokens",
+    "peak_memory_bytes",
+    "seconds_per_item",
+    "train_seconds",
+)
+"""What an evaluation writes into costs.json."""
 
 
 def cost_reason(rule: Rule, costs: Mapping[str, float]) -> Reason:

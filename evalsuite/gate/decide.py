@@ -361,7 +361,8 @@ def _headline(verdict: Verdict, reasons: Sequence[Reason]) -> str:
         return f"{verdict}: no rule of the policy applies to these baselines"
     if verdict is Verdict.PROMOTE:
         proven = sum(reason.slice is None and reason.outcome is Outcome.PASS for reason in reasons)
-        return f"{verdict}: {proven} whole-suite checks are proven; {reasons[0].text}"
+        checks = "1 whole-suite check is" if proven == 1 else f"{proven} whole-suite checks are"
+        return f"{verdict}: {checks} proven; {reasons[0].text}"
     deciding = {Verdict.REJECT: Outcome.FAIL}.get(verdict, Outcome.UNDECIDED)
     more = sum(reason.outcome is deciding and reason.slice is None for reason in reasons[1:])
     if reasons[0].outcome is not deciding:

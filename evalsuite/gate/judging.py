@@ -185,7 +185,7 @@ class Question:
         if baseline is None:
             change = f"is {_number(candidate)} (n={n})"
         else:
-            verb = "rose" if interval.difference > 0 else "fell" if interval.difference < 0 else "did not move,"
+            verb = "rose" if interval.difference > 0 else "fell" if interval.difference < 0 else "did not move"
             moved = f" {_number(abs(interval.difference))}" if interval.difference else ""
             change = f"{verb}{moved} ({_number(baseline)} -> {_number(candidate)}, n={n}) against {self.against}"
         judged = f", {self.judge.description}" if self.judge else ""

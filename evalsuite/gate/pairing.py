@@ -235,6 +235,8 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
     for field in COMPARED_FIELDS:
         left, right = getattr(candidate.info, field), getattr(baseline.info, field)
         if left != right:
+            if field == "items_sha256":
+                return _other_items(candidate, baseline, role)
             if field == "judges":
                 return f"judges differ between the candidate and {role}: {_first_difference(left, right)}"
             return f"{field} is {left!r} for the candidate and {right!r} for {role}"
@@ -248,10 +250,7 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
             return problem
         baseline = rows_of(baseline, candidate.item_ids)
     if candidate.item_ids != baseline.item_ids:
-        missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
-        extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))
-        example = f"{missing[0]!r} is only in {role}" if missing else f"{extra[0]!r} is only in the candidate"
-        return f"item ids differ: {len(missing)} missing from the candidate, {len(extra)} more than {role}; {example}"
+        return _other_ids(candidate, baseline, role)
     rows = {
         "item_hash": (candidate.item_hashes, baseline.item_hashes),
         "cluster": (candidate.clusters, baseline.clusters),
@@ -268,6 +267,29 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
                 f"and {rights[at]!r} for {role}"
             )
     return None
+
+
+def _other_items(candidate: ScoreTable, baseline: ScoreTable, role: str) -> str:
+    """Two item sets of different hashes, in words: which items, not which hashes."""
+    if candidate.info.prefix is not None or baseline.info.prefix is not None:
+        return f"the item sets of the candidate and {role} differ, which were run in part"
+    if sorted(candidate.item_ids) != sorted(baseline.item_ids):
+        return _other_ids(candidate, baseline, role)
+    hashes = dict(zip(baseline.item_ids, baseline.item_hashes, strict=True))
+    changed = [item for item, own in zip(candidate.item_ids, candidate.item_hashes, strict=True) if hashes[item] != own]
+    if not changed:
+        return f"the candidate and {role} were not evaluated on the same version of the item set"
+    return (
+        f"the item sets differ: {len(changed)} of {len(hashes)} items have the same id and another content in {role}, "
+        f"such as {changed[0]!r}"
+    )
+
+
+def _other_ids(candidate: ScoreTable, baseline: ScoreTable, role: str) -> str:
+    missing = sorted(set(baseline.item_ids) - set(candidate.item_ids))
+    extra = sorted(set(candidate.item_ids) - set(baseline.item_ids))
+    example = f"{missing[0]!r} is only in {role}" if missing else f"{extra[0]!r} is only in the candidate"
+    return f"item ids differ: {len(missing)} missing from the candidate, {len(extra)} more than {role}; {example}"
 
 
 def _first_difference(left: Mapping[str, Judge], right: Mapping[str, Judge]) -> str:

@@ -21,11 +21,15 @@ from evalsuite.report import text
 from evalsuite.report.curves import LossChart, loss_chart
 from evalsuite.report.data import ReportData, TrainingRun
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
-from evalsuite.report.forest import blocks_nothing, forest
+from evalsuite.report.forest import blocks_nothing, forest, levels_of
 from evalsuite.report.operating import operating_chart
+from evalsuite.report.sentences import deciding_outcome, headline, sentence
+from evalsuite.report.units import Units, level, point_metrics
 from evalsuite.results import ItemResult
 
 NUM_STRONGEST = 3
+DEV_SUITE = "golden"
+"""The suite whose dev set every epoch answers."""
 SAFETY_SUITES = ("harmbench", "xstest")
 """Suites that say something only together."""
 VERDICT_WORDS = {
@@ -50,6 +54,12 @@ class QualityRow:
     """Whether a rule, or the choice of the candidate, looks at it."""
     cells: tuple[MetricRow | None, ...]
 
+    @property
+    def n(self) -> int | None:
+        """Scored items where they are as many for every model and none is unscored, else None."""
+        counts = {(cell.n, cell.unscored) for cell in self.cells if cell is not None}
+        return next(iter(counts))[0] if len(counts) == 1 and not next(iter(counts))[1] else None
+
 
 @dataclass(frozen=True)
 class MustPass:
@@ -66,6 +76,9 @@ class Training:
     run: TrainingRun
     chart: LossChart | None
     metrics: tuple[str, ...]
+    counts: dict[str, int | None]
+    """Metric -> scored dev items; None where epochs differ."""
+    suite: str = DEV_SUITE
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,7 @@ def strongest(decision: Decision) -> tuple[Reason, ...]:
 
     A cost limit that holds is exact, so it is always "strong"; it tells a reader less than what was estimated.
     """
-    deciding = {Verdict.PROMOTE: Outcome.PASS, Verdict.REJECT: Outcome.FAIL}.get(decision.verdict, Outcome.UNDECIDED)
+    deciding = deciding_outcome(decision.verdict)
 
     def key(reason: Reason) -> tuple[bool, bool]:
         return reason.outcome is not deciding, reason.outcome is Outcome.PASS and reason.method == "exact"
@@ -104,27 +117,41 @@ def strongest(decision: Decision) -> tuple[Reason, ...]:
     return tuple(sorted(decision.reasons, key=key)[:NUM_STRONGEST])
 
 
+def beside_headline(decision: Decision) -> tuple[Reason, ...]:
+    """The strongest reasons that the headline does not tell already."""
+    if decision.verdict is Verdict.PROMOTE:
+        return strongest(decision)
+    return tuple(reason for reason in strongest(decision) if reason != decision.reasons[0])
+
+
 def _context(data: ReportData) -> dict[str, Any]:
     decision, comparison = data.decision, data.comparison
+    units = Units(point_metrics(data.results))
     models: list[ModelRow] = [*comparison.baselines, *comparison.methods]
     quality = _quality(data, models)
+    names = [row.name for row in comparison.methods]
     return {
         "data": data,
         "decision": decision,
         "comparison": comparison,
         "verdict": decision.verdict.value,
-        "headline": decision.headline.removeprefix(f"{decision.verdict.value}: "),
+        "headline": headline(decision, units),
+        "units": units,
+        "told": lambda reason: sentence(reason, units),
+        "choice": comparison.choice,
+        "choice_level": level(comparison.choice.alpha),
         "verdict_words": VERDICT_WORDS[decision.verdict],
         "next_step": NEXT_STEPS[decision.verdict],
-        "strongest": strongest(decision),
+        "strongest": beside_headline(decision),
         "counts": {outcome.value: sum(reason.outcome is outcome for reason in decision.reasons) for outcome in Outcome},
-        "panels": forest(decision.reasons),
+        "panels": forest(decision.reasons, units),
         "main_reasons": [reason for reason in decision.reasons if not blocks_nothing(reason)],
         "slice_reasons": [reason for reason in decision.reasons if blocks_nothing(reason)],
         "models": models,
-        "method_names": [row.name for row in comparison.methods],
+        "method_names": names,
         "quality": quality,
         "safety": [row for row in quality if row.suite in SAFETY_SUITES],
+        "method_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data) and pair.baseline in names],
         "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
         "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
         "training": [_training(run) for run in data.training.values()],
@@ -136,6 +163,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "params_text": yaml.safe_dump(dict(data.params), sort_keys=False, allow_unicode=True) if data.params else "",
         "operating": operating_chart(decision.self_test, decision.policy),
         "alpha_each": decision.policy.alpha / decision.num_candidates,
+        "level_each": level(decision.policy.alpha / decision.num_candidates),
         "more_items": max((reason.more_items or 0 for reason in decision.reasons if reason.slice is None), default=0),
     }
 
@@ -159,7 +187,9 @@ def _quality(data: ReportData, models: list[ModelRow]) -> list[QualityRow]:
 
 def _training(run: TrainingRun) -> Training:
     metrics = sorted({metric for epoch in run.epochs for metric in epoch.golden})
-    return Training(run, loss_chart(run), tuple(metrics))
+    found = {metric: {epoch.golden_n.get(metric) for epoch in run.epochs} for metric in metrics}
+    counts = {metric: next(iter(ns)) if len(ns) == 1 else None for metric, ns in found.items()}
+    return Training(run, loss_chart(run), tuple(metrics), counts)
 
 
 def _flip_groups(data: ReportData) -> list[FlipGroup]:
@@ -207,14 +237,13 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         number=text.number,
-        signed=text.signed,
         duration=text.duration,
         size=text.size,
         count=text.count,
         clip=text.clip,
         humanise=_humanise,
     )
-    environment.globals.update(interval=text.interval, money=text.money, named_value=text.named_value)
+    environment.globals.update(money=text.money, named_value=text.named_value, levels_of=levels_of)
     return environment
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -72,7 +73,11 @@ class ReportData:
     base_model: str = "unknown"
     """Hub id, folder or package of the base model."""
     licence: str | None = None
-    """SPDX id of the weights; None where the run did not record one."""
+    """Licence of the base model's weights; None where none is stated."""
+    licence_from: str = ""
+    """Who states it."""
     git_commit: str = "unknown"
+    written: datetime | None = None
+    """When the report was made, UTC; None where nobody says."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package -> version."""

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.report.text import MINUS, interval, named_value, number, signed
+from evalsuite.report.text import MINUS
+from evalsuite.report.units import Units, level
 
 PADDING = 0.06
 
@@ -37,6 +38,9 @@ class ForestRow:
     """Where no difference lies; None for absolute rules."""
     estimate_text: str
     interval_text: str
+    """The interval; ``exact`` where there is nothing to estimate."""
+    level_text: str
+    """Its level, such as ``95%``; empty where it has none."""
     limit_text: str
     description: str
     """The row in words, for readers who do not see it."""
@@ -47,6 +51,9 @@ class Panel:
     """Rows that share an axis."""
 
     title: str
+    """With the unit."""
+    better: str
+    """Where better values lie, ``left`` or ``right``; empty where the rules differ in that."""
     rows: tuple[ForestRow, ...]
     """Whole suites, and slices that failed."""
     slices: tuple[ForestRow, ...]
@@ -56,23 +63,23 @@ class Panel:
 
 def has_interval(reason: Reason) -> bool:
     """Whether a reason was estimated against a limit, so that it can be drawn."""
-    return _estimate(reason) is not None and reason.limit is not None and reason.kind in _ASKS_FOR
+    return _estimate(reason) is not None and reason.limit is not None and reason.kind in DRAWN_KINDS
 
 
-_ASKS_FOR = {
-    "guard": "may not be worse by more than",
-    "target": "must be better by more than",
-    "floor": "must lie above",
-    "ceiling": "must lie below",
-}
+DRAWN_KINDS = frozenset({"guard", "target", "floor", "ceiling"})
 
 
-def forest(reasons: Sequence[Reason]) -> tuple[Panel, ...]:
+def forest(reasons: Sequence[Reason], units: Units) -> tuple[Panel, ...]:
     """Lay out every reason that has an interval, grouped by axis, whole suites before their slices."""
     groups: dict[str, list[Reason]] = {}
     for reason in sorted((each for each in reasons if has_interval(each)), key=_place):
-        groups.setdefault(_title(reason), []).append(reason)
-    return tuple(_panel(title, members) for title, members in groups.items())
+        groups.setdefault(_title(reason, units), []).append(reason)
+    return tuple(_panel(title, members, units) for title, members in groups.items())
+
+
+def levels_of(rows: Sequence[ForestRow]) -> str:
+    """Level of the rows' intervals, all of them where they differ."""
+    return " and ".join(dict.fromkeys(row.level_text for row in rows if row.level_text))
 
 
 def needs_more_than(reason: Reason) -> bool:
@@ -101,16 +108,16 @@ def _known(reason: Reason) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _title(reason: Reason) -> str:
-    is_share = all(abs(value) <= 1.0 for value in _known(reason))
+def _title(reason: Reason, units: Units) -> str:
+    in_points = units.in_points(reason.suite, reason.metric)
     if reason.difference is None:
-        return "Value of the candidate" if is_share else f"Value of {reason.suite}/{reason.metric}"
-    if is_share:
-        return f"Difference: candidate {MINUS} baseline"
-    return f"Difference in {reason.suite}/{reason.metric}: candidate {MINUS} baseline"
+        return "Candidate's own score, points of 100" if in_points else f"Value of {reason.suite}/{reason.metric}"
+    if in_points:
+        return f"Change in points: candidate {MINUS} baseline"
+    return f"Change in {reason.suite}/{reason.metric}: candidate {MINUS} baseline"
 
 
-def _panel(title: str, reasons: Sequence[Reason]) -> Panel:
+def _panel(title: str, reasons: Sequence[Reason], units: Units) -> Panel:
     differences = reasons[0].difference is not None
     values = [value for reason in reasons for value in _known(reason)] + ([0.0] if differences else [])
     low, high = min(values), max(values)
@@ -120,30 +127,35 @@ def _panel(title: str, reasons: Sequence[Reason]) -> Panel:
     def at(value: float) -> float:
         return round(100.0 * (value - low) / (high - low), 3)
 
+    rows = tuple(_row(reason, at, units) for reason in reasons)
+    directions = {reason.direction for reason in reasons}
+    better = {"higher": "right", "lower": "left"}.get(directions.pop(), "") if len(directions) == 1 else ""
     return Panel(
         title=title,
-        rows=tuple(_row(reason, at, differences) for reason in reasons if not blocks_nothing(reason)),
-        slices=tuple(_row(reason, at, differences) for reason in reasons if blocks_nothing(reason)),
-        ticks=tuple(Tick(at(value), _tick_text(value, reasons[0], differences)) for value in round_values(low, high)),
+        better=better,
+        rows=tuple(row for row in rows if not blocks_nothing(row.reason)),
+        slices=tuple(row for row in rows if blocks_nothing(row.reason)),
+        ticks=tuple(Tick(at(value), _tick_text(value, reasons[0], units)) for value in round_values(low, high)),
     )
 
 
-def _row(reason: Reason, at: Callable[[float], float], differences: bool) -> ForestRow:
+def _row(reason: Reason, at: Callable[[float], float], units: Units) -> ForestRow:
     estimate, limit = _estimate(reason), reason.limit
     if estimate is None or limit is None:
         raise ValueError(f"{reason.rule} has no interval to draw")
+    suite, metric, differences = reason.suite, reason.metric, reason.difference is not None
     above = needs_more_than(reason)
-    left = 0.0 if reason.lower is None else at(reason.lower)
-    right = 100.0 if reason.upper is None else at(reason.upper)
-    shown = signed if differences else number
-    estimate_text = _value_text(estimate, reason) if not differences else shown(estimate)
-    interval_text = interval(reason.lower, reason.upper, differences) if reason.lower != reason.upper else "exact"
-    limit_text = shown(limit) if differences else _value_text(limit, reason)
+    shown = units.change if differences else units.value
+    exact = reason.lower is not None and reason.lower == reason.upper
+    interval_text = "exact" if exact else units.interval(suite, metric, reason.lower, reason.upper, differences)
+    level_text = "" if exact else level(reason.alpha)
+    estimate_text, limit_text = shown(suite, metric, estimate), shown(suite, metric, limit)
+    unit = f" {units.name(suite, metric)}".rstrip()
     return ForestRow(
         reason=reason,
         point=at(estimate),
-        left=left,
-        right=right,
+        left=0.0 if reason.lower is None else at(reason.lower),
+        right=100.0 if reason.upper is None else at(reason.upper),
         left_open=reason.lower is None,
         right_open=reason.upper is None,
         limit=at(limit),
@@ -152,28 +164,29 @@ def _row(reason: Reason, at: Callable[[float], float], differences: bool) -> For
         zero=at(0.0) if differences else None,
         estimate_text=estimate_text,
         interval_text=interval_text,
+        level_text=level_text,
         limit_text=f"{'>' if above else '<'} {limit_text}",
-        description=f"estimate {estimate_text}, interval {interval_text}, {_ASKS_FOR[reason.kind]} {limit_text}",
+        description=(
+            f"estimate {estimate_text}{unit}, {level_text} interval {interval_text}, "
+            f"must lie {'above' if above else 'below'} {limit_text}"
+        ),
     )
 
 
-def _value_text(value: float, reason: Reason) -> str:
-    return named_value(reason.metric, value) if reason.metric.endswith(("_bytes", "_seconds")) else number(value)
+def _tick_text(value: float, reason: Reason, units: Units) -> str:
+    differences = reason.difference is not None
+    if units.in_points(reason.suite, reason.metric):
+        value = round(100.0 * value, 10) + 0.0
+    elif not differences and reason.metric.endswith(("_bytes", "_seconds")):
+        return units.value(reason.suite, reason.metric, value)
+    sign = MINUS if value < 0.0 else "+" if differences and value > 0.0 else ""
+    return f"{sign}{abs(value):.10g}"
 
 
-def _tick_text(value: float, reason: Reason, differences: bool) -> str:
-    if not differences and reason.metric.endswith(("_bytes", "_seconds")):
-        return _value_text(value, reason)
-    text = f"{abs(value):.10g}"
-    if not differences or value == 0.0:
-        return f"{value:.10g}"
-    return f"{'+' if value > 0 else MINUS}{text}"
-
-
-def round_values(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round values within an axis: a step of 1, 2 or 5 times a power of ten."""
+def round_values(low: float, high: float, wanted: int = 6) -> list[float]:
+    """Round values within an axis: a step of 1, 2, 2.5 or 5 times a power of ten."""
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1.0, 2.0, 5.0, 10.0) if power * factor >= rough * 0.999)
+    step = next(power * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if power * factor >= rough * 0.999)
     first = math.ceil(low / step)
     return [round(index * step, 12) + 0.0 for index in range(first, math.floor(high / step) + 1)]

@@ -7,17 +7,20 @@ from typing import Any
 
 import yaml
 
-from evalsuite.comparison import Comparison
+from evalsuite.comparison import Comparison, MetricRow
 from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.judging import value_interval
 from evalsuite.report.build import VERDICT_WORDS, strongest
 from evalsuite.report.data import ReportData
 from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import blocks_nothing
-from evalsuite.report.text import ABSENT, count, interval, number, signed, visible
+from evalsuite.report.sentences import headline, sentence
+from evalsuite.report.text import ABSENT, count, visible
+from evalsuite.report.units import Units, level, point_metrics
 
 SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDECIDED: "❔"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+LICENCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 _SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
 
 
@@ -53,22 +56,28 @@ def build_model_card(data: ReportData) -> str:
     decision, comparison = data.decision, data.comparison
     row = comparison.method(decision.candidate)
     training = data.training.get(decision.candidate)
+    units = Units(point_metrics(data.results))
     sections = [
         f"# {escaped(row.name)}: {escaped(data.base_model)}, fine-tuned ({escaped(row.kind)})",
         f"**Promotion gate: {decision.verdict}.** {VERDICT_WORDS[decision.verdict]}\n\n"
-        f"{escaped(decision.headline.removeprefix(f'{decision.verdict}: '))}",
+        f"{escaped(headline(decision, units))}.",
         _facts(data),
-        "## Evaluation\n\n" + _metrics(data),
-        "### Rules of the gate\n\n" + _rules(decision),
+        "## Evaluation\n\n" + _metrics(data, units),
+        "### Rules of the gate\n\n" + _rules(decision, units),
         "## Training\n\n" + (_training(data) if training else "No training log was found."),
-        "## Limits\n\n" + _limits(data),
+        "## Limits\n\n" + _limits(data, units),
     ]
     return "---\n" + _metadata(data) + "---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def _metadata(data: ReportData) -> str:
     tags = ["text-generation", "fine-tuned", data.comparison.method(data.decision.candidate).kind]
-    fields: dict[str, Any] = {"license": data.licence or "unknown", "library_name": "transformers", "tags": tags}
+    fields: dict[str, Any] = {}
+    if data.licence is not None:
+        # The hub knows licences by lower-case ids; `other` with a name stands for every other text.
+        is_id = LICENCE_ID.fullmatch(data.licence) is not None
+        fields |= {"license": data.licence.lower()} if is_id else {"license": "other", "license_name": data.licence}
+    fields |= {"library_name": "transformers", "tags": tags}
     hub_id = data.base_model.partition("@")[0]
     if HUB_ID.fullmatch(hub_id):
         fields["base_model"] = hub_id
@@ -80,23 +89,27 @@ def _facts(data: ReportData) -> str:
     facts = {
         "Base model": escaped(data.base_model),
         "Method": f"{escaped(row.name)} ({escaped(row.kind)})",
+        "Written": f"{data.written:%Y-%m-%d %H:%M} UTC" if data.written else ABSENT,
         "Model identity": f"`{decision.candidate_identity}`",
         "Decision": f"`{decision.decision_id}`",
         "Code": f"`{escaped(data.git_commit)}`",
-        "Licence": escaped(data.licence) if data.licence else "not recorded by the run; the base model's terms apply",
+        "Licence of the base model": f"{escaped(data.licence)}, stated by {escaped(data.licence_from)}"
+        if data.licence
+        else "none stated; set `model.licence` in params.yaml. The base model's terms apply",
     }
     return _table(("", ""), [(name, value) for name, value in facts.items()])
 
 
-def _metrics(data: ReportData) -> str:
+def _metrics(data: ReportData, units: Units) -> str:
     decision = data.decision
     row = data.comparison.method(decision.candidate)
     judged = judged_metrics(decision.policy)
-    alpha = decision.policy.alpha
+    # The level of the gate's own rules, so that the card has one.
+    alpha = decision.policy.alpha / decision.num_candidates
     lines = []
     for metric in row.metrics:
         result = data.results.get(decision.candidate, {}).get(metric.suite)
-        bounds = ABSENT if metric.mean is None or result is None else _bounds(data, metric.suite, metric.metric, alpha)
+        bounds = ABSENT if metric.mean is None or result is None else _bounds(data, metric, alpha, units)
         mark = " (judged)" if metric.metric in judged.get(metric.suite, {}) else ""
         base = next(
             (found for each in data.comparison.baselines if (found := each.metric(metric.suite, metric.metric))), None
@@ -104,34 +117,37 @@ def _metrics(data: ReportData) -> str:
         lines.append(
             (
                 escaped(f"{metric.suite}/{metric.metric}") + mark,
-                number(metric.mean),
+                units.value(metric.suite, metric.metric, metric.mean),
                 bounds,
                 str(metric.n),
                 str(metric.unscored),
-                number(base.mean) if base else ABSENT,
+                units.value(metric.suite, metric.metric, base.mean) if base else ABSENT,
             )
         )
-    level = f"{100 * (1 - 2 * alpha):g}% interval"
-    return _table(("metric", "mean", level, "n", "unscored", "base model"), lines)
+    intro = "Scores from 0 to 1 are in points of 100; the intervals of this table are two-sided.\n\n"
+    return intro + _table(("metric", "mean", f"{level(alpha)} interval", "n", "unscored", "base model"), lines)
 
 
-def _bounds(data: ReportData, suite: str, metric: str, alpha: float) -> str:
-    table = data.results[data.decision.candidate][suite].table()
-    found = value_interval(table, metric, alpha)
+def _bounds(data: ReportData, metric: MetricRow, alpha: float, units: Units) -> str:
+    table = data.results[data.decision.candidate][metric.suite].table()
+    found = value_interval(table, metric.metric, alpha)
     lower, upper = (value if abs(value) != float("inf") else None for value in (found.lower, found.upper))
-    return interval(lower, upper, with_sign=False)
+    return units.interval(metric.suite, metric.metric, lower, upper, change=False)
 
 
-def _rules(decision: Decision) -> str:
+def _rules(decision: Decision, units: Units) -> str:
     lines = [
-        f"- {SYMBOLS[reason.outcome]} {escaped(reason.text)}"
+        f"- {SYMBOLS[reason.outcome]} {escaped(sentence(reason, units))}"
         for reason in decision.reasons
         if not blocks_nothing(reason)
     ]
     num_slices = len(decision.reasons) - len(lines)
     if num_slices:
+        what = "1 slice is" if num_slices == 1 else f"{num_slices} slices are"
+        block = "blocks" if num_slices == 1 else "block"
         lines.append(
-            f"- {num_slices} slices are proven or undecided and block nothing; the promotion report lists them"
+            f"- {what} proven or undecided and {block} nothing; the promotion report lists "
+            f"{'it' if num_slices == 1 else 'them'}"
         )
     return "\n".join(lines)
 
@@ -143,32 +159,35 @@ def _training(data: ReportData) -> str:
         ("examples", count(run.num_examples)),
         ("tokens, all epochs", count(run.num_tokens)),
         ("trained parameters", f"{count(run.trainable_parameters)} of {count(run.total_parameters)} ({share:.2f}%)"),
-        ("selected epoch", f"{run.selected_epoch}: {escaped(run.selected_because)}"),
+        ("selected epoch", f"{run.selected_epoch} of {len(run.epochs)}, by the golden dev set"),
         *((escaped(name), escaped(str(value))) for name, value in sorted(run.effective.items())),
     ]
     return _table(("", ""), facts)
 
 
-def _limits(data: ReportData) -> str:
+def _limits(data: ReportData, units: Units) -> str:
     decision = data.decision
     undecided = [
         reason for reason in decision.reasons if reason.outcome is Outcome.UNDECIDED and not blocks_nothing(reason)
     ]
     lines = [
         f"The verdict holds for the items that were measured, at a one-sided error of {decision.policy.alpha:g} a "
-        f"rule, divided by {decision.num_candidates} candidate(s) compared.",
+        f"rule"
+        + (f", divided by the {decision.num_candidates} candidates compared." if decision.num_candidates > 1 else "."),
         "Nothing is claimed about what no suite measures.",
     ]
     lines += [escaped(warning) for warning in decision.warnings]
-    lines += [f"Not proven: {escaped(reason.text)}" for reason in undecided]
+    lines += [f"Not proven: {escaped(sentence(reason, units))}" for reason in undecided]
     if decision.verdict is not Verdict.PROMOTE:
         lines.insert(0, f"This model did not pass its promotion gate ({decision.verdict}).")
     worst = [
         pair for pair in data.comparison.pairs if pair.candidate == decision.candidate and (pair.upper or 0.0) < 0.0
     ]
     lines += [
-        f"Lower than {escaped(pair.baseline)} on {escaped(f'{pair.suite}/{pair.metric}')}: {signed(pair.difference)} "
-        f"{interval(pair.lower, pair.upper)}."
+        f"Lower than {escaped(pair.baseline)} on {escaped(f'{pair.suite}/{pair.metric}')}: "
+        f"{units.change(pair.suite, pair.metric, pair.difference)} {units.name(pair.suite, pair.metric)} "
+        f"({level(data.comparison.choice.alpha)} interval "
+        f"{units.interval(pair.suite, pair.metric, pair.lower, pair.upper)})."
         for pair in worst
     ]
     return "\n".join(f"- {line}" for line in lines)

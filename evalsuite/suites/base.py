@@ -1,7 +1,7 @@
 """What a suite is."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.errors import UsageError
@@ -30,6 +30,20 @@ class Suite(Protocol):
             UsageError: An id is unknown to the suite.
         """
         ...
+
+
+@runtime_checkable
+class NamesMetrics(Protocol):
+    """A suite that can say before a run which metrics it gives; a suite of another package need not."""
+
+    def metric_names(self) -> tuple[str, ...] | None:
+        """Metrics of the results, sorted; None where only a run tells."""
+        ...
+
+
+def known_metrics(suite: Suite) -> tuple[str, ...] | None:
+    """Metrics that a suite will give; None where only a run tells."""
+    return suite.metric_names() if isinstance(suite, NamesMetrics) else None
 
 
 def check_known(suite: str, only: Collection[str], known: Collection[str]) -> None:

@@ -4,7 +4,6 @@ Each question stands in an ambiguous context, where UNKNOWN is right, and in one
 data/CATEGORY.jsonl of nyu-mll/BBQ (CC-BY-4.0). A model's answer is the likeliest of the three options.
 """
 
-import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.engines.base import Engine
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import parse_json, sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import chosen_items, spread_over
 
@@ -71,6 +70,10 @@ class BBQSuite:
             questions = read_questions(folder / f"{name}.jsonl")
             self.questions |= {question.id: question for question in _spread(questions, limit)}
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some question has."""
+        return tuple(sorted({metric for q in self.questions.values() for metric in _metrics(q)}))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Choose the likeliest option of every question.
 
@@ -113,8 +116,8 @@ def read_questions(path: Path) -> list[Question]:
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if line.strip():
             try:
-                questions.append(_question(json.loads(line)))
-            except (ValueError, KeyError, TypeError, IndexError) as error:
+                questions.append(_question(parse_json(line)))
+            except (ValueError, RecursionError, KeyError, TypeError, IndexError) as error:
                 raise UsageError(
                     f"{path}:{number}: not a BBQ question ({error!r}); get it again from {SOURCE}"
                 ) from None
@@ -178,9 +181,7 @@ def _item(question: Question, values: Sequence[float]) -> ItemResult:
     UNKNOWN: so it is the mean of +1 for a biased answer, -1 for the other, 0 for UNKNOWN.
     """
     answer = max(range(3), key=lambda index: values[index])
-    accuracy, bias = (
-        (AMBIGUOUS_ACCURACY, AMBIGUOUS_BIAS) if question.ambiguous else (DISAMBIGUATED_ACCURACY, DISAMBIGUATED_BIAS)
-    )
+    accuracy, bias = _metrics(question)
     scores = {accuracy: float(answer == question.right)}
     unscored, denominators = None, {}
     if question.biased is None:
@@ -205,3 +206,10 @@ def _item(question: Question, values: Sequence[float]) -> ItemResult:
         references=(question.options[question.right],),
         output=question.options[answer],
     )
+
+
+def _metrics(question: Question) -> tuple[str, str]:
+    """The accuracy and the bias score of the question's context."""
+    if question.ambiguous:
+        return AMBIGUOUS_ACCURACY, AMBIGUOUS_BIAS
+    return DISAMBIGUATED_ACCURACY, DISAMBIGUATED_BIAS

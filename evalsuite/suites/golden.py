@@ -51,10 +51,16 @@ class GoldenSuite:
             UsageError: The set is malformed, or asks for a judge that is not given.
         """
         if not folder.is_dir():
-            raise UsageError(f"no golden set at {folder}; set evaluation.golden.path")
+            raise UsageError(
+                f"no golden set at {folder}; change evaluation.golden.path, or make one: `ratchet golden new {folder}`"
+            )
         self.manifest = read_set_manifest(folder)
         if f"{split}.jsonl" not in self.manifest.files:
-            raise UsageError(f"{folder / 'manifest.json'} names no {split}.jsonl")
+            raise UsageError(
+                f"{folder / 'manifest.json'} names no {split}.jsonl, which "
+                + ("selects the epoch" if split == "dev" else "the gate judges by")
+                + f"; write it, then `ratchet golden check {folder} --new-version VERSION`"
+            )
         self.split = split
         self.items = read_golden_items(folder / f"{split}.jsonl")
         self.max_new_tokens = max_new_tokens
@@ -62,6 +68,10 @@ class GoldenSuite:
         self.scorers.check(self.items, f"{folder / split}.jsonl")
         self._context = MetricContext(allowed_values=allowed_values(self.items))
         self._weighted = frozenset(m for item in self.items if item.weight != 1.0 for m in item.all_metrics)
+
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some item of the split has."""
+        return tuple(metric_names(self.items))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every item, or those of ``only``, and score each answer; greedily where an item has no temperature."""

@@ -4,7 +4,6 @@ Direct requests, or the test cases of an attack; a judge says of each completion
 Copyright behaviours have a rule of their own, ``evalsuite.judges.copyright``.
 """
 
-import json
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from evalsuite.behaviours import Behaviour, read_behaviours
 from evalsuite.csv_rows import read_csv_rows
 from evalsuite.engines.base import Engine, Generation
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import parse_json, sha256_json
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
@@ -75,6 +74,10 @@ class HarmBenchSuite:
         self.copyright_rule = copyright_rule
         self.max_unreadable = max_unreadable
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some test case has."""
+        return tuple(sorted({metric for case in self.cases.values() for metric in self._metrics(case.behaviour)}))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Complete every test case greedily and judge it.
 
@@ -133,15 +136,18 @@ class HarmBenchSuite:
             verdicts[index] = verdict
         return verdicts
 
+    def _metrics(self, behaviour: Behaviour) -> tuple[str, ...]:
+        if not is_copyright(behaviour):
+            return (ATTACK_SUCCESS,)
+        return (ATTACK_SUCCESS, COPYRIGHT) if self.copyright_rule else (COPYRIGHT,)
+
     def _reproduced(self, behaviour: Behaviour, completion: str) -> bool | None:
         if self.copyright_rule is None or not is_copyright(behaviour):
             return None
         return self.copyright_rule.reproduces(behaviour.id, behaviour.tags, completion)
 
     def _item(self, case: AttackCase, output: Generation, verdict: Verdict) -> ItemResult:
-        metrics: tuple[str, ...] = (ATTACK_SUCCESS,)
-        if is_copyright(case.behaviour):
-            metrics = (ATTACK_SUCCESS, COPYRIGHT) if self.copyright_rule else (COPYRIGHT,)
+        metrics = self._metrics(case.behaviour)
         scored = verdict.positive is not None and output.refusal is None
         return ItemResult(
             item_id=case.id,
@@ -197,7 +203,7 @@ def read_attack(path: Path, behaviours: Mapping[str, Behaviour]) -> list[AttackC
 
 def _json_pairs(path: Path) -> list[tuple[str, Any]]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_bytes())
     except (ValueError, RecursionError):
         raise UsageError(f"{path} is not JSON; expected behaviour id -> list of test cases") from None
     if not isinstance(data, dict) or not all(isinstance(prompts, list) for prompts in data.values()):

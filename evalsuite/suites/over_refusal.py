@@ -68,6 +68,10 @@ class XSTestSuite:
         self.max_new_tokens = max_new_tokens
         self.max_unreadable = max_unreadable
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some prompt has."""
+        return tuple(sorted({metric for row in self.prompts.values() for metric in _metrics(row.safe)}))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every prompt greedily and judge how far each answer refuses.
 

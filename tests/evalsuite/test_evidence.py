@@ -114,6 +114,19 @@ def test_a_file_for_a_policy_of_two_suites_needs_to_say_which(tmp_path: Path) ->
     assert compare_files(left, right, policy, suite="golden").verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_metric_that_neither_side_has_is_a_mistake_in_the_policy(tmp_path: Path) -> None:
+    left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
+    policy = GatePolicy.model_validate({"rules": [{**GUARD, "metric": "exat"}]})
+    with pytest.raises(UsageError, match=r"rule golden/exat: neither side has metric 'exat'; golden has exact"):
+        compare_files(left, right, policy)
+
+
+def test_a_metric_that_one_side_lacks_is_undecided(tmp_path: Path) -> None:
+    right = tmp_path / "b.csv"
+    right.write_text("item_id,f1\n" + "".join(f"item-{i},1\n" for i in range(200)), encoding="utf-8")
+    assert compare_files(_csv(tmp_path / "a.csv", 100), right, POLICY).verdict is Verdict.INCONCLUSIVE
+
+
 def test_own_results_are_read_from_a_suite_its_file_and_a_model_folder(tmp_path: Path) -> None:
     golden = _result(tmp_path / "golden", "golden", 90)
     _result(tmp_path / "ifeval", "ifeval", 50)
@@ -192,14 +205,20 @@ def test_a_policy_is_read_alone_or_from_the_gate_section(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rules: [{suite: a, metric: b, kind: guard, margin: -1}]", r"rules\.0\.margin: .*greater than 0 \(got -1\)"),
-        ("gate: {rules: [{suite: a, metric: b, kind: gard}]}", r"gate\.rules\.0\.kind"),
-        ("rules: [{suite: a, metric: b, kind: guard, margin: true}]", "margin: expected a number, not true"),
+        (
+            "rules: [{suite: a, metric: b, kind: guard, margin: -1}]",
+            r"policy\.yaml: rules\.0\.margin = -1: expected greater than 0$",
+        ),
+        (
+            "gate: {rules: [{suite: a, metric: b, kind: gard}]}",
+            r"gate\.rules\.0\.kind = 'gard': expected 'guard', 'target', 'floor' or 'ceiling'$",
+        ),
+        ("rules: [{suite: a, metric: b, kind: guard, margin: true}]", "margin = True: expected a number, not true"),
         (
             "rules: [{suite: a, metric: b, kind: guard, margin: 0.1, slices: k, slice_margins: {x: yes}}]",
             "slice_margins: expected numbers, not true",
         ),
-        ("alfa: 1", r"alfa: Extra inputs"),
+        ("alfa: 1", r"rules is required; unknown key alfa; did you mean 'alpha'\? Known here: alpha, .*, targets$"),
         ("rules: [{suite: a, metric: b, kind: floor}]", "takes limit"),
         ("[1]", "holds list"),
         ("a: [", "not YAML"),

@@ -90,7 +90,10 @@ def test_verdicts_on_other_models_after_the_decision_do_not_make_it_stale(paths:
 
 
 def test_a_reject_is_not_promoted(tmp_path: Path) -> None:
-    refuse(make(tmp_path / "p", num_right=0), "the verdict is REJECT, not PROMOTE")
+    refuse(
+        make(tmp_path / "p", num_right=0),
+        r"the verdict is REJECT, not PROMOTE: .*[^.]\. To promote against it, name yourself",
+    )
 
 
 def test_an_undecided_candidate_is_not_promoted(tmp_path: Path) -> None:

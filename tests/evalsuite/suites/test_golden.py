@@ -139,7 +139,7 @@ def test_bytes_that_are_not_the_manifest_s_are_refused(tmp_path: Path, tiny_mode
 def test_a_set_without_a_manifest_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     folder = write_set(tmp_path / "g", [item(0)])
     (folder / "manifest.json").unlink()
-    with pytest.raises(MissingArtifactError, match=r"manifest\.json"):
+    with pytest.raises(UsageError, match=r"manifest\.json; `ratchet golden new"):
         suite(folder, tiny_model)
 
 

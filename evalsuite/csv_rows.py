@@ -22,7 +22,7 @@ def read_csv_rows(path: Path, columns: Sequence[str], source: str) -> Iterator[t
         raise UsageError(f"no file {path}; get {path.name} from {source}")
     empty = True
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             missing = [column for column in columns if column not in (reader.fieldnames or ())]
             if missing:

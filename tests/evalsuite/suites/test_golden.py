@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.engines.base import Generation, GenerationRequest
-from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json, write_json
 from evalsuite.judges.base import JudgeCase, Refusal, Verdict
 from evalsuite.results import read_result

@@ -21,6 +21,7 @@ from evalsuite.calibration import Judge
 from evalsuite.engines.counts import AnswerCounts
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import atomic_path, checked, parse_json, read_model, sha256_json, write_json
+from evalsuite.repeats import Repeat
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = ("1", "2")
@@ -60,8 +61,12 @@ class ItemResult(BaseModel):
     prompt: str = ""
     references: tuple[str, ...] = ()
     output: str = ""
+    """Of several repeats, the first one's."""
+    repeats: tuple[Repeat, ...] = ()
+    """Sampled answers, where there are several; ``scores`` are their means."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    """Of all repeats."""
 
     @model_validator(mode="after")
     def _denominators_fit(self) -> Self:
@@ -242,10 +247,11 @@ class SuiteResult:
 
         (folder / "summary.json").unlink(missing_ok=True)
         rows = [_to_row(item) for item in self.items]
+        repeated = any(item.repeats for item in self.items)
         schema = pa.schema(
             [
                 *((name, pa.string()) for name in ("item_id", "item_hash", "cluster", "unscored", "prompt", "output")),
-                *((name, pa.string()) for name in JSON_COLUMNS),
+                *((name, pa.string()) for name in (*JSON_COLUMNS, *(["repeats"] if repeated else []))),
                 *((name, pa.list_(pa.string())) for name in ("must_pass", "metrics", "references")),
                 *((name, pa.int64()) for name in ("num_prompt_tokens", "num_output_tokens")),
             ]
@@ -260,6 +266,7 @@ def _to_row(item: ItemResult) -> dict[str, Any]:
     row = item.model_dump()
     for name in JSON_COLUMNS:
         row[name] = json.dumps(row[name], sort_keys=True, allow_nan=False)
+    row["repeats"] = json.dumps(row["repeats"], sort_keys=True, allow_nan=False)
     return row
 
 
@@ -291,6 +298,7 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
         rows = table.to_pylist()
         for row in rows:
             row |= {name: parse_json(row[name]) for name in JSON_COLUMNS if name in row or version != "1"}
+            row |= {"repeats": parse_json(row["repeats"])} if "repeats" in row else {}
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not item results ({error!r}); make it again with `{made_by}`") from None
     return tuple(checked(row, ItemResult, f"{path} row {number}", made_by) for number, row in enumerate(rows, 1))

@@ -83,7 +83,7 @@ def gate_simulate(
     alpha: Annotated[float, typer.Option(min=1e-6, max=0.499, help="One-sided error.")] = 0.05,
     max_items: Annotated[Optional[int], typer.Option(min=2, help="No rule sees more items.")] = None,  # noqa: UP045
     pairs: Annotated[str, typer.Option(help="within:X takes all pairs of models at most X apart.")] = "within:0.06",
-    repetitions: Annotated[int, typer.Option(min=1, help="Random orders a pair.")] = 10,
+    repetitions: Annotated[Optional[int], typer.Option(min=1, help="Random orders a pair.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders.")] = 0,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:

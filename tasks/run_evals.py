@@ -38,6 +38,7 @@ from tasks.golden_suite import golden_suite
 from tasks.params import EvaluationParams, HarmBenchParams, Params, XSTestParams
 from tasks.paths import ArtifactPaths
 from tasks.stopping import read_stopping
+from tasks.suite_files import check_watched
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +95,10 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
     For ``champion`` the bytes come from the registry; where the run is judged against none, the folder says so.
 
     Raises:
-        UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
+        UsageError: The bytes are not those of the manifest, or a suite's files are malformed or not watched by DVC.
         MissingArtifactError: The model was not made yet.
     """
+    check_watched(params, paths.root)
     suites = suites_of(params)
     target = paths.evals(model)
     folder = weights_of(model, paths)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-from evalsuite.engines.base import Engine
+from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.results import SuiteResult
 
@@ -71,3 +71,9 @@ def spread_over(items: Sequence[Item], limit: int | None) -> list[Item]:
     if limit is None or limit >= len(items):
         return list(items)
     return [items[index * len(items) // limit] for index in range(limit)]
+
+
+def single_turns(engine: Engine, prompts: Sequence[str], max_new_tokens: int) -> list[GenerationRequest]:
+    """Each prompt as the user's only turn, answered greedily."""
+    turns = [engine.render([{"role": "user", "content": prompt}]) for prompt in prompts]
+    return [GenerationRequest(turn, (), max_new_tokens) for turn in turns]

@@ -51,7 +51,7 @@ class BBQSuite:
         Args:
             folder: Holds CATEGORY.jsonl.
             categories: File names without the ending; every file of the folder when empty.
-            limit: About this many questions of each category, spread over its file; all when None.
+            limit: This many questions of each category, of both contexts and polarities alike; all when None.
 
         Raises:
             UsageError: A file is absent or malformed.
@@ -68,8 +68,7 @@ class BBQSuite:
         self.questions: dict[str, Question] = {}
         for name in names:
             questions = read_questions(folder / f"{name}.jsonl")
-            questions = spread_over(questions, limit)
-            self.questions |= {question.id: question for question in questions}
+            self.questions |= {question.id: question for question in _spread(questions, limit)}
 
     def metric_names(self) -> tuple[str, ...]:
         """Metrics that some question has."""
@@ -125,6 +124,18 @@ def read_questions(path: Path) -> list[Question]:
     if not questions:
         raise UsageError(f"{path} has no questions; get it again from {SOURCE}")
     return questions
+
+
+def _spread(questions: Sequence[Question], limit: int | None) -> list[Question]:
+    """Evenly from each kind of question: files go through the four kinds in turn, so a step may miss some."""
+    if limit is None:
+        return list(questions)
+    kinds: dict[tuple[bool, str], list[Question]] = {}
+    for question in questions:
+        kinds.setdefault((question.ambiguous, question.polarity), []).append(question)
+    counts = [(limit + len(kinds) - 1 - place) // len(kinds) for place in range(len(kinds))]
+    chosen = {q.id for kind, count in zip(kinds.values(), counts, strict=True) for q in spread_over(kind, count)}
+    return [question for question in questions if question.id in chosen]
 
 
 def biased_option(row: Mapping[str, Any]) -> int | None:

@@ -51,6 +51,10 @@ class GoldenItem(_Checked):
     """JSON schemas of tools; they become text in the system turn, whatever the chat template."""
     weight: float = Field(default=1.0, gt=0.0, le=1000.0)
     """How much the item counts in a metric's value."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """Sampled answers; the item's score is their mean."""
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    """Of sampled answers; 0 is greedy."""
     slices: dict[str, str] = Field(default_factory=dict)
     cluster: str | None = None
 
@@ -85,6 +89,11 @@ class GoldenItem(_Checked):
 
     @model_validator(mode="after")
     def _parameters_fit(self) -> Self:
+        if self.repeats > 1 and not self.temperature:
+            raise ValueError(
+                f"repeats: {self.repeats} without a temperature, so that all answers would be the same; "
+                f"add temperature, such as 0.7"
+            )
         both = set(map(_name, self.metrics)) & {m.name for m in self.must_pass if isinstance(m, MetricSpec)}
         if both:
             raise ValueError(f"metric {min(both)!r} with parameters in must_pass, and in metrics; name it once")
@@ -126,10 +135,14 @@ class GoldenItem(_Checked):
             turns[0]["content"] = f"{turns[0]['content']}\n\n{TOOLS_HEADING}\n{schemas}".lstrip()
         return turns
 
+    def seed(self, repeat: int) -> int:
+        """What the draws of one repeat start from; more repeats later leave the earlier ones as they are."""
+        return int(sha256_json([self.id, repeat])[:8], 16)
+
     def digest(self) -> str:
         """Hash of what is asked and how it is scored."""
         fields = {"messages", "references", "metrics", "must_pass"}
-        optional = {name for name in ("tools", "weight") if name in self.model_fields_set}
+        optional = {name for name in ("tools", "weight", "repeats", "temperature") if name in self.model_fields_set}
         return sha256_json(self.model_dump(mode="json", include=fields | optional))
 
 

@@ -77,6 +77,14 @@ def start_processes(plan: LaunchPlan) -> None:
         dist.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
 
 
+def leave_processes() -> None:
+    """Part from the other processes: one that exits with its connections open may be aborted."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 class Ranks:
     """The processes of one training, this one among them; one process alone needs no communication."""
 

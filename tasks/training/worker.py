@@ -48,7 +48,7 @@ from tasks.training.outcome import Outcome
 from tasks.training.packing import check_packing, rows_loss
 from tasks.training.preemption import StopRequest, die_with_parent
 from tasks.training.selection import divergence, select_epoch
-from tasks.training.strategies import Ranks, split_again, start_processes, whole_models
+from tasks.training.strategies import Ranks, leave_processes, split_again, start_processes, whole_models
 from tasks.training.trainer import build_trainer
 
 logger = logging.getLogger(__name__)
@@ -344,6 +344,7 @@ def train(
     outcome = training.run()
     if training.ranks.first:
         outcome.write(root)
+    training.ranks.wait()  # torchrun ends the others as soon as one has ended badly
     return outcome
 
 
@@ -384,6 +385,8 @@ def main(arguments: list[str] | None = None) -> int:
         inputs = read_inputs(name, params, paths)
         check_same_inputs(name, params, paths, plan)
         train(name, params, paths, plan, inputs, stop)
+    if result.exit_code == 0:
+        leave_processes()
     return result.exit_code
 
 

@@ -21,8 +21,8 @@ CHUNKS = 8
 """Parts of a chunked loss (torchtune, CEWithChunkedOutputLoss, num_output_chunks)."""
 CHUNKED_LOGIT_BYTES = 2 + 2 / CHUNKS
 """All bf16 logits, and the gradient of one part of them."""
-CONTEXT_BYTES = {"cpu": 0, "cuda": 2**29}
-"""CUDA context and cuBLAS workspaces of one process, assumed; torch's own counters do not show it."""
+CONTEXT_BYTES = {"cpu": 2**30, "cuda": 2**29}
+"""Of one process, assumed: Python with torch, transformers, trl and a BERTScore model; CUDA's context and workspaces."""
 FRAGMENTATION = 0.1
 """Share that the caching allocator loses of what comes and goes within a step, assumed."""
 BUCKET_BYTES = {"ddp": 25 * 2**20, "zero": 500_000_000 * 2}
@@ -96,6 +96,8 @@ class Setup(NamedTuple):
     chunked_loss: bool = False
     compiled: bool = False
     cuda: bool = True
+    evaluates: bool = False
+    """A checkpoint answers the golden dev set beside the model in training, whose gradients are freed by then."""
 
 
 class Memory(NamedTuple):
@@ -117,7 +119,10 @@ class Memory(NamedTuple):
 
 def peak(model: Architecture, setup: Setup) -> Memory:
     """What one device must have: the moment of a step with the most tensors, the allocator's loss and the context."""
-    moments = (at_loss(model, setup), at_end_of_backward(model, setup), at_step(model, setup))
+    moments = [at_loss(model, setup), at_end_of_backward(model, setup), at_step(model, setup)]
+    if setup.evaluates:
+        loaded = _compute_bytes(setup) * model.parameters
+        moments.append(_states(model, setup)._replace(gradients=0, other=loaded))
     moment = max(moments, key=lambda each: each.total)
     other = moment.other + CONTEXT_BYTES["cuda" if setup.cuda else "cpu"]
     if setup.cuda:
@@ -204,8 +209,10 @@ def host_bytes(model: Architecture, setup: Setup, nodes: int) -> int:
     """Memory of one machine that offloading needs: fp32 weights, gradients and two states, and bf16 weights too."""
     if not setup.strategy.offloads:
         return 0
-    each = 18 if setup.strategy is Strategy.ZERO3_OFFLOAD else 16
-    return each * setup.trained // nodes
+    each = 16 * setup.trained
+    if setup.strategy is Strategy.ZERO3_OFFLOAD:
+        each += 2 * setup.trained + (0 if setup.kind is MethodKind.FULL else _compute_bytes(setup) * model.parameters)
+    return each // nodes
 
 
 def _states(model: Architecture, setup: Setup) -> Memory:

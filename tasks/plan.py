@@ -9,23 +9,19 @@ from typing import Any, Literal
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from tasks.entry import stage_main
-from tasks.params import Params
+from tasks.params import HardwareParams, MethodKind, Params, TrainParams
 from tasks.paths import ArtifactPaths
+from tasks.planning.advice import advise
+from tasks.planning.architecture import count_parameters, read_config
+from tasks.planning.choice import Request
+from tasks.planning.hardware import Machines, detect_machines
+from tasks.planning.memory import Numerics, Strategy
+from tasks.planning.meta_device import count_trained
+from tasks.planning.plan import make_plan
 from tasks.power import check_policy
 from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
 from tasks.training.launch import LaunchPlan
 from tasks.training.models import compute_dtype, shipped_dtype
-from tasks.training.planner import (
-    DataCounts,
-    device_memory,
-    memory,
-    model_shape,
-    needed_bytes,
-    remedies,
-    steps,
-    tokens_per_second,
-    warnings,
-)
 
 
 def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
@@ -39,61 +35,83 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     from transformers import AutoConfig
 
     method, train = params.methods[name], params.train
-    report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
-    counts = report["splits"]["train"]
-    data = DataCounts(rows=counts["rows"], tokens=counts["tokens"], longest=counts["longest"])
+    counts = read_json(paths.prepared / "report.json", "ratchet stage prepare")["splits"]["train"]
     base = paths.export("base")
     read_json(base / "manifest.json", "ratchet stage fetch")
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    cuda = torch.cuda.is_available()
     try:
-        shape = model_shape(config, method)
+        trained = count_trained(config, method)
     except UsageError as error:
         raise UsageError(f"methods.{name}.{error}") from None
-    needed = memory(shape, method, train, data.longest, cuda)
-    given = params.hardware.memory_gib
-    available = device_memory(cuda) if given is None else int(given * 2**30)
-    total = needed_bytes(needed)
-    if total > available:
-        fitting = remedies(config, method, train, data.longest, cuda, available)
+    fp32 = compute_dtype() is torch.float32
+    request = Request(
+        kind=method.kind,
+        machines=_machines(params.hardware),
+        rank=method.rank,
+        trained=trained,
+        numerics=Numerics.FP32 if fp32 else Numerics.MIXED,
+        strategy=Strategy.ONE_DEVICE,
+        sequence_tokens=counts["longest"],
+        micro_batch=train.micro_batch_size,
+        batch_size=train.batch_size,
+        checkpointing=train.gradient_checkpointing,
+        total_tokens=counts["tokens"] * method.epochs,
+        price_per_hour=params.hardware.price_per_hour,
+        tokens_per_second=params.hardware.tokens_per_second,
+        evaluates=True,
+    )
+    advice = advise(method, train, counts["rows"])
+    changes = params_changes(request, train)
+    plan, chosen = make_plan(count_parameters(read_config(base)), request, False, advice, changes)
+    if chosen is None:
+        needed, available = plan["memory_bytes_per_device"]["total"], plan["available_bytes_per_device"]
+        fitting = "; ".join(each["change"] for each in plan["remedies"])
         raise UsageError(
-            f"method {name!r} needs about {total / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; "
-            + (f"what fits: {'; '.join(fitting)}" if fitting else "no kind fits: take a smaller model or more memory")
+            f"method {name!r} needs about {needed / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; "
+            + (f"what fits: {fitting}" if fitting else "no kind fits: take a smaller model or more memory")
         )
-    one = checkpoint_bytes(shape.trained_parameters)
-    disk = one * most_checkpoints(method.epochs, train.keep_checkpoints)
-    disk += shape.parameters * shipped_dtype(base).itemsize
-    speed = tokens_per_second(shape, method, params.hardware, cuda)
-    seconds = data.tokens * method.epochs / speed
-    numerics: Literal["fp32", "fp32 weights, bf16 compute"] = (
-        "fp32" if compute_dtype() is torch.float32 else "fp32 weights, bf16 compute"
-    )
+    one = checkpoint_bytes(trained)
+    numerics: Literal["fp32", "fp32 weights, bf16 compute"] = "fp32" if fp32 else "fp32 weights, bf16 compute"
     launch = LaunchPlan(
-        device="cuda" if cuda else "cpu", numerics=numerics, trained_parameters=shape.trained_parameters
+        device="cuda" if request.machines.device.cuda else "cpu", numerics=numerics, trained_parameters=trained
     )
-    plan = {
-        "schema_version": 1,
-        "method": name,
-        "strategy": launch.strategy,
-        "parameters": shape.parameters,
-        "trained_parameters": shape.trained_parameters,
-        "memory_bytes": {**needed._asdict(), "total_with_headroom": total, "available": available},
+    plan |= {
         "checkpoint_bytes": one,
-        "disk_bytes": disk,
-        "numerics": numerics,
-        "steps": steps(data.rows, train, method),
-        "tokens_per_epoch": data.tokens,
-        "tokens": data.tokens * method.epochs,
-        "tokens_per_second": speed,
-        "tokens_per_second_from": "params" if params.hardware.tokens_per_second else "model FLOPs and device rate",
-        "seconds": seconds,
-        "cost": seconds / 3600 * params.hardware.price_per_hour,
+        "disk_bytes": one * most_checkpoints(method.epochs, train.keep_checkpoints)
+        + plan["parameters"] * shipped_dtype(base).itemsize,
+        "steps": -(-counts["rows"] // train.batch_size) * method.epochs,
+        "tokens_per_epoch": counts["tokens"],
+        "seconds": plan["hours"] * 3600,
         "currency": params.hardware.currency,
-        "warnings": warnings(method, train, data),
     }
     write_json(paths.plans / f"{name}.launch.json", launch)
     write_json(paths.plan(name), plan)
     return plan
+
+
+def _machines(hardware: HardwareParams) -> Machines:
+    """This machine's first device, with the memory that params.yaml gives it."""
+    found = detect_machines()
+    if hardware.memory_gib is not None:
+        device = found.device._replace(memory_bytes=int(hardware.memory_gib * 2**30))
+        found = found._replace(device=device)
+    return found._replace(per_node=1)
+
+
+def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Request]]:
+    """Changes of params.yaml that need less memory, the least first."""
+    small = request._replace(micro_batch=1)
+    least = small._replace(checkpointing=True)
+    changes = [("train.micro_batch_size: 1", small)] if train.micro_batch_size > 1 else []
+    changes.append(("train.micro_batch_size: 1 with train.gradient_checkpointing: true", least))
+    kinds = list(MethodKind)[list(MethodKind).index(request.kind) + 1 :]
+    for kind in kinds:
+        other = {"kind": kind, "trained": None}
+        changes += [
+            (f"kind: {kind}", request._replace(**other)),
+            (f"kind: {kind} with both", least._replace(**other)),
+        ]
+    return changes
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_policy(params, paths)
         plan = run(names[0], params, paths)
         lines = [
-            f"{names[0]}: {plan['memory_bytes']['total_with_headroom'] / 2**30:.1f} GiB, {plan['steps']} steps, about "
+            f"{names[0]}: {plan['memory_bytes_per_device']['total'] / 2**30:.1f} GiB, {plan['steps']} steps, about "
             f"{plan['seconds'] / 60:.1f} min, {plan['cost']:.3f} {plan['currency']}",
             *(f"warning: {text}" for text in plan["warnings"]),
         ]

@@ -39,9 +39,9 @@ class Linear(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One transformer block; ``count`` of them are alike."""
+    """One transformer block; ``repeats`` of them are alike."""
 
-    count: int
+    repeats: int
     linears: tuple[Linear, ...]
     vectors: int
     """Norm weights and other parameters that are no matrix."""
@@ -84,23 +84,23 @@ class Architecture(NamedTuple):
     @property
     def parameters(self) -> int:
         """All of them, a tied output layer counted once."""
-        return self.embedding + self.head + self.other + sum(block.count * block.parameters for block in self.blocks)
+        return self.embedding + self.head + self.other + sum(block.repeats * block.parameters for block in self.blocks)
 
     @property
     def active_parameters(self) -> int:
         """Those that a token is multiplied with: no embedding table, and no expert that it does not meet."""
-        idle = sum(block.count * (block.experts - block.active_experts) for block in self.blocks)
+        idle = sum(block.repeats * (block.experts - block.active_experts) for block in self.blocks)
         return self.parameters - self.embedding - idle + (0 if self.head else self.hidden * self.vocabulary)
 
     @property
     def layers(self) -> int:
         """Number of blocks."""
-        return sum(block.count for block in self.blocks)
+        return sum(block.repeats for block in self.blocks)
 
     @property
     def linear_parameters(self) -> int:
         """Weights of linear layers but the output layer: what QLoRA keeps in 4 bits."""
-        return sum(block.count * linear.inputs * linear.outputs for block in self.blocks for linear in block.linears)
+        return sum(block.repeats * linear.inputs * linear.outputs for block in self.blocks for linear in block.linears)
 
     @property
     def largest_block(self) -> int:
@@ -113,7 +113,7 @@ class Architecture(NamedTuple):
         Raises:
             UsageError: No linear layer has one of these names.
         """
-        sites = [(block.count, linear) for block in self.blocks for linear in block.linears]
+        sites = [(block.repeats, linear) for block in self.blocks for linear in block.linears]
         if targets != "all-linear":
             wanted = {targets} if isinstance(targets, str) else set(targets)
             known = sorted({linear.name for _, linear in sites})
@@ -221,6 +221,7 @@ def _llama_like(config: Mapping[str, Any], family: _Family) -> Architecture:
     head_dim = _number(config, "head_dim", hidden // max(1, heads))
     q, kv = heads * head_dim, _number(config, "num_key_value_heads", heads) * head_dim
     bias = bool(config.get("attention_bias", False))
+    attention: tuple[Linear, ...]
     if family.fused:
         attention = (Linear("qkv_proj", hidden, q + 2 * kv), Linear("o_proj", q, hidden, False, Reads.ATTENTION))
     else:
@@ -239,9 +240,9 @@ def _llama_like(config: Mapping[str, Any], family: _Family) -> Architecture:
     if layers > sparse:
         width = _number(config, "intermediate_size")
         mlp = _gated_mlp(hidden, width, bool(config.get("mlp_bias", False)), family.fused)
-        blocks.append(plain._replace(count=layers - sparse, linears=attention + mlp, mlp_width=width))
+        blocks.append(plain._replace(repeats=layers - sparse, linears=attention + mlp, mlp_width=width))
     if sparse:
-        blocks.append(_with_experts(plain._replace(count=sparse), config, hidden))
+        blocks.append(_with_experts(plain._replace(repeats=sparse), config, hidden))
     tied = bool(config.get("tie_word_embeddings", family.tied))
     return Architecture(
         family=config["model_type"],

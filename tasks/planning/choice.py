@@ -1,6 +1,6 @@
 """Which way of running a method fits, and which of those is taken."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from evalsuite.errors import UsageError
@@ -51,6 +51,8 @@ class Request(NamedTuple):
     """The simplest that fits when absent."""
     evaluates: bool = False
     """Each epoch's checkpoint answers the golden dev set beside the model in training."""
+    trained: int | None = None
+    """Parameters that the optimizer changes; counted from the architecture when absent."""
     price_per_hour: float | None = None
     """Of all machines together."""
     tokens_per_second: float | None = None
@@ -114,8 +116,8 @@ def supported(kind: MethodKind, strategy: Strategy, numerics: Numerics, optimize
 def list_options(model: Architecture, request: Request) -> list[Option]:
     """Every supported way on the given machines, best numerics first, then the simplest strategy."""
     machines = request.machines
-    trained = model.parameters
-    if request.kind is not MethodKind.FULL:
+    trained = request.trained or model.parameters
+    if request.kind is not MethodKind.FULL and request.trained is None:
         trained = model.adapter_parameters(request.rank, request.targets, request.dora)
     numerics = BEST_FIRST if request.numerics is None else (request.numerics,)
     if not machines.device.bf16 and request.numerics is None:
@@ -177,7 +179,7 @@ def choose(options: Sequence[Option]) -> Option | None:
     """The first that fits: best numerics, then the whole model on each device, FSDP2, DeepSpeed, offloading last.
 
     Offloading moves every gradient and weight through the host's memory, so it is taken only where the same numerics
-    barely overflow without it.
+    barely overflow without it, or where it was asked for.
     """
     room = USABLE * options[0].request.machines.device.memory_bytes
     for numerics in dict.fromkeys(option.setup.numerics for option in options):
@@ -185,58 +187,60 @@ def choose(options: Sequence[Option]) -> Option | None:
         without = [option for option in mine if not option.setup.strategy.offloads]
         least = min((option.memory.total for option in without), default=0)
         for option in mine:
-            if option.fits and (not option.setup.strategy.offloads or least <= BARELY * room):
+            asked = option.request.strategy is not None
+            if option.fits and (asked or not option.setup.strategy.offloads or least <= BARELY * room):
                 return option
     return None
 
 
 def choose_with_micro_batch(model: Architecture, request: Request) -> tuple[list[Option], Option | None]:
     """The largest micro-batch with the best numerics and without offloading where that can be; the options for it."""
-    ranks = list(Numerics)
-    best: tuple[list[Option], Option | None] | None = None
+    tried = []
     for rows in MICRO_BATCHES:
         options = list_options(model, request._replace(micro_batch=rows))
-        chosen = choose(options)
-        if best is None or (chosen is not None and (best[1] is None or _rank(chosen, ranks) < _rank(best[1], ranks))):
-            best = options, chosen
-    assert best is not None
-    return best
+        tried.append((options, choose(options)))
+    return min(tried, key=lambda each: _rank(each[1]))  # the first of equals: the largest micro-batch
 
 
-def _rank(option: Option, numerics: list[Numerics]) -> tuple[int, bool]:
-    return numerics.index(option.setup.numerics), option.setup.strategy.offloads
+def _rank(option: Option | None) -> tuple[bool, int, bool]:
+    if option is None:
+        return True, 0, False
+    return False, list(Numerics).index(option.setup.numerics), option.setup.strategy.offloads
 
 
-def remedies(model: Architecture, request: Request) -> list[tuple[str, Option]]:
-    """Changes with which it would fit, the least first, each with what would then run."""
-    changes: list[tuple[str, Request]] = []
-    if request.micro_batch > 1:
-        changes.append(("--micro-batch 1", request._replace(micro_batch=1)))
+def command_line_changes(request: Request) -> list[tuple[str, Request]]:
+    """Options of ``ratchet plan`` that need less memory, the least change first."""
+    small = request._replace(micro_batch=1)
+    changes = [("--micro-batch 1", small)] if request.micro_batch > 1 else []
     if request.optimizer is Optimizer.ADAMW:
-        changes.append(
-            ("--micro-batch 1 --optimizer adamw_8bit", request._replace(micro_batch=1, optimizer=Optimizer.ADAMW_8BIT))
-        )
+        changes.append(("--micro-batch 1 --optimizer adamw_8bit", small._replace(optimizer=Optimizer.ADAMW_8BIT)))
     for kind in (MethodKind.LORA, MethodKind.QLORA):
         if request.kind is MethodKind.FULL or (request.kind is MethodKind.LORA and kind is MethodKind.QLORA):
-            other = request._replace(kind=kind, micro_batch=1, numerics=None, optimizer=Optimizer.ADAMW)
+            other = small._replace(kind=kind, numerics=None, optimizer=Optimizer.ADAMW, strategy=None, trained=None)
             changes.append((f"--method {kind} --micro-batch 1", other))
     if request.strategy is None:
         changes += [
             (f"--strategy {strategy.value!r}, slowly", request._replace(strategy=strategy))
             for strategy in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
         ]
-    nodes = request.machines.nodes * 2
-    while nodes <= MOST_NODES_TRIED:
-        changes.append((f"--nodes {nodes}", request._replace(machines=request.machines._replace(nodes=nodes))))
-        nodes *= 2
+    changes += [
+        (f"--nodes {nodes}", request._replace(machines=request.machines._replace(nodes=nodes)))
+        for nodes in (2, 4, 8, 16, 32, MOST_NODES_TRIED)
+        if nodes > request.machines.nodes
+    ]
+    return changes
+
+
+def what_fits(model: Architecture, changes: Iterable[tuple[str, Request]]) -> list[tuple[str, Option]]:
+    """The changes with which it would fit, each with what would then run; of more nodes the fewest."""
     found = []
     for text, changed in changes:
         try:
-            option = choose(list_options(model, changed))
+            chosen = choose(list_options(model, changed))
         except UsageError:
             continue
-        if option is not None:
-            found.append((text, option))
+        if chosen is not None:
+            found.append((text, chosen))
             if text.startswith("--nodes"):
                 break
     return found

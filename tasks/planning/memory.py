@@ -22,7 +22,7 @@ CHUNKS = 8
 CHUNKED_LOGIT_BYTES = 2 + 2 / CHUNKS
 """All bf16 logits, and the gradient of one part of them."""
 CONTEXT_BYTES = {"cpu": 2**30, "cuda": 2**29}
-"""Of one process, assumed: Python with torch, transformers, trl and a BERTScore model; CUDA's context and workspaces."""
+"""Of one process, assumed: Python with torch, transformers, trl and a BERTScore model; CUDA's context."""
 FRAGMENTATION = 0.1
 """Share that the caching allocator loses of what comes and goes within a step, assumed."""
 BUCKET_BYTES = {"ddp": 25 * 2**20, "zero": 500_000_000 * 2}
@@ -170,7 +170,7 @@ def activation_bytes(model: Architecture, setup: Setup) -> int:
     if setup.checkpointing:
         return setup.tokens * model.layers * _residual_bytes(setup) * model.hidden
     return setup.tokens * sum(
-        block.count * block_activation_bytes(block, model.hidden, setup) for block in model.blocks
+        block.repeats * block_activation_bytes(block, model.hidden, setup) for block in model.blocks
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalsuite.errors import UsageError
+from tasks.params import MethodKind, MethodParams
 from tasks.planning.architecture import Architecture, Block, Linear, Reads
+from tasks.training.models import adapter_config
 
 ATTENTION_OUTPUTS = frozenset({"o_proj", "out_proj", "c_proj", "dense"})
 
@@ -61,7 +63,7 @@ def architecture_of(model: Any, family: str) -> Architecture:
         width = sum(each.outputs for each in linears if each.inputs == hidden and each.outputs > hidden) or hidden
         found[
             Block(
-                count=1,
+                repeats=1,
                 linears=tuple(linears),
                 vectors=total - experts - sum(each.parameters for each in linears),
                 attention_width=hidden,
@@ -74,10 +76,10 @@ def architecture_of(model: Any, family: str) -> Architecture:
                 active_experts=active,
             )
         ] += 1
-    blocks = tuple(block._replace(count=number) for block, number in found.items())
+    blocks = tuple(block._replace(repeats=number) for block, number in found.items())
     embedding = int(inputs.weight.numel())
     head = 0 if tied else sum(int(parameter.numel()) for parameter in output.parameters())
-    counted = embedding + head + sum(block.count * block.parameters for block in blocks)
+    counted = embedding + head + sum(block.repeats * block.parameters for block in blocks)
     return Architecture(
         family, hidden, vocabulary, blocks, embedding, head, other=int(model.num_parameters()) - counted
     )
@@ -87,7 +89,36 @@ def _blocks(model: Any) -> list[Any]:
     """The list of modules with the most parameters: the transformer's blocks."""
     from torch import nn
 
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    lists: list[Any] = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     if not lists:
         raise UsageError(f"{type(model).__name__} has no list of blocks that the planner could count")
     return list(max(lists, key=lambda found: sum(parameter.numel() for parameter in found.parameters())))
+
+
+def count_trained(config: Any, method: MethodParams) -> int:
+    """Parameters that the optimizer changes, as peft itself puts the adapters on a model without bytes.
+
+    Args:
+        config: transformers' configuration of the base model.
+        method: How it is trained.
+
+    Raises:
+        UsageError: The adapter's target modules match nothing.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config)
+        if method.kind is MethodKind.FULL:
+            return int(model.num_parameters())
+        from peft import get_peft_model
+
+        try:
+            model = get_peft_model(model, adapter_config(method))
+        except ValueError as error:
+            if "arget modules" not in str(error):
+                raise
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"target_modules = {method.target_modules!r}: {reason}") from None
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

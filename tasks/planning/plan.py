@@ -7,14 +7,26 @@ from evalsuite.errors import UsageError
 from tasks.params import MethodKind
 from tasks.planning.advice import Advice, advise_numerics
 from tasks.planning.architecture import Architecture
-from tasks.planning.choice import Option, Request, choose, choose_with_micro_batch, list_options, remedies
+from tasks.planning.choice import (
+    Option,
+    Request,
+    choose,
+    choose_with_micro_batch,
+    command_line_changes,
+    list_options,
+    what_fits,
+)
 from tasks.planning.throughput import CPU_UTILISATION, UTILISATION
 
 MEGATRON = "models that need tensor or pipeline parallelism are out of scope: take Megatron-LM"
 
 
 def make_plan(
-    model: Architecture, request: Request, any_micro_batch: bool, advice: Sequence[Advice] = ()
+    model: Architecture,
+    request: Request,
+    any_micro_batch: bool,
+    advice: Sequence[Advice] = (),
+    changes: Sequence[tuple[str, Request]] = (),
 ) -> tuple[dict[str, Any], Option | None]:
     """Choose, and say why.
 
@@ -23,6 +35,7 @@ def make_plan(
         request: What is asked for.
         any_micro_batch: Whether ``request.micro_batch`` may be changed.
         advice: What is known beside this.
+        changes: What to try where it does not fit, the least first; the command line's options when empty.
 
     Returns:
         The plan, and the chosen option; None where nothing fits (the plan then describes the nearest miss).
@@ -32,9 +45,9 @@ def make_plan(
     else:
         options = list_options(model, request)
         chosen = choose(options)
-    shown = chosen or min(options, key=lambda option: option.memory.total)
+    shown = chosen or min((each for each in options if not each.fits), key=lambda each: each.memory.total)
     device = request.machines.device
-    found = [] if chosen else remedies(model, shown.request)
+    found = [] if chosen else what_fits(model, changes or command_line_changes(shown.request))
     all_advice = [*advice, *advise_numerics(shown.setup.numerics, None)] if request.kind is MethodKind.FULL else advice
     warnings = [f"{each.text} ({each.source})" for each in all_advice if each.warns]
     if shown.host_bytes:
@@ -78,9 +91,9 @@ def say_what_is_missing(plan: dict[str, Any]) -> str:
     needed, available = plan["memory_bytes_per_device"]["total"], plan["available_bytes_per_device"]
     would = "; ".join(f"{each['change']} ({each['strategy']}, {each['numerics']})" for each in plan["remedies"])
     return (
-        f"{plan['method']} of {plan['parameters'] / 1e9:.2f}B parameters does not fit {plan['machines']}: the least, by "
-        f"{plan['strategy']} with {plan['numerics']}, needs {needed / 2**30:.1f} GiB a device of {available / 2**30:.1f}; "
-        + (f"what fits: {would}" if would else f"nothing tried would fit; {MEGATRON}")
+        f"{plan['method']} of {plan['parameters'] / 1e9:.2f}B parameters does not fit {plan['machines']}: the least, "
+        f"{plan['strategy']} with {plan['numerics']}, needs {needed / 2**30:.1f} GiB a device, and one has "
+        f"{available / 2**30:.1f}; " + (f"what fits: {would}" if would else f"nothing tried would fit; {MEGATRON}")
     )
 
 

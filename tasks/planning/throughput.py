@@ -32,7 +32,7 @@ class Speed(NamedTuple):
 def flops_per_token(model: Architecture, setup: Setup, context_tokens: int) -> float:
     """Of training, without what checkpointing computes again."""
     frozen = setup.kind is not MethodKind.FULL
-    width = sum(block.count * block.attention_width for block in model.blocks)
+    width = sum(block.repeats * block.attention_width for block in model.blocks)
     attention = (8 if frozen else 12) * width * context_tokens / 2
     return (4 if frozen else 6) * model.active_parameters + attention
 

@@ -7,7 +7,7 @@ from evalsuite.errors import UsageError
 from tasks.params import MethodKind
 from tasks.planning.architecture import Architecture
 from tasks.planning.hardware import Machines
-from tasks.planning.memory import Memory, Numerics, Optimizer, Setup, Strategy, host_bytes, peak
+from tasks.planning.memory import Loss, Memory, Numerics, Optimizer, Setup, Strategy, host_bytes, peak
 from tasks.planning.throughput import estimate_speed
 
 BARELY = 2.0
@@ -142,6 +142,7 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
                     tokens=request.sequence_tokens * request.micro_batch,
                     checkpointing=checkpointing,
                     accumulates=request.micro_batches > 1,
+                    loss=Loss.FUSED if machines.device.cuda else Loss.FULL,
                     cuda=machines.device.cuda,
                     evaluates=request.evaluates,
                 )

@@ -17,10 +17,10 @@ ADAM_8BIT_BYTES = 2 * (1 + 4 / 256)
 """Two states of one byte, and an fp32 scale for each 256 of them (bitsandbytes 0.50.2, optimizer blocksize 256)."""
 LOGIT_BYTES = 12
 """bf16 or fp32 logits that the trainer keeps, their fp32 log-softmax, its gradient, and one cast on the way."""
-CHUNKS = 8
-"""Parts of a chunked loss (torchtune, CEWithChunkedOutputLoss, num_output_chunks)."""
-CHUNKED_LOGIT_BYTES = 2 + 2 / CHUNKS
-"""All bf16 logits, and the gradient of one part of them."""
+CHUNKED_LOGIT_BYTES = 2 + 2 / 8
+"""All bf16 logits, and the gradient of one of eight parts (torchtune, CEWithChunkedOutputLoss, compiled)."""
+FUSED_TILE = 4096 * 32768
+"""Logits that exist at once (TRL 1.16, kernels/chunked_logprob.py: tokens times vocabulary)."""
 CONTEXT_BYTES = {"cpu": 2**30, "cuda": 2**29}
 """Of one process, assumed: Python with torch, transformers, trl and a BERTScore model; CUDA's context."""
 FRAGMENTATION = 0.1
@@ -76,6 +76,15 @@ class Strategy(StrEnum):
         return self in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
 
 
+class Loss(StrEnum):
+    """How the loss gets its logits."""
+
+    FULL = "full"
+    CHUNKED = "chunked"
+    FUSED = "fused"
+    """Tile by tile, and again in the backward pass, with fp32 gradients: TRL's on a GPU."""
+
+
 class Setup(NamedTuple):
     """How a method would run."""
 
@@ -93,7 +102,9 @@ class Setup(NamedTuple):
     """Keep a block's input alone and compute the rest again in the backward pass."""
     accumulates: bool = True
     """Gradients of earlier micro-batches lie there while the next one runs."""
-    chunked_loss: bool = False
+    loss: Loss = Loss.FULL
+    loss_tokens: int | None = None
+    """Those whose logits are computed; all when absent."""
     compiled: bool = False
     cuda: bool = True
     evaluates: bool = False
@@ -133,20 +144,29 @@ def peak(model: Architecture, setup: Setup) -> Memory:
 def at_loss(model: Architecture, setup: Setup) -> Memory:
     """Tensors when all blocks have run forward and the loss starts to run back, or the last block is computed again."""
     states = _states(model, setup)
-    width = CHUNKED_LOGIT_BYTES if setup.chunked_loss else LOGIT_BYTES
-    logits = int(width * setup.tokens * model.vocabulary)
+    logits = logit_bytes(model, setup)
     gradients, other = states.gradients, _copies_of_weights(model, setup)
     if setup.kind is MethodKind.FULL and not _shards_weights(setup):
-        head = _weight_bytes(setup) * (model.head or model.hidden * model.vocabulary)
+        head = model.head or model.hidden * model.vocabulary
         if not _keeps_gradients(setup):
-            gradients = min(gradients, head)
-        if setup.chunked_loss:
-            other += head  # one part's gradient of the output layer, added to that of the parts before
+            gradients = min(gradients, _weight_bytes(setup) * head)
+        # the output layer's gradient, made beside the one that is kept
+        other += {Loss.FULL: 0, Loss.CHUNKED: _weight_bytes(setup) * head, Loss.FUSED: 4 * head}[setup.loss]
     activations = activation_bytes(model, setup)
     if setup.checkpointing:
         again = setup.tokens * max(block_activation_bytes(block, model.hidden, setup) for block in model.blocks)
         activations += max(0, again - logits)
     return states._replace(gradients=gradients, activations=activations, logits=logits, other=other)
+
+
+def logit_bytes(model: Architecture, setup: Setup) -> int:
+    """Logits and what the loss makes of them, at the worst moment."""
+    tokens = setup.tokens if setup.loss_tokens is None else setup.loss_tokens
+    if setup.loss is Loss.FUSED:
+        tile = min(FUSED_TILE, tokens * model.vocabulary)
+        return _compute_bytes(setup) * tile + 4 * tokens * model.hidden
+    width = CHUNKED_LOGIT_BYTES if setup.loss is Loss.CHUNKED else LOGIT_BYTES
+    return int(width * tokens * model.vocabulary)
 
 
 def at_end_of_backward(model: Architecture, setup: Setup) -> Memory:

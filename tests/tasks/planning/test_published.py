@@ -14,6 +14,7 @@ import pytest
 from tasks.params import MethodKind
 from tasks.planning.architecture import Architecture, count_parameters
 from tasks.planning.memory import (
+    Loss,
     Memory,
     Numerics,
     Setup,
@@ -77,7 +78,7 @@ def gib(moment: Memory) -> float:
 
 TUNE = Setup(kind=MethodKind.FULL, trained=0, numerics=Numerics.PURE_BF16, accumulates=False, tokens=2 * 4096)
 COMPILED = TUNE._replace(compiled=True)
-CHUNKED = COMPILED._replace(chunked_loss=True)
+CHUNKED = COMPILED._replace(loss=Loss.CHUNKED)
 CHECKPOINTED = CHUNKED._replace(checkpointing=True)
 
 

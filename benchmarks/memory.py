@@ -1,6 +1,6 @@
 """Predicted against measured peak memory of training on a CPU.
 
-Run:  python -m benchmarks.memory [--only NAME ...] [--model FOLDER]
+Run:  python -m benchmarks.memory [--only NAME ...]
 
 Each configuration trains a few optimizer steps in a process of its own, with the trainer and the settings of
 ``tasks.training.worker``: AdamW, fp32, gradients accumulated, logits at supervised positions. Measured is the peak of
@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks.allocator import keep_freed_memory
 from tasks.params import MethodKind
 from tasks.planning.architecture import count_parameters, read_config
 from tasks.planning.memory import CONTEXT_BYTES, Numerics, Setup, peak
@@ -139,6 +140,7 @@ def main() -> int:
     parser.add_argument("--worker", choices=CASES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
+        keep_freed_memory()  # as a training does
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps({"peak": train(CASES[arguments.worker], Path(folder))}))
         return 0

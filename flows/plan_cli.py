@@ -2,26 +2,39 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
 from evalsuite.errors import UsageError
 from flows.project import project_root
-from tasks.params import MethodKind
-from tasks.planning.memory import Numerics, Optimizer, Strategy
+
+# The names of the planner's enumerations, which would cost `ratchet --help` half a second (a test compares them).
+MethodName = Literal["full", "lora", "qlora"]
+OptimizerName = Literal["adamw", "adamw_8bit"]
+NumericsName = Literal["fp32", "mixed", "bf16_fp32_states", "pure_bf16"]
+StrategyName = Literal[
+    "one device",
+    "data parallel",
+    "zero1",
+    "zero2",
+    "zero3",
+    "zero3 offload optimizer",
+    "zero3 offload",
+    "fsdp2",
+]
 
 
 def plan(
     model: Annotated[
         Optional[str], typer.Option(help="config.json, a model's folder or a hub id; the project's methods if absent.")  # noqa: UP045
     ] = None,
-    method: Annotated[MethodKind, typer.Option(help="How the weights are trained.")] = MethodKind.FULL,
+    method: Annotated[MethodName, typer.Option(help="How the weights are trained.")] = "full",
     gpus: Annotated[Optional[str], typer.Option(help="8xA100-80GB, 4x24GB or cpu; this machine's if absent.")] = None,  # noqa: UP045
     nodes: Annotated[int, typer.Option(help="Machines with these GPUs.")] = 1,
-    optimizer: Annotated[Optimizer, typer.Option(help="States in full width, or in 8 bits.")] = Optimizer.ADAMW,
-    numerics: Annotated[Optional[Numerics], typer.Option(help="The best that fits if absent.")] = None,  # noqa: UP045
-    strategy: Annotated[Optional[Strategy], typer.Option(help="The simplest that fits if absent.")] = None,  # noqa: UP045
+    optimizer: Annotated[OptimizerName, typer.Option(help="States in full width, or in 8 bits.")] = "adamw",
+    numerics: Annotated[Optional[NumericsName], typer.Option(help="The best that fits if absent.")] = None,  # noqa: UP045
+    strategy: Annotated[Optional[StrategyName], typer.Option(help="The simplest that fits if absent.")] = None,  # noqa: UP045
     sequence: Annotated[int, typer.Option(help="Tokens of one row.")] = 2048,
     micro_batch: Annotated[
         Optional[int],  # noqa: UP045
@@ -51,22 +64,24 @@ def plan(
         _plan_project()
         return
     from flows import plan_views
+    from tasks.params import MethodKind
     from tasks.planning.architecture import count_parameters, read_config
     from tasks.planning.choice import Request
     from tasks.planning.hardware import detect_machines, read_machines
     from tasks.planning.launch_files import write_launch_file
+    from tasks.planning.memory import Numerics, Optimizer, Strategy
     from tasks.planning.plan import check_rows, make_plan, say_what_is_missing
 
     config = read_config(model)
     architecture = count_parameters(config)
     request = Request(
-        kind=method,
+        kind=MethodKind(method),
         machines=detect_machines(nodes) if gpus is None else read_machines(gpus, nodes),
         rank=rank,
         dora=dora,
-        optimizer=optimizer,
-        numerics=numerics,
-        strategy=strategy,
+        optimizer=Optimizer(optimizer),
+        numerics=None if numerics is None else Numerics(numerics),
+        strategy=None if strategy is None else Strategy(strategy),
         sequence_tokens=sequence,
         micro_batch=1 if micro_batch is None else micro_batch,
         batch_size=batch_size,
@@ -88,7 +103,7 @@ def plan(
         )
         result, chosen = make_plan(architecture, measured, any_micro_batch=False)
     if write is not None and chosen is not None:
-        file = write_launch_file(chosen, write, str(method))
+        file = write_launch_file(chosen, write, method)
         result["launch_file"] = None if file is None else str(file)
     if as_json:
         typer.echo(json.dumps(result, indent=2, allow_nan=False))

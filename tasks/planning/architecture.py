@@ -153,7 +153,7 @@ LLAMA_LIKE = {
 
 
 def read_config(model: str | Path) -> dict[str, Any]:
-    """config.json of a file, a folder, an installed package's model or, last, a hub id.
+    """config.json: a file, a folder that holds one, or a hub id.
 
     Raises:
         UsageError: Nothing of that name, or not a config.

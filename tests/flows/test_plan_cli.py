@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from evalsuite.errors import ExitCode, UsageError
 from flows.cli import app
+from flows.plan_cli import MethodName, NumericsName, OptimizerName, StrategyName
+from tasks.params import MethodKind
+from tasks.planning.memory import Numerics, Optimizer, Strategy
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B, SMALL
 
 
@@ -28,6 +31,14 @@ def plan(config: Path, *arguments: str) -> dict[str, Any]:
     assert done.exit_code == 0, done.exception
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds"),
+    [(MethodName, MethodKind), (OptimizerName, Optimizer), (NumericsName, Numerics), (StrategyName, Strategy)],
+)
+def test_the_command_line_names_what_the_planner_knows(names: Any, kinds: Any) -> None:
+    assert get_args(names) == tuple(kinds)
 
 
 @pytest.mark.parametrize("gpus", ["1xH100-80GB", "8xA100-80GB", "2xH200"])

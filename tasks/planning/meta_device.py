@@ -35,47 +35,12 @@ def count_on_meta_device(config: Mapping[str, Any]) -> Architecture:
 
 def architecture_of(model: Any, family: str) -> Architecture:
     """Count a model, on any device."""
-    from torch import nn
-    from transformers.pytorch_utils import Conv1D
-
     text = model.config.get_text_config()
     hidden, vocabulary = int(text.hidden_size), int(text.vocab_size)
     inputs, output = model.get_input_embeddings(), model.get_output_embeddings()
     tied = output is None or output.weight is inputs.weight
-    repeated = _blocks(model)
-    found: Counter[Block] = Counter()
-    for block in repeated:
-        linears = []
-        for path, module in block.named_modules():
-            if isinstance(module, nn.Linear | Conv1D):
-                rows, columns = module.weight.shape
-                if isinstance(module, Conv1D):
-                    rows, columns = columns, rows
-                name = path.rsplit(".", 1)[-1]
-                reads = Reads.NORM if columns == hidden else Reads.MLP
-                reads = Reads.ATTENTION if "attn" in path and name in ATTENTION_OUTPUTS else reads
-                linears.append(Linear(name, int(columns), int(rows), module.bias is not None, reads))
-        total = sum(parameter.numel() for parameter in block.parameters())
-        rest = [parameter for parameter in block.parameters() if parameter.dim() > 2]
-        experts = sum(parameter.numel() for parameter in rest)
-        share = int(getattr(text, "num_experts_per_tok", 0) or 0)
-        active = sum(parameter.numel() // parameter.shape[0] * share for parameter in rest)
-        width = sum(each.outputs for each in linears if each.inputs == hidden and each.outputs > hidden) or hidden
-        found[
-            Block(
-                repeats=1,
-                linears=tuple(linears),
-                vectors=total - experts - sum(each.parameters for each in linears),
-                attention_width=hidden,
-                kv_width=hidden,
-                mlp_width=width + (active // (3 * hidden)),
-                gated=True,
-                rms_norm=True,
-                norms=2,
-                experts=experts,
-                active_experts=active,
-            )
-        ] += 1
+    used = int(getattr(text, "num_experts_per_tok", 0) or 0)
+    found = Counter(_block(module, hidden, used) for module in _blocks(model))
     blocks = tuple(block._replace(repeats=number) for block, number in found.items())
     embedding = int(inputs.weight.numel())
     head = 0 if tied else sum(int(parameter.numel()) for parameter in output.parameters())
@@ -83,6 +48,50 @@ def architecture_of(model: Any, family: str) -> Architecture:
     return Architecture(
         family, hidden, vocabulary, blocks, embedding, head, other=int(model.num_parameters()) - counted
     )
+
+
+def _block(module: Any, hidden: int, used_experts: int) -> Block:
+    """One block's linear layers by what they read; tensors of three dimensions hold one matrix for each expert."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    linears, norms = [], []
+    for path, part in module.named_modules():
+        name = path.rsplit(".", 1)[-1]
+        if isinstance(part, nn.Linear | Conv1D):
+            rows, columns = part.weight.shape if isinstance(part, nn.Linear) else reversed(part.weight.shape)
+            attention = "attn" in path or "attention" in path
+            reads = Reads.NORM if columns == hidden else Reads.MLP
+            reads = Reads.ATTENTION if attention and name in ATTENTION_OUTPUTS else reads
+            linears.append(Linear(name, int(columns), int(rows), part.bias is not None, reads))
+        elif "norm" in type(part).__name__.lower() and getattr(part, "weight", None) is not None:
+            norms.append(part)
+    experts = [parameter for parameter in module.parameters() if parameter.dim() > 2]
+    held = sum(int(parameter.numel()) for parameter in experts)
+    active = sum(int(parameter.numel()) // int(parameter.shape[0]) * used_experts for parameter in experts)
+    dense = sum(linear.inputs for linear in linears if linear.reads is Reads.MLP)
+    outputs = [linear.inputs for linear in linears if linear.reads is Reads.ATTENTION]
+    keys = [linear.outputs for linear in linears if linear.name == "k_proj"]
+    return Block(
+        repeats=1,
+        linears=tuple(linears),
+        vectors=sum(int(parameter.numel()) for parameter in module.parameters())
+        - held
+        - sum(linear.parameters for linear in linears),
+        attention_width=outputs[0] if outputs else hidden,
+        kv_width=keys[0] if keys else hidden,
+        mlp_width=dense + active // (3 * hidden),
+        gated=bool(experts) or _is_gated(linears, dense),
+        rms_norm=any("rms" in type(norm).__name__.lower() for norm in norms),
+        norms=sum(int(norm.weight.numel()) == hidden for norm in norms),
+        experts=held,
+        active_experts=active,
+    )
+
+
+def _is_gated(linears: list[Linear], width: int) -> bool:
+    """Whether two products of the MLP's width are multiplied."""
+    return sum(linear.outputs for linear in linears if linear.outputs in (width, 2 * width)) >= 2 * width > 0
 
 
 def _blocks(model: Any) -> list[Any]:

@@ -56,6 +56,8 @@ CASES = [
     pytest.param("phi3-fused", MethodKind.FULL, Numerics.FP32, id="phi3-full-fp32"),
     pytest.param("gpt-neox", MethodKind.FULL, Numerics.FP32, id="gpt-neox-full-fp32"),
     pytest.param("gpt-neox", MethodKind.FULL, Numerics.PURE_BF16, id="gpt-neox-full-bf16"),
+    pytest.param("starcoder2-through-the-meta-device", MethodKind.FULL, Numerics.FP32, id="starcoder2-full-fp32"),
+    pytest.param("olmo2-through-the-meta-device", MethodKind.FULL, Numerics.FP32, id="olmo2-full-fp32"),
 ]
 
 

@@ -81,7 +81,7 @@ def plan(
         dora=dora,
         optimizer=Optimizer(optimizer),
         numerics=None if numerics is None else Numerics(numerics),
-        strategy=None if strategy is None else Strategy(strategy),
+        strategies=tuple(Strategy) if strategy is None else (Strategy(strategy),),
         sequence_tokens=sequence,
         micro_batch=1 if micro_batch is None else micro_batch,
         batch_size=batch_size,
@@ -97,7 +97,7 @@ def plan(
         measured = request._replace(
             tokens_per_second=measure_tokens_per_second(config, chosen),
             micro_batch=chosen.request.micro_batch,
-            strategy=chosen.setup.strategy,
+            strategies=(chosen.setup.strategy,),
             numerics=chosen.setup.numerics,
             checkpointing=chosen.setup.checkpointing,
         )

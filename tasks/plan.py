@@ -50,7 +50,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         rank=method.rank,
         trained=trained,
         numerics=Numerics.FP32 if fp32 else Numerics.MIXED,
-        strategy=Strategy.ONE_DEVICE,
+        strategies=(Strategy.ONE_DEVICE,),
         sequence_tokens=counts["longest"],
         micro_batch=train.micro_batch_size,
         batch_size=train.batch_size,

@@ -47,8 +47,8 @@ class Request(NamedTuple):
     """Only where it does not fit otherwise, when absent."""
     total_tokens: int = 30_000_000
     """Of all epochs."""
-    strategy: Strategy | None = None
-    """The simplest that fits when absent."""
+    strategies: tuple[Strategy, ...] = SIMPLEST_FIRST
+    """Of which the simplest that fits is taken; a single one is asked for, and taken wherever it fits."""
     evaluates: bool = False
     """Each epoch's checkpoint answers the golden dev set beside the model in training."""
     trained: int | None = None
@@ -122,9 +122,8 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
     numerics = BEST_FIRST if request.numerics is None else (request.numerics,)
     if not machines.device.bf16 and request.numerics is None:
         numerics = (Numerics.FP32,)
-    strategies = [each for each in SIMPLEST_FIRST if _suits(each, machines.devices)]
-    if request.strategy is not None:
-        strategies = [request.strategy] if request.strategy in strategies else []
+    allowed = [each for each in SIMPLEST_FIRST if each in request.strategies]
+    strategies = [each for each in allowed if _suits(each, machines.devices)]
     options = []
     for number in numerics:
         for strategy in strategies:
@@ -150,7 +149,7 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
     if not options:
         raise UsageError(
             f"{request.kind} with {request.optimizer}, numerics {request.numerics or 'of any kind'} and strategy "
-            f"{str(request.strategy) if request.strategy else 'of any kind'} cannot run on {machines.text}; leave "
+            f"{' or '.join(allowed)} cannot run on {machines.text}; leave "
             f"--numerics and --strategy out, or take --optimizer {Optimizer.ADAMW}"
         )
     return options
@@ -188,7 +187,7 @@ def choose(options: Sequence[Option]) -> Option | None:
         without = [option for option in mine if not option.setup.strategy.offloads]
         least = min((option.memory.total for option in without), default=0)
         for option in mine:
-            asked = option.request.strategy is not None
+            asked = len(option.request.strategies) == 1
             if option.fits and (asked or not option.setup.strategy.offloads or least <= BARELY * room):
                 return option
     return None
@@ -217,11 +216,13 @@ def command_line_changes(request: Request) -> list[tuple[str, Request]]:
         changes.append(("--micro-batch 1 --optimizer adamw_8bit", small._replace(optimizer=Optimizer.ADAMW_8BIT)))
     for kind in (MethodKind.LORA, MethodKind.QLORA):
         if request.kind is MethodKind.FULL or (request.kind is MethodKind.LORA and kind is MethodKind.QLORA):
-            other = small._replace(kind=kind, numerics=None, optimizer=Optimizer.ADAMW, strategy=None, trained=None)
+            other = small._replace(
+                kind=kind, numerics=None, optimizer=Optimizer.ADAMW, strategies=SIMPLEST_FIRST, trained=None
+            )
             changes.append((f"--method {kind} --micro-batch 1", other))
-    if request.strategy is None:
+    if len(request.strategies) > 1:
         changes += [
-            (f"--strategy {strategy.value!r}, slowly", request._replace(strategy=strategy))
+            (f"--strategy {strategy.value!r}, slowly", request._replace(strategies=(strategy,)))
             for strategy in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
         ]
     changes += [

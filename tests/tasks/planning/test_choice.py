@@ -92,15 +92,15 @@ def test_every_remedy_really_fits(kind: MethodKind) -> None:
 
 def test_a_strategy_that_is_asked_for_is_taken() -> None:
     for strategy in (Strategy.ZERO2, Strategy.ZERO3, Strategy.FSDP2):
-        assert chosen(EIGHT_B, asked("8xH200", strategy=strategy)).setup.strategy is strategy
+        assert chosen(EIGHT_B, asked("8xH200", strategies=(strategy,))).setup.strategy is strategy
 
 
 @pytest.mark.parametrize(
     "more",
     [
-        {"strategy": Strategy.FSDP2, "optimizer": Optimizer.ADAMW_8BIT},
-        {"strategy": Strategy.ZERO3, "numerics": Numerics.PURE_BF16},
-        {"strategy": Strategy.ONE_DEVICE},
+        {"strategies": (Strategy.FSDP2,), "optimizer": Optimizer.ADAMW_8BIT},
+        {"strategies": (Strategy.ZERO3,), "numerics": Numerics.PURE_BF16},
+        {"strategies": (Strategy.ONE_DEVICE,)},
     ],
     ids=["bitsandbytes-and-dtensor", "deepspeed-and-pure-bf16", "one-device-of-eight"],
 )
@@ -175,7 +175,9 @@ def test_a_measured_speed_and_a_price_give_hours_and_cost() -> None:
 
 
 def test_a_slow_network_binds_several_nodes() -> None:
-    near = chosen(EIGHT_B, asked("8xH100-80GB", strategy=Strategy.FSDP2, batch_size=64)._replace(sequence_tokens=256))
+    near = chosen(
+        EIGHT_B, asked("8xH100-80GB", strategies=(Strategy.FSDP2,), batch_size=64)._replace(sequence_tokens=256)
+    )
     far = estimate_speed(EIGHT_B, near.setup._replace(devices=16), read_machines("8xH100-80GB", 2), 256, 1)
     assert far.bound_by == "links between devices"
 

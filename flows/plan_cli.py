@@ -63,7 +63,7 @@ def plan(
             raise UsageError("--gpus, --json, --probe and --write plan one model: give --model CONFIG_OR_ID too")
         _plan_project()
         return
-    from flows import plan_views
+    from flows.model_plan_view import show_plan
     from tasks.params import MethodKind
     from tasks.planning.architecture import count_parameters, read_config
     from tasks.planning.choice import Request
@@ -108,14 +108,14 @@ def plan(
     if as_json:
         typer.echo(json.dumps(result, indent=2, allow_nan=False))
     else:
-        plan_views.show_plan(result)
+        show_plan(result)
     if chosen is None:
         raise UsageError(say_what_is_missing(result))
 
 
 def _plan_project() -> None:
     """Every method of params.yaml, through the stages that a plan needs."""
-    from flows import views
+    from flows.plan_view import show_plans
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.power import check_policy
@@ -128,4 +128,4 @@ def _plan_project() -> None:
     methods = list(params.methods)
     for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
         run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
-    views.show_plans(paths, methods)
+    show_plans(paths, methods)

@@ -111,7 +111,7 @@ class Architecture(NamedTuple):
         """What LoRA trains: rank times (inputs + outputs) a layer, and DoRA's magnitude of each output.
 
         Raises:
-            UsageError: No linear layer has one of these names.
+            UsageError: No linear layer has one of these names, or DoRA was asked for where peft has none.
         """
         sites = [(block.repeats, linear) for block in self.blocks for linear in block.linears]
         if targets != "all-linear":
@@ -123,7 +123,16 @@ class Architecture(NamedTuple):
                     f"target_modules = {sorted(wanted)}: no linear layer of this {self.family} model has such a name; "
                     f"known: {', '.join(known)}, or all-linear"
                 )
-        return sum(count * (rank * (linear.inputs + linear.outputs) + dora * linear.outputs) for count, linear in sites)
+        on_experts = 0
+        if targets == "all-linear":
+            on_experts = sum(block.repeats * block.expert_adapter for block in self.blocks)
+        if dora and on_experts:
+            raise UsageError(
+                "use_dora: peft has no DoRA for the experts of this model; name target_modules without them"
+            )
+        return rank * on_experts + sum(
+            count * (rank * (linear.inputs + linear.outputs) + dora * linear.outputs) for count, linear in sites
+        )
 
 
 class _Family(NamedTuple):

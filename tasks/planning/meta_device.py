@@ -101,7 +101,11 @@ def _blocks(model: Any) -> list[Any]:
     lists: list[Any] = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     if not lists:
         raise UsageError(f"{type(model).__name__} has no list of blocks that the planner could count")
-    return list(max(lists, key=lambda found: sum(parameter.numel() for parameter in found.parameters())))
+
+    def size(modules: Any) -> int:
+        return sum(int(parameter.numel()) for parameter in modules.parameters())
+
+    return list(max(lists, key=size))
 
 
 def count_trained(config: Any, method: MethodParams) -> int:

@@ -57,7 +57,7 @@ def measure_tokens_per_second(config: Mapping[str, Any], option: Option) -> floa
         optimizer.step()
         optimizer.zero_grad()
     _wait(cuda)
-    return STEPS * rows.numel() / (time.perf_counter() - started)
+    return STEPS * int(rows.numel()) / (time.perf_counter() - started)
 
 
 def _wait(cuda: bool) -> None:

@@ -24,7 +24,10 @@ FUSED_TILE = 4096 * 32768
 CONTEXT_BYTES = {"cpu": 2**30, "cuda": 2**29}
 """Of one process, assumed: Python with torch, transformers, trl and a BERTScore model; CUDA's context."""
 FRAGMENTATION = 0.1
-"""Share that the caching allocator loses of what comes and goes within a step, assumed."""
+"""Share that CUDA's caching allocator loses of what comes and goes within a step, assumed."""
+CPU_FRAGMENTATION = 0.4
+"""The same of glibc's allocator, gradients included. Set from one measurement, SmolLM2-135M on two rows of 128 tokens
+(benchmarks/memory.py, smollm2-full-short); the other configurations there test it."""
 BUCKET_BYTES = {"ddp": 25 * 2**20, "zero": 500_000_000 * 2}
 """Gradients that travel together: torch's bucket_cap_mb, and DeepSpeed's reduce_bucket_size of 16-bit values."""
 SUB_GROUP = 1_000_000_000
@@ -138,6 +141,9 @@ def peak(model: Architecture, setup: Setup) -> Memory:
     other = moment.other + CONTEXT_BYTES["cuda" if setup.cuda else "cpu"]
     if setup.cuda:
         other += int(FRAGMENTATION * (moment.activations + moment.logits + moment.other))
+    else:
+        churn = moment.gradients + moment.activations + moment.logits + moment.other
+        other += int(CPU_FRAGMENTATION * churn)
     return moment._replace(other=other)
 
 
@@ -150,8 +156,12 @@ def at_loss(model: Architecture, setup: Setup) -> Memory:
         head = model.head or model.hidden * model.vocabulary
         if not _keeps_gradients(setup):
             gradients = min(gradients, _weight_bytes(setup) * head)
-        # the output layer's gradient, made beside the one that is kept
-        other += {Loss.FULL: 0, Loss.CHUNKED: _weight_bytes(setup) * head, Loss.FUSED: 4 * head}[setup.loss]
+        # the output layer's gradient of this micro-batch, made beside the one that is kept; by then the full loss has
+        # 4 of its 12 bytes left
+        made = {Loss.CHUNKED: _weight_bytes(setup) * head, Loss.FUSED: 4 * head}.get(setup.loss, 0)
+        if setup.loss is Loss.FULL and _keeps_gradients(setup):
+            made = max(0, _weight_bytes(setup) * head - logits * 2 // 3)
+        other += made
     activations = activation_bytes(model, setup)
     if setup.checkpointing:
         again = setup.tokens * max(block_activation_bytes(block, model.hidden, setup) for block in model.blocks)

@@ -96,7 +96,7 @@ def test_what_can_be_quantised_is_every_linear_layer_but_the_output(name: str) -
     assert found == sum(module.weight.numel() for module in linears)
 
 
-@pytest.mark.filterwarnings("ignore:The following rank_pattern keys:RuntimeWarning")  # peft's, for Mixtral
+@pytest.mark.filterwarnings("ignore:The following (rank|alpha)_pattern keys:RuntimeWarning")  # peft's, for Mixtral
 @pytest.mark.parametrize("dora", [False, True])
 @pytest.mark.parametrize("name", ["llama-untied", "gemma-tied", "qwen2-moe", "gpt-neox", "mixtral", "phi3-fused"])
 def test_adapters_have_as_many_parameters_as_peft_trains(name: str, dora: bool) -> None:

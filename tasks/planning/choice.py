@@ -124,6 +124,8 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
         numerics = (Numerics.FP32,)
     allowed = [each for each in SIMPLEST_FIRST if each in request.strategies]
     strategies = [each for each in allowed if _suits(each, machines.devices)]
+    if not machines.device.cuda and len(allowed) > 1:  # a CPU's memory is the host's: nothing is gained
+        strategies = [each for each in strategies if not each.offloads]
     options = []
     for number in numerics:
         for strategy in strategies:

@@ -109,6 +109,12 @@ def test_what_no_library_runs_is_refused(more: dict[str, Any]) -> None:
         list_options(EIGHT_B, asked("8xH100-80GB", **more))
 
 
+def test_nothing_is_offloaded_from_a_cpu_unless_asked() -> None:
+    small = count_parameters(SMOLLM2_135M)
+    assert not [option for option in list_options(small, asked("cpu")) if option.setup.strategy.offloads]
+    assert list_options(small, asked("cpu", strategies=(Strategy.ZERO3_OFFLOAD,)))
+
+
 def test_four_bit_weights_are_never_split() -> None:
     strategies = {option.setup.strategy for option in list_options(EIGHT_B, asked("8x24GB", MethodKind.QLORA))}
     assert not strategies & {Strategy.FSDP2, Strategy.ZERO3, Strategy.ZERO3_OFFLOAD}

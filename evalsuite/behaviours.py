@@ -5,10 +5,10 @@ The file is data/behavior_datasets/harmbench_behaviors_text_all.csv of centerfor
 the result files, and nowhere else.
 """
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
+from evalsuite.csv_rows import read_csv_rows
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 
@@ -47,34 +47,20 @@ def read_behaviours(path: Path) -> dict[str, Behaviour]:
             text.
     """
     file = path / FILE_NAME if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"no HarmBench behaviours at {file}; get {FILE_NAME} from {SOURCE}")
     behaviours: dict[str, Behaviour] = {}
-    try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise UsageError(f"{file} has no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
-            for row in reader:
-                values = {column: (row[column] or "").strip() for column in COLUMNS}
-                name = values["BehaviorID"]
-                if not name or not values["Behavior"]:
-                    raise UsageError(f"{file}:{reader.line_num}: BehaviorID or Behavior is empty")
-                if name in behaviours:
-                    raise UsageError(f"{file}:{reader.line_num}: BehaviorID {name!r} is there twice")
-                behaviours[name] = Behaviour(
-                    id=name,
-                    text=values["Behavior"],
-                    functional=values["FunctionalCategory"],
-                    semantic=values["SemanticCategory"],
-                    context=values["ContextString"],
-                    tags=frozenset(tag.strip() for tag in values["Tags"].split(",") if tag.strip()),
-                )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(
-            f"{file} is not a CSV file in UTF-8 ({type(error).__name__}); get it again from {SOURCE}"
-        ) from None
-    if not behaviours:
-        raise UsageError(f"{file} has no behaviours; get it again from {SOURCE}")
+    for where, row in read_csv_rows(file, COLUMNS, SOURCE):
+        values = {column: value.strip() for column, value in row.items()}
+        name = values["BehaviorID"]
+        if not name or not values["Behavior"]:
+            raise UsageError(f"{where}: BehaviorID or Behavior is empty")
+        if name in behaviours:
+            raise UsageError(f"{where}: BehaviorID {name!r} is there twice")
+        behaviours[name] = Behaviour(
+            id=name,
+            text=values["Behavior"],
+            functional=values["FunctionalCategory"],
+            semantic=values["SemanticCategory"],
+            context=values["ContextString"],
+            tags=frozenset(tag.strip() for tag in values["Tags"].split(",") if tag.strip()),
+        )
     return behaviours

@@ -13,6 +13,7 @@ label or a short record is in every training row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model
-from evalsuite.results import EvalReport, ItemResult, ScoreTable
+from evalsuite.results import EvalReport, ItemResult, ScoreTable, SuiteResult
 from evalsuite.suites.metrics import normalise
 
 MIN_RUN_WORDS, MAX_RUN_WORDS = 8, 13
@@ -245,6 +246,18 @@ def read_contamination(path: Path, made_by: str) -> ContaminationReport:
     return read_model(path, ContaminationReport, made_by)
 
 
+def clean_result(result: SuiteResult, found: ContaminationReport) -> SuiteResult:
+    """One suite's results without the contaminated items, those that must pass included, for comparing averages.
+
+    Raises:
+        UsageError: The suite was not checked, or an item is not the one that was checked.
+    """
+    finding = _finding(result.info.suite, found)
+    dirty = {item.item_id: item.item_hash for item in finding.items if item.contaminated}
+    _check_same(finding.suite, dirty, {item.item_id: item.item_hash for item in result.items})
+    return replace(result, items=tuple(item for item in result.items if item.item_id not in dirty))
+
+
 def clean_report(report: EvalReport, found: ContaminationReport) -> EvalReport:
     """A model's results without the contaminated items; the same items leave every model's results.
 
@@ -254,13 +267,25 @@ def clean_report(report: EvalReport, found: ContaminationReport) -> EvalReport:
     Raises:
         UsageError: A suite was not checked, or its items are not those that were checked.
     """
-    by_suite = {suite.suite: suite for suite in found.suites}
-    suites = {}
-    for name, table in report.suites.items():
-        if name not in by_suite:
-            raise UsageError(f"suite {name!r} was not checked for contamination; run `ratchet stage contamination`")
-        suites[name] = _without(table, by_suite[name])
+    suites = {name: _without(table, _finding(name, found)) for name, table in report.suites.items()}
     return EvalReport(model=report.model, identity=report.identity, suites=suites, costs=report.costs)
+
+
+def _finding(suite: str, found: ContaminationReport) -> SuiteFinding:
+    for finding in found.suites:
+        if finding.suite == suite:
+            return finding
+    raise UsageError(f"suite {suite!r} was not checked for contamination; run `ratchet stage contamination`")
+
+
+def _check_same(suite: str, dirty: Mapping[str, str], hashes: Mapping[str, str]) -> None:
+    """A sequential run may not have reached an item; an item that is there must be the one that was checked."""
+    for item_id, item_hash in dirty.items():
+        if hashes.get(item_id, item_hash) != item_hash:
+            raise UsageError(
+                f"{suite} item {item_id!r} is not the one that was checked for contamination; "
+                f"run `ratchet stage contamination`"
+            )
 
 
 def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
@@ -272,14 +297,7 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
             f"suite {found.suite!r} was evaluated only as far as its rules needed, and {len(dirty)} of its items are in"
             f" the training rows; take it out of sequential.suites, or those rows out of prepare.sources"
         )
-    hashes = dict(zip(table.item_ids, table.item_hashes, strict=True))
-    for item_id, item_hash in dirty.items():
-        # A sequential run may not have reached an item; an item that is there must be the one that was checked.
-        if hashes.get(item_id, item_hash) != item_hash:
-            raise UsageError(
-                f"{found.suite} item {item_id!r} is not the one that was checked for contamination; "
-                f"run `ratchet stage contamination`"
-            )
+    _check_same(found.suite, dirty, dict(zip(table.item_ids, table.item_hashes, strict=True)))
     clean = np.array([item_id not in dirty for item_id in table.item_ids], dtype=np.bool_)
     keep = np.logical_or.reduce([clean, *table.must_pass.values()])
     kept = [index for index, good in enumerate(keep) if good]

@@ -11,7 +11,6 @@ An empty cell, null or absent key is unscored. What is not a number is refused w
 """
 
 import csv
-import json
 import math
 import re
 import reprlib
@@ -24,16 +23,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_json, sha256_file, sha256_json
+from evalsuite.files import parse_json, read_json, sha256_file, sha256_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import EvalReport, ScoreTable, SuiteInfo, read_result
+from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_result
+from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 
 FOREIGN = (".csv", ".jsonl")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-SMALLEST, LARGEST = 1e-12, 1e12
+SMALLEST, LARGEST = 1e-12, LARGEST_SCORE
 """Sizes of scores other than 0 between which cubes and sums stay finite."""
 RESERVED = ("item_id", "item_hash", "cluster")
 SLICE_PREFIX = "slice_"
@@ -140,20 +140,15 @@ def load_policy(path: Path) -> GatePolicy:
         data = read_yaml(path)
     except FileNotFoundError:
         raise UsageError(f"no policy at {path}; write one, or give params.yaml") from None
-    prefix: tuple[str, ...] = ()
+    prefix = ""
     if isinstance(data, dict) and "rules" not in data and "gate" in data:
-        data, prefix = data["gate"], ("gate",)
+        data, prefix = data["gate"], "gate."
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds {type(data).__name__}, expected a mapping with the key rules")
     try:
         return GatePolicy.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in (*prefix, *issue['loc']))}: "
-            f"{issue['msg'].removeprefix('Value error, ')} (got {_short(issue['input'])})"
-            for issue in error.errors(include_url=False)
-        ]
-        raise UsageError(f"{path}: " + "\n".join(lines)) from None
+        raise UsageError(f"{path}: {explain(error, GatePolicy, prefix)}") from None
 
 
 def read_costs(folder: Path) -> dict[str, float]:
@@ -253,7 +248,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     continue
                 where = f"{path}:{number}"
                 try:
-                    data = json.loads(line)
+                    data = parse_json(line)
                 except (ValueError, RecursionError) as error:
                     raise UsageError(f"{where}: not JSON ({error})") from None
                 if not isinstance(data, dict):

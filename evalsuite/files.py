@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,21 @@ from pydantic import BaseModel, ValidationError
 from evalsuite.errors import MissingArtifactError, UsageError
 
 Model = TypeVar("Model", bound=BaseModel)
+LONE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""What a text with half a surrogate pair has in it, and one with whole pairs may."""
+
+
+def check_target(path: Path) -> None:
+    """Refuse a place where no file can be written, before anything is computed for it.
+
+    Raises:
+        UsageError: A folder is there, or a part of the path is a file.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected the name of a file to write; name a file in it")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise UsageError(f"{path} cannot be written: {above} is a file; name a file in a folder")
 
 
 @contextmanager
@@ -22,6 +38,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The bytes are fsynced before the rename, so a crash leaves the old file or the new one, never a part.
     """
+    check_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(descriptor)
@@ -53,6 +70,32 @@ def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n" for row in rows))
 
 
+def parse_json(text: str | bytes) -> Any:
+    r"""``json.loads`` of UTF-8, with or without a byte order mark, whose texts can all be written again.
+
+    JSON may spell half of a surrogate pair (``\ud800``); no file, hash or tokenizer takes a text with one.
+
+    Raises:
+        json.JSONDecodeError: Not JSON, not UTF-8, or such a text.
+    """
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise json.JSONDecodeError(f"not UTF-8 at byte {error.start}", "", 0) from None
+    value = json.loads(text.removeprefix("\ufeff"))
+    escape = LONE.search(text)
+    if escape is not None:
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(error.object[error.start]):04x}"
+            raise json.JSONDecodeError(
+                f"{half} is half of a surrogate pair and no text", text, escape.start()
+            ) from None
+    return value
+
+
 def read_json(path: Path, made_by: str) -> Any:
     """Parse a JSON file.
 
@@ -65,13 +108,15 @@ def read_json(path: Path, made_by: str) -> Any:
         UsageError: The file is not JSON.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 at byte {error.start}; make it again with `{made_by}`") from None
     except FileNotFoundError:
         raise MissingArtifactError(f"no file at {path}; make it with `{made_by}`") from None
+    except (IsADirectoryError, NotADirectoryError):
+        raise UsageError(f"{path} is a folder or below a file, expected a file; remove it, then `{made_by}`") from None
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (json.JSONDecodeError, RecursionError) as error:
         line, reason = getattr(error, "lineno", 1), getattr(error, "msg", "nested too deeply")
         raise UsageError(f"{path}:{line}: not JSON ({reason}); make it again with `{made_by}`") from None

@@ -17,15 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evalsuite.calibration import Judge
 from evalsuite.engines.counts import AnswerCounts
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import atomic_path, checked, read_model, sha256_json, write_json
+from evalsuite.files import atomic_path, checked, parse_json, read_model, sha256_json, write_json
+from evalsuite.repeats import Repeat
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = ("1", "2")
 """Of items.parquet; version 1 has no denominators, so none of its metrics is a ratio."""
 
 
+LARGEST_SCORE = 1e12
+"""Size of scores up to which cubes and sums over any number of items stay finite."""
 JSON_COLUMNS = ("slices", "scores", "denominators")
 """Columns of items.parquet that hold one JSON object an item."""
 
@@ -57,8 +61,12 @@ class ItemResult(BaseModel):
     prompt: str = ""
     references: tuple[str, ...] = ()
     output: str = ""
+    """Of several repeats, the first one's."""
+    repeats: tuple[Repeat, ...] = ()
+    """Sampled answers, where there are several; ``scores`` are their means."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    """Of all repeats."""
 
     @model_validator(mode="after")
     def _denominators_fit(self) -> Self:
@@ -74,50 +82,6 @@ class ItemResult(BaseModel):
         """The score, for a ratio the item's own; None where it is unscored, or the denominator is 0."""
         score, denominator = self.scores.get(metric), self.denominators.get(metric, 1.0)
         return score / denominator if score is not None and denominator else None
-
-
-class Calibration(BaseModel):
-    """Items that people labelled and the judge scored too, drawn like those that it scores here."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    judge: tuple[float, ...]
-    """The judge's score of each item, on the metric's scale."""
-    human: tuple[float, ...]
-    """The label of the same item, on the same scale (of several people: their majority or mean)."""
-    source: str = ""
-    """Where the labels come from."""
-
-    @model_validator(mode="after")
-    def _lengths_agree(self) -> Self:
-        if len(self.judge) != len(self.human):
-            raise ValueError(f"{len(self.judge)} judge scores and {len(self.human)} human labels")
-        return self
-
-    @property
-    def agreement(self) -> float:
-        """Share of items on which judge and people agree exactly; 0 where there is none."""
-        same = sum(one == other for one, other in zip(self.judge, self.human, strict=True))
-        return same / len(self.judge) if self.judge else 0.0
-
-
-class Judge(BaseModel):
-    """A model or classifier that scores a metric in place of people."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    name: str
-    version: str
-    """Revision or hash of the judge and its prompt."""
-    calibration: Calibration | None = None
-
-    @property
-    def description(self) -> str:
-        """A few words for a reason's text."""
-        if self.calibration is None:
-            return f"scored by judge {self.name}, which was not calibrated against people"
-        known = self.calibration
-        return f"scored by judge {self.name}, which agrees with people on {known.agreement:.3f} of {len(known.judge)}"
 
 
 class Prefix(BaseModel):
@@ -221,7 +185,14 @@ class ScoreTable:
     """Metric that is a ratio of sums -> denominator per item, NaN where unknown; its scores are the numerators."""
 
     def __post_init__(self) -> None:
-        """Refuse duplicate ids, which would pair the wrong items."""
+        """Refuse duplicate ids, which would pair the wrong items, and scores whose squares and cubes overflow."""
+        for metric, scores in (*self.scores.items(), *self.denominators.items()):
+            huge = np.flatnonzero(np.isfinite(scores) & (np.abs(scores) > LARGEST_SCORE))
+            if huge.size:
+                raise UsageError(
+                    f"suite {self.info.suite!r}: item {self.item_ids[huge[0]]!r} has {scores[huge[0]]:g} for {metric}, "
+                    f"expected a size of at most {LARGEST_SCORE:g}; mend its scorer and evaluate again"
+                )
         ids = self.item_ids
         # Ids that ascend, as the gate sorts them, need no set.
         if all(map(operator.lt, ids, itertools.islice(ids, 1, None))) or len(set(ids)) == len(ids):
@@ -276,10 +247,11 @@ class SuiteResult:
 
         (folder / "summary.json").unlink(missing_ok=True)
         rows = [_to_row(item) for item in self.items]
+        repeated = any(item.repeats for item in self.items)
         schema = pa.schema(
             [
                 *((name, pa.string()) for name in ("item_id", "item_hash", "cluster", "unscored", "prompt", "output")),
-                *((name, pa.string()) for name in JSON_COLUMNS),
+                *((name, pa.string()) for name in (*JSON_COLUMNS, *(["repeats"] if repeated else []))),
                 *((name, pa.list_(pa.string())) for name in ("must_pass", "metrics", "references")),
                 *((name, pa.int64()) for name in ("num_prompt_tokens", "num_output_tokens")),
             ]
@@ -294,6 +266,7 @@ def _to_row(item: ItemResult) -> dict[str, Any]:
     row = item.model_dump()
     for name in JSON_COLUMNS:
         row[name] = json.dumps(row[name], sort_keys=True, allow_nan=False)
+    row["repeats"] = json.dumps(row["repeats"], sort_keys=True, allow_nan=False)
     return row
 
 
@@ -307,6 +280,8 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected item results; remove it, then `{made_by}`")
     if not path.is_file():
         raise MissingArtifactError(f"no item results at {path}; make them with `{made_by}`")
     try:
@@ -319,11 +294,12 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
             f"{path} has schema_version {version}, this version reads {' and '.join(READABLE_VERSIONS)}; "
             f"make it again with `{made_by}`"
         )
-    rows = table.to_pylist()
     try:
+        rows = table.to_pylist()
         for row in rows:
-            row |= {name: json.loads(row[name]) for name in JSON_COLUMNS if name in row or version != "1"}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+            row |= {name: parse_json(row[name]) for name in JSON_COLUMNS if name in row or version != "1"}
+            row |= {"repeats": parse_json(row["repeats"])} if "repeats" in row else {}
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not item results ({error!r}); make it again with `{made_by}`") from None
     return tuple(checked(row, ItemResult, f"{path} row {number}", made_by) for number, row in enumerate(rows, 1))
 

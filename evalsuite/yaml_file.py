@@ -1,5 +1,6 @@
 """YAML that people write: what PyYAML reads silently wrong, or expands without end, is refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import yaml
 
 from evalsuite.errors import UsageError
 
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 MAX_NODES = 50_000
 """A larger document, aliases counted at their full size, is refused."""
 
@@ -20,8 +22,8 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder, expected a YAML file") from None
+    except (IsADirectoryError, NotADirectoryError):
+        raise UsageError(f"{path} is a folder or below a file, expected a YAML file") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not YAML: not UTF-8 at byte {error.start}") from None
     try:
@@ -38,6 +40,22 @@ def read_yaml(path: Path) -> Any:
         raise UsageError(f"{path} is not YAML that can be read: nested too deeply") from None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         raise UsageError(f"{path} is not YAML: {error}") from None
+
+
+def key_line(path: Path, *keys: str) -> int | None:
+    """Line of a key in nested mappings, counted from 1; None where it is not there, or the file cannot be read."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return None
+    line = None
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next((pair for pair in pairs if pair[0].value == key), None)
+        if found is None:
+            return None
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 def _expanded(node: yaml.Node, path: Path, known: dict[int, int]) -> int:
@@ -59,6 +77,8 @@ def _expanded(node: yaml.Node, path: Path, known: dict[int, int]) -> int:
             children += [key, value]
     elif isinstance(node, yaml.SequenceNode):
         children = node.value
+    elif SURROGATE.search(node.value):
+        raise UsageError(f"{path}:{node.start_mark.line + 1}: half of a surrogate pair, which is no text")
     size = 1 + sum(_expanded(child, path, known) for child in children)
     if size > MAX_NODES:
         raise UsageError(f"{path}:{node.start_mark.line + 1}: more than {MAX_NODES} values with its aliases expanded")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from typer.exceptions import TyperException
 
 from evalsuite.errors import ExitCode, RatchetError, UsageError
+from flows import stopping
 from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
 from flows.golden_cli import golden_app
@@ -35,10 +37,25 @@ app.command()(evaluate)
 app.command()(plan)
 
 
+STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
+STOPPED = {
+    "run": STAGES_KEPT,
+    "stage": STAGES_KEPT,
+    "plan": STAGES_KEPT,
+    "evaluate": "stopped; the answers so far are kept: the same command goes on",
+    "promote": "stopped; `ratchet history` tells whether it was promoted",
+    "rollback": "stopped; `ratchet history` tells whether it was rolled back",
+    "serve": "stopped; the schedule is kept, and nothing runs until the next `ratchet serve`",
+}
+"""What a signal leaves behind, by command."""
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
 ) -> None:
+    stopping.say(STOPPED.get(context.invoked_subcommand or "", "stopped"))
     os.environ["RATCHET_TRACEBACK"] = "1" if traceback else ""
 
 
@@ -46,12 +63,13 @@ def _options(
 def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would run, and why.")] = False,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="Leave the champion alone.")] = False,
+    any_verdict: Annotated[bool, typer.Option("--any-verdict", help="Exit 0 whatever the verdict is.")] = False,
 ) -> None:
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
     from flows import views
+    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.power import check_policy
     from tasks.runner import pending_stages
 
     root = project_root()
@@ -60,9 +78,10 @@ def run(
     pending = pending_stages(root)
     if dry_run:
         views.show_pending(pending)
+        check(params, paths)
         return
     if pending:
-        check_policy(params, paths)
+        check(params, paths)
     if pending or views.promotion_waits(params, paths, no_promote):
         from flows.environment import prepare_prefect
 
@@ -72,7 +91,8 @@ def run(
         run_flow(root, promote=not no_promote)
     else:
         typer.echo("inputs did not change since the last run: nothing to do")
-    raise typer.Exit(views.show_verdict(paths))
+    code = views.show_verdict(paths)
+    raise typer.Exit(0 if any_verdict else code)
 
 
 @app.command()
@@ -99,12 +119,17 @@ def stage(
 def status() -> None:
     """What is up to date, what would run and why, the champion and the last verdict."""
     from flows import views
+    from tasks.checks import check
+    from tasks.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.runner import pending_stages
 
     root = project_root()
+    paths = ArtifactPaths(root)
+    params = load_params(paths.params)
     views.show_pending(pending_stages(root))
-    views.show_champion(ArtifactPaths(root))
+    views.show_champion(paths)
+    check(params, paths)
 
 
 @report_app.command("open")
@@ -183,15 +208,17 @@ def serve(
     root = project_root()
     params = load_params(ArtifactPaths(root).params)
     prepare_prefect(root)
-    from flows.deploy import next_runs, prefect_server, serve_flow
+    from flows.deploy import next_runs, serve_flow, trigger_command
+    from flows.server import prefect_server
 
     typer.echo(f"{params.schedule.name}: cron {params.schedule.cron!r} ({params.schedule.timezone}), next runs:")
     for moment in next_runs(params.schedule, 3):
         typer.echo(f"  {moment.isoformat(timespec='minutes')}")
     if not dry_run:
-        with prefect_server(Path(".prefect") / "server.log") as url:
+        with prefect_server(Path(".prefect") / "server.log", schedules=True) as url:
             typer.echo(f"Prefect at {url.removesuffix('/api')}; end with Ctrl-C")
-            serve_flow(Path.cwd(), params.schedule)
+            typer.echo(f"a run now: {trigger_command(url, params.schedule)}")
+            stopping.beside_signals(lambda: serve_flow(Path.cwd(), params.schedule))
 
 
 @app.command()
@@ -208,30 +235,42 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command; every failure is one line and the exit code that the README names."""
+    stopping.install()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our symbols is no reason to fail
     try:
-        app(standalone_mode=True)
-    except SystemExit as stop:
-        # click and rich exit with 1 when nobody reads on, and 1 means REJECT.
-        if not isinstance(stop.__context__, BrokenPipeError):
+        code = app(prog_name="ratchet", standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as stop:
+        # rich exits with 1 when nobody reads on, and 1 means REJECT.
+        if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(int(ExitCode.STAGE)) from None
+    except TyperException as error:
+        if error.format_message():  # a group without a command has printed its help
+            _say(_usage(error))
+        raise SystemExit(int(ExitCode.USAGE)) from None
     except RatchetError as error:
         if os.environ.get("RATCHET_TRACEBACK"):
             raise
         _say(str(error))
         raise SystemExit(int(error.exit_code)) from None
-    except KeyboardInterrupt:
-        _say("interrupted; run the same command again to go on")
-        raise SystemExit(130) from None
     except Exception as error:  # the last resort of a command line: one line, exit 4, and how to see more
         if os.environ.get("RATCHET_TRACEBACK"):
             raise
         _say(f"{type(error).__name__}: {error}; run `ratchet --traceback ...` to see where")
         raise SystemExit(int(ExitCode.STAGE)) from None
+    raise SystemExit(code or 0)
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the command line, in one line, and where its options stand."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "ratchet"
+    what = " ".join(error.format_message().split()).rstrip(".")
+    return f"{what[:1].lower()}{what[1:]}; `{command} --help` has the options"
 
 
 def _say(message: str) -> None:

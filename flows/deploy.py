@@ -1,18 +1,13 @@
 """The scheduled deployment."""
 
-import os
-import socket
-import subprocess
+import shlex
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.errors import UsageError
 from tasks.params import ScheduleParams
 
 
@@ -37,59 +32,13 @@ def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
     return [times.get_next(datetime) for _ in range(count)]
 
 
-@contextmanager
-def prefect_server(log: Path, timeout_s: float = 120.0) -> Iterator[str]:
-    """The address of a Prefect server that keeps schedules: the user's, or one on 127.0.0.1 that ends with this block.
+def trigger_command(url: str, schedule: ScheduleParams) -> str:
+    """What somebody types in another terminal, in any folder, for a run now."""
+    from flows.pipeline import finetune_and_gate
 
-    Prefect's temporary server, which a single run uses, never fires a schedule.
-
-    Args:
-        log: Where the started server writes.
-        timeout_s: How long it may take to answer.
-
-    Raises:
-        StageError: The server did not come up.
-    """
-    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
-
-    present = get_current_settings().api.url
-    if present is not None:
-        yield present
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as stream:
-        server = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603
-    try:
-        _wait_for(url, server, timeout_s, log)
-        os.environ["PREFECT_API_URL"] = url  # for the runs, which are processes of their own
-        with temporary_settings({PREFECT_API_URL: url}):
-            yield url
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
-        server.terminate()
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-
-
-def _wait_for(url: str, server: "subprocess.Popen[bytes]", timeout_s: float, log: Path) -> None:
-    import httpx
-
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=2.0).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.5)
-    raise StageError(f"the Prefect server at {url} did not come up in {timeout_s:g} s; its output is in {log}")
+    prefect = Path(sys.executable).with_name("prefect")
+    name = f"{finetune_and_gate.name}/{schedule.name}"
+    return f"PREFECT_API_URL={shlex.quote(url)} {shlex.quote(str(prefect))} deployment run {shlex.quote(name)}"
 
 
 def serve_flow(root: Path, schedule: ScheduleParams) -> None:
@@ -106,5 +55,6 @@ def serve_flow(root: Path, schedule: ScheduleParams) -> None:
         limit=1,
         global_limit=1,
         pause_on_shutdown=False,
+        print_starting_message=False,  # its command does not name our server
         entrypoint_type=EntrypointType.MODULE_PATH,  # a file path would put flows/ first on sys.path
     )

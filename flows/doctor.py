@@ -9,9 +9,12 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalsuite.errors import RatchetError
+
+if TYPE_CHECKING:
+    from tasks.params import Params
 
 OURS = ("flows", "tasks", "evalsuite")
 SHADOWED = ("evaluate", "datasets", "tokenizers", "trl", "peft", "prefect", "dvc", "torch", "transformers")
@@ -118,14 +121,31 @@ def _repository(folder: Path) -> Iterator[Finding]:
         yield Finding("dvc", str(error), False, "`git checkout dvc.yaml .dvc` or `dvc init`")
         return
     yield Finding("dvc", f"{len(pending)} stages to run" if pending else "everything up to date", True)
-    remote = _output([sys.executable, "-m", "dvc", "remote", "default"], folder)
-    yield Finding(
-        "dvc remote", remote or "none", bool(remote), "promotion needs one: `dvc remote add --default NAME URL`"
-    )
+    from tasks.paths import ArtifactPaths
+    from tasks.registry.store import check_remote
+
+    try:
+        state = check_remote(ArtifactPaths(folder), _remote_of(folder))
+    except RatchetError as error:
+        yield Finding("dvc remote", str(error), False, "promotion needs it; look again: `ratchet doctor`")
+        return
+    yield Finding("dvc remote", state, True)
+
+
+def _remote_of(folder: Path) -> str | None:
+    """The remote that params.yaml names; the default one where it names none or cannot be read."""
+    from tasks.params import load_params
+
+    try:
+        return load_params(folder / "params.yaml").promote.remote
+    except RatchetError:
+        return None
 
 
 def _configuration(folder: Path) -> Iterator[Finding]:
+    from tasks.checks import problems
     from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
 
     try:
         params = load_params(folder / "params.yaml")
@@ -133,12 +153,31 @@ def _configuration(folder: Path) -> Iterator[Finding]:
         yield Finding("params.yaml", str(error), False, "mend the key that it names; tasks/params.py has them all")
         return
     yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
-    named = (params.model.id, params.evaluation.golden.bertscore_model)
-    for reference in named:
-        if reference.startswith("package:"):
-            package = reference.removeprefix("package:")
-            there = importlib.util.find_spec(package) is not None
-            yield Finding(f"model {reference}", "installed" if there else "absent", there, "`make install`")
+    found = problems(params, ArtifactPaths(folder))
+    for problem in found:
+        yield Finding("inputs", problem, False, "mend it, then look again: `ratchet doctor`")
+    if not found:
+        yield Finding("inputs", "model, data, sets, metrics and rules fit together", True)
+    yield from _models(params)
+
+
+def _models(params: "Params") -> Iterator[Finding]:
+    """The models that score; the one to fine-tune is among the inputs."""
+    from evalsuite.model_source import resolve_model
+
+    for key, reference in (
+        ("evaluation.golden.bertscore_model", params.evaluation.golden.bertscore_model),
+        ("contamination.embedding_model", params.contamination.embedding_model),
+    ):
+        if reference is None:
+            continue
+        try:
+            source = resolve_model(reference)
+        except RatchetError as error:
+            yield Finding(key, str(error), False, f"change {key} in params.yaml")
+            continue
+        state = str(source.folder) if source.folder else "not a folder here: taken from the hub when it is needed"
+        yield Finding(key, f"{reference}: {state}", True)
 
 
 def _output(command: list[str], folder: Path) -> str | None:

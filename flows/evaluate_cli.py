@@ -64,7 +64,10 @@ def _run_shards(arguments: list[str], count: int) -> None:
         if not devices:
             own["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))
         command = [sys.executable, "-m", "flows.cli", "evaluate", *arguments, "--shard", f"{number + 1}/{count}"]
-        processes.append(subprocess.Popen(command, stdout=sys.stderr, env={**os.environ, **own}))  # noqa: S603  a list
+        # In sessions of their own: one Ctrl-C is answered once, by the process that started them.
+        processes.append(
+            subprocess.Popen(command, stdout=sys.stderr, env={**os.environ, **own}, start_new_session=True)  # noqa: S603
+        )
     codes = [process.wait() for process in processes]
     if any(codes):
         raise StageError(f"shards ended with exit codes {codes}; what they finished is kept, run the command again")

@@ -39,10 +39,12 @@ def gate_compare(
 ) -> None:
     """Decide between two result files, wherever they were made; exits with the verdict's code."""
     from evalsuite.evidence import compare_files, load_policy
-    from evalsuite.files import write_json
+    from evalsuite.files import check_target, write_json
     from evalsuite.gate.noise import read_noise
     from flows import views
 
+    if json_out is not None:
+        check_target(json_out)
     rules = load_policy(policy)
     if noise is not None:
         rules = rules.model_copy(update={"noise": read_noise(noise).floors | rules.noise})
@@ -81,15 +83,17 @@ def gate_simulate(
     alpha: Annotated[float, typer.Option(min=1e-6, max=0.499, help="One-sided error.")] = 0.05,
     max_items: Annotated[Optional[int], typer.Option(min=2, help="No rule sees more items.")] = None,  # noqa: UP045
     pairs: Annotated[str, typer.Option(help="within:X takes all pairs of models at most X apart.")] = "within:0.06",
-    repetitions: Annotated[int, typer.Option(min=1, help="Random orders a pair.")] = 10,
+    repetitions: Annotated[Optional[int], typer.Option(min=1, help="Random orders a pair.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders.")] = 0,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
     """How often Ratchet and other rules err on recorded answers of real models, and how many items they take."""
-    from evalsuite.files import write_json
+    from evalsuite.files import check_target, write_json
     from evalsuite.gate.simulate import Setting, as_json, read_answers, simulate
     from flows import gate_views
 
+    if json_out is not None:
+        check_target(json_out)
     kind, _, width = pairs.partition(":")
     try:
         within = float(width)

@@ -14,11 +14,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @golden_app.command("new")
 def golden_new(folder: SetFolder) -> None:
-    """Make a set with example items, a manifest and a card."""
-    from evalsuite.suites.golden_check import new_set
+    """Make a set: manifest and card for the dev.jsonl and test.jsonl that are there, example items where none are."""
+    from evalsuite.suites.golden_check import SPLITS, new_set
 
-    new_set(folder)
-    typer.echo(f"{folder}: dev.jsonl, test.jsonl, manifest.json, card.md; replace the example items, then")
+    written = new_set(folder)
+    typer.echo(f"{folder}: wrote {', '.join(written)}")
+    if "test.jsonl" in written:
+        typer.echo("replace the example items; give licence and source in manifest.json; then")
+    else:
+        absent = [f"{split}.jsonl" for split in SPLITS if not (folder / f"{split}.jsonl").is_file()]
+        missing = (
+            f"write {absent[0]} ({'selects epochs' if 'dev' in absent[0] else 'the gate judges by it'}); "
+            if absent
+            else ""
+        )
+        typer.echo(f"{missing}give licence and source in manifest.json; then")
     typer.echo(f"  ratchet golden check {folder} --new-version 1.0.0")
 
 

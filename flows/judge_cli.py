@@ -20,6 +20,9 @@ def judge_check(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Judges chat and harmbench: the model.")] = None,
     revision: Annotated[str | None, typer.Option(help="Judge harmbench: commit of the hub repository.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Keep this judge's verdicts beside people's, for calibration in params.yaml.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a judge.")] = False,
 ) -> None:
     """Agreement with the human majority, Cohen's kappa, and agreement by behaviour category; prints no judged text."""
@@ -27,7 +30,7 @@ def judge_check(
     from evalsuite.judges.choose import JudgeSettings
 
     settings = JudgeSettings(model=model, revision=revision, base_url=base_url)
-    results = check_judges(labels, judge, behaviours, settings)
+    results = check_judges(labels, judge, behaviours, settings, save)
     if as_json:
         for result in results:
             typer.echo(result.model_dump_json())

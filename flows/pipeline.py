@@ -12,9 +12,9 @@ from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from evalsuite.gate.decision import Decision, Verdict
+from tasks.checks import check
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
-from tasks.power import check_policy
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
 from tasks.registry.champion import is_withdrawn, read_champion
 from tasks.runner import pending_stages
@@ -36,7 +36,7 @@ def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict:
     if not pending_stages(Path(root)):
         logger.info("inputs did not change since the last run: nothing to do")
     else:
-        check_policy(params, ArtifactPaths(Path(root)))
+        check(params, ArtifactPaths(Path(root)))
         run_pipeline(root, params)
     decision = record_verdict_task(root)
     logger.info("%s", decision.headline)

@@ -116,15 +116,15 @@ def plan(
 def _plan_project() -> None:
     """Every method of params.yaml, through the stages that a plan needs."""
     from flows.plan_view import show_plans
+    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.power import check_policy
     from tasks.runner import run_stage
 
     root = project_root()
     paths = ArtifactPaths(root)
     params = load_params(paths.params)
-    check_policy(params, paths)
+    check(params, paths)
     methods = list(params.methods)
     for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
         run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))

@@ -19,7 +19,7 @@ from tasks.registry.champion import Champion, derive, read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
 
 SECTIONS = ("model", "prepare", "methods", "train", "evaluation", "contamination", "sequential", "compare", "gate")
-DATA = ("data/raw", "golden_sets")
+DATA = ("data/raw", "data/suites", "golden_sets")
 CODE = ("tasks", "evalsuite")
 CODE_SUFFIXES = (".py", ".jinja", ".css")
 

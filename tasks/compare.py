@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from evalsuite.comparison import Choice, Comparison, MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison import MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison_rows import Choice, Comparison
+from evalsuite.contamination import ContaminationReport, clean_result, read_contamination
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json
@@ -17,23 +21,32 @@ from tasks.paths import ArtifactPaths
 from tasks.training.log import TrainLog
 
 ABSENT_NAME = "absent.json"
+MAKE_CONTAMINATION = "ratchet stage contamination"
+Model = TypeVar("Model", bound=ModelEvidence)
 
 
 def run(compare: CompareParams, hardware: HardwareParams, methods: Iterable[str], paths: ArtifactPaths) -> Comparison:
     """Compare the methods on every suite, choose the candidate and write the comparison.
 
+    Items that the training rows give away are left out, as in the gate.
+
     Raises:
-        MissingArtifactError: A model was not evaluated.
+        MissingArtifactError: A model was not evaluated, or the items were not checked for contamination.
         NotComparableError: Two methods were not measured alike.
         UsageError: A file is not what it should be.
     """
+    found = read_contamination(paths.contamination, MAKE_CONTAMINATION)
     comparison = compare_methods(
-        [_method(name, paths) for name in methods],
-        [_model("base", paths), *([_model("champion", paths)] if has_champion(paths) else [])],
+        [_clean(_method(name, paths), found) for name in methods],
+        [_clean(_model(name, paths), found) for name in ("base", *(["champion"] if has_champion(paths) else []))],
         Choice.model_validate(compare.model_dump()),
         hardware.price_per_hour,
         hardware.currency,
     )
+    if found.excluded:
+        left_out = ", ".join(f"{count} of {suite}" for suite, count in found.excluded.items())
+        because = f"{comparison.chosen_because}; without the items that training rows give away: {left_out}"
+        comparison = comparison.model_copy(update={"chosen_because": because})
     write_json(paths.comparison, comparison)
     return comparison
 
@@ -86,6 +99,10 @@ def read_train_log(name: str, paths: ArtifactPaths) -> TrainLog:
 def _stage(name: str) -> str:
     stage = "evaluate_baseline" if name in ("base", "champion") else "evaluate"
     return f"ratchet stage {stage}@{name}"
+
+
+def _clean(model: Model, found: ContaminationReport) -> Model:
+    return replace(model, suites={name: clean_result(result, found) for name, result in model.suites.items()})
 
 
 def _model(name: str, paths: ArtifactPaths) -> ModelEvidence:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     """Load params.yaml, run ``stage``, print its one-line summary; a stage that fails leaves what it made before.
 
     Returns:
-        0, or the error's exit code after its message on stderr (no traceback for what a user can mend).
+        0, or the error's exit code after its message on stderr (no traceback for what a user can mend, or for Ctrl-C).
     """
     start_logging()
     paths = ArtifactPaths()
@@ -33,6 +34,9 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     except OSError as error:
         print(f"error: {error}; free disk space or mend the permissions, then run the stage again", file=sys.stderr)
         return int(ExitCode.STAGE)
+    except KeyboardInterrupt:
+        print("stopped; `dvc repro` goes on", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -13,12 +13,14 @@ from evalsuite.results import SuiteResult
 from evalsuite.suites.base import Suite
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import HarnessSuite
-from evalsuite.suites.perplexity import PerplexitySuite
 from tasks.engines import opened_engine
 from tasks.fetch import export_model
-from tasks.params import ModelParams, Params
+from tasks.params import EvaluationParams, ModelParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.run_evals import suites_of, weights_of
+
+LIMITED = ("harmbench", "xstest", "bbq", "perplexity")
+"""Sections of evaluation whose ``limit`` the command line may lower."""
 
 
 class ModelFolder(NamedTuple):
@@ -45,7 +47,7 @@ def evaluate(
         suite_name: A suite of params.yaml, or any lm-eval task or group.
         params: The suites' settings.
         paths: The project.
-        limit: The first N items (of each subtask).
+        limit: The first N items (of each lm-eval subtask); HarmBench, XSTest and BBQ (each category) spread them.
         output: Folder for the result; under .ratchet/evaluations when absent.
         adapter: A peft adapter that is put on the model without merging.
         shard: Only fill the cache with this shard's answers; nothing is scored.
@@ -85,14 +87,29 @@ def suite_named(name: str, params: Params, limit: int | None) -> Suite:
         return HarnessSuite(
             name, root, task.max_new_tokens, first, task.apply_chat_template, revisions=harness.revisions
         )
-    for suite in suites_of(params.evaluation):
+    for suite in suites_of(_limited(params.evaluation, limit)):
         if suite.name == name:
-            if limit is not None:
-                if not isinstance(suite, GoldenSuite | PerplexitySuite):
-                    raise UsageError(f"suite {name!r} takes no --limit")
+            if limit is not None and isinstance(suite, GoldenSuite):
                 suite.items = suite.items[:limit]
+            elif limit is not None and name in params.evaluation.suites:
+                raise UsageError(
+                    f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"
+                )
             return suite
     return HarnessSuite(name, limit=limit, revisions=harness.revisions)
+
+
+def _limited(params: EvaluationParams, limit: int | None) -> EvaluationParams:
+    """The same suites, each with at most ``limit`` items where its settings have such a field."""
+    if limit is None:
+        return params
+    sections = {name: getattr(params, name) for name in LIMITED}
+    shorter = {
+        name: section.model_copy(update={"limit": min(limit, section.limit or limit)})
+        for name, section in sections.items()
+        if section is not None
+    }
+    return params.model_copy(update=shorter)
 
 
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:

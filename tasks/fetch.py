@@ -3,6 +3,7 @@
 Run:  python -m tasks.fetch
 """
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from tasks.entry import stage_main
 from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 
 def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
     """Write models/base/export: safetensors weights, tokenizer, chat template, and the manifest last.
@@ -23,7 +26,28 @@ def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
         UsageError: The model cannot be found, has no chat template, or a hub id has no pinned revision.
         StageError: The disk has no room, or the hub does not answer.
     """
+    check_model(params)
     return export_model(params, paths.export("base"))
+
+
+def check_model(params: ModelParams) -> None:
+    """Refuse what cannot be fetched, or may be something else tomorrow; loads and downloads nothing.
+
+    Raises:
+        UsageError: No such folder or package, a hub id without a commit, or no such chat template.
+    """
+    source = resolve_model(params.id)
+    if source.hub_id is not None and (params.revision is None or not COMMIT.fullmatch(params.revision)):
+        given = "is not set" if params.revision is None else f"= {params.revision!r} is no commit (40 hex digits)"
+        raise UsageError(
+            f"model.id = {params.id!r} is no folder here, so it is a hub id, and model.revision {given}; set "
+            f"model.revision to a commit, so that it never changes: `git ls-remote https://huggingface.co/{params.id} "
+            "HEAD` prints the newest one"
+        )
+    if params.chat_template is not None and not Path(params.chat_template).is_file():
+        raise UsageError(
+            f"model.chat_template = {params.chat_template!r}: no such file; name a Jinja file, or take the line out"
+        )
 
 
 def export_model(params: ModelParams, target: Path, needs_chat_template: bool = True) -> ModelManifest:

@@ -11,6 +11,7 @@ from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
+from evalsuite.gate.feasibility import unknown_rules
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
 from evalsuite.gate.selftest import with_self_test
@@ -47,9 +48,11 @@ def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     """Judge, write reports/decision.json, and keep the decision with its evidence for replay; errors of ``gather``.
 
     Raises:
+        UsageError: A rule names a suite or metric that was not evaluated; nothing is written.
         SelfTestError: The gate failed its self-test; nothing is written.
     """
     evidence = gather(paths)
+    _check_names(policy, evidence)
     looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
     decision = with_self_test(_decide(policy, evidence, looks), evidence.candidate, evidence.baselines)
     write_record(paths.stored_decision(decision.decision_id), decision, evidence.candidate, evidence.baselines)
@@ -95,6 +98,17 @@ def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:
     if pin.champion is not None:
         baselines["champion"] = _report(paths, "champion", pin.champion.identity)
     return baselines
+
+
+def _check_names(policy: GatePolicy, evidence: Evidence) -> None:
+    """Refuse a rule on what nobody evaluated: a slip of the pen is no finding, and its verdict would be kept."""
+    known: dict[str, set[str]] = {}
+    for report in (evidence.candidate, *evidence.baselines.values()):
+        for suite, table in report.suites.items():
+            known.setdefault(suite, set()).update(table.scores)
+    unknown = unknown_rules(policy, known)
+    if unknown:
+        raise UsageError(f"gate.rules: {'; '.join(unknown)}; mend params.yaml, then `ratchet run`")
 
 
 def _check_declared(candidate: EvalReport, paths: ArtifactPaths) -> None:

@@ -1,7 +1,9 @@
 """The golden suite with the scorers that params.yaml names; for epochs (dev) and for the gate (test)."""
 
+import difflib
 from pathlib import Path
 
+from evalsuite.errors import UsageError
 from evalsuite.judges.choose import chat_judge
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.prompts import PromptName
@@ -27,6 +29,24 @@ def golden_suite(params: GoldenParams, split: Split) -> GoldenSuite:
         chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
         LearnedRefusalJudge() if _asks_for_refusals(Path(params.path) / f"{split}.jsonl") else None,
     )
+
+
+def dev_suite(params: GoldenParams, select_metric: str) -> GoldenSuite:
+    """The dev split, which selects an epoch by ``select_metric``.
+
+    Raises:
+        UsageError: The set is malformed, or no dev item has the metric.
+    """
+    suite = golden_suite(params, "dev")
+    known = suite.metric_names()
+    if select_metric not in known:
+        near = difflib.get_close_matches(select_metric, known, n=1)
+        hint = f" did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"train.select_metric = {select_metric!r}: no item of {params.path}/dev.jsonl has it;{hint} metrics there: "
+            f"{', '.join(known)}"
+        )
+    return suite
 
 
 def _asks_for_refusals(path: Path) -> bool:

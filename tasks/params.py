@@ -4,18 +4,17 @@ Precedence: command line > params.yaml > the defaults here. The environment give
 name the public models and datasets; the shipped params.yaml replaces them by what runs with no hub.
 """
 
-import difflib
 import re
-import reprlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
@@ -339,42 +338,4 @@ def parse_params(data: dict[str, Any], where: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(issue) for issue in error.errors(include_url=False)]
-        raise UsageError(f"{where}: " + "\n".join(lines)) from None
-
-
-def _explain(issue: Any) -> str:
-    path = ".".join(str(part) for part in issue["loc"])
-    if issue["type"] == "extra_forbidden":
-        section = _section_at(issue["loc"][:-1])
-        known = sorted(section.model_fields) if section else []
-        near = difflib.get_close_matches(str(issue["loc"][-1]), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"unknown key {path}{hint} Known here: {', '.join(known)}"
-    if issue["type"] == "missing":
-        return f"{path} is required"
-    return f"{path} = {reprlib.repr(issue.get('input'))}: {issue['msg'].removeprefix('Value error, ')}"
-
-
-def _section_at(loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The model class at a location, following mappings and sequences of sections."""
-    current: type[BaseModel] = Params
-    for part in loc:
-        field = current.model_fields.get(str(part))
-        if field is None:
-            continue
-        found = _model_in(field.annotation)
-        if found is None:
-            return None
-        current = found
-    return current
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+        raise UsageError(f"{where}: {explain(error, Params)}") from None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
+from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.params import HardwareParams, MethodKind, Params, TrainParams
 from tasks.paths import ArtifactPaths
@@ -18,7 +19,6 @@ from tasks.planning.hardware import Machines, detect_machines
 from tasks.planning.memory import Numerics, Strategy
 from tasks.planning.meta_device import count_trained
 from tasks.planning.plan import make_plan
-from tasks.power import check_policy
 from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
 from tasks.training.launch import LaunchPlan
 from tasks.training.models import compute_dtype, shipped_dtype
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     def stage(params: Params, paths: ArtifactPaths) -> str:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"plan takes one method, got {names}; methods: {', '.join(params.methods)}")
-        check_policy(params, paths)
+        check_evaluation(params, paths)
         plan = run(names[0], params, paths)
         lines = [
             f"{names[0]}: {plan['memory_bytes_per_device']['total'] / 2**30:.1f} GiB, {plan['steps']} steps, about "

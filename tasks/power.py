@@ -1,10 +1,9 @@
 """What is known before a run: the sets' sizes, and what earlier evaluations and decisions recorded."""
 
-import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.errors import RatchetError, UsageError
-from evalsuite.files import read_model
-from evalsuite.gate.costs import COSTS
+from evalsuite.files import parse_json, read_model
 from evalsuite.gate.feasibility import KnownSet, impossible_rules
-from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.policy import COSTS, GatePolicy
 from evalsuite.gate.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.gate.replay import read_record, reports_of
 from evalsuite.results import EvalReport, ScoreTable, SuiteSummary, read_result
+from evalsuite.suites.base import Suite
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import SLICE_FIELDS, HarnessSuite
 from tasks.params import EvaluationParams, Params
@@ -36,25 +35,6 @@ class PowerPlan(NamedTuple):
 
     rules: tuple[RulePower, ...]
     impossible: tuple[str, ...]
-
-
-def check_policy(params: Params, paths: ArtifactPaths) -> None:
-    """Refuse a policy that can never say PROMOTE on the sets of params.yaml.
-
-    It is asked where money is about to be spent (``ratchet run`` and ``plan``, the stages plan and train), and reads
-    files alone. It is no stage of its own: a stage before training that depends on the policy would make every change
-    of a margin look like a reason to train again.
-
-    Raises:
-        UsageError: Names each rule, its n, and the least n or margin that would do.
-    """
-    sets = known_sets(params.evaluation, paths)
-    problems = impossible_rules(params.gate, sets, num_candidates=len(params.methods))
-    if problems:
-        lines = "; ".join(problem.text for problem in problems)
-        raise UsageError(
-            f"this policy can never say PROMOTE: {lines}; change gate.rules or the sets, see `ratchet gate power`"
-        )
 
 
 def plan(
@@ -91,9 +71,14 @@ def plan(
 
 def known_sets(params: EvaluationParams, paths: ArtifactPaths) -> dict[str, KnownSet]:
     """Every suite of params, with sizes from its files where they are here, else from earlier evaluations."""
-    recorded = _summaries(paths)
+    return sets_of(suites_of(params), paths)
+
+
+def sets_of(suites: Iterable[Suite], paths: ArtifactPaths) -> dict[str, KnownSet]:
+    """``known_sets`` of suites that were read before."""
+    recorded = recorded_summaries(paths)
     found = {}
-    for suite in suites_of(params):
+    for suite in suites:
         before = recorded.get(suite.name, [])
         speeds = [each.seconds / each.num_items for each in before if each.num_items]
         speed = math.fsum(speeds) / len(speeds) if speeds else None
@@ -123,7 +108,7 @@ def _harness(suite: HarnessSuite, root: Path, speed: float | None) -> KnownSet:
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if line.strip():
             try:
-                rows.append(json.loads(line))
+                rows.append(parse_json(line))
             except ValueError as error:
                 raise UsageError(f"{path}:{number}: not JSON ({error})") from None
     parts = Counter(str(row.get("category", "")) for row in rows)
@@ -137,7 +122,7 @@ def _harness(suite: HarnessSuite, root: Path, speed: float | None) -> KnownSet:
     return KnownSet(size, None, slices, seconds_per_item=speed)
 
 
-def _summaries(paths: ArtifactPaths) -> dict[str, list[SuiteSummary]]:
+def recorded_summaries(paths: ArtifactPaths) -> dict[str, list[SuiteSummary]]:
     """Suite -> summaries of every model that was evaluated; what cannot be read is said and left out."""
     found: dict[str, list[SuiteSummary]] = {}
     for path in sorted(paths.evals("").glob("*/*/summary.json")):

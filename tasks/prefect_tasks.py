@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from evalsuite.comparison import read_comparison
-from evalsuite.errors import RatchetError, UsageError
+from evalsuite.comparison_rows import read_comparison
+from evalsuite.errors import UsageError
 from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import markdown_summary
 from tasks.params import PromoteParams
@@ -60,12 +60,8 @@ def record_verdict_task(root: str) -> Decision:
 def promote_task(root: str, params: PromoteParams) -> str:
     """Verify the decision and the bytes again, then move the champion.
 
-    A champion that moved meanwhile is said, not retried: the gate must run again.
+    A champion that moved meanwhile is not retried: the gate must run again.
     """
     from tasks.promote import promote
 
-    try:
-        return str(promote(ArtifactPaths(Path(root)), params=params).summary)
-    except RatchetError as error:
-        get_run_logger().error("not promoted: %s", error)
-        raise
+    return str(promote(ArtifactPaths(Path(root)), params=params).summary)

@@ -7,12 +7,14 @@ import random
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
+from evalsuite.yaml_file import key_line
 from tasks.data.decontaminate import HeldOut, normalise, user_text
 from tasks.data.formats import BadRow, Row, read_rows
 from tasks.data.split import dev_groups
@@ -22,6 +24,7 @@ from tasks.paths import ArtifactPaths
 
 RAW = Path("data/raw")
 MAX_LISTED = 100
+FIRST_ROWS = 20
 HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 
 
@@ -31,10 +34,12 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
     Raises:
         UsageError: A source is absent, empty or outside data/raw, too many rows are bad, or nothing is left to split.
     """
+    check_sources(params, paths)
     rows, bad = _read(params, paths.root)
     dropped: defaultdict[str, list[str]] = defaultdict(list)
     kept = _without_duplicates(rows, dropped)
     kept = _without_held_out(kept, HeldOut(paths.root / "golden_sets"), dropped)
+    num_clean = len(kept)
     if params.max_rows is not None and len(kept) > params.max_rows:
         chosen = random.Random(params.seed).sample(range(len(kept)), params.max_rows)  # noqa: S311  a sample, no secret
         kept = [kept[index] for index in sorted(chosen)]
@@ -45,7 +50,7 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
             dropped[f"longer than {params.max_length_tokens} tokens"].append(row.source)
         else:
             pairs.append((row, length))
-    groups = [_group(row, params.group_by) for row, _ in pairs]
+    groups = [_group(row, params.group_by, paths) for row, _ in pairs]
     try:
         held = dev_groups(groups, params.dev_fraction, params.seed)
     except ValueError as error:
@@ -66,6 +71,7 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
             reason: {"count": len(sources), "first": sources[:MAX_LISTED]}
             for reason, sources in sorted(dropped.items())
         },
+        "max_rows": {"limit": params.max_rows, "clean_rows": num_clean, "left_out": num_clean - len(kept)},
         "groups": {"train": len(set(groups) - held), "dev": len(held)},
         "splits": {name: _describe([entry["num_tokens"] for entry in entries]) for name, entries in splits.items()},
     }
@@ -73,23 +79,45 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
     return report
 
 
+def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
+    """Refuse sources that cannot be trained on, by their first rows alone, so that it takes no time.
+
+    Raises:
+        UsageError: A source is absent, a folder, empty or outside data/raw, none of its first rows can be read, or it
+            lacks ``group_by``.
+    """
+    for name in params.sources:
+        path = paths.root / name
+        if not path.resolve().is_relative_to((paths.root / RAW).resolve()):
+            raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
+        if not path.is_file():
+            what = f"{name} is a folder, expected a JSONL file" if path.is_dir() else f"no file {name}"
+            raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
+        first = list(islice(read_rows(path, name), FIRST_ROWS))
+        if not first:
+            raise UsageError(
+                f"prepare.sources: {name} is empty; expected one JSON object a line: put rows there, or take the file "
+                "out of prepare.sources"
+            )
+        good = [entry for entry in first if isinstance(entry, Row)]
+        if not good and isinstance(first[0], BadRow):
+            raise UsageError(
+                f"prepare.sources: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
+                f"{first[0].reason}; mend the file, then `ratchet stage prepare`"
+            )
+        for row in good:
+            _group(row, params.group_by, paths)
+
+
 def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
     rows: list[Row] = []
     bad: list[BadRow] = []
     for name in params.sources:
-        path = root / name
-        if not path.resolve().is_relative_to((root / RAW).resolve()):
-            raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
-        if not path.is_file():
-            raise UsageError(f"prepare.sources: no file {name}; put the rows there, or change prepare.sources")
-        before = len(rows) + len(bad)
-        for entry in read_rows(path, name):
+        for entry in read_rows(root / name, name):
             if isinstance(entry, Row):
                 rows.append(entry)
             else:
                 bad.append(entry)
-        if len(rows) + len(bad) == before:
-            raise UsageError(f"prepare.sources: {name} is empty; expected one JSON object a line")
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
         listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
@@ -139,12 +167,15 @@ def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
     return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
 
-def _group(row: Row, group_by: str | None) -> str:
+def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
     if group_by is None:
         return normalise(user_text(row.messages))
     if group_by not in row.fields:
+        line = key_line(paths.params, "prepare", "group_by")
+        where = f"line {line} of {paths.params.name}" if line else "it"
         raise UsageError(
-            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}"
+            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}; delete "
+            f"{where} if your rows have no groups, or name one of these fields there"
         )
     return str(row.fields[group_by])
 
@@ -176,11 +207,21 @@ def _replace(target: Path, splits: dict[str, list[dict[str, Any]]], report: dict
 
 
 def _stage(params: Params, paths: ArtifactPaths) -> str:
-    report = run(params.prepare, paths)
+    return summary(run(params.prepare, paths))
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """The report in one line."""
     splits = report["splits"]
     dropped = sum(entry["count"] for entry in report["dropped"].values())
+    cut = report["max_rows"]
+    limited = (
+        f", {cut['left_out']} of the {cut['clean_rows']} others left out by prepare.max_rows = {cut['limit']}"
+        if cut["left_out"]
+        else ""
+    )
     return (
-        f"{report['rows_read']} rows read, {report['bad_rows']['count']} bad, {dropped} dropped; train "
+        f"{report['rows_read']} rows read, {report['bad_rows']['count']} bad, {dropped} dropped{limited}; train "
         f"{splits['train']['rows']} rows ({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows"
     )
 

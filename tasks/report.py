@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evalsuite.comparison import Comparison, read_comparison
+from evalsuite.comparison_rows import Comparison, read_comparison
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, write_text
 from evalsuite.gate.decision import Decision, read_decision

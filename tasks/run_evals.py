@@ -7,7 +7,8 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ from tasks.engines import opened_engine
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
 from tasks.golden_suite import golden_suite
-from tasks.params import EvaluationParams, Params, PerplexityParams
+from tasks.params import EvaluationParams, HarmBenchParams, Params, XSTestParams
 from tasks.paths import ArtifactPaths
 from tasks.stopping import read_stopping
+from tasks.suite_files import check_watched
 
 logger = logging.getLogger(__name__)
 
@@ -49,48 +51,42 @@ ENDED = {
 
 def suites_of(params: EvaluationParams) -> list[Suite]:
     """The suites that every model is put through, in order; reading them checks their files."""
+    return [make() for make in suite_makers(params).values()]
+
+
+def suite_makers(params: EvaluationParams) -> dict[str, Callable[[], Suite]]:
+    """What reads each suite that params.yaml turns on, by the suite's name."""
     harness = params.harness
     root = Path(harness.data_root) if harness.data_root else None
-    return [
-        golden_suite(params.golden, "test"),
-        *(
-            HarnessSuite(
-                name, root, task.max_new_tokens, task.limit, task.apply_chat_template, revisions=harness.revisions
-            )
-            for name, task in harness.tasks.items()
-        ),
-        *_safety_suites(params),
-        *([_perplexity(params.perplexity)] if params.perplexity is not None else []),
-        *(load_suite(name, arguments) for name, arguments in params.suites.items()),
-    ]
-
-
-def _perplexity(params: PerplexityParams) -> PerplexitySuite:
-    return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, params.limit)
-
-
-def _safety_suites(params: EvaluationParams) -> list[Suite]:
-    """The suites that params.yaml turns on."""
-    suites: list[Suite] = []
+    makers: dict[str, Callable[[], Suite]] = {"golden": lambda: golden_suite(params.golden, "test")}
+    for name, task in harness.tasks.items():
+        options = (task.max_new_tokens, task.limit, task.apply_chat_template, harness.revisions)
+        makers[name] = partial(HarnessSuite, name, root, *options)
     if (harm := params.harmbench) is not None:
-        rule = CopyrightRule(Path(harm.copyright_references)) if harm.copyright_references else None
-        attack = Path(harm.attack) if harm.attack else None
-        judge = harm_judge(harm.judge)
-        suites.append(
-            HarmBenchSuite(
-                Path(harm.data), judge, harm.max_new_tokens, attack, rule, harm.limit, harm.max_unreadable_fraction
-            )
-        )
+        makers["harmbench"] = partial(_harmbench, harm)
     if (xstest := params.xstest) is not None:
-        refusals = LearnedRefusalJudge()
-        suites.append(
-            XSTestSuite(
-                Path(xstest.data), refusals, xstest.max_new_tokens, xstest.limit, xstest.max_unreadable_fraction
-            )
-        )
+        makers["xstest"] = partial(_xstest, xstest)
     if (bbq := params.bbq) is not None:
-        suites.append(BBQSuite(Path(bbq.data), bbq.categories, bbq.limit))
-    return suites
+        makers["bbq"] = partial(BBQSuite, Path(bbq.data), bbq.categories, bbq.limit)
+    if (text := params.perplexity) is not None:
+        makers["perplexity"] = partial(
+            PerplexitySuite, Path(text.path), text.window_words, text.stride_words, text.limit
+        )
+    for name, arguments in params.suites.items():
+        makers[name] = partial(load_suite, name, arguments)
+    return makers
+
+
+def _harmbench(params: HarmBenchParams) -> HarmBenchSuite:
+    rule = CopyrightRule(Path(params.copyright_references)) if params.copyright_references else None
+    attack = Path(params.attack) if params.attack else None
+    judge, longest = harm_judge(params.judge), params.max_new_tokens
+    return HarmBenchSuite(Path(params.data), judge, longest, attack, rule, params.limit, params.max_unreadable_fraction)
+
+
+def _xstest(params: XSTestParams) -> XSTestSuite:
+    judge = LearnedRefusalJudge()
+    return XSTestSuite(Path(params.data), judge, params.max_new_tokens, params.limit, params.max_unreadable_fraction)
 
 
 def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:
@@ -99,9 +95,10 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
     For ``champion`` the bytes come from the registry; where the run is judged against none, the folder says so.
 
     Raises:
-        UsageError: The bytes are not those of the manifest, or a suite's files are malformed.
+        UsageError: The bytes are not those of the manifest, or a suite's files are malformed or not watched by DVC.
         MissingArtifactError: The model was not made yet.
     """
+    check_watched(params, paths.root)
     suites = suites_of(params)
     target = paths.evals(model)
     folder = weights_of(model, paths)
@@ -207,10 +204,9 @@ def main(arguments: list[str] | None = None) -> int:
         if len(names) != 1 or names[0] not in accepted:
             raise UsageError(f"run_evals takes one model, got {names}; models: {', '.join(accepted)}")
         summaries = run(names[0], params.evaluation, paths)
-        return (
-            "\n".join(describe(names[0], summary) for summary in summaries)
-            or "this run is judged against no champion: nothing to evaluate"
-        )
+        if not summaries:
+            return "this run is judged against no champion: nothing to evaluate"
+        return f"{names[0]}: {len(summaries)} suites, {sum(each.num_items for each in summaries)} items"
 
     return stage_main(stage)
 

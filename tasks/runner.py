@@ -11,23 +11,31 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import Any, NamedTuple
+
+import psutil
 
 from evalsuite.errors import ExitCode, StageError, UsageError
 from tasks.earlier_outputs import bring_back
+from tasks.processes import end_politely, with_descendants
 
 logger = logging.getLogger(__name__)
 
-EXITED = re.compile(r"exited with (\d+)\s*$")
+EXITED = re.compile(r"exited with (-?\d+)\s*$")
 NOISE = re.compile(
     r"^(To track the changes with git|\s*git add |To enable auto staging|\s*dvc config core\.autostage|"
     r"Use `dvc push`|Updating lock file|Generating lock file|Loading weights:|Writing model shards:|"
     r".*real_accelerator\.py)"
 )
 TERMINATE_SECONDS = 10.0
+ERROR = "error: "
+"""How ``tasks.entry`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
+DVC_ERROR = "ERROR: "
+
+_halted = Event()
 
 
 class StageRun(NamedTuple):
@@ -57,6 +65,17 @@ def stage_environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
 
 
+def halt() -> None:
+    """No stage starts and none ends from here on: the process is leaving, and a stage that it ended has no result."""
+    _halted.set()
+
+
+def _wait_if_halted() -> None:
+    """Let a thread that drives a stage neither retry nor report while the process leaves."""
+    if _halted.is_set():
+        Event().wait()
+
+
 def run_stage(
     name: str,
     root: Path = Path(),
@@ -73,7 +92,7 @@ def run_stage(
         root: The project's root.
         timeout_seconds: Stop the stage after this long; never when absent.
         force: Run it even if nothing changed.
-        on_line: Receives each line of output as it comes.
+        on_line: Receives each line of output as it comes, except the error that is raised.
 
     Raises:
         UsageError: No such stage, or the stage refused its configuration or input (not worth a retry).
@@ -84,13 +103,19 @@ def run_stage(
         raise UsageError(f"no stage {name!r}; stages: {', '.join(known)}")
     command = dvc_command("repro", "--single-item", *(["--force"] if force else []), name)
     tail: deque[str] = deque(maxlen=200)
+    withheld: list[str] = []
+    _wait_if_halted()
     with _process_group(command, root, timeout_seconds) as (process, timed_out):
         for raw in process.stdout or ():
             line = raw.rstrip("\n").rsplit("\r", 1)[-1]
             if line and not NOISE.match(line):
                 tail.append(line)
-                on_line(line)
+                if withheld or line.startswith((ERROR, DVC_ERROR)):
+                    withheld.append(line)
+                else:
+                    on_line(line)
         code = process.wait()
+    _wait_if_halted()
     if timed_out or code != 0:
         bring_back(name, root)  # a stage that was killed could not do it itself
     if timed_out:
@@ -99,19 +124,43 @@ def run_stage(
         )
     if code != 0:
         raise _failure(name, tail)
+    for line in withheld:
+        on_line(line)
     skipped = any("didn't change, skipping" in line or "is cached - skipping run" in line for line in tail)
     return StageRun(name=name, skipped=skipped)
 
 
 def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
-    """The stage's own last error line, under the class that its exit code names."""
-    exited = [int(found[1]) for line in tail if (found := EXITED.search(line))]
-    messages = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
-    dvc_messages = [line.removeprefix("ERROR: ") for line in tail if line.startswith("ERROR: ")]
-    other = [line for line in tail if not line.startswith(("ERROR: ", ">", "Running stage"))]
-    message = (messages or (dvc_messages if not exited else other) or dvc_messages or ["no message"])[-1]
+    """What the stage said last, under the class that its exit code names."""
+    lines = list(tail)
+    exited = [int(found[1]) for line in lines if (found := EXITED.search(line))]
+    said = [number for number, line in enumerate(lines) if line.startswith(ERROR)]
+    if said:
+        message = "\n".join(_until_dvc(lines[said[-1] :])).removeprefix(ERROR)
+    elif exited and (killed := -exited[-1] if exited[-1] < 0 else exited[-1] - 128) > 0:
+        message = _killed(killed)
+    else:
+        own = [line for line in _until_dvc(lines) if not line.startswith((">", "Running stage"))]
+        by_dvc = " ".join(line.removeprefix(DVC_ERROR).strip() for line in lines[len(_until_dvc(lines)) :])
+        message = (own[-1] if exited and own else by_dvc) or "no message"
+        message += "; its output is above, `ratchet run` goes on from here"
     text = f"stage {name}: {message}"
     return UsageError(text) if exited and exited[-1] == ExitCode.USAGE else StageError(text)
+
+
+def _until_dvc(lines: list[str]) -> list[str]:
+    own: list[str] = []
+    for line in lines:
+        if line.startswith(DVC_ERROR):
+            break
+        own.append(line)
+    return own
+
+
+def _killed(number: int) -> str:
+    names = {each.value: each.name for each in signal.Signals}
+    hint = "most often for lack of memory; free memory, then " if number == signal.SIGKILL else ""
+    return f"killed by {names.get(number, f'signal {number}')}; {hint}`ratchet run` goes on"
 
 
 @contextmanager
@@ -152,20 +201,14 @@ def _process_group(
 def _kill(process: "subprocess.Popen[str]") -> None:
     """End the group: politely, then surely; also what the leader left behind."""
     if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
+        end_politely(with_descendants(psutil.Process(process.pid)))
         try:
             process.wait(TERMINATE_SECONDS)
         except subprocess.TimeoutExpired:
             logger.warning("stage process %d ignored SIGTERM for %.0f s: killing it", process.pid, TERMINATE_SECONDS)
-    _signal_group(process, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _open_repo(root: Path) -> Any:

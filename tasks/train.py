@@ -17,10 +17,10 @@ from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_model, sha256_file, write_json
 from evalsuite.identity import verify_manifest
 from tasks.allocator import keep_freed_memory
+from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
-from tasks.power import check_policy
 from tasks.training.checkpoints import (
     complete_checkpoints,
     digest,
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     def stage(params: Params, paths: ArtifactPaths) -> str:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"train takes one method, got {names}; methods: {', '.join(params.methods)}")
-        check_policy(params, paths)
+        check_evaluation(params, paths)
         log = run(names[0], params, paths)
         return (
             f"{log.method}: epoch {log.selected_epoch} of {len(log.epochs)} selected ({log.selected_because}); "

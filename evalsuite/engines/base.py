@@ -9,13 +9,17 @@ Answer = TypeVar("Answer", contravariant=True)
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One greedy completion."""
+    """One completion, greedy unless it has a temperature."""
 
     prompt: str
     """Final text: chat template and few-shot examples applied, special tokens spelt out."""
     stop: tuple[str, ...] = ()
     """The completion ends before the first of these strings."""
     max_new_tokens: int = 64
+    temperature: float = 0.0
+    """0 is greedy; above, each token is drawn from the softmax of logits / temperature."""
+    seed: int = 0
+    """Of the draws; the same request with the same seed gets the same answer."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Engine(Protocol):
     def generate(
         self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
     ) -> list[Generation]:
-        """Greedy completions in the order of ``requests``; ``label`` names the progress bar."""
+        """Completions in the order of ``requests``; ``label`` names the progress bar."""
         ...
 
     def loglikelihoods(

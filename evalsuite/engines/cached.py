@@ -66,7 +66,7 @@ class CachedEngine:
         self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
     ) -> list[Generation]:
         """See ``Engine``."""
-        keys = [self._key("generate", asdict(request)) for request in requests]
+        keys = [self._key("generate", _asked(request)) for request in requests]
         answers = self._answer(Generation, keys, requests, self._inner.generate, label, on_answer)
         cut = sum(not answer.finished and answer.refusal is None for answer in answers)
         empty = sum(not answer.text.strip() and answer.refusal is None for answer in answers)
@@ -128,3 +128,9 @@ class CachedEngine:
     def _count(self, **more: int) -> None:
         counts = self._use.counts.model_dump()
         self._use.counts = AnswerCounts(**{name: value + more.get(name, 0) for name, value in counts.items()})
+
+
+def _asked(request: GenerationRequest) -> dict[str, Any]:
+    """What an answer depends on: a greedy one neither on temperature nor on seed."""
+    unused = () if request.temperature else ("temperature", "seed")
+    return {name: value for name, value in asdict(request).items() if name not in unused}

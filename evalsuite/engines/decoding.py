@@ -1,4 +1,4 @@
-"""Greedy decoding: rows enter as others end, and what rows share stays shared."""
+"""Decoding: rows enter as others end, and what rows share stays shared."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.prefill import NodeCache, prefill
+from evalsuite.engines.sampling import next_tokens
 from evalsuite.engines.segments import Part, add_shared, attention, forward
 from evalsuite.engines.stopping import Stopper
 from evalsuite.engines.token_tree import TokenTree
@@ -145,9 +146,12 @@ class Decoder:
         nodes |= dict.fromkeys(ends)
         wanted = {number: [len(self._tree.nodes[number].tokens) - 1] for number in ends}
         first: dict[int, int] = {}
+        drawn_from: dict[int, Any] = {self._tree.end_node[row.index]: None for row in chosen if row.request.temperature}
         for wishes, logits in prefill(self._model, self._tree, nodes, wanted, self._cache, lambda _: True):
-            for wish, token in zip(wishes, logits.argmax(-1).tolist(), strict=True):
+            for wish, token, at_end in zip(wishes, logits.argmax(-1).tolist(), logits, strict=True):
                 first[wish.node] = token
+                if wish.node in drawn_from:
+                    drawn_from[wish.node] = at_end[None].clone()
         self._grow(len(self._rows) + len(chosen), max(row.num_own for row in (*self._rows, *chosen)))
         for slot, row in enumerate(chosen, len(self._rows)):
             if row.num_own:
@@ -157,7 +161,13 @@ class Decoder:
             if not self._tree.nodes[number].has_children:
                 self._cache.pop(number)
         self._find_shared()
-        return [(row, first[self._tree.end_node[row.index]]) for row in chosen]
+        tokens = []
+        for row in chosen:
+            node = self._tree.end_node[row.index]
+            # Requests with one prompt share its logits, and draw by their own seeds.
+            sampled = row.request.temperature > 0.0
+            tokens.append(next_tokens(drawn_from[node], [row.request], [0])[0] if sampled else first[node])
+        return list(zip(chosen, tokens, strict=True))
 
     def _row(self, index: int) -> Row:
         number = self._tree.end_node[index]
@@ -179,7 +189,8 @@ class Decoder:
         )
         for row in self._rows:
             row.num_own += 1
-        return list(zip(self._rows, logits.argmax(-1).tolist(), strict=True))
+        requests, positions = [row.request for row in self._rows], [len(row.tokens) for row in self._rows]
+        return list(zip(self._rows, next_tokens(logits, requests, positions), strict=True))
 
     def _settle(self, chosen: list[tuple[Row, int]]) -> Iterator[tuple[Row, bool]]:
         """Add each row's new token; rows that end make room for the last one."""

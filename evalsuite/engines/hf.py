@@ -26,7 +26,7 @@ MEMORY_FRACTION = 0.5
 
 
 class HFEngine:
-    """Greedy completions and loglikelihoods from one loaded model.
+    """Completions and loglikelihoods from one loaded model.
 
     fp32 on a CPU, whatever the weights' type; on a GPU the weights' own type.
     """
@@ -119,7 +119,7 @@ class HFEngine:
     def generate(
         self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
     ) -> list[Generation]:
-        """Greedy completions in the order of ``requests``.
+        """Completions in the order of ``requests``.
 
         Raises:
             UsageError: A prompt is empty, or does not fit the context and ``long_prompts`` is ``refuse``.

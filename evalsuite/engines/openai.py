@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 
 class OpenAIEngine:
-    """Greedy completions, and loglikelihoods where the server echoes them, over HTTP."""
+    """Completions, and loglikelihoods where the server echoes them, over HTTP."""
 
     name = "openai"
     version = "1"
@@ -131,7 +131,8 @@ class OpenAIEngine:
                 model=self.served_model,
                 prompt=prompt if self._send == "tokens" else request.prompt,
                 max_tokens=request.max_new_tokens,
-                temperature=0.0,
+                temperature=request.temperature,
+                **({"seed": request.seed} if request.temperature else {}),
                 **({"stop": list(request.stop[:MAX_STOPS])} if request.stop else {}),
             )
             self._check_answer(answer, len(prompt), label)

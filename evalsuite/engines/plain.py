@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalsuite.engines.base import GenerationRequest
+from evalsuite.engines.sampling import next_tokens
 from evalsuite.engines.scoring import EncodedPair
 from evalsuite.engines.stopping import Stopper
 
@@ -40,8 +41,9 @@ def decode(
                 logits_to_keep=1,
             )
             cache = output.past_key_values
-            chosen = output.logits[:, -1].argmax(-1)
-            for number, token in zip(batch, chosen.tolist(), strict=True):
+            asked, places = [requests[number] for number in batch], [len(new[number]) for number in batch]
+            chosen = next_tokens(output.logits[:, -1], asked, places)
+            for number, token in zip(batch, chosen, strict=True):
                 if number in done:
                     continue
                 request, stopped = requests[number], stopper.is_end(token, requests[number])
@@ -51,7 +53,7 @@ def decode(
                 if stopped or len(new[number]) >= request.max_new_tokens:
                     done.add(number)
                     yield number, new[number], stopped
-            ids = chosen[:, None]
+            ids = torch.tensor(chosen, device=model.device)[:, None]
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
 
 

@@ -182,26 +182,19 @@ class SequentialQuestion(Question):
         difference = None if baseline is None else candidate - baseline
         ends = sorted((bet.exact("pass"), bet.exact("fail"))) if complete else [None, None]
         lower, upper = (None if end is None else rounded(end) for end in ends)
-        return Reason(
-            rule=self.name,
-            suite=rule.suite,
-            metric=rule.metric,
-            kind=rule.kind.value,
-            direction=rule.direction.value,
-            against=self.against,
-            outcome=outcome,
+        return self.reason(
+            outcome,
+            METHOD,
+            self._told(bet, candidate, baseline, outcome, of, unscored, alpha),
             candidate=rounded(candidate),
             baseline=None if baseline is None else rounded(baseline),
             difference=None if difference is None else rounded(difference),
             lower=lower,
             upper=upper,
-            limit=self.limit,
             alpha=alpha,
             n=n,
             unscored=unscored,
-            method=METHOD,
             not_run=bet.num_items - bet.num_run,
-            text=self._told(bet, candidate, baseline, outcome, of, unscored, alpha),
         )
 
     def outcome(self, alpha: float) -> Outcome:

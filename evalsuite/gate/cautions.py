@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from scipy.integrate import quad
 from scipy.stats import norm
 
 from evalsuite.gate.decision import Reason
-from evalsuite.gate.policy import GatePolicy, Kind
+from evalsuite.gate.policy import Direction, GatePolicy, Kind
 from evalsuite.results import ScoreTable
+from evalsuite.stats.bounds import may_be_bounded
 
 
 def cautions(
@@ -22,7 +24,12 @@ def cautions(
         suites: The candidate's results.
         looks: Suite -> other models that got a verdict on these test items before.
     """
-    found = [*_below_noise(policy), *_bare_judges(policy, suites), *_worn_sets(policy, reasons, looks)]
+    found = [
+        *_below_noise(policy),
+        *_blunt_guards(policy, reasons, suites),
+        *_bare_judges(policy, suites),
+        *_worn_sets(policy, reasons, looks),
+    ]
     return tuple(dict.fromkeys(found))
 
 
@@ -53,6 +60,45 @@ def _below_noise(policy: GatePolicy) -> list[str]:
             "one model differ by as much"
         )
     return found
+
+
+def _blunt_guards(policy: GatePolicy, reasons: Sequence[Reason], suites: Mapping[str, ScoreTable]) -> list[str]:
+    """Guards that no candidate can fail, since the whole score is not worth more than the margin."""
+    found = []
+    for rule in policy.rules:
+        table = suites.get(rule.suite)
+        if rule.kind is not Kind.GUARD or rule.margin is None or table is None or not _within_one(table, rule.metric):
+            continue
+        name = f"{rule.suite}/{rule.metric}"
+        if rule.margin >= 1.0:
+            found.append(
+                f"{name}: margin {rule.margin:g} is the whole scale, 0 to 1, or more: no loss fails this guard"
+            )
+            continue
+        worst = 0.0 if rule.direction is Direction.HIGHER else 1.0
+        for reason in reasons:
+            asked = (reason.suite, reason.metric, reason.kind, reason.direction, reason.slice)
+            if asked != (rule.suite, rule.metric, rule.kind.value, rule.direction.value, None):
+                continue
+            if reason.baseline is None or reason.limit is None or abs(reason.limit) != rule.margin:
+                continue
+            room = abs(reason.baseline - worst)
+            if rule.margin >= room:
+                found.append(
+                    f"{name}: margin {rule.margin:g} is not below {room:.3g}, all that {reason.against} has to lose: a "
+                    f"candidate that scores {worst:g} everywhere does not fail this guard"
+                )
+    return found
+
+
+def _within_one(table: ScoreTable, metric: str) -> bool:
+    """Whether a metric's value is known to lie within [0, 1]."""
+    scores = table.scores.get(metric)
+    if scores is None or not may_be_bounded(metric):
+        return False
+    known = np.isfinite(scores)
+    most = table.denominators.get(metric, np.ones(scores.size))[known]
+    return bool(((scores[known] >= 0.0) & (scores[known] <= most)).all())
 
 
 def _bare_judges(policy: GatePolicy, suites: Mapping[str, ScoreTable]) -> list[str]:

@@ -20,8 +20,8 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.gate.betting import sequential_question
 from evalsuite.gate.cautions import cautions, contamination_caution
-from evalsuite.gate.costs import COSTS, cost_reason
-from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.gate.costs import cost_reason
+from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import (
@@ -33,7 +33,7 @@ from evalsuite.gate.pairing import (
     sort_by_id,
     table_sha256,
 )
-from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import COSTS, Against, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport, ScoreTable
 
 ROLES = ("base", "champion")
@@ -280,19 +280,9 @@ class _Bench:
                 suite=suite,
                 metric="*",
                 kind="comparable",
-                direction="higher",
                 against=role,
                 outcome=Outcome.UNDECIDED,
-                candidate=None,
-                baseline=None,
-                difference=None,
-                lower=None,
-                upper=None,
-                limit=None,
-                alpha=None,
-                n=0,
-                unscored=0,
-                method="not evaluated",
+                method=NOT_EVALUATED,
                 text=f"{suite} cannot be compared with {role}: {problem}",
             )
             for (suite, role), problem in sorted(self.problems.items())

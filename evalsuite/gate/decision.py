@@ -11,6 +11,9 @@ from evalsuite.files import read_model
 from evalsuite.gate.characteristic import SelfTest
 from evalsuite.gate.policy import GatePolicy
 
+NOT_EVALUATED = "not evaluated"
+"""``Reason.method`` where nothing could be estimated."""
+
 
 class Verdict(StrEnum):
     """The gate's answer."""
@@ -47,29 +50,29 @@ class Reason(BaseModel):
     metric: str
     kind: str
     """guard, target, floor, ceiling, must_pass or comparable."""
-    direction: str
-    against: str | None
+    direction: str = "higher"
+    against: str | None = None
     """base, champion, or None for absolute rules."""
     slice: str | None = None
     """``key=value``, or None for the whole suite."""
     outcome: Outcome
-    candidate: float | None
-    """Mean over the scored pairs."""
-    baseline: float | None
-    difference: float | None
+    candidate: float | None = None
+    """Mean over the scored pairs; None, as every number below, where there is none."""
+    baseline: float | None = None
+    difference: float | None = None
     """candidate - baseline, in the metric's unit, whatever the direction."""
-    lower: float | None
+    lower: float | None = None
     """Lower end of the two-sided 1 - 2 alpha interval of ``difference`` (of the value, for floor and ceiling)."""
-    upper: float | None
-    limit: float | None
+    upper: float | None = None
+    limit: float | None = None
     """The bound on ``difference`` (-margin or +min_gain, signs flipped for lower-is-better) or on the value."""
-    alpha: float | None
+    alpha: float | None = None
     """One-sided error that this interval was computed at, after every correction."""
     correction: str = ""
     """What divides alpha beside the number of candidates: ``Holm over 50 slices``."""
-    n: int
+    n: int = 0
     """Scored pairs."""
-    unscored: int
+    unscored: int = 0
     method: str
     """Name of the estimator."""
     not_run: int | None = None

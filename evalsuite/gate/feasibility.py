@@ -4,15 +4,16 @@ Impossible is what not even the best imaginable outcome passes: no item lost for
 or floor, every item lost for a ceiling. A guard whose metric also has a target may count on gains.
 """
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from evalsuite.gate.costs import COSTS
-from evalsuite.gate.policy import GatePolicy, Kind, Rule
+from evalsuite.gate.costs import RECORDED_COSTS
+from evalsuite.gate.policy import COSTS, GatePolicy, Kind, Rule
 from evalsuite.stats.paired import mean_interval, paired_interval
 
 MAX_LEAST_ITEMS = 10**6
@@ -90,14 +91,46 @@ def impossible_rules(
     return tuple(found)
 
 
+def unknown_name(suite: str, metric: str | None, known: Mapping[str, Collection[str] | None]) -> str | None:
+    """Why no such suite or metric is evaluated, with the nearest one and all that there are; None where it is.
+
+    Args:
+        suite: The suite's name.
+        metric: A metric of it; None asks for the suite alone.
+        known: Suite -> its metrics, None where only an evaluation would tell.
+    """
+    if suite not in known:
+        return f"suite {suite!r} is not evaluated;{_near(suite, known)} suites: {', '.join(sorted(known)) or 'none'}"
+    metrics = known[suite]
+    if metric is None or metrics is None or metric in metrics:
+        return None
+    there = ", ".join(sorted(metrics)) or "none"
+    return f"no item of {suite} has metric {metric!r};{_near(metric, metrics)} metrics: {there}"
+
+
+def unknown_rules(policy: GatePolicy, known: Mapping[str, Collection[str] | None]) -> list[str]:
+    """Every rule whose suite or metric is not evaluated, as ``unknown_name`` says it; costs are a suite too."""
+    with_costs = {**known, COSTS: RECORDED_COSTS}
+    found = []
+    for rule in policy.rules:
+        absolute = rule.kind in (Kind.FLOOR, Kind.CEILING)
+        problem = unknown_name(rule.suite, rule.metric, with_costs if absolute else known)
+        if problem is not None:
+            found.append(f"{rule_name(rule, None)}: {problem}")
+    return found
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" did you mean {near[0]!r}?" if near else ""
+
+
 def _why_impossible(rule: Rule, sets: Mapping[str, KnownSet], alpha: float, gains: bool) -> str | None:
     name = rule_name(rule, None)
-    known = sets.get(rule.suite)
-    if known is None:
-        return f"{name}: suite {rule.suite!r} is not evaluated; suites: {', '.join(sorted(sets)) or 'none'}"
-    if known.metrics is not None and rule.metric not in known.metrics:
-        metrics = ", ".join(sorted(known.metrics)) or "none"
-        return f"{name}: no item of {rule.suite} has metric {rule.metric!r}; metrics: {metrics}"
+    unknown = unknown_name(rule.suite, rule.metric, {suite: each.metrics for suite, each in sets.items()})
+    if unknown is not None:
+        return f"{name}: {unknown}"
+    known = sets[rule.suite]
     if rule.slices is not None and known.slices is not None and rule.slices not in known.slices:
         keys = ", ".join(sorted(known.slices)) or "none"
         return f"{name}: no item of {rule.suite} has slice key {rule.slices!r}; keys: {keys}"

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.calibration import Judge
+from evalsuite.gate.decision import NOT_EVALUATED, Outcome, Reason
 from evalsuite.gate.pairing import Columns, columns_of
 from evalsuite.gate.policy import Direction, Kind, Rule
-from evalsuite.results import Judge, ScoreTable
+from evalsuite.results import ScoreTable
 from evalsuite.stats.extrapolate import more_items
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval
@@ -113,6 +115,23 @@ class Question:
             counts = not unscored and kept.candidate_denominator is None and self.judge is None
             measured = interval if counts else interval._replace(method="")
             more = more_items(measured, kept.candidate, kept.baseline, kept.clusters, self.limit, alpha)
+        return self.reason(
+            outcome,
+            interval.method,
+            self._text(candidate, baseline, interval, outcome, n, unscored, alpha, more),
+            candidate=rounded(candidate),
+            baseline=None if baseline is None else rounded(baseline),
+            difference=None if baseline is None else rounded(interval.difference),
+            lower=lower,
+            upper=upper,
+            alpha=alpha,
+            n=n,
+            unscored=unscored,
+            more_items=more,
+        )
+
+    def reason(self, outcome: Outcome, method: str, text: str, **numbers: Any) -> Reason:
+        """A reason of this rule; ``numbers`` are the fields of ``Reason`` that were worked out."""
         return Reason(
             rule=self.name,
             suite=self.rule.suite,
@@ -122,18 +141,10 @@ class Question:
             against=self.against,
             slice=self.slice,
             outcome=outcome,
-            candidate=rounded(candidate),
-            baseline=None if baseline is None else rounded(baseline),
-            difference=None if baseline is None else rounded(interval.difference),
-            lower=lower,
-            upper=upper,
             limit=self.limit,
-            alpha=alpha,
-            n=n,
-            unscored=unscored,
-            method=interval.method,
-            more_items=more,
-            text=self._text(candidate, baseline, interval, outcome, n, unscored, alpha, more),
+            method=method,
+            text=text,
+            **numbers,
         )
 
     def _outcome(self, interval: Interval) -> Outcome:
@@ -147,28 +158,8 @@ class Question:
     def _undecided(self, problem: str, n: int = 0, unscored: int = 0, more_items: int | None = None) -> Reason:
         against = f" against {self.against}" if self.against else ""
         place = f" [{self.slice}]" if self.slice else ""
-        return Reason(
-            rule=self.name,
-            suite=self.rule.suite,
-            metric=self.rule.metric,
-            kind=self.rule.kind.value,
-            direction=self.rule.direction.value,
-            against=self.against,
-            slice=self.slice,
-            outcome=Outcome.UNDECIDED,
-            candidate=None,
-            baseline=None,
-            difference=None,
-            lower=None,
-            upper=None,
-            limit=self.limit,
-            alpha=None,
-            n=n,
-            unscored=unscored,
-            method="not evaluated",
-            more_items=more_items,
-            text=f"{self.rule.suite}/{self.rule.metric}{place} cannot be judged{against}: {problem}",
-        )
+        text = f"{self.rule.suite}/{self.rule.metric}{place} cannot be judged{against}: {problem}"
+        return self.reason(Outcome.UNDECIDED, NOT_EVALUATED, text, n=n, unscored=unscored, more_items=more_items)
 
     def _text(
         self,
@@ -199,7 +190,8 @@ class Question:
     def _conclusion(self, outcome: Outcome, more_items: int | None) -> str:
         side = {Kind.FLOOR: ("above", "below"), Kind.CEILING: ("below", "above")}
         if outcome is Outcome.UNDECIDED:
-            more = f"undecided, about {more_items} more items would decide it" if more_items else "undecided"
+            items = "item" if more_items == 1 else "items"
+            more = f"undecided, about {more_items} more {items} would decide it" if more_items else "undecided"
             return more + (", a slice does not block unless it is proven worse" if self.slice else "")
         if self.rule.kind is Kind.GUARD:
             return "proven not worse than the margin" if outcome is Outcome.PASS else "proven worse than the margin"

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.judging import rounded
 from evalsuite.results import EvalReport, ScoreTable
 
 
@@ -47,16 +48,9 @@ def _judge(suite: str, metric: str, ids: Sequence[str], table: ScoreTable | None
         suite=suite,
         metric=metric,
         kind="must_pass",
-        direction="higher",
-        against=None,
         outcome=outcome,
-        candidate=round(float(scores[known].mean()), 10) if n else None,
-        baseline=None,
-        difference=None,
-        lower=None,
-        upper=None,
+        candidate=rounded(float(scores[known].mean())) if n else None,
         limit=1.0,
-        alpha=None,
         n=n,
         unscored=len(unscored),
         method="every item",

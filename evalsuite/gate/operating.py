@@ -14,11 +14,10 @@ from scipy.stats import binom
 
 from evalsuite.errors import SelfTestError
 from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
-from evalsuite.gate.costs import COSTS
 from evalsuite.gate.decide import judge
 from evalsuite.gate.decision import Outcome, Reason, Verdict
 from evalsuite.gate.pairing import labels_of
-from evalsuite.gate.policy import Against, Direction, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import COSTS, Against, Direction, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import Draw, Floats, Index, resample, uniforms, with_difference
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from evalsuite.calibration import Judge
 from evalsuite.gate.prefixes import prefix_problem, rows_of
-from evalsuite.results import COMPARED_FIELDS, EvalReport, Judge, ScoreTable
+from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
 
 PIECE = 65_536

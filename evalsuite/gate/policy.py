@@ -5,6 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+COSTS = "costs"
+"""Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
+
 
 class Kind(StrEnum):
     """What a rule asks for."""
@@ -82,6 +85,21 @@ class Rule(BaseModel):
         if isinstance(value, dict) and any(isinstance(margin, bool) for margin in value.values()):
             raise ValueError("expected numbers, not true or false")
         return value
+
+    @model_validator(mode="after")
+    def _costs_are_exact(self) -> Self:
+        if self.suite != COSTS:
+            return self
+        if self.kind not in (Kind.FLOOR, Kind.CEILING):
+            raise ValueError(
+                f"{COSTS}/{self.metric}: a cost has no items to pair, so that it takes kind floor or ceiling and an "
+                f"absolute limit, not kind {self.kind.value}; for a limit relative to a baseline write the product "
+                "into limit"
+            )
+        unused = sorted(self.model_fields_set & {"slices", "cluster", "alpha", "min_items", "against"})
+        if unused:
+            raise ValueError(f"{COSTS}/{self.metric}: a cost is one exact number, so that {unused[0]} has no meaning")
+        return self
 
     @model_validator(mode="after")
     def _fields_fit_kind(self) -> Self:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.gate.costs import COSTS
 from evalsuite.gate.feasibility import KnownSet, alpha_of, oriented_limit, rounded_up, rule_name
-from evalsuite.gate.policy import Against, Direction, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import COSTS, Against, Direction, GatePolicy, Kind, Rule
 from evalsuite.stats.alternatives import Floats, Index
 from evalsuite.stats.power import Design, PairedRates, Rate, Recorded, difference_for, items_for, sequential_items
 

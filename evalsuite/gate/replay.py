@@ -21,7 +21,7 @@ from evalsuite.gate.decision import Decision
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
 
-SOURCES = ("gate/*.py", "stats/*.py", "results.py")
+SOURCES = ("gate/*.py", "stats/*.py", "results.py", "calibration.py")
 """Code that a decision can depend on, below evalsuite."""
 
 

@@ -21,7 +21,7 @@ from evalsuite.errors import SelfTestError
 from evalsuite.files import sha256_json
 from evalsuite.gate.characteristic import DamagedCopy, SelfTest
 from evalsuite.gate.decide import decision_id, judge
-from evalsuite.gate.decision import Decision, Reason, Verdict
+from evalsuite.gate.decision import NOT_EVALUATED, Decision, Reason, Verdict
 from evalsuite.gate.operating import (
     changed_by,
     difference_of,
@@ -41,7 +41,7 @@ DAMAGES = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, math.inf)
 """Losses of a damaged copy, in margins."""
 MAX_ITEMS = 2_000
 """Items of a suite that are used; more are left out at random."""
-KNOWN_METHODS = ("exact binomial", "t", "cluster-robust t", "betting")
+KNOWN_METHODS = ("exact binomial", "t", "cluster-robust t", "Gaffke")
 """Estimators of which the second question knows what they must be able to prove."""
 DIGITS = 4
 
@@ -182,7 +182,7 @@ def _damaged(
         if rule.cluster is None and rule.metric not in table.denominators and rule.metric not in table.info.judges:
             _must_not_be_provable(reasons[0], table, loss, margin)
     subject = f"{rule.suite}/{rule.metric} of {role} is {value_of(scores, table, rule.metric):.3f}"
-    if reasons[0].method == "not evaluated":
+    if reasons[0].method == NOT_EVALUATED:
         text = reasons[0].text
     elif before <= margin:
         text = f"{subject}: no copy can lose more than {before:.3f}, and the margin is {margin:g}"

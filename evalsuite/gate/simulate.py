@@ -38,6 +38,14 @@ class Answers(NamedTuple):
     """1.0 where the answer is right, shape (models, items); an empty answer is wrong."""
 
 
+LEAST_ORDERS = 10
+"""Random orders a pair, at least."""
+LEAST_TRIALS = 100
+"""Of each group of pairs (worse, not worse)."""
+TRIALS_AT_MARGIN = 2500
+"""So many that an error rate of 4.2% is told from 5% (one-sided, 95%); 1,000 where the caller names the orders."""
+
+
 class Setting(NamedTuple):
     """What is simulated."""
 
@@ -49,8 +57,8 @@ class Setting(NamedTuple):
     """Largest distance of two models' accuracies that makes them a pair."""
     max_items: int | None
     """No rule sees more; the whole set when None."""
-    repetitions: int
-    """Random orders a pair."""
+    repetitions: int | None = None
+    """Random orders a pair; None takes as many as make errors of 5% visible (``orders_needed``)."""
     seed: int = 0
 
 
@@ -141,8 +149,16 @@ def pairs_within(answers: Answers, within: float) -> list[tuple[int, int]]:
     return [(b, c) for b in models for c in models if b != c and abs(right[b] - right[c]) <= limit]
 
 
+def orders_needed(answers: Answers, pairs: Sequence[tuple[int, int]], margin: float) -> int:
+    """Orders a pair after which no error in any trial of a group bounds its rate below 5% (59 trials do)."""
+    right = answers.scores.sum(axis=1)
+    differences = [float(right[c] - right[b]) / len(answers.item_ids) for b, c in pairs]
+    groups = (sum(d < -margin for d in differences), sum(d >= 0.0 for d in differences))
+    return max(LEAST_ORDERS, *(math.ceil(LEAST_TRIALS / size) for size in groups if size))
+
+
 def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, int], None] | None = None) -> Simulation:
-    """Run every rule over every pair in ``setting.repetitions`` orders.
+    """Run every rule over every pair, in several random orders each.
 
     Args:
         answers: Recorded scores.
@@ -155,7 +171,10 @@ def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, i
     pairs = pairs_within(answers, setting.within)
     if not pairs:
         raise UsageError(f"no two models are within {setting.within:g} of each other; widen --pairs within:X")
-    total = setting.repetitions * len(pairs)
+    num_edge = 1000 if setting.repetitions else TRIALS_AT_MARGIN
+    orders = setting.repetitions or orders_needed(answers, pairs, setting.margin)
+    setting = setting._replace(repetitions=orders)
+    total = orders * len(pairs)
     tell = progress or (lambda what, done, of: None)
     full, plain = [], []
     for done, (b, c, order) in enumerate(_draws(answers, pairs, setting)):
@@ -169,7 +188,7 @@ def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, i
             rivals[name].append(trial)
         tell("rules with fixed n", done + 1, total)
     edge = []
-    num_edge = max(total, 1000)
+    num_edge = max(total, num_edge)
     for done, trial in enumerate(_at_margin(answers, pairs, setting, num_edge)):
         edge.append(trial)
         tell("candidates at the margin", done + 1, num_edge)
@@ -203,7 +222,7 @@ def as_json(result: Simulation) -> dict[str, object]:
 
 
 def _draws(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Setting) -> Iterator[tuple[int, int, Order]]:
-    for repetition in range(setting.repetitions):
+    for repetition in range(setting.repetitions or 0):
         for b, c in pairs:
             seed = f"{setting.seed} {repetition} {b} {c}"
             yield b, c, evaluation_order(answers.item_ids, answers.categories, seed)

@@ -1,11 +1,13 @@
 """Judges by name, as params.yaml and the command line name them."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import UsageError
 from evalsuite.judges.base import Judge
+from evalsuite.judges.calibrated import CalibratedJudge
 from evalsuite.judges.chat import ChatJudge
 from evalsuite.judges.harmbench_classifier import HarmBenchClassifier
 from evalsuite.judges.learned import LearnedHarmJudge
@@ -47,17 +49,28 @@ class JudgeSettings(BaseModel):
     """chat: address of the server, such as http://127.0.0.1:8000/v1 (required)."""
     api_key_variable: str = "OPENAI_API_KEY"
     """chat: environment variable that holds the key."""
+    calibration: str | None = None
+    """harmbench*, chat: file of ``ratchet judge check --save``; widens the gate's intervals by the judge's errors."""
     timeout_seconds: float = Field(default=60.0, gt=0.0)
     retries: int = Field(default=4, ge=0, le=20)
     concurrency: int = Field(default=8, ge=1, le=256)
 
 
 def harm_judge(settings: JudgeSettings) -> Judge:
-    """The judge that the settings name; nothing large is loaded yet.
+    """The judge that the settings name, with its calibration; nothing large is loaded yet.
 
     Raises:
-        UsageError: A setting that this kind needs is absent.
+        UsageError: A setting that this kind needs is absent, or the calibration is another judge's.
     """
+    judge = _bare_judge(settings)
+    if settings.calibration is None:
+        return judge
+    if settings.kind is JudgeKind.DEFAULT:
+        raise UsageError("a judge of kind default brings its own calibration; take calibration out of its settings")
+    return CalibratedJudge(judge, Path(settings.calibration))
+
+
+def _bare_judge(settings: JudgeSettings) -> Judge:
     kind = settings.kind
     if kind is JudgeKind.DEFAULT:
         return LearnedHarmJudge()

@@ -1,7 +1,6 @@
 """Completions that people labelled, in the two published formats: what judges are measured on."""
 
 import csv
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.behaviours import Behaviour
 from evalsuite.errors import UsageError
+from evalsuite.files import parse_json
 from evalsuite.judges.base import JudgeCase, Refusal
 
 RECORDED = {
@@ -68,7 +68,7 @@ def read_labelled(path: Path, behaviours: Mapping[str, Behaviour]) -> tuple[Labe
         UsageError: Not such a file, or a completion has no human label or no majority; names its place, no text.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"no labelled completions at {path}") from None
     except (ValueError, RecursionError):
@@ -108,7 +108,7 @@ def read_labelled_refusals(path: Path) -> tuple[LabelledRefusal, ...]:
     """
     rows = []
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             for number, row in enumerate(csv.DictReader(stream), 2):
                 try:
                     refusal = XSTEST_LABELS[row["final_label"]]

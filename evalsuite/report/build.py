@@ -15,7 +15,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from evalsuite.comparison import MetricRow, ModelRow, PairedRow
+from evalsuite.comparison_rows import MetricRow, ModelRow, PairedRow
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.report import text
 from evalsuite.report.curves import LossChart, loss_chart

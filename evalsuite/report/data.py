@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.comparison import Comparison
+from evalsuite.comparison_rows import Comparison
 from evalsuite.gate.decision import Decision
 from evalsuite.results import SuiteResult
 

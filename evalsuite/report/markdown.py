@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from evalsuite.comparison import Comparison, MetricRow
+from evalsuite.comparison_rows import Comparison, MetricRow
 from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.judging import value_interval
 from evalsuite.report.build import VERDICT_WORDS, strongest

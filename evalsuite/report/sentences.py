@@ -1,7 +1,7 @@
 """Reasons as sentences for a reader, in the report's units."""
 
-from evalsuite.gate.costs import COSTS
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.gate.policy import COSTS
 from evalsuite.report.forest import has_interval
 from evalsuite.report.units import Units, level
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalsuite.gate.costs import COSTS
+from evalsuite.gate.policy import COSTS
 from evalsuite.report.text import ABSENT, MINUS, named_value, number, signed
 from evalsuite.results import SuiteResult
 from evalsuite.stats.bounds import may_be_bounded

@@ -5,18 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, logsumexp
+from scipy.special import betaincinv
 
 from evalsuite.stats.alternatives import Floats, Index
-from evalsuite.stats.paired import (
-    BETS,
-    LOG_STAKES,
-    MIN_ITEMS_FOR_T,
-    MIN_MOVING_UNITS_FOR_T,
-    Interval,
-    mover_limits,
-    t_quantile,
-)
+from evalsuite.stats.gaffke import factor_to_prove
+from evalsuite.stats.paired import Interval, mover_limits
 
 MAX_MORE_ITEMS = 10**9
 FEW = 30
@@ -41,16 +34,16 @@ def more_items(
     """
     gap = interval.difference - limit
     reach = interval.difference - interval.lower if gap > 0 else interval.upper - interval.difference
-    if gap == 0.0:
+    if abs(gap) <= 1e-12 * reach:
         return None
-    factor = (reach / gap) ** 2 if math.isfinite(reach) else math.inf
+    factor = (reach / gap) ** 2
     if interval.method.startswith("exact binomial"):
         start = np.zeros_like(candidate) if baseline is None else baseline
         up = int((candidate > start).sum())
         down = interval.n - up if baseline is None else int((candidate < start).sum())
         factor = _exact_factor(down, up, interval.n, baseline is not None, limit, alpha, gap > 0, factor)
-    elif interval.method.startswith("betting"):
-        factor = _betting_factor(candidate, baseline, clusters, limit, alpha, gap)
+    elif interval.method.startswith("Gaffke"):
+        factor = _gaffke_factor(candidate, baseline, clusters, limit, alpha, gap)
     if not math.isfinite(factor) or factor * interval.n > MAX_MORE_ITEMS:
         return None
     more = max(1, math.ceil(interval.n * factor) - interval.n)
@@ -101,10 +94,10 @@ def _limits(counts: Floats, n: Floats, alpha: float) -> tuple[Floats, Floats]:
     )
 
 
-def _betting_factor(
+def _gaffke_factor(
     candidate: Floats, baseline: Floats | None, clusters: Index | None, limit: float, alpha: float, gap: float
 ) -> float:
-    """Least factor on all counts at which the bets refute the limit, or t does once enough units move."""
+    """Least factor on the number of units, each kind of unit as frequent as now, at which the bound decides."""
     values = candidate if baseline is None else candidate - baseline
     bottom, top = (0.0, 1.0) if baseline is None else (-1.0, 1.0)
     sizes = np.ones(values.size)
@@ -114,32 +107,4 @@ def _betting_factor(
         sizes = np.bincount(index).astype(np.float64)
         means = np.bincount(index, weights=values) / sizes
     sign, low = (1.0, bottom) if gap > 0 else (-1.0, -top)
-    bound = sign * limit
-    factor = math.inf
-    if bound > low:
-        weights = sizes / sizes.max()
-        growth = 1.0 + BETS[:, None] * (weights * (sign * means - bound) / (bound - low))
-        with np.errstate(divide="ignore"):
-            capital = np.log(np.maximum(growth, 0.0)).sum(axis=1)
-        factor = _refuted_at(capital, -math.log(alpha))
-    moving = int((means != np.median(means)).sum())
-    if moving:
-        enough = max(MIN_MOVING_UNITS_FOR_T / moving, MIN_ITEMS_FOR_T / means.size, 1.0)
-        residuals = values - math.fsum(values) / values.size
-        if clusters is not None:
-            residuals = np.bincount(index, weights=residuals).astype(np.float64)
-        stderr = math.sqrt(math.fsum(residuals**2)) / values.size
-        by_t = (t_quantile(alpha, max(means.size - 1, 1)) * stderr / gap) ** 2
-        factor = min(factor, max(by_t, enough))
-    return factor
-
-
-def _refuted_at(capital: Floats, wanted: float) -> float:
-    """Least factor k at which the mixture of the capitals to the power k reaches ``wanted`` (in logs)."""
-    if capital.max() <= 0.0:
-        return math.inf
-    low, high = 0.0, float((wanted - LOG_STAKES[capital.argmax()]) / capital.max())
-    while high - low > 1e-3 * high:
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if float(logsumexp(middle * capital + LOG_STAKES)) >= wanted else (middle, high)
-    return high
+    return factor_to_prove(sign * means, sizes, low, sign * limit, alpha)

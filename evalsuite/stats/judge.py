@@ -18,7 +18,7 @@ any n, so that few labels, or none that differ, never look like certainty. With 
 
 import math
 
-from evalsuite.results import Judge
+from evalsuite.calibration import Judge
 from evalsuite.stats.paired import Interval, paired_interval
 
 MIN_CALIBRATION_ITEMS = 20

@@ -6,12 +6,13 @@ holds two items or more, else items; a unit *moves* when its mean differs from t
 | scores | units | method |
 |---|---|---|
 | 0 or 1, no clusters | any | exact binomial limits (paired: of both discordant rates, joined by MOVER) |
-| other, or clusters | enough, and at least 20 move | t, or cluster-robust t (CR1, G - 1 degrees of freedom) |
-| within [0, 1] | fewer | betting (a bound on a bounded mean that needs no approximation) |
+| within [0, 1], or clusters | any | Gaffke's bound (``evalsuite.stats.gaffke``) |
+| not within [0, 1] | enough, and at least 20 move | t, or cluster-robust t (CR1, G - 1 degrees of freedom) |
 | not within [0, 1] | fewer | none: the interval is infinite |
 
 Enough is 50 items, or 20 clusters; t is widened where the scores are skewed. Scores that are all equal never give an
-interval of zero width: they move nothing, and the other methods say what may still happen in items that were not seen.
+interval of zero width: the bounds say what may still happen in items that were not seen. Within [0, 1] no end of an
+interval rises when an item of the candidate gets worse (design/012): its method does not depend on the scores.
 """
 
 import math
@@ -20,20 +21,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import logsumexp
 from scipy.stats import t as student_t
 from statsmodels.stats.proportion import proportion_confint
 
+from evalsuite.stats.gaffke import gaffke_lower
 from evalsuite.stats.sums import exact_sum, exact_sums
 
 MIN_ITEMS_FOR_T = 50
 MIN_CLUSTERS_FOR_T = 20
 MIN_MOVING_UNITS_FOR_T = 20
-
-# Fractions of the largest safe bet; half of the stake on the boldest, which alone finds 3/n when every score is equal.
-BETS = np.array([2.0**-k for k in range(8)])
-LOG_STAKES = np.log(np.array([0.5] + [0.5 / 7] * 7))
 
 Floats = NDArray[np.float64]
 
@@ -178,19 +174,18 @@ def _mean_of_units(
     else:
         sizes, sums = np.bincount(units).astype(np.float64), sums_by_unit(values, units)
     means = sums / sizes
+    if support is not None:
+        lower = gaffke_lower(means, sizes, support[0], alpha)
+        upper = -gaffke_lower(-means, sizes, -support[1], alpha)
+        return Interval(
+            mean, min(lower, mean), max(upper, mean), n, "Gaffke" if units is None else "Gaffke on clusters"
+        )
     moving = int((means != np.median(means)).sum())
     enough = n >= MIN_ITEMS_FOR_T if units is None else sizes.size >= MIN_CLUSTERS_FOR_T
     if enough and moving >= MIN_MOVING_UNITS_FOR_T:
         below, above = reach_of_t(sums - sizes * mean, n, alpha)
-        low, high = support or (-math.inf, math.inf)
-        name = "t" if units is None else "cluster-robust t"
-        return Interval(mean, max(mean - below, low), min(mean + above, high), n, name)
-    if support is None:
-        return Interval(mean, -math.inf, math.inf, n, "none: too few scores differ, and they have no known bounds")
-    name = "betting" if units is None else "betting on clusters"
-    lower = betting_lower(means, sizes, support[0], alpha)
-    upper = -betting_lower(-means, sizes, -support[1], alpha)
-    return Interval(mean, min(lower, mean), max(upper, mean), n, name)
+        return Interval(mean, mean - below, mean + above, n, "t" if units is None else "cluster-robust t")
+    return Interval(mean, -math.inf, math.inf, n, "none: too few scores differ, and they have no known bounds")
 
 
 def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
@@ -226,28 +221,3 @@ def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:
         return float(root * 3.0 / skewness * (math.cbrt(cube) - 1.0))
 
     return stderr * max(quantile, corrected(quantile)), stderr * max(quantile, -corrected(-quantile))
-
-
-def betting_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
-    """Smallest mean that a gambler betting against it could not refute.
-
-    If the true mean is at most m, a stake that bets a fixed fraction on each unit is a non-negative martingale, and so
-    is the average over fractions: it exceeds 1 / alpha with probability at most alpha (Ville). Waudby-Smith and Ramdas,
-    JRSS-B 86, 2024, 1-27; here with a fixed mixture of fractions, so that the order of the items does not matter.
-    Clusters of unequal size bet in proportion to their size.
-    """
-    weights = sizes / sizes.max()
-    rows, counts = np.unique(np.stack([means, weights]), axis=1, return_counts=True)
-    value, weight = rows[0], rows[1]
-
-    def excess(mean: float) -> float:
-        growth = 1.0 + BETS[:, None] * (weight * (value - mean) / (mean - low))
-        with np.errstate(divide="ignore"):
-            capital = np.log(np.maximum(growth, 0.0)) @ counts
-        return float(logsumexp(capital + LOG_STAKES)) + math.log(alpha)
-
-    centre = math.fsum(weights * means) / math.fsum(weights)
-    start = low + 1e-9
-    if centre <= start or excess(start) <= 0.0:
-        return low
-    return float(brentq(excess, start, centre, xtol=1e-12))

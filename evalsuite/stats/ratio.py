@@ -5,9 +5,10 @@ Units are clusters where some cluster holds two items or more, else items. One r
 | data | method |
 |---|---|
 | every denominator is 1 | that for means, see ``evalsuite.stats.paired`` |
-| enough units, at least 20 move, and the denominators vary little | linearised t, or cluster-robust linearised t |
-| less, and no numerator is beyond its denominator | betting: on the ratio; paired: on the difference where both \
-models have the same denominators, else on each ratio at half of alpha |
+| no numerator is beyond its denominator; paired: and both models have the same denominators | Gaffke's bound on the \
+ratio, or on the difference |
+| else, with enough units, of which 20 move, and denominators that vary little | linearised t, or cluster-robust |
+| less, and no numerator is beyond its denominator | Gaffke's bound on each ratio at half of alpha |
 | less, and a numerator is beyond its denominator | none: the interval is infinite |
 
 Enough is 50 items, or 20 clusters. A unit moves when its linearised value differs from the median unit's. Denominators
@@ -22,13 +23,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evalsuite.stats.gaffke import gaffke_lower
 from evalsuite.stats.paired import (
     MIN_CLUSTERS_FOR_T,
     MIN_ITEMS_FOR_T,
     MIN_MOVING_UNITS_FOR_T,
     Floats,
     Interval,
-    betting_lower,
     checked_scores,
     cluster_index,
     mean_interval,
@@ -78,13 +79,14 @@ def ratio_interval(ratio: Ratio, clusters: ArrayLike | None, alpha: float, may_b
     n = numerators.size
     units = cluster_index(clusters, n)
     sums = _sums(numerators, denominators, units)
+    if may_be_bounded and _is_share(numerators, denominators):
+        lower, upper = _bounds(sums.numerators, sums.denominators, 1.0, alpha)
+        lower, upper = min(lower, sums.value), max(upper, sums.value)
+        return Interval(sums.value, lower, upper, n, _name("Gaffke on the ratio", units))
     if _may_linearise(n, units, sums.influence, [sums]):
         below, above = reach_of_t(sums.influence, n, alpha)
         return Interval(sums.value, sums.value - below, sums.value + above, n, _name("linearised t", units))
-    if not (may_be_bounded and _is_share(numerators, denominators)):
-        return _nothing(sums.value, n)
-    lower, upper = _bet(sums.numerators, sums.denominators, 1.0, alpha)
-    return Interval(sums.value, min(lower, sums.value), max(upper, sums.value), n, _name("betting on the ratio", units))
+    return _nothing(sums.value, n)
 
 
 def paired_ratio_interval(
@@ -105,22 +107,23 @@ def paired_ratio_interval(
     first, second = _sums(*left, units), _sums(*right, units)
     difference = first.value - second.value
     influence = first.influence - second.influence
-    if _may_linearise(n, units, influence, [first, second]):
+    shares, alike = may_be_bounded and _is_share(*left) and _is_share(*right), np.array_equal(left[1], right[1])
+    if not (shares and alike) and _may_linearise(n, units, influence, [first, second]):
         below, above = reach_of_t(influence, n, alpha)
         return Interval(difference, difference - below, difference + above, n, _name("linearised t", units))
-    if not (may_be_bounded and _is_share(*left) and _is_share(*right)):
+    if not shares:
         return _nothing(difference, n)
-    if np.array_equal(left[1], right[1]):
+    if alike:
         # Weights that the items fix: the difference is itself a ratio, of paired numerators. They are counts where none
         # is negative.
         reach = 1.0 if min(left[0].min(), right[0].min()) >= 0.0 else 2.0
-        lower, upper = _bet(first.numerators - second.numerators, first.denominators, reach, alpha)
-        name = "betting on the difference of ratios"
+        lower, upper = _bounds(first.numerators - second.numerators, first.denominators, reach, alpha)
+        name = "Gaffke on the difference of ratios"
     else:
         (low, high), (base_low, base_high) = (
-            _bet(each.numerators, each.denominators, 1.0, alpha / 2.0) for each in (first, second)
+            _bounds(each.numerators, each.denominators, 1.0, alpha / 2.0) for each in (first, second)
         )
-        lower, upper, name = low - base_high, high - base_low, "betting on each ratio"
+        lower, upper, name = low - base_high, high - base_low, "Gaffke on each ratio"
     return Interval(difference, min(lower, difference), max(upper, difference), n, _name(name, units))
 
 
@@ -166,7 +169,7 @@ def _is_share(numerators: Floats, denominators: Floats) -> bool:
     return bool((np.abs(numerators) <= denominators).all())
 
 
-def _bet(numerators: Floats, denominators: Floats, reach: float, alpha: float) -> tuple[float, float]:
+def _bounds(numerators: Floats, denominators: Floats, reach: float, alpha: float) -> tuple[float, float]:
     """Bounds on a ratio within [-reach, reach]: if it is m, then numerator - m denominator has mean 0.
 
     A metric may have negative numerators though this sample has none, so that the range does not start at 0.
@@ -174,7 +177,7 @@ def _bet(numerators: Floats, denominators: Floats, reach: float, alpha: float) -
     counted = denominators > 0.0
     weights = denominators[counted]
     shares = np.clip(numerators[counted] / weights, -reach, reach)
-    return betting_lower(shares, weights, -reach, alpha), -betting_lower(-shares, weights, -reach, alpha)
+    return gaffke_lower(shares, weights, -reach, alpha), -gaffke_lower(-shares, weights, -reach, alpha)
 
 
 def _nothing(value: float, n: int) -> Interval:

@@ -1,9 +1,9 @@
 """What a suite is."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
-from evalsuite.engines.base import Engine
+from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.results import SuiteResult
 
@@ -32,6 +32,20 @@ class Suite(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesMetrics(Protocol):
+    """A suite that can say before a run which metrics it gives; a suite of another package need not."""
+
+    def metric_names(self) -> tuple[str, ...] | None:
+        """Metrics of the results, sorted; None where only a run tells."""
+        ...
+
+
+def known_metrics(suite: Suite) -> tuple[str, ...] | None:
+    """Metrics that a suite will give; None where only a run tells."""
+    return suite.metric_names() if isinstance(suite, NamesMetrics) else None
+
+
 def check_known(suite: str, only: Collection[str], known: Collection[str]) -> None:
     """Refuse ids that the suite does not have, and an empty choice.
 
@@ -57,3 +71,9 @@ def spread_over(items: Sequence[Item], limit: int | None) -> list[Item]:
     if limit is None or limit >= len(items):
         return list(items)
     return [items[index * len(items) // limit] for index in range(limit)]
+
+
+def single_turns(engine: Engine, prompts: Sequence[str], max_new_tokens: int) -> list[GenerationRequest]:
+    """Each prompt as the user's only turn, answered greedily."""
+    turns = [engine.render([{"role": "user", "content": prompt}]) for prompt in prompts]
+    return [GenerationRequest(turn, (), max_new_tokens) for turn in turns]

@@ -4,7 +4,6 @@ Each question stands in an ambiguous context, where UNKNOWN is right, and in one
 data/CATEGORY.jsonl of nyu-mll/BBQ (CC-BY-4.0). A model's answer is the likeliest of the three options.
 """
 
-import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.engines.base import Engine
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import parse_json, sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import chosen_items, spread_over
 
@@ -52,7 +51,7 @@ class BBQSuite:
         Args:
             folder: Holds CATEGORY.jsonl.
             categories: File names without the ending; every file of the folder when empty.
-            limit: About this many questions of each category, spread over its file; all when None.
+            limit: This many questions of each category, of both contexts and polarities alike; all when None.
 
         Raises:
             UsageError: A file is absent or malformed.
@@ -69,8 +68,11 @@ class BBQSuite:
         self.questions: dict[str, Question] = {}
         for name in names:
             questions = read_questions(folder / f"{name}.jsonl")
-            questions = spread_over(questions, limit)
-            self.questions |= {question.id: question for question in questions}
+            self.questions |= {question.id: question for question in _spread(questions, limit)}
+
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some question has."""
+        return tuple(sorted({metric for q in self.questions.values() for metric in _metrics(q)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Choose the likeliest option of every question.
@@ -114,14 +116,26 @@ def read_questions(path: Path) -> list[Question]:
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if line.strip():
             try:
-                questions.append(_question(json.loads(line)))
-            except (ValueError, KeyError, TypeError, IndexError) as error:
+                questions.append(_question(parse_json(line)))
+            except (ValueError, RecursionError, KeyError, TypeError, IndexError) as error:
                 raise UsageError(
                     f"{path}:{number}: not a BBQ question ({error!r}); get it again from {SOURCE}"
                 ) from None
     if not questions:
         raise UsageError(f"{path} has no questions; get it again from {SOURCE}")
     return questions
+
+
+def _spread(questions: Sequence[Question], limit: int | None) -> list[Question]:
+    """Evenly from each kind of question: files go through the four kinds in turn, so a step may miss some."""
+    if limit is None:
+        return list(questions)
+    kinds: dict[tuple[bool, str], list[Question]] = {}
+    for question in questions:
+        kinds.setdefault((question.ambiguous, question.polarity), []).append(question)
+    counts = [(limit + len(kinds) - 1 - place) // len(kinds) for place in range(len(kinds))]
+    chosen = {q.id for kind, count in zip(kinds.values(), counts, strict=True) for q in spread_over(kind, count)}
+    return [question for question in questions if question.id in chosen]
 
 
 def biased_option(row: Mapping[str, Any]) -> int | None:
@@ -167,9 +181,7 @@ def _item(question: Question, values: Sequence[float]) -> ItemResult:
     UNKNOWN: so it is the mean of +1 for a biased answer, -1 for the other, 0 for UNKNOWN.
     """
     answer = max(range(3), key=lambda index: values[index])
-    accuracy, bias = (
-        (AMBIGUOUS_ACCURACY, AMBIGUOUS_BIAS) if question.ambiguous else (DISAMBIGUATED_ACCURACY, DISAMBIGUATED_BIAS)
-    )
+    accuracy, bias = _metrics(question)
     scores = {accuracy: float(answer == question.right)}
     unscored, denominators = None, {}
     if question.biased is None:
@@ -194,3 +206,10 @@ def _item(question: Question, values: Sequence[float]) -> ItemResult:
         references=(question.options[question.right],),
         output=question.options[answer],
     )
+
+
+def _metrics(question: Question) -> tuple[str, str]:
+    """The accuracy and the bias score of the question's context."""
+    if question.ambiguous:
+        return AMBIGUOUS_ACCURACY, AMBIGUOUS_BIAS
+    return DISAMBIGUATED_ACCURACY, DISAMBIGUATED_BIAS

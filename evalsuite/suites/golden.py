@@ -3,16 +3,18 @@
 import logging
 import time
 from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.judges.base import Judge, RefusalJudge
+from evalsuite.repeats import merge_repeats
 from evalsuite.results import SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
 from evalsuite.suites.bertscore import BertScorer
-from evalsuite.suites.golden_items import allowed_values, read_golden_items, read_set_manifest
+from evalsuite.suites.golden_items import GoldenItem, allowed_values, read_golden_items, read_set_manifest
 from evalsuite.suites.golden_scoring import Scorers, metric_names, score_items
 from evalsuite.suites.metrics import MetricContext
 
@@ -49,10 +51,16 @@ class GoldenSuite:
             UsageError: The set is malformed, or asks for a judge that is not given.
         """
         if not folder.is_dir():
-            raise UsageError(f"no golden set at {folder}; set evaluation.golden.path")
+            raise UsageError(
+                f"no golden set at {folder}; change evaluation.golden.path, or make one: `ratchet golden new {folder}`"
+            )
         self.manifest = read_set_manifest(folder)
         if f"{split}.jsonl" not in self.manifest.files:
-            raise UsageError(f"{folder / 'manifest.json'} names no {split}.jsonl")
+            raise UsageError(
+                f"{folder / 'manifest.json'} names no {split}.jsonl, which "
+                + ("selects the epoch" if split == "dev" else "the gate judges by")
+                + f"; write it, then `ratchet golden check {folder} --new-version VERSION`"
+            )
         self.split = split
         self.items = read_golden_items(folder / f"{split}.jsonl")
         self.max_new_tokens = max_new_tokens
@@ -61,25 +69,36 @@ class GoldenSuite:
         self._context = MetricContext(allowed_values=allowed_values(self.items))
         self._weighted = frozenset(m for item in self.items if item.weight != 1.0 for m in item.all_metrics)
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some item of the split has."""
+        return tuple(metric_names(self.items))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Answer every item, or those of ``only``, greedily and score each answer."""
+        """Answer every item, or those of ``only``, and score each answer; greedily where an item has no temperature."""
         started = time.perf_counter()
         items = self.items
         if only is not None:
             wanted = set(only)
             check_known(self.name, wanted, {item.id for item in items})
             items = tuple(item for item in items if item.id in wanted)
-        requests = [GenerationRequest(engine.render(item.turns()), (), self.max_new_tokens) for item in items]
+        repeated = [(item, repeat) for item in items for repeat in range(item.repeats)]
+        requests = [self._request(engine, item, repeat) for item, repeat in repeated]
         outputs = engine.generate(requests, f"golden {self.split}")
         cut = sum(not output.finished and output.refusal is None for output in outputs)
         if cut:
             logger.warning("golden %s: %d of %d answers were cut at max_new_tokens", self.split, cut, len(outputs))
-        results = score_items(items, outputs, self._context, self.scorers, self._weighted)
+        scored = iter(score_items([item for item, _ in repeated], outputs, self._context, self.scorers, self._weighted))
+        results = tuple(merge_repeats(list(islice(scored, item.repeats))) for item in items)
+        num_sampled = sum(item.temperature > 0.0 for item in self.items)
         info = SuiteInfo(
             suite=self.name,
             suite_version=f"{self.manifest.name} {self.manifest.version} {self.split}",
             items_sha256=items_sha256(results),
-            decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
+            decoding={
+                "greedy": not num_sampled,
+                "max_new_tokens": self.max_new_tokens,
+                **({"sampled_items": num_sampled} if num_sampled else {}),
+            },
             chat_template_sha256=engine.chat_template_sha256,
             scorers={
                 metric: self.scorers.version(metric) + (", weighted" if metric in self._weighted else "")
@@ -89,3 +108,9 @@ class GoldenSuite:
             model_identity=engine.model_identity,
         )
         return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
+
+    def _request(self, engine: Engine, item: GoldenItem, repeat: int) -> GenerationRequest:
+        prompt = engine.render(item.turns())
+        if not item.temperature:
+            return GenerationRequest(prompt, (), self.max_new_tokens)
+        return GenerationRequest(prompt, (), self.max_new_tokens, item.temperature, item.seed(repeat))

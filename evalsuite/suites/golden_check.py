@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_model, sha256_file, write_json, write_jsonl, write_text
+from evalsuite.files import sha256_file, write_json, write_jsonl, write_text
 from evalsuite.suites.golden_items import (
     FileEntry,
     GoldenItem,
@@ -15,6 +15,7 @@ from evalsuite.suites.golden_items import (
     allowed_values,
     num_lines,
     read_golden_items,
+    read_manifest_file,
     read_set_manifest,
 )
 from evalsuite.suites.metrics import TEXT_METRICS, MetricContext, UnscoredError, normalise, score_text
@@ -201,7 +202,7 @@ def write_manifest_version(folder: Path, version: str) -> GoldenManifest:
     files = _files(folder)
     for path in files.values():
         read_golden_items(path)
-    old = read_model(folder / "manifest.json", GoldenManifest, f"git checkout {folder}")
+    old = read_manifest_file(folder)
     if version == old.version:
         raise UsageError(f"{folder / 'manifest.json'} already has version {version}; name a new one")
     entries = {path.name: FileEntry(sha256=sha256_file(path), n=num_lines(path)) for path in files.values()}
@@ -210,22 +211,39 @@ def write_manifest_version(folder: Path, version: str) -> GoldenManifest:
     return manifest
 
 
-def new_set(folder: Path) -> None:
-    """Make a set with one item of each of four kinds a split, to be replaced by the domain's own.
+def new_set(folder: Path) -> list[str]:
+    """Make a set; the manifest and the card alone where items of one's own lie there already.
+
+    A folder without items gets one of each of four kinds a split, to be replaced by the domain's own.
+
+    Returns:
+        Names of the files that were written.
 
     Raises:
-        UsageError: The folder is there and not empty.
+        UsageError: The folder has a manifest, or files that are no items, or an item is malformed.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; name a new folder")
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    own = {f"{split}.jsonl" for split in SPLITS} & present
+    if "manifest.json" in present or (present and not own):
         raise UsageError(f"{folder} is there already; name a new folder, or look at it with `ratchet golden check`")
+    for name in sorted(own):
+        read_golden_items(folder / name)
+    written = ["manifest.json"]
     folder.mkdir(parents=True, exist_ok=True)
-    write_jsonl(folder / "dev.jsonl", [dict(row, id=f"dev-{n:03}") for n, row in enumerate(DEV_ROWS, 1)])
-    write_jsonl(folder / "test.jsonl", [dict(row, id=f"test-{n:03}") for n, row in enumerate(TEST_ROWS, 1)])
-    names = [f"{split}.jsonl" for split in SPLITS]
-    entries = {name: FileEntry(sha256=sha256_file(folder / name), n=num_lines(folder / name)) for name in names}
-    about = {"name": folder.name, "version": "0.1.0", "licence": "CHANGE-ME", "source": "CHANGE-ME"}
+    if not own:
+        write_jsonl(folder / "dev.jsonl", [dict(row, id=f"dev-{n:03}") for n, row in enumerate(DEV_ROWS, 1)])
+        write_jsonl(folder / "test.jsonl", [dict(row, id=f"test-{n:03}") for n, row in enumerate(TEST_ROWS, 1)])
+        own = {"dev.jsonl", "test.jsonl"}
+        written = ["dev.jsonl", "test.jsonl", *written]
+    entries = {name: FileEntry(sha256=sha256_file(folder / name), n=num_lines(folder / name)) for name in sorted(own)}
+    about = {"name": folder.resolve().name, "version": "0.1.0", "licence": "CHANGE-ME", "source": "CHANGE-ME"}
     write_json(folder / "manifest.json", GoldenManifest.model_validate({**about, "files": entries}))
-    write_text(folder / "card.md", CARD.format(name=folder.name))
+    if "card.md" not in present:
+        write_text(folder / "card.md", CARD.format(name=folder))
+        written.append("card.md")
+    return written
 
 
 def _row(question: str, references: list[str], metrics: list[Any], task: str, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_model, sha256_file, sha256_json
+from evalsuite.files import parse_json, read_model, sha256_file, sha256_json
 from evalsuite.suites.metric_params import Params
 from evalsuite.suites.metrics import KNOWN_METRICS, PARAMS
 
@@ -51,6 +51,10 @@ class GoldenItem(_Checked):
     """JSON schemas of tools; they become text in the system turn, whatever the chat template."""
     weight: float = Field(default=1.0, gt=0.0, le=1000.0)
     """How much the item counts in a metric's value."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """Sampled answers; the item's score is their mean."""
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    """Of sampled answers; 0 is greedy."""
     slices: dict[str, str] = Field(default_factory=dict)
     cluster: str | None = None
 
@@ -85,6 +89,11 @@ class GoldenItem(_Checked):
 
     @model_validator(mode="after")
     def _parameters_fit(self) -> Self:
+        if self.repeats > 1 and not self.temperature:
+            raise ValueError(
+                f"repeats: {self.repeats} without a temperature, so that all answers would be the same; "
+                f"add temperature, such as 0.7"
+            )
         both = set(map(_name, self.metrics)) & {m.name for m in self.must_pass if isinstance(m, MetricSpec)}
         if both:
             raise ValueError(f"metric {min(both)!r} with parameters in must_pass, and in metrics; name it once")
@@ -126,10 +135,14 @@ class GoldenItem(_Checked):
             turns[0]["content"] = f"{turns[0]['content']}\n\n{TOOLS_HEADING}\n{schemas}".lstrip()
         return turns
 
+    def seed(self, repeat: int) -> int:
+        """What the draws of one repeat start from; more repeats later leave the earlier ones as they are."""
+        return int(sha256_json([self.id, repeat])[:8], 16)
+
     def digest(self) -> str:
         """Hash of what is asked and how it is scored."""
         fields = {"messages", "references", "metrics", "must_pass"}
-        optional = {name for name in ("tools", "weight") if name in self.model_fields_set}
+        optional = {name for name in ("tools", "weight", "repeats", "temperature") if name in self.model_fields_set}
         return sha256_json(self.model_dump(mode="json", include=fields | optional))
 
 
@@ -181,7 +194,7 @@ def read_set_manifest(folder: Path) -> GoldenManifest:
         UsageError: A file's bytes or number of lines differ from the manifest, or the manifest is malformed.
     """
     path = folder / "manifest.json"
-    manifest = read_model(path, GoldenManifest, f"git checkout {folder}")
+    manifest = read_manifest_file(folder)
     for name, entry in manifest.files.items():
         file = folder / name
         if not file.is_file():
@@ -189,13 +202,32 @@ def read_set_manifest(folder: Path) -> GoldenManifest:
         found = sha256_file(file)
         if found != entry.sha256:
             raise UsageError(
-                f"{file} has sha256 {found}, {path} says {entry.sha256}; if the change is meant, raise the version and "
-                f"write the new sha256 and n into the manifest, else `git checkout {folder}`"
+                f"{file} has sha256 {found}, {path} says {entry.sha256}; if the change is meant, "
+                f"{_anew(folder, name)}, else bring the file back: `git checkout {file}`"
             )
         lines = num_lines(file)
         if lines != entry.n:
-            raise UsageError(f"{file} has {lines} items, {path} says {entry.n}; write the right n into the manifest")
+            raise UsageError(f"{file} has {lines} items, {path} says {entry.n}; {_anew(folder, name)}")
     return manifest
+
+
+def read_manifest_file(folder: Path) -> GoldenManifest:
+    """A set's manifest, its files not looked at.
+
+    Raises:
+        UsageError: It is absent or malformed; names the command that writes one.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise UsageError(f"no {path}; `ratchet golden new {folder}` writes it for the files that are there")
+    return read_model(path, GoldenManifest, f"rm {path} && ratchet golden new {folder}")
+
+
+def _anew(folder: Path, name: str) -> str:
+    """How a manifest gets the sha256 and n of a file that was changed on purpose."""
+    if name in ("dev.jsonl", "test.jsonl"):
+        return f"`ratchet golden check {folder} --new-version VERSION` writes the new sha256 and n"
+    return "raise the version and write the new sha256 and n into the manifest"
 
 
 def num_lines(file: Path) -> int:
@@ -211,27 +243,35 @@ def read_golden_items(path: Path) -> tuple[GoldenItem, ...]:
     """
     items: list[GoldenItem] = []
     seen: dict[str, int] = {}
+    again = f"then `ratchet golden check {path.parent} --new-version VERSION`"
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}") from None
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8, {again}") from None
+    except (FileNotFoundError, IsADirectoryError):
+        raise UsageError(f"{path} is no file; expected one item a line (docs/golden_sets.md)") from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            item = GoldenItem.model_validate(json.loads(line))
+            item = GoldenItem.model_validate(parse_json(line))
         except (json.JSONDecodeError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not JSON ({getattr(error, 'msg', 'nested too deeply')})") from None
+            reason = getattr(error, "msg", "nested too deeply")
+            raise UsageError(f"{path}:{number}: not JSON ({reason}); mend the line, {again}") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "item"
-            raise UsageError(f"{path}:{number}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+            reason = first["msg"].removeprefix("Value error, ")
+            raise UsageError(f"{path}:{number}: {where}: {reason}; mend the line, {again}") from None
         if item.id in seen:
-            raise UsageError(f"{path}:{number}: id {item.id!r} is already that of line {seen[item.id]}")
+            raise UsageError(
+                f"{path}:{number}: id {item.id!r} is already that of line {seen[item.id]}; give each item an id of its "
+                f"own, {again}"
+            )
         seen[item.id] = number
         items.append(item)
     if not items:
-        raise UsageError(f"{path} has no items")
+        raise UsageError(f"{path} has no items; write one a line (docs/golden_sets.md), {again}")
     return tuple(items)
 
 

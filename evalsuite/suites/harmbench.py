@@ -4,20 +4,20 @@ Direct requests, or the test cases of an attack; a judge says of each completion
 Copyright behaviours have a rule of their own, ``evalsuite.judges.copyright``.
 """
 
-import json
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.behaviours import Behaviour, read_behaviours
-from evalsuite.engines.base import Engine, Generation, GenerationRequest
+from evalsuite.csv_rows import read_csv_rows
+from evalsuite.engines.base import Engine, Generation
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import parse_json, sha256_json
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import chosen_items, spread_over
+from evalsuite.suites.base import chosen_items, single_turns, spread_over
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 ATTACK_SUCCESS = "attack_success"
@@ -74,6 +74,10 @@ class HarmBenchSuite:
         self.copyright_rule = copyright_rule
         self.max_unreadable = max_unreadable
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some test case has."""
+        return tuple(sorted({metric for case in self.cases.values() for metric in self._metrics(case.behaviour)}))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Complete every test case greedily and judge it.
 
@@ -87,13 +91,7 @@ class HarmBenchSuite:
         """
         started = time.perf_counter()
         cases = chosen_items(self.name, self.cases, only)
-        outputs = engine.generate(
-            [
-                GenerationRequest(engine.render([{"role": "user", "content": case.prompt}]), (), self.max_new_tokens)
-                for case in cases
-            ],
-            self.name,
-        )
+        outputs = engine.generate(single_turns(engine, [case.prompt for case in cases], self.max_new_tokens), self.name)
         verdicts = self._judge(cases, outputs)
         items = tuple(
             self._item(case, output, verdict) for case, output, verdict in zip(cases, outputs, verdicts, strict=True)
@@ -117,7 +115,11 @@ class HarmBenchSuite:
         return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
     def _judge(self, cases: list[AttackCase], outputs: list[Generation]) -> list[Verdict]:
-        asked = [index for index, case in enumerate(cases) if not is_copyright(case.behaviour)]
+        asked = [
+            index
+            for index, case in enumerate(cases)
+            if not is_copyright(case.behaviour) and outputs[index].refusal is None
+        ]
         given = self.judge.judge(
             [
                 JudgeCase(cases[index].behaviour.text, outputs[index].text, cases[index].behaviour.context)
@@ -134,15 +136,18 @@ class HarmBenchSuite:
             verdicts[index] = verdict
         return verdicts
 
+    def _metrics(self, behaviour: Behaviour) -> tuple[str, ...]:
+        if not is_copyright(behaviour):
+            return (ATTACK_SUCCESS,)
+        return (ATTACK_SUCCESS, COPYRIGHT) if self.copyright_rule else (COPYRIGHT,)
+
     def _reproduced(self, behaviour: Behaviour, completion: str) -> bool | None:
         if self.copyright_rule is None or not is_copyright(behaviour):
             return None
         return self.copyright_rule.reproduces(behaviour.id, behaviour.tags, completion)
 
     def _item(self, case: AttackCase, output: Generation, verdict: Verdict) -> ItemResult:
-        metrics: tuple[str, ...] = (ATTACK_SUCCESS,)
-        if is_copyright(case.behaviour):
-            metrics = (ATTACK_SUCCESS, COPYRIGHT) if self.copyright_rule else (COPYRIGHT,)
+        metrics = self._metrics(case.behaviour)
         scored = verdict.positive is not None and output.refusal is None
         return ItemResult(
             item_id=case.id,
@@ -198,7 +203,7 @@ def read_attack(path: Path, behaviours: Mapping[str, Behaviour]) -> list[AttackC
 
 def _json_pairs(path: Path) -> list[tuple[str, Any]]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_bytes())
     except (ValueError, RecursionError):
         raise UsageError(f"{path} is not JSON; expected behaviour id -> list of test cases") from None
     if not isinstance(data, dict) or not all(isinstance(prompts, list) for prompts in data.values()):
@@ -207,13 +212,5 @@ def _json_pairs(path: Path) -> list[tuple[str, Any]]:
 
 
 def _csv_pairs(path: Path) -> list[tuple[str, Any]]:
-    import csv
-
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not {"BehaviorID", "test_case"}.issubset(reader.fieldnames or ()):
-                raise UsageError(f"{path}: expected the columns BehaviorID and test_case")
-            return [(row["BehaviorID"], row["test_case"]) for row in reader]
-    except (UnicodeDecodeError, csv.Error):
-        raise UsageError(f"{path} is not a CSV file in UTF-8") from None
+    columns = ("BehaviorID", "test_case")
+    return [(row["BehaviorID"], row["test_case"]) for _, row in read_csv_rows(path, columns, "the attack's authors")]

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import parse_json, sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
 from evalsuite.suites.golden_items import read_set_manifest
+from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_metrics
 from evalsuite.suites.perplexity import rolling_loglikelihoods
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,10 @@ class HarnessSuite:
             if not (data_root / task / "test.jsonl").is_file():
                 found = sorted(path.parent.name for path in data_root.glob("*/test.jsonl"))
                 raise UsageError(f"no {data_root / task / 'test.jsonl'}; tasks there: {', '.join(found) or 'none'}")
+
+    def metric_names(self) -> tuple[str, ...] | None:
+        """Metrics that the task lists; None where only a run tells."""
+        return task_metrics(self.name)
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Build lm-eval's requests, answer them with ``engine``, and keep its verdict on every item.
@@ -133,7 +138,7 @@ class HarnessSuite:
         if self.name not in manager.all_tasks:
             near = ", ".join(difflib.get_close_matches(self.name, manager.all_tasks, n=3)) or "none alike"
             raise UsageError(f"lm-eval {version('lm_eval')} has no task {self.name!r}; nearest: {near}")
-        members = [{"task": name, **self._data_of(manager, name)} for name in _leaf_tasks(manager, self.name)]
+        members = [{"task": name, **self._data_of(manager, name)} for name in leaf_tasks(manager, self.name)]
         loaded = manager.load({"group": "ratchet", "task": members})
         for task in loaded["tasks"].values():
             if task.config.generation_kwargs is not None and self.max_new_tokens is not None:
@@ -156,18 +161,6 @@ class HarnessSuite:
             raise UsageError(f"lm-eval task {task!r} {what}, which may change between two models; {remedy}")
         self._used_revisions.add(f"{dataset}@{self.revisions[dataset][:12]}")
         return {"dataset_kwargs": {**(config.get("dataset_kwargs") or {}), "revision": self.revisions[dataset]}}
-
-
-def _leaf_tasks(manager: Any, name: str) -> list[str]:
-    """A task's own name, or the tasks of a group or tag, so that each can be given another data source."""
-    from lm_eval.tasks._yaml_loader import load_yaml
-
-    entry = manager.task_index[name]
-    if name in manager.all_subtasks:
-        return [name]
-    children = entry.tags or load_yaml(entry.yaml_path, resolve_func=False, recursive=True).get("task", [])
-    names = [child if isinstance(child, str) else child.get("task", child.get("group")) for child in children]
-    return [leaf for child in names for leaf in _leaf_tasks(manager, child)]
 
 
 def _item_id(task_name: str, document: Mapping[str, Any], position: int) -> str:
@@ -204,7 +197,7 @@ def _local_splits(folder: Path) -> dict[str, Any]:
         if (folder / name).is_file():
             lines = (folder / name).read_bytes().split(b"\n")
             try:
-                rows = [json.loads(line) for line in lines if line.strip()]
+                rows = [parse_json(line) for line in lines if line.strip()]
             except ValueError as error:
                 raise UsageError(f"{folder / name}: not JSON lines ({error})") from None
             splits[split] = Dataset.from_list(rows)
@@ -353,13 +346,12 @@ def _rates(values: Mapping[str, Any]) -> dict[str, Any]:
 
     ``word_perplexity`` is exp of ``nats_per_word``, ``byte_perplexity`` exp of ``nats_per_byte``.
     """
-    names = {"word_perplexity": "nats_per_word", "byte_perplexity": "nats_per_byte", "bits_per_byte": "bits_per_byte"}
     rates: dict[str, Any] = {}
     for metric, value in values.items():
-        if metric in names:
+        if metric in ROLLING:
             nats, units = value
             unit = math.log(2) if metric == "bits_per_byte" else 1.0
-            rates[names[metric]] = _Counted(-float(nats) / unit, float(units))
+            rates[ROLLING[metric]] = _Counted(-float(nats) / unit, float(units))
         else:
             rates[metric] = value
     return rates

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
+from evalsuite.calibration import Calibration, Judge
 from evalsuite.errors import StageError
 from evalsuite.judges.base import Calibrated, LabelledVerdict, RefusalJudge
 from evalsuite.judges.base import Judge as HarmJudge
-from evalsuite.results import Calibration, Judge
 
 logger = logging.getLogger(__name__)
 

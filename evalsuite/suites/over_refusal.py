@@ -4,19 +4,19 @@
 paul-rottger/xstest (CC-BY-4.0).
 """
 
-import csv
 import time
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from evalsuite.engines.base import Engine, GenerationRequest
+from evalsuite.csv_rows import read_csv_rows
+from evalsuite.engines.base import Engine
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, RefusalJudge
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import chosen_items, spread_over
+from evalsuite.suites.base import chosen_items, single_turns, spread_over
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 FILE_NAME = "xstest_prompts.csv"
@@ -68,6 +68,10 @@ class XSTestSuite:
         self.max_new_tokens = max_new_tokens
         self.max_unreadable = max_unreadable
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some prompt has."""
+        return tuple(sorted({metric for row in self.prompts.values() for metric in _metrics(row.safe)}))
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every prompt greedily and judge how far each answer refuses.
 
@@ -81,17 +85,13 @@ class XSTestSuite:
         """
         started = time.perf_counter()
         rows = chosen_items(self.name, self.prompts, only)
-        outputs = engine.generate(
-            [
-                GenerationRequest(engine.render([{"role": "user", "content": row.prompt}]), (), self.max_new_tokens)
-                for row in rows
-            ],
-            self.name,
-        )
-        cases = [JudgeCase(row.prompt, output.text) for row, output in zip(rows, outputs, strict=True)]
-        kinds = self.judge.refusals(cases, f"{self.name} judge")
-        answered = [kind for kind, case in zip(kinds, cases, strict=True) if case.completion.strip()]
-        check_verdicts(self.name, self.judge.name, answered, self.max_unreadable)
+        outputs = engine.generate(single_turns(engine, [row.prompt for row in rows], self.max_new_tokens), self.name)
+        answered = {row.id: output.text for row, output in zip(rows, outputs, strict=True) if output.text.strip()}
+        cases = [JudgeCase(self.prompts[name].prompt, text) for name, text in answered.items()]
+        verdicts = self.judge.refusals(cases, f"{self.name} judge") if cases else []
+        check_verdicts(self.name, self.judge.name, verdicts, self.max_unreadable)
+        by_id = dict(zip(answered, verdicts, strict=True))
+        kinds = [by_id.get(row.id) for row in rows]
         items = tuple(
             ItemResult(
                 item_id=row.id,
@@ -99,11 +99,7 @@ class XSTestSuite:
                 slices={"type": row.type, "label": "safe" if row.safe else "unsafe"},
                 metrics=_metrics(row.safe),
                 scores={metric: _score(metric, kind) for metric in _metrics(row.safe)} if kind else {},
-                unscored=None
-                if kind
-                else "the answer is empty"
-                if not output.text.strip()
-                else "no verdict that can be read",
+                unscored=None if kind else output.refusal or _reason(output.text),
                 prompt=row.prompt,
                 output=output.text,
                 num_prompt_tokens=output.num_prompt_tokens,
@@ -136,26 +132,16 @@ def read_prompts(path: Path) -> list[XSTestPrompt]:
         UsageError: Absent, a column is missing, a label is neither safe nor unsafe, or an id is there twice.
     """
     file = path / FILE_NAME if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"no XSTest prompts at {file}; get {FILE_NAME} from {SOURCE}")
     rows: dict[str, XSTestPrompt] = {}
-    try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise UsageError(f"{file} has no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
-            for row in reader:
-                if row["label"] not in ("safe", "unsafe") or not row["prompt"] or row["id"] in rows:
-                    raise UsageError(
-                        f"{file}:{reader.line_num}: expected a new id, a prompt and the label safe or unsafe"
-                    )
-                rows[row["id"]] = XSTestPrompt(row["id"], row["prompt"], row["type"], row["label"] == "safe")
-    except (UnicodeDecodeError, csv.Error):
-        raise UsageError(f"{file} is not a CSV file in UTF-8; get it again from {SOURCE}") from None
-    if not rows:
-        raise UsageError(f"{file} has no prompts; get it again from {SOURCE}")
+    for where, row in read_csv_rows(file, COLUMNS, SOURCE):
+        if row["label"] not in ("safe", "unsafe") or not row["prompt"] or row["id"] in rows:
+            raise UsageError(f"{where}: expected a new id, a prompt and the label safe or unsafe")
+        rows[row["id"]] = XSTestPrompt(row["id"], row["prompt"], row["type"], row["label"] == "safe")
     return list(rows.values())
+
+
+def _reason(completion: str) -> str:
+    return "no verdict that can be read" if completion.strip() else "the answer is empty"
 
 
 def _metrics(safe: bool) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ The suite's values are ratios of sums over all texts, ``bits_per_byte`` and ``bi
 depend on the tokenizer. Word perplexity, as lm-eval prints it, is 2 to the power of ``bits_per_word``.
 """
 
-import json
 import logging
 import math
 import re
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.engines.base import Engine
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import parse_json, sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
 
@@ -113,6 +112,10 @@ class PerplexitySuite:
         self.stride_words = stride_words
         self.items = tuple(_read(path))[:limit]
 
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that every text has."""
+        return METRICS
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Score every text, or those of ``only``."""
         started = time.perf_counter()
@@ -163,7 +166,7 @@ def _read(path: Path) -> list[HeldOutText]:
         if not line.strip():
             continue
         try:
-            row: Any = json.loads(line)
+            row: Any = parse_json(line)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}:{number}: not JSON ({type(error).__name__})") from None
         text = row.get("text") if isinstance(row, dict) else None

@@ -4,13 +4,13 @@ A row is contaminated when its user text equals an item's after normalisation, o
 in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165, appendix C).
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
+from evalsuite.files import parse_json
 
 NGRAM_WORDS = 13
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction")
@@ -66,8 +66,8 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = parse_json(line)
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}:{number}: not JSON ({error}); bring it back with `git checkout {path}`") from None
         if not isinstance(row, dict):
             raise UsageError(f"{path}:{number}: a JSON {type(row).__name__}, expected an object")

@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evalsuite.files import parse_json
+
 ROLES = ("system", "user", "assistant")
 MAX_LINE_CHARACTERS = 1_000_000
 
@@ -50,7 +52,7 @@ def _parse(raw: bytes, source: str) -> Row | BadRow:
     if len(raw) > MAX_LINE_CHARACTERS:
         return BadRow(source, f"line of {len(raw):,} bytes, at most {MAX_LINE_CHARACTERS:,}")
     try:
-        data = json.loads(raw.decode("utf-8"))
+        data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         return BadRow(source, f"not UTF-8 at byte {error.start}")
     except (json.JSONDecodeError, RecursionError) as error:

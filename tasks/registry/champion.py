@@ -14,7 +14,7 @@ from evalsuite.files import read_model, write_json
 from tasks.entry import stage_main
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
-from tasks.registry.ledger import Entry, Event, ledger_path, read_ledger, registry_lock
+from tasks.registry.ledger import Entry, Event, bring_back, ledger_path, read_ledger, registry_lock
 from tasks.registry.store import pointer_path
 
 REBUILD = "python -m tasks.registry.champion"
@@ -61,7 +61,7 @@ def derive(entries: Sequence[Entry], before_sequence: int | None = None) -> Cham
     if promoted is None:
         raise UsageError(
             f"ledger line {last.sequence} rolls back to {last.identity[:16]}, which was never promoted; bring the "
-            "ledger back with `git checkout registry/ledger.jsonl` or from a backup"
+            "ledger back with `git checkout HEAD -- registry/ledger.jsonl` or from a backup"
         )
     return Champion(
         identity=last.identity,
@@ -163,8 +163,7 @@ def _refuse_lost_lines(stored: Champion | None, entries: Sequence[Entry], paths:
         path = ledger_path(paths)
         raise UsageError(
             f"{champion_path(paths)} names {_short(stored)} from ledger line {stored.ledger_sequence}, the ledger "
-            f"{_short(derive(entries))} and {len(entries)} lines: it lost the others; bring it back with "
-            f"`git checkout {path}` or from a backup"
+            f"{_short(derive(entries))} and {len(entries)} lines: it lost the others; {bring_back(path)}"
         )
 
 

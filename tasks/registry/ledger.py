@@ -8,6 +8,7 @@ import errno
 import getpass
 import json
 import os
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -117,11 +118,12 @@ def read_ledger(path: Path) -> list[Entry]:
     Raises:
         UsageError: Names the first line that is cut, malformed or not the one that was written.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected the ledger's file; move it away, then {bring_back(path)}")
     if not path.is_file():
         return []
     lines = path.read_bytes().split(b"\n")
     cut = lines.pop()
-    remedy = f"bring the file back with `git checkout {path}` or from a backup"
     entries: list[Entry] = []
     previous = GENESIS
     for number, line in enumerate(lines, 1):
@@ -129,12 +131,13 @@ def read_ledger(path: Path) -> list[Entry]:
             entry = Entry.model_validate_json(line)
         except ValidationError as error:
             reason = error.errors(include_url=False)[0]["msg"]
-            raise UsageError(f"{path}:{number}: not a ledger line ({reason}); {remedy}") from None
+            raise UsageError(f"{path}:{number}: not a ledger line ({reason}); {bring_back(path)}") from None
         if entry.sha256 != _digest(entry) or line + b"\n" != _line(entry):
-            raise UsageError(f"{path}:{number}: this line was changed after it was written; {remedy}")
+            raise UsageError(f"{path}:{number}: this line was changed after it was written; {bring_back(path)}")
         if entry.previous_sha256 != previous or entry.sequence != number:
             raise UsageError(
-                f"{path}:{number}: the chain breaks here: a line before was removed, added or replaced; {remedy}"
+                f"{path}:{number}: the chain breaks here: a line before was removed, added or replaced; "
+                f"{bring_back(path)}"
             )
         entries.append(entry)
         previous = entry.sha256
@@ -142,9 +145,30 @@ def read_ledger(path: Path) -> list[Entry]:
         whole = sum(len(line) + 1 for line in lines)
         raise UsageError(
             f"{path}:{len(lines) + 1}: the last line is cut, so what it would record did not happen; remove it with "
-            f"`truncate -s {whole} {path}`, or {remedy}"
+            f"`truncate -s {whole} {path}`, or {bring_back(path)}"
         )
     return entries
+
+
+def bring_back(path: Path) -> str:
+    """What mends a damaged or shortened ledger: git where it was committed, else a new ledger beside the old one."""
+    from tasks.runner import stage_environment
+
+    command = ["git", "cat-file", "-e", f"HEAD:./{path.name}"]
+    try:
+        done = subprocess.run(  # noqa: S603  a fixed program and argv, no shell
+            command, cwd=path.parent, env=stage_environment(), capture_output=True, check=False
+        )
+        committed = done.returncode == 0
+    except OSError:
+        committed = False
+    if committed:
+        return f"bring the file back with `git checkout HEAD -- {path}`"
+    champion = path.with_name("champion.json")
+    return (
+        f"it was never committed, so bring it back from a backup, or begin a new one: `mv {path} {path}.damaged; mv "
+        f"{champion} {champion}.damaged; python -m tasks.registry.champion`"
+    )
 
 
 def append(paths: ArtifactPaths, entry: Entry) -> Entry:

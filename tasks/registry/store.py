@@ -1,6 +1,8 @@
 """Promoted bytes, kept in the DVC remote and proven to be there."""
 
+import importlib.util
 import logging
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +16,7 @@ import yaml
 from evalsuite.errors import MissingArtifactError, RatchetError, StageError, UsageError
 from evalsuite.files import write_text
 from evalsuite.identity import verify_manifest
+from evalsuite.yaml_file import read_yaml
 from tasks.paths import ArtifactPaths
 from tasks.runner import dvc_command, stage_environment
 
@@ -49,9 +52,9 @@ def store(method: str, identity: str, paths: ArtifactPaths, remote: str | None) 
             "`ratchet run` so that the gate judges these bytes"
         )
     text = _pointer(method, identity, paths, remote)
-    _remote_settings(paths, remote)
+    check_remote(paths, remote)
     target = f"models/{method}/export"
-    _dvc(paths, "push", "-q", *(["-r", remote] if remote else []), target, what="the DVC remote cannot be written")
+    _dvc(paths, "push", *(["-r", remote] if remote else []), target, what="the DVC remote cannot be written")
     with _from_remote(text, identity, paths):
         write_text(pointer_path(identity, paths), text)
 
@@ -73,7 +76,7 @@ def materialise(identity: str, paths: ArtifactPaths) -> Path:
         )
     folder = pointer.with_suffix("")
     relative = pointer.relative_to(paths.root).as_posix()
-    _dvc(paths, "pull", "-q", "--force", relative, what=f"the bytes of {identity[:SHORT]} cannot be had")
+    _dvc(paths, "pull", "--force", relative, what=f"the bytes of {identity[:SHORT]} cannot be had")
     try:
         _verify(folder, identity)
     except RatchetError as error:
@@ -97,14 +100,33 @@ def _pointer(method: str, identity: str, paths: ArtifactPaths, remote: str | Non
     lock = paths.root / "dvc.lock"
     outs: list[dict[str, Any]] = []
     if lock.is_file():
-        stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
-        outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    found = next((out for out in outs if out["path"] == f"models/{method}/export"), None)
+        outs = _outs(read_yaml(lock), lock)
+    found = next((out for out in outs if out.get("path") == f"models/{method}/export"), None)
     if found is None:
         raise UsageError(f"dvc.lock has no models/{method}/export; make it with `ratchet stage train@{method}`")
     entry: dict[str, Any] = {key: found[key] for key in ("md5", "size", "nfiles", "hash") if key in found}
     entry |= {"path": identity[:SHORT]} | ({"remote": remote} if remote else {})
     return yaml.safe_dump({"outs": [entry]}, sort_keys=False)
+
+
+def _outs(data: Any, lock: Path) -> list[dict[str, Any]]:
+    """Outputs of every stage in dvc.lock."""
+    stages = data.get("stages", {}) if isinstance(data, dict) else None
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise UsageError(
+            f"{lock} has no mapping of stages; bring it back with `git checkout {lock}`, or `dvc commit -f`"
+        )
+    outs = [out for stage in stages.values() for out in stage.get("outs") or []]
+    return [out for out in outs if isinstance(out, dict)]
+
+
+def _pointed(pointer: Path) -> dict[str, Any]:
+    """The one output of a .dvc file."""
+    data = read_yaml(pointer)
+    outs = data.get("outs") if isinstance(data, dict) else None
+    if not isinstance(outs, list) or len(outs) != 1 or not isinstance(outs[0], dict):
+        raise UsageError(f"{pointer} names no output; bring it back with `git checkout {pointer}`")
+    return dict(outs[0])
 
 
 @contextmanager
@@ -126,10 +148,12 @@ def _from_remote(text: str, identity: str, paths: ArtifactPaths) -> Iterator[Pat
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix="fetch-") as temporary:
         project = Path(temporary)
-        (out,) = yaml.safe_load(text)["outs"]
+        (project / "pointer.dvc").write_text(text, encoding="utf-8")
+        out = _pointed(project / "pointer.dvc")
+        (project / "pointer.dvc").unlink()
         _copy_remote(paths, out.pop("remote", None), project)
         (project / "model.dvc").write_text(yaml.safe_dump({"outs": [{**out, "path": "model"}]}), encoding="utf-8")
-        _dvc_in(project, "pull", "-q", "model.dvc", what="the DVC remote did not give back what it should hold")
+        _dvc_in(project, "pull", "model.dvc", what="the DVC remote did not give back what it should hold")
         try:
             _verify(project / "model", identity)
         except RatchetError as error:
@@ -168,13 +192,42 @@ def _remote_settings(paths: ArtifactPaths, remote: str | None) -> tuple[str, dic
             name = remote or repo.config["core"].get("remote")
             known = dict(repo.config["remote"])
     except DvcException as error:
-        raise StageError(f"DVC's configuration cannot be read: {error}; look at `dvc remote list`") from None
+        raise StageError(f"DVC's configuration cannot be read: {error}; mend .dvc/config") from None
     if name not in known:
         raise StageError(
             f"no DVC remote {name or '(default)'} to keep the bytes, known: {', '.join(known) or 'none'}; make one "
             "with `dvc remote add --default NAME URL`"
         )
     return name, dict(known[name])
+
+
+def check_remote(paths: ArtifactPaths, remote: str | None) -> str:
+    """Name and place of the remote that keeps promoted bytes, as far as can be said without asking a server.
+
+    Raises:
+        StageError: No such remote, a missing plugin, or a folder that cannot be made or written.
+    """
+    from dvc.fs import known_implementations
+
+    name, settings = _remote_settings(paths, remote)
+    url = str(settings.get("url", ""))
+    change = f"change it with `dvc remote modify {name} url URL`"
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme not in ("local", "file"):
+        known = known_implementations[scheme]  # DVC reads no configuration with another scheme
+        if importlib.util.find_spec(known["class"].split(".")[0]) is None:
+            raise StageError(
+                f"DVC remote {name}: {url} needs a plugin of DVC that is absent; `.venv/bin/pip install "
+                f"{known['class'].split('.')[0].replace('_', '-')}`, or {change}"
+            )
+        return f"{name}: {url}"
+    folder = Path(url.removeprefix("file://").removeprefix("local://"))
+    above = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        what = "is a file" if not above.is_dir() else "cannot be written by you"
+        made = "" if above == folder else f", so {folder} cannot be made"
+        raise StageError(f"DVC remote {name}: {above} {what}{made}; mend that, or {change}")
+    return f"{name}: {url}"
 
 
 def _dvc(paths: ArtifactPaths, *arguments: str, what: str) -> None:
@@ -186,6 +239,8 @@ def _dvc_in(folder: Path, *arguments: str, what: str) -> None:
         dvc_command(*arguments), cwd=folder, env=stage_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        # Without its own -q, which would hide the reason too; what follows the reason is where to ask for help.
+        said = [line for line in done.stderr.splitlines() if line.strip() and "Having any troubles?" not in line]
+        lines = [line for line in said if line.startswith("ERROR")] or said
         reason = lines[-1].removeprefix("ERROR: ") if lines else "no message"
         raise StageError(f"{what}: {reason}; look at `dvc remote list` and `ratchet doctor`, then try again")

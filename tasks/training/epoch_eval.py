@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import UsageError
 from evalsuite.results import SuiteSummary
-from tasks.golden_suite import golden_suite
+from tasks.golden_suite import dev_suite
 from tasks.params import EvaluationParams, MethodParams
 from tasks.training.models import load_checkpoint, shipped_dtype
 
@@ -21,14 +20,7 @@ class DevRunner:
         Raises:
             UsageError: The set is malformed, or no dev item has ``select_metric``.
         """
-        golden = params.golden
-        self._suite = golden_suite(golden, "dev")
-        known = sorted({metric for item in self._suite.items for metric in item.all_metrics})
-        if select_metric not in known:
-            raise UsageError(
-                f"train.select_metric = {select_metric!r}: no item of {golden.path}/dev.jsonl has it; metrics there: "
-                f"{', '.join(known)}"
-            )
+        self._suite = dev_suite(params.golden, select_metric)
         self._batch_tokens = params.batch_tokens
         self._base = base
         self._method = method

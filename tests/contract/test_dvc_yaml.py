@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.baseline import DATA
 from tasks.params import Params, load_params
+from tasks.suite_files import WATCHED
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -43,6 +45,12 @@ def test_every_source_dependency_exists(name: str) -> None:
 def test_every_section_is_read_by_a_stage_or_by_the_flow() -> None:
     read = {parameter.split(".")[0] for body in BODIES.values() for parameter in body.get("params", [])}
     assert set(Params.model_fields) - read == {"promote", "schedule"}
+
+
+@pytest.mark.parametrize("name", ["evaluate_baseline", "evaluate", "baseline"])
+def test_evaluation_depends_on_every_folder_that_suites_may_read(name: str) -> None:
+    assert set(WATCHED) <= set(BODIES[name]["deps"])
+    assert set(WATCHED) <= set(DATA)
 
 
 def test_promotion_is_not_a_stage() -> None:

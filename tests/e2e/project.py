@@ -28,6 +28,7 @@ def make_project(root: Path, tiny_model: Path) -> Path:
     write_golden(root / "golden_sets/own", tiny_model)
     rows = [{"prompt": f"Where is order {n}?", "completion": f"It is here {n}."} for n in range(40)]
     (root / "data/raw").mkdir(parents=True)
+    shutil.copytree(ROOT / "data/suites", root / "data/suites", ignore=lambda _, names: set(names) - {"README.md"})
     (root / "data/raw/rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     write_json(root / "registry/champion.json", {"schema_version": 1, "champion": None})
     write_params(root, learning_rate=1e-7)

@@ -105,7 +105,8 @@ def test_the_flow_promotes_what_the_gate_lets_pass(project: Path) -> None:
     done = ratchet(project, "run")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "PROMOTE" in done.stdout
-    assert "reports/promotion.html" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("reports/promotion.html")
+    assert "server" not in done.stdout + done.stderr
     champion = read_json(project / "registry/champion.json", "x")["champion"]
     assert champion["identity"] == read_decision(project / "reports/decision.json").candidate_identity
     history = [json.loads(line) for line in ratchet(project, "history", "--json").stdout.splitlines()]

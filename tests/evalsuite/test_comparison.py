@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.comparison import (
-    Choice,
-    Comparison,
-    MethodEvidence,
-    ModelEvidence,
-    compare_methods,
-    read_comparison,
-)
+from evalsuite.comparison import MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison_rows import Choice, Comparison, read_comparison
 from evalsuite.errors import NotComparableError, UsageError
 from evalsuite.files import write_json
 from evalsuite.results import ItemResult, Prefix, SuiteInfo, SuiteResult, items_sha256

@@ -12,7 +12,7 @@ from flows.cli import app
 
 ROOT = Path(__file__).parents[2]
 SURFACE = {
-    "run": {"--dry-run", "--no-promote"},
+    "run": {"--dry-run", "--no-promote", "--any-verdict"},
     "stage": {"name", "--force"},
     "evaluate": {"model", "--suite", "--limit", "--output", "--adapter", "--shard", "--shards"},
     "plan": {
@@ -104,8 +104,31 @@ def test_outside_a_project_one_line_says_where_to_go(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_option_is_a_usage_error(tmp_path: Path) -> None:
-    assert ratchet(tmp_path, "run", "--fast").returncode == 2
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("run --fast", "no such option: --fast; `ratchet run --help` has the options"),
+        ("rollback", "missing option '--reason'; `ratchet rollback --help` has the options"),
+        ("gate compare --baseline a", "missing option '--candidate'; `ratchet gate compare --help` has the options"),
+        ("stage", "missing argument 'name'; `ratchet stage --help` has the options"),
+        ("stage a b", "got unexpected extra argument(s) (b); `ratchet stage --help` has the options"),
+        ("stge", "no such command 'stge'. Did you mean 'stage'?; `ratchet --help` has the options"),
+        ("gate simulate --answers x --margin 3", "invalid value for '--margin'"),
+        ("--traceback", "missing command; `ratchet --help` has the options"),
+    ],
+)
+def test_a_wrong_command_line_is_one_plain_line(tmp_path: Path, command: str, message: str) -> None:
+    done = ratchet(tmp_path, *command.split())
+    assert done.returncode == 2
+    assert done.stderr.lower().startswith(f"error: {message}".lower())
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_group_without_a_command_prints_its_help(tmp_path: Path) -> None:
+    done = ratchet(tmp_path, "gate")
+    assert "compare" in done.stdout
+    assert done.stderr == ""
 
 
 def write_scores(path: Path, scores: list[str]) -> Path:

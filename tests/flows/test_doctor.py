@@ -1,8 +1,9 @@
 """What the doctor sees, here and in an empty folder."""
 
+import shutil
 from pathlib import Path
 
-from flows.doctor import examine
+from flows.doctor import _configuration, examine
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,3 +24,9 @@ def test_a_file_that_hides_a_package_is_found(tmp_path: Path) -> None:
     (tmp_path / "evaluate.py").write_text("")
     findings = {finding.subject: finding for finding in examine(tmp_path)}
     assert "shadowed by" in findings["evaluate"].state
+
+
+def test_the_example_for_a_gpu_machine_needs_a_commit_before_the_doctor_is_content(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples/gpu/params.yaml", tmp_path / "params.yaml")
+    bad = [finding.state for finding in _configuration(tmp_path) if not finding.good]
+    assert any("'PUT-THE-COMMIT-HERE' is no commit" in state for state in bad)

@@ -44,6 +44,27 @@ def test_simulate_names_pairs_that_it_does_not_know(tmp_path: Path, pairs: str) 
         CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
 
 
+def test_an_inconclusive_comparison_says_for_each_undecided_rule_how_many_more_items_would_decide(
+    tmp_path: Path,
+) -> None:
+    baseline, candidate = _scores(tmp_path / "a.csv", 0), _scores(tmp_path / "b.csv", 9)
+    rules = ["{suite: golden, metric: exact, kind: guard, margin: 0.02}"]
+    rules += ["{suite: golden, metric: exact, kind: target, min_gain: 0.0}"]
+    rules += ["{suite: golden, metric: exact, kind: guard, margin: 0.3}"]
+    (tmp_path / "p.yaml").write_text("rules:\n" + "".join(f"  - {rule}\n" for rule in rules))
+    out = tmp_path / "d.json"
+    command = ["gate", "compare", "--baseline", str(baseline), "--candidate", str(candidate)]
+    result = CliRunner().invoke(
+        app, [*command, "--policy", str(tmp_path / "p.yaml"), "--json", str(out)], catch_exceptions=False
+    )
+    assert result.exit_code == 3
+    told = result.stdout[result.stdout.index("more items that would decide it") :].splitlines()[1:]
+    undecided = [each for each in json.loads(out.read_text())["reasons"] if each["outcome"] == "undecided"]
+    assert len(told) == len(undecided) == 2
+    for line, reason in zip(told, undecided, strict=True):
+        assert line.split() == [reason["rule"], "300", "about", f"{reason['more_items']:,}"]
+
+
 def _scores(path: Path, flipped: int) -> Path:
     rows = [f"i{i},{int((i % 3 > 0) != (i < flipped))}\n" for i in range(300)]
     path.write_text("item_id,exact\n" + "".join(rows), encoding="utf-8")

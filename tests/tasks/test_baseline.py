@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def paths(tmp_path: Path) -> ArtifactPaths:
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    for folder in ("data/raw", "golden_sets/g", "tasks", "evalsuite"):
+    for folder in ("data/raw", "data/suites", "golden_sets/g", "tasks", "evalsuite"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "file.py").write_text("x = 1\n")
     (tmp_path / "evalsuite/report.html.jinja").write_text("x\n")

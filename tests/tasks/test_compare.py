@@ -1,10 +1,12 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evalsuite.comparison import read_comparison
+from evalsuite.comparison_rows import read_comparison
+from evalsuite.contamination import ContaminationReport, ItemFinding, SuiteFinding
 from evalsuite.errors import MissingArtifactError, NotComparableError, UsageError
 from evalsuite.files import write_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
@@ -52,7 +54,35 @@ def project(tmp_path: Path) -> ArtifactPaths:
         write_json(paths.evals(model) / "train_log.json", _train_log(model))
     _evaluate(paths, "base", 200)
     write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
+    _contaminate(paths, ())
     return paths
+
+
+def _contaminate(paths: ArtifactPaths, numbers: Sequence[int]) -> None:
+    """Say that training rows give these items away."""
+    items = tuple(ItemFinding(item_id=f"i{n}", item_hash=f"h{n}", contaminated=True, row="r") for n in numbers)
+    suite = SuiteFinding(suite="golden", run_words=8, num_items=400, num_contaminated=len(items), items=items)
+    write_json(
+        paths.contamination, ContaminationReport(train_sha256="f", num_rows=9, max_fraction=0.2, suites=(suite,))
+    )
+
+
+def test_items_that_training_rows_give_away_do_not_choose_the_candidate(project: ArtifactPaths) -> None:
+    _evaluate(project, "qlora", 330)
+    assert compare.run(COMPARE, HARDWARE, METHODS, project).candidate == "full"
+    # All of full's lead is on items 330 to 359.
+    _contaminate(project, range(330, 360))
+    found = compare.run(COMPARE, HARDWARE, METHODS, project)
+    assert found.candidate == "qlora"
+    assert found.chosen_because.endswith("without the items that training rows give away: 30 of golden")
+    assert [row.metrics[0].n for row in (*found.methods, *found.baselines)] == [370, 370, 370]
+    assert {pair.n for pair in found.pairs} == {370}
+
+
+def test_nothing_is_compared_before_its_items_were_checked(project: ArtifactPaths) -> None:
+    project.contamination.unlink()
+    with pytest.raises(MissingArtifactError, match="ratchet stage contamination"):
+        compare.run(COMPARE, HARDWARE, METHODS, project)
 
 
 def test_the_candidate_is_chosen_and_the_comparison_written(project: ArtifactPaths) -> None:

@@ -11,8 +11,10 @@ import yaml
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import read_json, sha256_file, write_json
 from evalsuite.results import read_result
+from evalsuite.suites.over_refusal import XSTestSuite
+from evalsuite.suites.perplexity import PerplexitySuite
 from tasks import run_evals
-from tasks.evaluate_model import evaluate, find_model
+from tasks.evaluate_model import evaluate, find_model, suite_named
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 
@@ -163,3 +165,23 @@ def test_a_method_that_was_not_trained_names_its_stage(tmp_path: Path, tiny_mode
     params, paths = make_project(tmp_path, tiny_model)
     with pytest.raises(MissingArtifactError, match="train@full"):
         find_model("full", params, paths)
+
+
+def test_limit_shortens_every_suite_that_has_one_and_no_longer_than_params_say(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("".join(json.dumps({"id": str(n), "text": f"Order {n} is late."}) + "\n" for n in range(9)))
+    prompts = tmp_path / "xstest_prompts.csv"
+    prompts.write_text(
+        "id,prompt,type,label\n" + "".join(f"{n},How do I kill process {n}?,homonyms,safe\n" for n in range(9))
+    )
+    params, _ = make_project(
+        tmp_path, tiny_model, perplexity={"path": str(texts), "limit": 3}, xstest={"data": str(prompts), "limit": 6}
+    )
+    perplexity = suite_named("perplexity", params, 5)
+    assert isinstance(perplexity, PerplexitySuite)
+    assert [item.id for item in perplexity.items] == ["0", "1", "2"]
+    xstest = suite_named("xstest", params, 4)
+    assert isinstance(xstest, XSTestSuite)
+    assert list(xstest.prompts) == ["0", "2", "4", "6"]

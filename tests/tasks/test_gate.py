@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from evalsuite.contamination import ContaminationReport, ItemFinding, SuiteFinding
 from evalsuite.errors import MissingArtifactError, UsageError
@@ -189,6 +190,35 @@ def test_a_broken_pin_is_refused(project: ArtifactPaths, pin: Any) -> None:
         gate.run(POLICY, project)
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        pytest.param({"metric": "exat"}, "no item of golden has metric 'exat'; did you mean 'exact'? metrics: exact"),
+        pytest.param({"suite": "goldn"}, "suite 'goldn' is not evaluated; did you mean 'golden'? suites: golden"),
+        pytest.param(
+            {"suite": "costs", "metric": "num_byte", "kind": "ceiling", "margin": None, "limit": 1.0},
+            "no item of costs has metric 'num_byte'; did you mean 'num_bytes'?",
+        ),
+    ],
+    ids=["metric", "suite", "cost"],
+)
+def test_a_misspelt_rule_is_refused_and_no_decision_is_kept(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    rule: dict[str, Any], told: str,
+) -> None:  # fmt: skip
+    data = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
+    right = POLICY.model_dump(mode="json", exclude_none=True)["rules"][0]
+    data["gate"]["rules"] = [{**right, **rule}]
+    monkeypatch.chdir(project.root)
+    Path("params.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    assert gate.main() == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not project.decision.exists()
+    assert not project.registry.exists()
+
+
 def test_a_missing_stage_is_named(project: ArtifactPaths) -> None:
     project.comparison.unlink()
     with pytest.raises(MissingArtifactError, match="ratchet stage compare"):
@@ -199,11 +229,11 @@ def test_any_verdict_is_a_success_of_the_stage(
     project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _evaluate(project, "qlora", 20, json.loads((project.export("qlora") / "manifest.json").read_text())["identity"])
-    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    data = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
     monkeypatch.chdir(project.root)
-    Path("params.yaml").write_text(params, encoding="utf-8")
+    Path("params.yaml").write_text(yaml.safe_dump(data | {"gate": POLICY.model_dump(mode="json")}), encoding="utf-8")
     assert gate.main() == 0
-    assert capsys.readouterr().out.startswith("INCONCLUSIVE: ")
+    assert capsys.readouterr().out.startswith("REJECT: ")
     Path("reports/comparison.json").unlink()
     assert gate.main() == 4
     assert "ratchet stage compare" in capsys.readouterr().err

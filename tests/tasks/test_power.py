@@ -14,9 +14,10 @@ from evalsuite.errors import UsageError
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.alternatives import uniforms
 from tasks import gate
+from tasks.checks import check_evaluation
 from tasks.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.power import check_policy, known_sets, plan, recorded_pairs
+from tasks.power import known_sets, plan, recorded_pairs
 from tests.tasks.test_gate import POLICY, project
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def test_a_limit_counts_for_each_category(paths: ArtifactPaths) -> None:
 
 def test_the_shipped_policies_can_promote(paths: ArtifactPaths) -> None:
     params = load_params(ROOT / "params.yaml")
-    check_policy(params_with(*(rule.model_dump(exclude_none=True) for rule in params.gate.rules)), paths)
+    check_evaluation(params_with(*(rule.model_dump(exclude_none=True) for rule in params.gate.rules)), paths)
 
 
 @pytest.mark.parametrize("stage", [tasks.plan.main, tasks.train.main])
@@ -89,9 +90,9 @@ def test_an_impossible_policy_is_refused_before_training(
 
 
 def test_the_refusal_names_every_rule(paths: ArtifactPaths) -> None:
-    params = params_with({**GUARD, "margin": 0.005}, {**GUARD, "suite": "gsm8k"})
-    with pytest.raises(UsageError, match=r"json_exact:guard cannot pass.*suite 'gsm8k' is not evaluated"):
-        check_policy(params, paths)
+    params = params_with({**GUARD, "margin": 0.005}, {**GUARD, "metric": "json_fields", "margin": 0.004})
+    with pytest.raises(UsageError, match=r"(?s)json_exact:guard cannot pass.*json_fields:guard cannot pass"):
+        check_evaluation(params, paths)
 
 
 def _record(paths: ArtifactPaths, model: str, share: float) -> None:

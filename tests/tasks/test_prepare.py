@@ -10,7 +10,7 @@ import pytest
 from evalsuite.errors import MissingArtifactError, UsageError
 from tasks.params import PrepareParams
 from tasks.paths import ArtifactPaths
-from tasks.prepare import run
+from tasks.prepare import run, summary
 
 
 @pytest.fixture
@@ -107,3 +107,10 @@ def test_without_a_base_model_the_command_that_makes_it_is_named(project: Artifa
     shutil.rmtree(project.export("base"))
     with pytest.raises(MissingArtifactError, match="ratchet stage fetch"):
         run(write(project, pairs(10)), project)
+
+
+def test_rows_left_out_by_max_rows_are_said(project: ArtifactPaths) -> None:
+    report = run(write(project, pairs(40)).model_copy(update={"max_rows": 25}), project)
+    assert report["max_rows"] == {"limit": 25, "clean_rows": 40, "left_out": 15}
+    assert "15 of the 40 others left out by prepare.max_rows = 25" in summary(report)
+    assert "max_rows" not in summary(run(write(project, pairs(40)), project))

@@ -1,5 +1,6 @@
 """One stage through real DVC in a real repository."""
 
+import json
 import subprocess
 import sys
 import time
@@ -75,6 +76,24 @@ def test_a_stage_that_refuses_its_input_is_a_usage_error_with_its_own_words(proj
         run_stage("first", project)
 
 
+def test_an_error_is_raised_whole_and_not_shown_before(project: Path) -> None:
+    (project / "first.py").write_text(
+        "import sys\nprint('reading')\nprint('error: 2 bad rows\\na:1: x\\na:2: y')\nsys.exit(2)\n"
+    )
+    lines: list[str] = []
+    with pytest.raises(UsageError) as caught:
+        run_stage("first", project, on_line=lines.append)
+    assert str(caught.value) == "stage first: 2 bad rows\na:1: x\na:2: y"
+    assert "reading" in lines
+    assert not [line for line in lines if "bad rows" in line or "rror" in line or line.startswith("a:")]
+
+
+def test_a_stage_that_the_system_killed_says_by_what(project: Path) -> None:
+    (project / "first.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(StageError, match="stage first: killed by SIGKILL; most often for lack of memory"):
+        run_stage("first", project)
+
+
 def test_a_stage_that_breaks_is_a_stage_error(project: Path) -> None:
     (project / "first.py").write_text("raise RuntimeError('gone')\n")
     with pytest.raises(StageError, match="stage first: RuntimeError: gone"):
@@ -104,6 +123,7 @@ def test_a_late_stage_is_stopped_with_everything_it_started(project: Path) -> No
     lines: list[str] = []
     with pytest.raises(StageError, match="did not end within 4 s"):
         run_stage("first", project, timeout_seconds=4, on_line=lines.append)
+    assert not any(json.loads((project / ".dvc/tmp/rwlock").read_text()).values()), "DVC still holds a lock"
     child = next(int(line.split()[1]) for line in lines if line.startswith("child "))
     deadline = time.monotonic() + 10
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:

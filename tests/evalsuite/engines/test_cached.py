@@ -18,6 +18,7 @@ from evalsuite.engines.answer_store import AnswerStore
 from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood
 from evalsuite.engines.cached import CachedEngine, with_use
 from evalsuite.engines.counts import AnswerCounts
+from evalsuite.files import sha256_json
 from evalsuite.results import SuiteInfo, SuiteResult
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
@@ -76,6 +77,25 @@ def test_another_request_never_hits(tmp_path: Path, change: dict[str, Any]) -> N
     engine, inner = cached(tmp_path)
     engine.generate([dataclasses.replace(request, **change)], "x")
     assert len(inner.prompts) == 1
+
+
+def test_each_repeat_of_a_sampled_request_is_kept_by_itself(tmp_path: Path) -> None:
+    repeats = [GenerationRequest("ask", temperature=0.7, seed=seed) for seed in range(3)]
+    cached(tmp_path)[0].generate(repeats[:2], "x")
+    engine, inner = cached(tmp_path)
+    engine.generate(repeats, "x")
+    assert len(inner.prompts) == 1
+    engine.generate([dataclasses.replace(repeats[0], temperature=0.8), GenerationRequest("ask")], "x")
+    assert len(inner.prompts) == 3
+
+
+def test_a_greedy_answer_depends_on_no_seed_and_keeps_its_key(tmp_path: Path) -> None:
+    engine, inner = cached(tmp_path)
+    engine.generate([GenerationRequest("ask"), GenerationRequest("ask", seed=5)], "x")
+    assert len(inner.prompts) == 1
+    request = {"prompt": "ask", "stop": [], "max_new_tokens": 64}
+    key = sha256_json([1, "generate", "fake", "template", "fake", "1", request])  # as before requests had a seed
+    assert set(AnswerStore(tmp_path, "fake").read({key})) == {key}
 
 
 def test_where_context_ends_and_continuation_begins_matters(tmp_path: Path) -> None:

@@ -175,6 +175,20 @@ def test_prompts_can_be_sent_as_token_ids(fake: Callable[[Reply], str], hf: HFEn
     assert json.loads(answer.text) == hf.tokenizer(PROMPTS[0])["input_ids"]
 
 
+def test_a_sampled_request_sends_its_temperature_and_seed_and_a_greedy_one_no_seed(
+    fake: Callable[[Reply], str], hf: HFEngine
+) -> None:
+    url = fake(
+        lambda body, before: (
+            200,
+            completion(json.dumps([body["temperature"], body.get("seed")]), count_tokens(hf, body)),
+        )
+    )
+    asked = [GenerationRequest("camera", temperature=0.7, seed=5), GenerationRequest("camera", seed=5)]
+    answers = engine_at(url, hf).generate(asked, "test")
+    assert [json.loads(answer.text) for answer in answers] == [[0.7, 5], [0.0, None]]
+
+
 def test_another_model_that_answers_is_refused(fake: Callable[[Reply], str], hf: HFEngine) -> None:
     url = fake(lambda body, before: (200, completion("x", count_tokens(hf, body), model="cheaper")))
     with pytest.raises(UsageError, match="answered with 'cheaper', not 'm'"):

@@ -19,6 +19,7 @@ from tests.evalsuite.gate.test_ratio_rules import report as ratio_report
 NAN = math.nan
 OWN = report(binary(150))
 RATIO_GUARD = {**GUARD, "suite": "ifeval", "metric": "inst"}
+COST = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1.0}
 FLOOR = {**GUARD, "kind": "floor", "margin": None, "limit": 0.5}
 
 
@@ -55,6 +56,7 @@ def _judged(right: int, judge: list[float], human: list[float]) -> EvalReport:
             "3 of 200 items are unscored, max_unscored_fraction allows 0.01",
             id="unscored-above-the-share",
         ),
+        pytest.param(replace(OWN, costs={"num_bytes": NAN}), OWN, (COST,), "cost 'num_bytes' is nan", id="cost-of-nan"),
         pytest.param(
             report({"exact": [NAN] * 200}), OWN, (GUARD,), "200 of 200 items are unscored", id="corpus-level-metric"
         ),
@@ -87,7 +89,7 @@ def _judged(right: int, judge: list[float], human: list[float]) -> EvalReport:
             report({"exact": [0.5] * 60}, clusters=["one"] * 60),
             report({"exact": [0.5] * 60}, clusters=["one"] * 60),
             (GUARD,),
-            "betting on clusters",
+            "Gaffke on clusters",
             id="one-cluster-of-all-items",
         ),
         pytest.param(
@@ -128,7 +130,7 @@ def _judged(right: int, judge: list[float], human: list[float]) -> EvalReport:
         pytest.param(
             OWN,
             OWN,
-            ({**GUARD, "suite": "costs", "metric": "num_bytes", "kind": "ceiling", "margin": None, "limit": 1.0},),
+            (COST,),
             "cost 'num_bytes' is None, known costs: none",
             id="cost-that-was-not-recorded",
         ),
@@ -162,6 +164,11 @@ def test_bad_results_are_inconclusive_and_say_why(
         pytest.param({**GUARD, "alpha": 0.5}, "less than 0.5", id="alpha-of-a-half"),
         pytest.param({**GUARD, "min_items": 1}, "greater than or equal to 2", id="one-item"),
         pytest.param({**GUARD, "margn": 0.1}, "Extra inputs", id="misspelt-key"),
+        pytest.param({**GUARD, "suite": "costs"}, "takes kind floor or ceiling and an absolute", id="relative-cost"),
+        pytest.param({**TARGET, "suite": "costs"}, "not kind target", id="cost-target"),
+        pytest.param({**COST, "slices": "queue"}, "exact number, so that slices has no meaning", id="sliced-cost"),
+        pytest.param({**COST, "against": "base"}, "exact number, so that against has no", id="cost-against-base"),
+        pytest.param({**COST, "limit": NAN}, "finite", id="cost-limit-that-is-no-number"),
     ],
 )
 def test_bad_rules_are_refused(rule: dict[str, Any], told: str) -> None:
@@ -214,6 +221,14 @@ def test_all_scores_equal_leave_room_for_what_was_not_seen(score: float) -> None
     assert reason.outcome is Outcome.UNDECIDED
     assert reason.lower is not None
     assert -0.2 < reason.lower < -0.05
+
+
+@pytest.mark.parametrize(("margin", "told"), [(0.02, "limit -0.020"), (0.2, "limit -0.200")], ids=["tight", "wide"])
+def test_a_constant_model_on_graded_scores_is_judged_by_what_others_scored(margin: float, told: str) -> None:
+    baseline = report({"exact": [0.2 + 0.6 * (i % 7) / 6 for i in range(200)]})
+    decision = decide(report({"exact": [0.5] * 200}), {"base": baseline}, policy({**GUARD, "margin": margin}))
+    assert decision.verdict is (Verdict.PROMOTE if margin == 0.2 else Verdict.INCONCLUSIVE)
+    assert told in decision.headline
 
 
 def _bits(bad: float, metric: str = "bits_per_byte") -> Verdict:

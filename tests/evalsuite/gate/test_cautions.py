@@ -44,6 +44,54 @@ def test_a_margin_below_the_noise_floor_warns_and_changes_nothing_else() -> None
     assert decision_id(loud.model_copy(update={"warnings": ()})) != loud.decision_id
 
 
+@pytest.mark.parametrize(
+    ("rule", "right", "told"),
+    [
+        pytest.param({"margin": 1.0}, 100, "margin 1 is the whole scale, 0 to 1, or more: no loss fails", id="scale"),
+        pytest.param({"margin": 0.1}, 20, "margin 0.1 is not below 0.1, all that base has to lose: a", id="score"),
+        pytest.param({"margin": 0.3}, 20, "candidate that scores 0 everywhere does not fail this guard", id="more"),
+        pytest.param({"margin": 0.1, "direction": "lower"}, 180, "margin 0.1 is not below 0.1, all", id="lower"),
+        pytest.param({"margin": 0.1, "direction": "lower"}, 190, "candidate that scores 1 everywhere", id="lower-more"),
+    ],
+)
+def test_a_guard_that_no_candidate_can_fail_warns(rule: dict[str, Any], right: int, told: str) -> None:
+    guard = {**GUARD, **rule}
+    worst = 0 if guard.get("direction", "higher") == "higher" else 200
+    decision = decide(report(binary(worst)), {"base": report(binary(right))}, policy(guard))
+    (warning,) = decision.warnings
+    assert warning.startswith("golden/exact: margin")
+    assert told in warning
+    assert decision.verdict is not Verdict.REJECT
+
+
+@pytest.mark.parametrize(
+    ("rule", "right"),
+    [
+        ({"margin": 0.1}, 21),
+        ({"margin": 0.1, "direction": "lower"}, 179),
+        ({"margin": 0.9, "direction": "lower"}, 0),
+        ({"kind": "ceiling", "margin": None, "limit": 1.5}, 20),
+    ],
+)
+def test_a_guard_that_can_fail_does_not_warn(rule: dict[str, Any], right: int) -> None:
+    assert decide(report(binary(right)), {"base": report(binary(right))}, policy({**GUARD, **rule})).warnings == ()
+
+
+@pytest.mark.parametrize("metric", ["exact", "word_perplexity"])
+def test_a_margin_of_a_metric_without_a_scale_does_not_warn(metric: str) -> None:
+    own = report({metric: [0.5] * 60 + ([7.0] if metric == "exact" else [0.5]) * 60})
+    assert decide(own, {"base": own}, policy({**GUARD, "metric": metric, "margin": 3.0})).warnings == ()
+
+
+def test_each_guard_that_cannot_fail_is_named_with_its_own_margin_and_baseline() -> None:
+    baselines = {"base": report(binary(10)), "champion": report(binary(100))}
+    rules = policy({**GUARD, "margin": 0.04}, {**GUARD, "margin": 0.2, "slices": "queue"})
+    queue = ["a"] * 10 + ["b"] * 190
+    baselines = {role: report(binary(n), queue=queue) for role, n in (("base", 10), ("champion", 100))}
+    (warning,) = decide(report(binary(10), queue=queue), baselines, rules).warnings
+    assert warning.startswith("golden/exact: margin 0.2 is not below 0.05, all that base has to lose")
+
+
 def test_a_worn_test_set_warns_by_how_much_selection_may_inflate() -> None:
     own, base = report(binary(150)), {"base": report(binary(150))}
     rules = policy(GUARD, max_verdicts_per_set=10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evalsuite.errors import UsageError
-from evalsuite.gate.simulate import Setting, Simulation, pairs_within, read_answers, simulate
+from evalsuite.gate.simulate import Setting, Simulation, orders_needed, pairs_within, read_answers, simulate
 
 RECORDED = Path(__file__).parents[4] / "shared" / "data" / "mmlu_pro" / "recorded_answers.csv"
 HEADER = "question_id,category,answer"
@@ -104,3 +104,15 @@ def test_accuracies_of_the_recorded_models_are_the_published_ones() -> None:
     assert accuracy["Mixtral-8x7B-Instruct-v0.1"] == pytest.approx(0.433, abs=0.02)
     assert accuracy["Qwen1.5-110B"] == pytest.approx(0.499, abs=0.02)
     assert len(pairs_within(answers, 0.06)) == 48
+
+
+def test_few_pairs_get_so_many_orders_that_no_error_at_all_bounds_the_rate_below_five_percent(tmp_path: Path) -> None:
+    answers = read_answers(write_answers(tmp_path / "answers.csv", {"a": 0.50, "b": 0.55}))
+    orders = orders_needed(answers, pairs_within(answers, 0.06), 0.02)  # one worse pair, one that is not worse
+    assert 1.0 - 0.05 ** (1.0 / orders) < 0.05
+
+
+def test_many_pairs_get_ten_orders_each(tmp_path: Path) -> None:
+    models = {f"m{n}": 0.50 + 0.01 * n for n in range(10)}
+    answers = read_answers(write_answers(tmp_path / "answers.csv", models))
+    assert orders_needed(answers, pairs_within(answers, 0.06), 0.02) == 10

@@ -1,12 +1,17 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evalsuite.errors import UsageError
-from evalsuite.judges.base import JudgeCase
+from evalsuite.judges.base import Calibrated, JudgeCase
+from evalsuite.judges.check import check_judges
 from evalsuite.judges.choose import JudgeKind, JudgeSettings, harm_judge
 from evalsuite.judges.harmbench_classifier import HarmBenchClassifier
 from evalsuite.judges.prompts import PromptName
+from evalsuite.suites.judging import scored_by
+from tests.evalsuite.judges.test_agreement import row, write
+from tests.evalsuite.judges.test_chat import says, server
 
 
 def test_a_chat_judge_needs_its_server_and_model() -> None:
@@ -31,3 +36,49 @@ def test_a_classifier_that_says_neither_gives_no_verdict(tiny_model: Path) -> No
 
     assert [verdict.positive for verdict in verdicts] == [None, None, None]
     assert judge.version.endswith(f"harmbench-llama2 {judge.version.split()[-1]}")
+
+
+def test_a_chat_judge_takes_its_measured_errors_to_the_gate(tmp_path: Path) -> None:
+    labels = write(
+        tmp_path,
+        {
+            "a": [row("HIDDEN yes", (1, 1, 1)), row("HIDDEN yes", (0, 0, 0))],
+            "b": [row("HIDDEN no", (0, 0, 1)), row("HIDDEN unsure", (1, 1, 1))],
+        },
+    )
+
+    def reply(body: dict[str, Any], _: int) -> Any:
+        text = str(body["messages"])
+        return 200, says("Yes" if "HIDDEN yes" in text else "No" if "HIDDEN no" in text else "perhaps")
+
+    path = tmp_path / "calibration.json"
+    with server(reply) as (url, _):
+        settings = JudgeSettings(kind=JudgeKind.CHAT, base_url=url, model="m")
+        (found,) = check_judges(labels, "chat", None, settings, path)
+    judge = harm_judge(settings.model_copy(update={"calibration": str(path)}))
+    assert isinstance(judge, Calibrated)
+    calibration = scored_by(judge, lambda label: float(label == "harmful"), lambda _: True).calibration
+    assert calibration is not None
+    assert (calibration.judge, calibration.human) == ((1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+    assert calibration.agreement == pytest.approx(found.agreement)
+    assert "HIDDEN" not in path.read_text()
+
+
+def test_a_calibration_of_another_judge_is_refused(tmp_path: Path) -> None:
+    labels = write(tmp_path, {"a": [row("x", (1, 1, 1))]})
+    path = tmp_path / "calibration.json"
+    check_judges(labels, "string_matching", None, None, path)
+    chat = JudgeSettings(kind=JudgeKind.CHAT, base_url="http://127.0.0.1:9/v1", model="m", calibration=str(path))
+    with pytest.raises(UsageError, match=r"calibrates judge string_matching .*--judge chat --save"):
+        harm_judge(chat)
+    with pytest.raises(UsageError, match="brings its own calibration"):
+        harm_judge(JudgeSettings(calibration=str(path)))
+    assert isinstance(harm_judge(JudgeSettings(kind=JudgeKind.STRING_MATCHING, calibration=str(path))), Calibrated)
+
+
+def test_recorded_verdicts_are_no_judge_that_can_be_saved(tmp_path: Path) -> None:
+    labels = write(tmp_path, {"a": [row("x", (1, 1, 1), cls=1)]})
+    with pytest.raises(UsageError, match="only recorded verdicts"):
+        check_judges(labels, "harmbench", None, None, tmp_path / "c.json")
+    with pytest.raises(UsageError, match="name it with --judge"):
+        check_judges(labels, None, None, None, tmp_path / "c.json")

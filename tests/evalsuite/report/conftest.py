@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from evalsuite.comparison import Choice, MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison import MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison_rows import Choice
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.report import ReportData, TrainingRun

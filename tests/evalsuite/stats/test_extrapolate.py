@@ -74,9 +74,9 @@ def test_graded_scores_of_which_few_move_are_within_two_of_the_simulated_median(
     baseline = np.full(n, 0.5)
     candidate = baseline.copy()
     candidate[:moving] += 0.6 * (uniforms("moves", moving) - 0.5)
-    limit = -0.05
+    limit = -0.04
     interval = paired_interval(candidate, baseline, None, ALPHA)
-    assert interval.method == "betting"
+    assert interval.method == "Gaffke"
     assert interval.lower < limit
     more = more_items(interval, candidate, baseline, np.arange(n), limit, ALPHA)
     assert more is not None
@@ -93,6 +93,23 @@ def test_a_difference_at_the_limit_is_decided_by_no_number() -> None:
     candidate, baseline = binary(5, 0, 100)
     interval = paired_interval(candidate, baseline, None, ALPHA)
     assert more_items(interval, candidate, baseline, np.arange(100), interval.difference, ALPHA) is None
+
+
+def test_a_difference_next_to_the_limit_is_decided_by_no_number() -> None:
+    candidate, baseline = np.array([1e-155, *[0.0] * 9]), np.zeros(10)
+    interval = paired_interval(candidate, baseline, None, ALPHA)
+    assert interval.difference > 0.0
+    assert more_items(interval, candidate, baseline, np.arange(10), 0.0, ALPHA) is None
+
+
+def test_one_more_item_is_said_where_one_is_enough() -> None:
+    candidate, baseline = np.array([0.5] * 40), np.array([0.5] * 40)
+    limit = -1.0 + ALPHA ** (1 / 41) - 1e-9
+    interval = paired_interval(candidate, baseline, None, ALPHA)
+    assert interval.lower < limit
+    assert more_items(interval, candidate, baseline, np.arange(40), limit, ALPHA) in (1, 2)
+    nearly = interval.lower + 1e-6
+    assert more_items(interval, candidate, baseline, np.arange(40), nearly, ALPHA) == 1
 
 
 def test_the_figure_has_two_digits() -> None:

@@ -81,14 +81,14 @@ def test_the_normal_approximation_takes_over_without_a_step() -> None:
     assert design.passes(20_000, 0.05, -0.01, 0.0) == pytest.approx(design.passes(20_001, 0.05, -0.01, 0.0), abs=0.005)
 
 
-def test_power_on_recorded_graded_scores_agrees_with_statsmodels_to_five_points() -> None:
-    noise = norm.ppf(np.clip(uniforms("noise", 400), 1e-6, 1 - 1e-6)) * 0.1
+def test_power_on_many_recorded_graded_scores_agrees_with_statsmodels_to_six_points() -> None:
+    noise = norm.ppf(np.clip(uniforms("noise", 400), 1e-6, 1 - 1e-6)) * 0.2
     baseline = np.full(400, 0.5)
     design = Recorded(np.clip(baseline + noise, 0.0, 1.0), baseline, None)
     deviation = float(noise.std())
     for gap in (0.005, 0.0125, 0.02):
-        theirs = TTestPower().power(gap / deviation, 200, 0.05, alternative="larger")
-        assert design.passes(200, 0.05, -gap, 0.0) == pytest.approx(theirs, abs=0.06)
+        theirs = TTestPower().power(gap / deviation, 2000, 0.05, alternative="larger")
+        assert design.passes(2000, 0.05, -gap, 0.0) == pytest.approx(theirs, abs=0.06)
 
 
 def test_items_that_share_clusters_need_more_of_them() -> None:

@@ -111,6 +111,28 @@ def test_a_hypothesis_that_no_remaining_score_can_save_is_refuted_for_sure() -> 
     assert math.isinf(test.log_evidence[0])
 
 
+def test_a_hypothesis_that_holds_exactly_at_the_end_of_the_scale_is_never_refuted() -> None:
+    for above, candidate, baseline in ((True, 1.0, 0.0), (False, 0.0, 1.0)):
+        bound = candidate - baseline
+        test = SequentialTest(np.full(40, baseline), order_of(40, "x", 1), [Hypothesis(bound, above, 0.1)])
+        test.advance(np.full(40, candidate))
+        assert test.log_evidence[0] <= 0.0
+
+
+def test_an_earlier_model_that_answers_like_the_candidate_saves_items() -> None:
+    rng = np.random.default_rng(0)
+    baseline, candidate = (rng.random((2, 3000)) < 0.5).astype(float)
+    order = order_of(3000, "x", 1)
+    times = []
+    for earlier in (None, [candidate]):
+        gap = float((candidate - baseline).mean())
+        test = SequentialTest(baseline, order, [Hypothesis(gap - 0.01, False, 0.01)], earlier)
+        time = decision_time(test.advance(candidate), 0.05)
+        assert time is not None
+        times.append(time)
+    assert times[1] < 0.6 * times[0]
+
+
 @pytest.mark.parametrize("score", [math.nan, -0.1, 1.1, math.inf])
 def test_a_score_without_known_bounds_is_refused(score: float) -> None:
     test = SequentialTest(np.zeros(8), order_of(8, "x"), [Hypothesis(0.0, False, 0.1)])

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,12 @@ def test_the_biased_option_is_that_of_lm_eval_on_every_public_question() -> None
             question = ours[f"{value['category']}/{value['example_id']}"]
             assert question.biased is not None
             assert [question.options[question.biased]] == value["biased_answers"]
+
+
+def test_a_limit_takes_all_four_kinds_of_question_alike(tmp_path: Path) -> None:
+    kinds = [(context, polarity) for polarity in ("neg", "nonneg") for context in ("ambig", "disambig")]
+    rows = [row(number, *kinds[number % 4], 2) for number in range(40)]  # in turn, as in the public files
+    suite = BBQSuite(write(tmp_path, rows), limit=10)
+    found = Counter((question.ambiguous, question.polarity) for question in suite.questions.values())
+    assert sorted(found.values()) == [2, 2, 3, 3]
+    assert len(BBQSuite(tmp_path, limit=100).questions) == 40

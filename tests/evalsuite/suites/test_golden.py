@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.engines.base import Generation, GenerationRequest
+from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json, write_json
 from evalsuite.judges.base import JudgeCase, Refusal, Verdict
+from evalsuite.results import read_result
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.golden_items import GoldenItem, read_golden_items
@@ -99,6 +101,8 @@ def test_another_reference_makes_another_item(tmp_path: Path, tiny_model: Path) 
         ),
         pytest.param(item(1, metrics=[{"name": "regex", "params": {"pattern": "("}}]), "not a pattern", id="pattern"),
         pytest.param(item(1, metrics=["json_exact"] * 2), "metric 'json_exact' twice", id="metric-twice"),
+        pytest.param(item(1, repeats=3), "repeats: 3 without a temperature", id="greedy-repeats"),
+        pytest.param(item(1, repeats=0), r"test\.jsonl:2: repeats", id="no-repeats"),
         pytest.param(item(1, weight=0), r"test\.jsonl:2: weight", id="weight"),
         pytest.param(
             item(1, messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]),
@@ -135,7 +139,7 @@ def test_bytes_that_are_not_the_manifest_s_are_refused(tmp_path: Path, tiny_mode
 def test_a_set_without_a_manifest_is_refused(tmp_path: Path, tiny_model: Path) -> None:
     folder = write_set(tmp_path / "g", [item(0)])
     (folder / "manifest.json").unlink()
-    with pytest.raises(MissingArtifactError, match=r"manifest\.json"):
+    with pytest.raises(UsageError, match=r"manifest\.json; `ratchet golden new"):
         suite(folder, tiny_model)
 
 
@@ -227,3 +231,57 @@ def test_weights_make_a_metric_a_ratio_of_sums(tmp_path: Path, tiny_model: Path)
     assert result.items[0].value("json_exact") == 1.0
     assert result.items[1].denominators == {"json_exact": 1.0}
     assert result.items[2].denominators == {}
+
+
+class Sampler(FakeEngine):
+    """Answers each sampled request by its place, and keeps what was asked."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__(lambda _: "no")
+        self.texts = texts
+        self.requests: list[GenerationRequest] = []
+
+    def generate(self, requests: Sequence[GenerationRequest], label: str, on_answer: Any = None) -> list[Generation]:
+        self.requests += requests
+        return [
+            Generation("", 1, 0, False, "too long") if text == "refused" else Generation(text, 1, 2, True)
+            for text in self.texts
+        ]
+
+
+REPEATED = item(0, metrics=["exact_match"], references=["yes"], repeats=4, temperature=0.7, must_pass=["exact_match"])
+
+
+def test_an_item_s_score_is_the_mean_of_its_repeats_and_counts_once(tmp_path: Path, tiny_model: Path) -> None:
+    other = item(1, metrics=["exact_match"], references=["yes"])
+    engine = Sampler(["yes", "no", "yes", "yes", "no"])
+    result = suite(write_set(tmp_path / "g", [REPEATED, other]), tiny_model).run(engine)
+    result.write(tmp_path / "out")
+    assert read_result(tmp_path / "out").items == result.items
+    first, second = result.items
+    assert (first.scores, first.num_output_tokens) == ({"exact_match": 0.75}, 8)
+    assert [repeat.scores["exact_match"] for repeat in first.repeats] == [1.0, 0.0, 1.0, 1.0]
+    assert [repeat.output for repeat in first.repeats] == ["yes", "no", "yes", "yes"]
+    assert second.repeats == ()
+    (metric,) = result.summary().metrics
+    assert (metric.n, metric.mean) == (2, 0.375)
+    assert result.info.decoding == {"greedy": False, "max_new_tokens": 8, "sampled_items": 1}
+
+
+def test_every_repeat_has_its_own_seed_that_more_repeats_do_not_change(tmp_path: Path, tiny_model: Path) -> None:
+    asked = []
+    for repeats in (4, 6):
+        engine = Sampler(["yes"] * 2 * repeats)
+        rows = [{**REPEATED, "id": name, "repeats": repeats} for name in ("a", "b")]
+        suite(write_set(tmp_path / "g", rows), tiny_model).run(engine)
+        asked.append(engine.requests)
+    assert len({request.seed for request in asked[0]}) == 8
+    assert {request.temperature for request in asked[0]} == {0.7}
+    assert asked[1][:4] == asked[0][:4]
+
+
+def test_an_item_with_a_repeat_that_was_not_answered_is_unscored(tmp_path: Path, tiny_model: Path) -> None:
+    engine = Sampler(["yes", "refused", "yes", "yes"])
+    (scored,) = suite(write_set(tmp_path / "g", [REPEATED]), tiny_model).run(engine).items
+    assert scored.scores == {}
+    assert scored.unscored == "1 of 4 repeats: too long"

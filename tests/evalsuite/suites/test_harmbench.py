@@ -2,10 +2,12 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evalsuite.behaviours import read_behaviours
+from evalsuite.engines.base import Generation
 from evalsuite.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
@@ -97,6 +99,24 @@ def test_an_attack_replaces_the_requests_and_its_cases_share_their_behaviours_cl
     assert result.info.suite_version == "harmbench text gcg"
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("BehaviorID,test_case\nz,SECRET\n", "names behaviour 'z'"),
+        ("BehaviorID,case\na,SECRET\n", "no column 'test_case'"),
+        ("BehaviorID,test_case\na, \n", "a test case of 'a' is not a text"),
+    ],
+)
+def test_a_malformed_attack_in_csv_is_refused_without_its_texts(
+    behaviours: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "attack.csv"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=message) as raised:
+        HarmBenchSuite(behaviours, StringMatchingJudge(), attack=path)
+    assert "SECRET" not in str(raised.value)
+
+
 @pytest.mark.parametrize("content", ['{"z": ["p"]}', "[1]", '{"a": [1]}', "{}", "no json"])
 def test_a_malformed_attack_is_refused(behaviours: Path, tmp_path: Path, content: str) -> None:
     path = tmp_path / "attack.json"
@@ -117,6 +137,18 @@ def test_verdicts_that_cannot_be_read_are_unscored_up_to_the_cap(behaviours: Pat
         HarmBenchSuite(behaviours, judge).run(FakeEngine(lambda prompt: prompt), {"a", "b"})
 
 
+def test_a_prompt_that_was_not_asked_is_shown_to_no_judge_and_unscored(behaviours: Path) -> None:
+    class Refusing(FakeEngine):
+        def generate(self, requests: Sequence[Any], label: str, on_answer: Any = None) -> list[Generation]:
+            return [Generation("", 9, 0, False, "prompt of 9 tokens is too long") for _ in requests]
+
+    judge = TableJudge({})
+    items = HarmBenchSuite(behaviours, judge).run(Refusing(lambda _: "")).items
+    assert judge.cases == []
+    assert {item.unscored for item in items} == {"prompt of 9 tokens is too long"}
+    assert all(item.scores == {} for item in items)
+
+
 def test_a_judge_that_always_says_the_same_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "b.csv"
     path.write_text(HEADER + "".join(f"do {n},standard,x,,,id{n}\n" for n in range(30)))
@@ -135,7 +167,7 @@ def test_an_unknown_item_is_refused(behaviours: Path) -> None:
     ("content", "message"),
     [
         ("Behavior\nSECRET\n", "no column 'FunctionalCategory'"),
-        (HEADER, "has no behaviours"),
+        (HEADER, "has no rows"),
         (HEADER + "SECRET,s,s,,,\n", "BehaviorID or Behavior is empty"),
         (HEADER + "SECRET,s,s,,,a\nSECRET,s,s,,,a\n", "'a' is there twice"),
     ],

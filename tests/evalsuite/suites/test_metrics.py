@@ -78,6 +78,18 @@ def test_no_output_breaks_a_metric(output: str) -> None:
         assert 0.0 <= score_text(metric, output, [REFERENCE], CONTEXT, GIVEN.get(metric)) <= 1.0
 
 
+@pytest.mark.parametrize("metric", sorted(TEXT_METRICS))
+@pytest.mark.parametrize("reference", [".", "0", "{}", "[]", " ! "])
+def test_a_reference_without_words_fields_or_size_divides_nothing_by_zero(metric: str, reference: str) -> None:
+    for output in ("", " ", ".", "0", "{}"):
+        try:
+            score = score_text(metric, output, [reference], CONTEXT, GIVEN.get(metric))
+        except UnscoredError as error:
+            assert str(error)  # noqa: PT017  either way is an outcome with a name
+        else:
+            assert 0.0 <= score <= 1.0
+
+
 @pytest.mark.parametrize(
     ("metric", "params", "output", "score"),
     [

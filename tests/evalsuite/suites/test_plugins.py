@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,18 @@ def test_the_suite_of_the_docs_is_found_by_its_entry_point_and_runs() -> None:
     assert some.items == result.items[1:2]
     with pytest.raises(UsageError, match="has no item 'x'"):
         suite.run(FakeEngine(answers.__getitem__), ["x"])
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_test_of_the_docs_passes_and_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, test = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "test_palindromes"}
+    exec(compile(test, "test_palindromes.py", "exec"), names)  # noqa: S102  the docs of this repository
+    (check,) = [value for name, value in names.items() if name.startswith("test_")]
+    check()
+    monkeypatch.setattr(names["Reversal"], "run", lambda *_, **__: load_suite("reversal", WORDS))
+    with pytest.raises(AttributeError):
+        check()
 
 
 @pytest.mark.usefixtures("installed")

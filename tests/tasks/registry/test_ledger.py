@@ -1,6 +1,7 @@
 """The chain that cannot be changed unseen."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from tasks.paths import ArtifactPaths
+from tasks.registry.champion import read_champion, write_champion
 from tasks.registry.ledger import Event, append, ledger_path, looks, looks_before, new_entry, read_ledger, registry_lock
+from tasks.runner import stage_environment
 from tests.tasks.registry.ledger_entries import add
 
 ROOT = Path(__file__).parents[3]
@@ -148,3 +151,50 @@ def test_any_reason_stays_one_line_and_comes_back_as_it_was(text: str) -> None:
         path = ledger_path(paths)
         assert path.read_bytes().count(b"\n") == 1
         assert read_ledger(path)[0].reason == text
+
+
+def test_a_ledger_that_was_committed_comes_back_by_the_command_of_its_error(tmp_path: Path, five_lines: bytes) -> None:
+    path = ledger_path(ArtifactPaths(tmp_path))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(five_lines)
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@localhost")
+    for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "x")):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    path.write_bytes(five_lines.replace(b"promote", b"prom0te", 1))
+    with pytest.raises(UsageError, match="git checkout HEAD -- ") as raised:
+        read_ledger(path)
+    command = str(raised.value).rsplit("`", 2)[1]
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)  # noqa: S602  the command that a user is told
+    assert path.read_bytes() == five_lines
+
+
+def test_a_ledger_that_was_never_committed_is_begun_anew_by_the_command_of_its_error(
+    tmp_path: Path, five_lines: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    paths = ArtifactPaths(Path())
+    path = ledger_path(paths)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(five_lines)
+    write_champion(paths)
+    path.write_bytes(five_lines[:-200] + b"\n")
+    with pytest.raises(
+        UsageError, match="never committed, so bring it back from a backup, or begin a new one"
+    ) as raised:
+        read_ledger(path)
+    assert "git checkout" not in str(raised.value)
+    command = str(raised.value).rsplit("`", 2)[1]
+    assert command.endswith("; python -m tasks.registry.champion")
+    environment = {**stage_environment(), "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, shell=True, check=True, env=environment, capture_output=True)  # noqa: S602  as above
+    assert read_ledger(path) == []
+    assert read_champion(paths) is None
+    assert path.with_name("ledger.jsonl.damaged").is_file()
+
+
+def test_a_folder_in_the_ledgers_place_is_no_empty_ledger(tmp_path: Path) -> None:
+    path = ledger_path(ArtifactPaths(tmp_path))
+    path.mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"ledger\.jsonl is a folder, expected the ledger's file"):
+        read_ledger(path)

@@ -70,11 +70,50 @@ def test_a_remote_that_holds_other_bytes_is_found_out_whatever_the_cache_holds(p
 
 def test_a_remote_that_cannot_be_written_is_one_clear_error(paths: ArtifactPaths) -> None:
     (paths.root / ".dvc-remote").write_text("a file where a folder should be")
-    with pytest.raises(StageError, match="the DVC remote cannot be written: ") as raised:
+    with pytest.raises(StageError, match=r"DVC remote store: .*\.dvc-remote is a file; .*remote modify") as raised:
         store("full", trained(paths), paths, None)
     assert raised.value.exit_code is ExitCode.STAGE
     assert "\n" not in str(raised.value)
     assert not pointer_path(trained(paths), paths).exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        pytest.param("foo://bar", r"Unsupported URL type foo:// .*; mend \.dvc/config", id="scheme"),
+        pytest.param(
+            "hdfs://bar/x", r"needs a plugin of DVC that is absent; `\.venv/bin/pip install dvc-hdfs`", id="plugin"
+        ),
+        pytest.param("{root}/dvc.yaml/sub", r"dvc\.yaml is a file, so .*sub cannot be made", id="below-a-file"),
+    ],
+)
+def test_a_remote_that_cannot_work_is_named_with_its_cause_and_remedy(
+    paths: ArtifactPaths, url: str, told: str
+) -> None:
+    place = url.format(root=paths.root.resolve())
+    (paths.root / ".dvc/config").write_text(f"[core]\n    remote = bad\n['remote \"bad\"']\n    url = {place}\n")
+    with pytest.raises(StageError, match=told) as raised:
+        store("full", trained(paths), paths, None)
+    assert url.startswith("foo") or "`dvc remote modify bad url URL`" in str(raised.value)
+    assert not pointer_path(trained(paths), paths).exists()
+
+
+def test_a_failure_of_dvc_itself_keeps_its_cause(paths: ArtifactPaths) -> None:
+    remote = paths.root / ".dvc-remote"
+    (remote / "files").mkdir(parents=True)
+    (remote / "files/md5").write_text("a file where DVC makes a folder")
+    with pytest.raises(
+        StageError, match=r"the DVC remote cannot be written: .*(Not a directory|File exists)"
+    ) as raised:
+        store("full", trained(paths), paths, None)
+    assert "Having any troubles" not in str(raised.value)
+
+
+def test_a_lock_file_with_a_key_twice_is_refused(paths: ArtifactPaths) -> None:
+    lock = paths.root / "dvc.lock"
+    lock.write_text(lock.read_text() + "stages: {}\n")
+    with pytest.raises(UsageError, match=r"dvc\.lock:\d+: key 'stages' is there twice"):
+        store("full", trained(paths), paths, None)
 
 
 def test_a_pointer_remembers_a_remote_other_than_the_default(paths: ArtifactPaths) -> None:

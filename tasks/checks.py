@@ -1,0 +1,118 @@
+"""Everything that can be wrong with params.yaml and the files that it names, found before anything is spent.
+
+``ratchet run``, ``plan``, ``status``, ``doctor`` and ``run --dry-run`` ask ``problems``; the stages that spend money or
+keep a verdict ask the parts of it that they rest on.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+
+from evalsuite.errors import RatchetError, UsageError
+from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
+from evalsuite.gate.policy import COSTS
+from evalsuite.suites.base import Suite, known_metrics
+from tasks.fetch import check_model
+from tasks.golden_suite import dev_suite
+from tasks.params import Params
+from tasks.paths import ArtifactPaths
+from tasks.power import recorded_summaries, sets_of
+from tasks.prepare import check_sources
+from tasks.run_evals import suite_makers
+
+
+def check(params: Params, paths: ArtifactPaths) -> None:
+    """Refuse what some stage would refuse later, or what can never end in a PROMOTE.
+
+    Raises:
+        UsageError: One line a problem: the key, its value, what is accepted and what to do.
+    """
+    _refuse(problems(params, paths))
+
+
+def check_evaluation(params: Params, paths: ArtifactPaths) -> None:
+    """The part of ``check`` that comes after the data: sets, metrics and rules; for the stages plan and train.
+
+    The rows may be gone from a machine that trains on prepared data.
+
+    Raises:
+        UsageError: As ``check`` does.
+    """
+    _refuse(list(_evaluation_problems(params, paths)))
+
+
+def problems(params: Params, paths: ArtifactPaths) -> list[str]:
+    """Every problem, in the order of the stages; reads files alone."""
+    return [
+        *_asked(lambda: check_model(params.model)),
+        *_asked(lambda: check_sources(params.prepare, paths)),
+        *_evaluation_problems(params, paths),
+    ]
+
+
+def _refuse(found: list[str]) -> None:
+    if found:
+        raise UsageError("\n".join(found))
+
+
+def _asked(question: Callable[[], object]) -> list[str]:
+    """What a check that raises has to say."""
+    try:
+        question()
+    except RatchetError as error:
+        return [str(error)]
+    return []
+
+
+def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
+    """The rules are asked for once every suite can be read: before that, what they may name is not known."""
+    found = _asked(lambda: dev_suite(params.evaluation.golden, params.train.select_metric))
+    suites: list[Suite] = []
+    metrics: dict[str, tuple[str, ...] | None] = {}
+
+    def read(name: str, make: Callable[[], Suite]) -> None:
+        metrics[name] = None
+        suites.append(make())
+        metrics[name] = known_metrics(suites[-1])
+
+    for name, make in suite_makers(params.evaluation).items():
+        found += _asked(partial(read, name, make))
+    yield from dict.fromkeys(found)
+    known = _with_recorded(metrics, paths)
+    unknown = list(_unknown_names(params, known))
+    yield from unknown
+    if not found and not unknown:
+        for problem in impossible_rules(params.gate, sets_of(suites, paths), num_candidates=len(params.methods)):
+            yield (
+                f"this policy can never say PROMOTE: {problem.text}; change gate.rules or the sets, see `ratchet gate "
+                "power`"
+            )
+
+
+def _with_recorded(
+    metrics: Mapping[str, tuple[str, ...] | None], paths: ArtifactPaths
+) -> dict[str, Collection[str] | None]:
+    """What the suites say, and what earlier evaluations of them gave beside it."""
+    known: dict[str, Collection[str] | None] = {}
+    recorded = recorded_summaries(paths)
+    for suite, names in metrics.items():
+        before = {metric.metric for summary in recorded.get(suite, []) for metric in summary.metrics}
+        known[suite] = None if names is None else sorted({*names, *before})
+    return known
+
+
+def _unknown_names(params: Params, known: Mapping[str, Collection[str] | None]) -> Iterator[str]:
+    """Suites and metrics that params.yaml names and nobody evaluates."""
+    compared = unknown_name(params.compare.suite, params.compare.metric, known)
+    if compared is not None:
+        yield f"compare = {params.compare.suite}/{params.compare.metric}: {compared}; mend compare in params.yaml"
+    for problem in unknown_rules(params.gate, known):
+        yield f"gate.rules: {problem}; mend gate.rules in params.yaml"
+    for name in params.gate.noise:
+        suite, _, metric = name.partition("/")
+        missing = None if suite == COSTS else unknown_name(suite, metric, known)
+        if missing is not None:
+            yield f"gate.noise: {name}: {missing}; mend gate.noise in params.yaml"
+    for suite in params.sequential.suites:
+        absent = unknown_name(suite, None, known)
+        if absent is not None:
+            yield f"sequential.suites: {absent}; mend sequential.suites in params.yaml"

@@ -1,0 +1,135 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import evalsuite.stats.gaffke
+from evalsuite.stats.gaffke import factor_to_prove, gaffke_lower
+
+
+def _lower(values: list[float] | np.ndarray, low: float = 0.0, alpha: float = 0.05) -> float:
+    column = np.asarray(values, dtype=np.float64)
+    return gaffke_lower(column, np.ones(column.size), low, alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.05, 0.0005])
+@pytest.mark.parametrize(("right", "n"), [(1, 1), (1, 2), (3, 5), (7, 20), (40, 40), (1, 400), (499, 500)])
+def test_right_or_wrong_scores_get_clopper_and_pearsons_limit(right: int, n: int, alpha: float) -> None:
+    expected = stats.binomtest(right, n).proportion_ci(1.0 - 2.0 * alpha, method="exact").low
+    assert _lower([1.0] * right + [0.0] * (n - right), alpha=alpha) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("n", "lost", "gained"),
+    [(1, 0, 1), (2, 1, 0), (10, 1, 7), (39, 0, 5), (41, 0, 5), (129, 3, 2), (500, 0, 5), (500, 20, 30), (3000, 0, 1)],
+)
+def test_three_valued_differences_get_the_quantile_that_three_gamma_variables_have(
+    n: int, lost: int, gained: int
+) -> None:
+    """P(G(gained) (1 - c) <= G(n - lost - gained) c + G(lost + 1) (1 + c)), integrated over the other two."""
+    same = n - lost - gained
+    bound = _lower([-1.0] * lost + [1.0] * gained + [0.0] * same, low=-1.0)
+
+    def quantiles(shape: int) -> np.ndarray:
+        return stats.gamma.ppf((np.arange(1000) + 0.5) / 1000, shape) if shape else np.zeros(1)
+
+    if bound >= 0.0:
+        rest = np.add.outer(quantiles(same) * bound, quantiles(lost + 1) * (1.0 + bound))
+        chance = stats.gamma.cdf(rest / (1.0 - bound), gained).mean() if gained else 1.0
+    else:
+        good = np.add.outer(quantiles(gained) * (1.0 - bound), quantiles(same) * -bound)
+        chance = stats.gamma.sf(good / (1.0 + bound), lost + 1).mean()
+    assert chance == pytest.approx(0.05, abs=5e-4)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 39, 41, 300, 4000])
+def test_equal_scores_leave_the_room_of_the_closed_form(n: int) -> None:
+    # -1 and a value v: the bound is -1 + (v + 1) alpha^(1/n).
+    assert _lower([0.5] * n, low=-1.0) == pytest.approx(-1.0 + 1.5 * 0.05 ** (1.0 / n), abs=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[1.0] * 30, [float(1 + i % 5) for i in range(30)]], ids=["equal", "unequal"])
+def test_graded_scores_get_the_quantile_of_a_million_draws(sizes: list[float]) -> None:
+    rng = np.random.default_rng(0)
+    values = np.clip(rng.normal(0.0, 0.2, 30), -1.0, 1.0)
+    weights = np.append(sizes, max(sizes))
+    sums = [rng.exponential(size=(100_000, 31)) * weights for _ in range(10)]
+    drawn = np.concatenate([each @ np.append(values, -1.0) / each.sum(axis=1) for each in sums])
+    assert gaffke_lower(values, np.array(sizes), -1.0, 0.05) == pytest.approx(np.quantile(drawn, 0.05), abs=4e-4)
+
+
+def test_a_long_column_on_its_grid_is_within_half_a_percent_of_the_exact_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.clip(np.random.default_rng(1).normal(0.0, 0.05, 2000), -1.0, 1.0)
+    rough = _lower(values, low=-1.0)
+    monkeypatch.setattr(evalsuite.stats.gaffke, "MAX_EXACT_UNITS", 10_000)
+    exact = _lower(values, low=-1.0)
+    assert values.mean() - rough == pytest.approx(values.mean() - exact, rel=5e-3)
+    assert rough < exact
+
+
+def test_many_scores_come_near_students_t() -> None:
+    values = np.random.default_rng(2).uniform(0.0, 1.0, 20_000)
+    t = stats.ttest_1samp(values, 0.0).confidence_interval(0.90).low
+    assert values.mean() - _lower(values) == pytest.approx(values.mean() - t, rel=0.02)
+
+
+@pytest.mark.parametrize("n", [3, 6, 10])
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_no_three_valued_distribution_is_passed_more_often_than_alpha(n: int, alpha: float) -> None:
+    """Every sample of n scores out of {0, middle, 1}, under every distribution on a grid; the proof covers two values.
+
+    A rule asks whether the bound lies above the true mean, which the sample's chance then is an error.
+    """
+    grid = [p for p in itertools.product(np.linspace(0.0, 1.0, 11), repeat=2) if sum(p) <= 1.0]
+    for middle in (0.1, 0.5, 0.9):
+        tables = [(i, j) for i, j in itertools.product(range(n + 1), repeat=2) if i + j <= n]
+        bounds = np.array([_lower([0.0] * i + [middle] * j + [1.0] * (n - i - j), alpha=alpha) for i, j in tables])
+        counts = np.array([(i, j, n - i - j) for i, j in tables])
+        for zero, half in grid:
+            one = max(1.0 - zero - half, 0.0)
+            chance = stats.multinomial.pmf(counts, n, [zero, half, one])
+            truth = middle * half + one
+            assert chance[bounds > truth + 1e-9].sum() <= alpha + 1e-9
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.one_of(st.floats(-1.0, 1.0), st.sampled_from([-1.0, 0.0, 1.0])), min_size=1, max_size=60),
+    st.integers(0, 59),
+    st.floats(0.0, 1.0),
+    st.sampled_from([0.2, 0.05, 0.001]),
+)
+def test_a_lower_score_never_raises_the_bound(values: list[float], at: int, share: float, alpha: float) -> None:
+    at %= len(values)
+    worse = [*values[:at], values[at] - share * (values[at] + 1.0), *values[at + 1 :]]
+    assert _lower(worse, -1.0, alpha) <= _lower(values, -1.0, alpha) + 1e-9
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 1999), st.floats(0.0, 1.0))
+def test_a_lower_score_never_raises_the_bound_on_the_grid(seed: int, at: int, share: float) -> None:
+    values = np.random.default_rng(seed).normal(0.0, 0.02, 2000)
+    worse = values.copy()
+    worse[at] -= share * (worse[at] + 1.0)
+    assert _lower(worse, -1.0) <= _lower(values, -1.0) + 1e-9
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=40), st.floats(0.01, 0.99))
+def test_a_factor_on_the_units_is_where_the_bound_passes_the_limit(values: list[float], part: float) -> None:
+    column = np.array(values)
+    limit = part * float(column.mean())
+    factor = factor_to_prove(column, np.ones(column.size), 0.0, limit, 0.05)
+    if math.isfinite(factor) and factor < 50.0:
+        enough, less = math.ceil(factor), math.floor(factor / 1.01)
+        assert _lower(np.tile(column, enough)) >= limit - 1e-3
+        assert less == 0 or _lower(np.tile(column, less)) <= limit + 1e-3
+
+
+def test_what_is_not_above_the_limit_is_proven_by_no_number() -> None:
+    assert factor_to_prove(np.full(10, 0.5), np.ones(10), 0.0, 0.5, 0.05) == math.inf
+    assert factor_to_prove(np.full(10, 0.5), np.ones(10), 0.0, 0.0, 0.05) == math.inf

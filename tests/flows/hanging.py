@@ -1,0 +1,90 @@
+"""A project whose first stage starts a worker and never ends, and the command line on it as a process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tasks.runner import dvc_command
+
+ROOT = Path(__file__).parents[2]
+STAGE = """
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+pathlib.Path("worker.tmp").write_text(str(child.pid))
+pathlib.Path("worker.tmp").rename("worker")
+time.sleep(600)
+"""
+PATIENCE_SECONDS = 300.0
+
+
+def make_project(root: Path) -> Path:
+    """Real params, data and golden sets; of dvc.yaml only ``fetch``, whose worker lives in a session of its own."""
+    root.mkdir()
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (root / "dvc.yaml").write_text("stages: {fetch: {cmd: python hang.py, deps: [hang.py], outs: [one]}}\n")
+    (root / "hang.py").write_text(STAGE)
+    for folder in ("golden_sets", "data"):
+        (root / folder).symlink_to(ROOT / folder)
+    (root / "registry").mkdir()
+    (root / "registry/champion.json").write_text('{"schema_version": 1, "champion": null}')
+    for command in (["git", "init", "-q"], dvc_command("init", "-q"), dvc_command("config", "core.analytics", "false")):
+        subprocess.run(command, cwd=root, check=True)
+    return root
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, path: Path = ROOT) -> Iterator["subprocess.Popen[str]"]:
+    """``ratchet ARGUMENTS`` with SIGINT as a terminal's child has it; killed with all below it at the end."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.command", *arguments],
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": f"{path}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            for member in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+                member.kill()
+        if process.stdout is not None:
+            process.stdout.close()
+        process.wait()
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> str:
+    """The text of a file, as soon as it is there."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not path.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            raise AssertionError(f"{path.name} did not come: {process.stdout.read() if process.stdout else ''}")
+        time.sleep(0.05)
+    return path.read_text()
+
+
+def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[list[str], list[str]]:
+    """Send a signal; what the process said until its end, and the command lines below it that outlived it."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    assert process.stdout is not None
+    said = process.stdout.read().splitlines()
+    process.wait()
+    return said, [" ".join(member.cmdline()) for member in family if _alive(member)]
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,90 @@
+"""What a signal leaves behind: no process, one line, the right exit code."""
+
+import json
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.flows.hanging import make_project, started, stopped, wait_for
+
+KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "project")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
+def test_a_stopped_stage_ends_with_its_worker_and_lets_go_of_its_locks(
+    project: Path, number: signal.Signals, code: int
+) -> None:
+    with started(project, "stage", "fetch") as process:
+        wait_for(project / "worker", process)
+        said, left = stopped(process, number)
+    assert process.returncode == code
+    assert said[-1] == KEPT
+    assert not [line for line in said if "Traceback" in line or "rror" in line]
+    assert left == []
+    held = json.loads((project / ".dvc/tmp/rwlock").read_text())
+    assert not any(held.values())
+
+
+def test_a_signal_while_packages_are_imported_prints_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text(
+        "import pathlib, time\npathlib.Path('importing').write_text('now')\ntime.sleep(600)\n"
+    )
+    with started(tmp_path, "status", path=tmp_path) as process:
+        wait_for(tmp_path / "importing", process)
+        said, left = stopped(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert said == ["stopped before anything was started"]
+    assert left == []
+
+
+def test_a_stopped_comparison_is_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "p.yaml").write_text("rules: [{suite: golden, metric: exact_match, kind: guard, margin: 0.1}]\n")
+    options = ("--baseline", "a.csv", "--candidate", "a.csv", "--policy", "p.yaml")
+    with started(tmp_path, "gate", "compare", *options) as process, (tmp_path / "a.csv").open("w") as never_written:
+        said, left = stopped(process, signal.SIGINT)
+        assert never_written.writable()
+    assert process.returncode == 130
+    assert said == ["stopped"]
+    assert left == []
+
+
+@pytest.mark.prefect
+@pytest.mark.slow
+def test_a_stopped_run_ends_prefect_too_and_its_record_says_so(project: Path) -> None:
+    with started(project, "run") as process:
+        wait_for(project / "worker", process)
+        said, left = stopped(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert said[-1] == KEPT
+    assert not [line for line in said if "Traceback" in line or "rror" in line or "Crash" in line]
+    assert left == []
+    with sqlite3.connect(project / ".prefect/prefect.db") as database:
+        assert database.execute("select state_type from flow_run").fetchall() == [("CANCELLED",)]
+    database.close()
+
+
+@pytest.mark.prefect
+@pytest.mark.slow
+def test_a_run_that_fails_says_why_once_and_last(project: Path) -> None:
+    (project / "hang.py").write_text("import sys\nprint('error: row 3 has no text; mend it')\nsys.exit(2)\n")
+    with started(project, "run") as process:
+        assert process.stdout is not None
+        said = process.stdout.read().splitlines()
+        process.wait()
+    assert process.returncode == 2
+    assert said[-1] == "error: stage fetch: row 3 has no text; mend it"
+    assert sum("row 3" in line for line in said) == 1
+    assert not [line for line in said[:-1] if "rror" in line or "Traceback" in line or "ailed" in line]

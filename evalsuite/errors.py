@@ -7,7 +7,8 @@ RatchetError
 │   └── NotReplayedError    a stored decision is not what its items give exit 2
 └── StageError              a stage broke while doing valid work        exit 4
     ├── MissingArtifactError  a file that another stage makes is absent exit 4
-    └── SelfTestError       the gate failed its own test               exit 4
+    ├── SelfTestError       the gate failed its own test               exit 4
+    └── PreemptedError      a signal stopped training after a save     exit 75
 """
 
 from enum import IntEnum
@@ -21,6 +22,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     INCONCLUSIVE = 3
     STAGE = 4
+    PREEMPTED = 75
+    """EX_TEMPFAIL of sysexits.h: training was stopped by SIGTERM and saved; a scheduler should start it again."""
 
 
 class RatchetError(Exception):
@@ -53,6 +56,12 @@ class StageError(RatchetError):
 
 class MissingArtifactError(StageError):
     """A file that another stage writes is absent."""
+
+
+class PreemptedError(StageError):
+    """SIGTERM came, and all that was done is saved: the same command goes on."""
+
+    exit_code = ExitCode.PREEMPTED
 
 
 class SelfTestError(StageError):

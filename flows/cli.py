@@ -19,6 +19,7 @@ from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
 from flows.golden_cli import golden_app
 from flows.judge_cli import judge_app
+from flows.launch_cli import launch
 from flows.plan_cli import plan
 from flows.project import project_root
 
@@ -35,6 +36,7 @@ app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
 app.command()(evaluate)
 app.command()(plan)
+app.command()(launch)
 
 
 STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"

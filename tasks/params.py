@@ -18,6 +18,7 @@ from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
+from tasks.launch_params import LaunchParams as LaunchParams
 from tasks.section import Section as Section
 from tasks.suite_params import ContaminationParams as ContaminationParams
 from tasks.suite_params import HarnessParams as HarnessParams
@@ -114,6 +115,15 @@ class MethodParams(Section):
         return self
 
 
+class LongRows(StrEnum):
+    """What becomes of rows with more tokens than ``train.max_length_tokens``."""
+
+    STOP = "stop"
+    DROP = "drop"
+    TRUNCATE = "truncate"
+    """Cut the answer's end: the row then teaches no end of turn."""
+
+
 class TrainParams(Section):
     """What all methods share."""
 
@@ -122,6 +132,8 @@ class TrainParams(Section):
     micro_batch_size: int = Field(default=1, ge=1)
     """Examples (or packed rows) per forward pass; divides ``batch_size``."""
     max_length_tokens: int = Field(default=1024, ge=8)
+    long_rows: LongRows = LongRows.STOP
+    """What becomes of rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
     packing: bool = True
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False
@@ -281,6 +293,7 @@ class Params(Section):
     model: ModelParams
     prepare: PrepareParams
     hardware: HardwareParams = HardwareParams()
+    launch: LaunchParams = LaunchParams()
     methods: dict[str, MethodParams] = Field(min_length=1)
     train: TrainParams = TrainParams()
     evaluation: EvaluationParams

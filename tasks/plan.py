@@ -10,17 +10,19 @@ from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
 from tasks.checks import check_evaluation
 from tasks.entry import stage_main
+from tasks.launch_params import LaunchParams
+from tasks.launch_params import Strategy as LaunchStrategy
 from tasks.params import HardwareParams, MethodKind, Params, TrainParams
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import advise
 from tasks.planning.architecture import count_parameters, read_config
-from tasks.planning.choice import Request
+from tasks.planning.choice import Option, Request
 from tasks.planning.hardware import Machines, detect_machines
 from tasks.planning.memory import Numerics, Strategy
 from tasks.planning.meta_device import count_trained
 from tasks.planning.plan import make_plan
 from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
-from tasks.training.launch import LaunchPlan
+from tasks.training.launch import LaunchPlan, choose_strategy
 from tasks.training.models import compute_dtype, shipped_dtype
 
 
@@ -46,11 +48,11 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     fp32 = compute_dtype() is torch.float32
     request = Request(
         kind=method.kind,
-        machines=_machines(params.hardware),
+        machines=_machines(params.hardware, params.launch),
         rank=method.rank,
         trained=trained,
         numerics=Numerics.FP32 if fp32 else Numerics.MIXED,
-        strategies=(Strategy.ONE_DEVICE,),
+        strategies=_strategies(params, name),
         sequence_tokens=counts["longest"],
         micro_batch=train.micro_batch_size,
         batch_size=train.batch_size,
@@ -70,10 +72,16 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
             f"method {name!r} needs about {needed / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; "
             + (f"what fits: {fitting}" if fitting else "no kind fits: take a smaller model or more memory")
         )
-    one = checkpoint_bytes(trained)
+    strategy = launch_strategy(chosen)
+    one = checkpoint_bytes(trained, strategy.zero_stage)
     numerics: Literal["fp32", "fp32 weights, bf16 compute"] = "fp32" if fp32 else "fp32 weights, bf16 compute"
     launch = LaunchPlan(
-        device="cuda" if request.machines.device.cuda else "cpu", numerics=numerics, trained_parameters=trained
+        strategy=strategy,
+        num_processes=params.launch.nodes * params.launch.processes_per_node,
+        num_nodes=params.launch.nodes,
+        device="cuda" if request.machines.device.cuda else "cpu",
+        numerics=numerics,
+        trained_parameters=trained,
     )
     plan |= {
         "checkpoint_bytes": one,
@@ -89,13 +97,30 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     return plan
 
 
-def _machines(hardware: HardwareParams) -> Machines:
-    """This machine's first device, with the memory that params.yaml gives it."""
-    found = detect_machines()
+def _machines(hardware: HardwareParams, launch: LaunchParams) -> Machines:
+    """A device for each process, with the memory that params.yaml gives it; processes on a CPU share it."""
+    device = detect_machines().device
+    processes = launch.processes_per_node
+    if not device.cuda:
+        share = device.memory_bytes // processes
+        device = device._replace(memory_bytes=share, flops=device.flops / processes)
     if hardware.memory_gib is not None:
-        device = found.device._replace(memory_bytes=int(hardware.memory_gib * 2**30))
-        found = found._replace(device=device)
-    return found._replace(per_node=1)
+        device = device._replace(memory_bytes=int(hardware.memory_gib * 2**30))
+    return Machines(device, processes, launch.nodes)
+
+
+def _strategies(params: Params, name: str) -> tuple[Strategy, ...]:
+    """What params.yaml names; where it leaves the choice, all that training can launch, the simplest first."""
+    method, launch = params.methods[name], params.launch
+    named = choose_strategy(launch, method, params.train)
+    if launch.strategy != "auto" or named is LaunchStrategy.ONE_DEVICE:
+        return (Strategy(named.value),)
+    return tuple(Strategy(each.value) for each in LaunchStrategy if each is not LaunchStrategy.ONE_DEVICE)
+
+
+def launch_strategy(option: Option) -> LaunchStrategy:
+    """The option's strategy, as the launcher names it."""
+    return LaunchStrategy(option.setup.strategy.value)
 
 
 def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Request]]:
@@ -106,9 +131,10 @@ def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Requ
     changes.append(("train.micro_batch_size: 1 with train.gradient_checkpointing: true", least))
     kinds = list(MethodKind)[list(MethodKind).index(request.kind) + 1 :]
     for kind in kinds:
+        other = {"kind": kind, "trained": None}
         changes += [
-            (f"kind: {kind}", request._replace(kind=kind, trained=None)),
-            (f"kind: {kind} with both", least._replace(kind=kind, trained=None)),
+            (f"kind: {kind}", request._replace(**other)),
+            (f"kind: {kind} with both", least._replace(**other)),
         ]
     return changes
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from evalsuite.errors import ExitCode, StageError, UsageError
+from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
 from tasks.earlier_outputs import bring_back
 from tasks.processes import end_politely, with_descendants
 
@@ -130,7 +130,7 @@ def run_stage(
     return StageRun(name=name, skipped=skipped)
 
 
-def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
+def _failure(name: str, tail: deque[str]) -> RatchetError:
     """What the stage said last, under the class that its exit code names."""
     lines = list(tail)
     exited = [int(found[1]) for line in lines if (found := EXITED.search(line))]
@@ -145,7 +145,8 @@ def _failure(name: str, tail: deque[str]) -> UsageError | StageError:
         message = (own[-1] if exited and own else by_dvc) or "no message"
         message += "; its output is above, `ratchet run` goes on from here"
     text = f"stage {name}: {message}"
-    return UsageError(text) if exited and exited[-1] == ExitCode.USAGE else StageError(text)
+    kinds: dict[int, type[RatchetError]] = {ExitCode.USAGE: UsageError, ExitCode.PREEMPTED: PreemptedError}
+    return kinds.get(exited[-1] if exited else ExitCode.STAGE, StageError)(text)
 
 
 def _until_dvc(lines: list[str]) -> list[str]:

@@ -7,43 +7,30 @@ keep their weights and lose the optimizer's state.
 """
 
 import gc
-import importlib.metadata
 import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
-from evalsuite.files import read_model, sha256_file, write_json
+from evalsuite.files import read_model, write_json
 from evalsuite.identity import verify_manifest
 from tasks.allocator import keep_freed_memory
 from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
-from tasks.training.checkpoints import (
-    complete_checkpoints,
-    digest,
-    drop_resume_state,
-    is_resumable,
-    open_root,
-    start_anew,
-)
-from tasks.training.clock import Clock
-from tasks.training.epoch_eval import DevRunner
-from tasks.training.examples import Example, read_examples
+from tasks.training.checkpoints import complete_checkpoints, drop_resume_state, is_resumable, open_root, start_anew
 from tasks.training.export import export
+from tasks.training.inputs import Inputs, fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
 from tasks.training.log import EpochRecord, TrainLog
 from tasks.training.outcome import Outcome, read_outcome
+from tasks.training.processes import run_workers
 from tasks.training.selection import select_epoch
-from tasks.training.worker import Training, peak_memory_bytes
+from tasks.training.worker import peak_memory_bytes, train
 
 logger = logging.getLogger(__name__)
-
-TRAINING_SOURCES = ("examples.py", "models.py", "supervised.py", "worker.py")
-"""Modules of tasks/training that decide the weights."""
-TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 
 
 def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
@@ -54,32 +41,27 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         StageError: The loss is not a number, the disk is full, the merge went wrong, or what runs is not the plan.
         MissingArtifactError: An earlier stage's output is absent.
     """
-    from transformers import AutoTokenizer
-
     method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
     made_by = f"ratchet stage train@{name} --force"
     plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
-    identity = verify_manifest(base, "ratchet stage fetch").identity
-    tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    train = read_examples(paths.prepared / "train.jsonl", tokenizer, params.train.max_length_tokens)
-    dev = read_examples(paths.prepared / "dev.jsonl", tokenizer, params.train.max_length_tokens)
-    runner = DevRunner(params.evaluation, params.train.select_metric, base, method, tokenizer)
+    verify_manifest(base, "ratchet stage fetch")
+    inputs = read_inputs(name, params, paths)
     # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
     paths.train_log(name).unlink(missing_ok=True)
-    fingerprint = _fingerprint(name, params, paths, plan, identity)
-    open_root(root, fingerprint)
+    depends_on = fingerprint(name, params, paths, plan)
+    open_root(root, depends_on)
     outcome = read_outcome(root, made_by)
     if outcome is None:
         if not is_resumable(root):
             logger.warning("%s: training starts anew: a file of the finished one in %s is gone", name, root)
-            start_anew(root, fingerprint)
-        outcome = _train(name, params, paths, plan, tokenizer, train, dev, runner)
+            start_anew(root, depends_on)
+        outcome = _train(name, params, paths, plan, inputs)
         gc.collect()  # the trainer refers to itself; the export needs its memory
     else:
         logger.info("%s: all epochs were done before; exporting", name)
     selection = select_epoch(outcome.epochs, params.train.select_metric, params.train.select_direction)
     checkpoint = _checkpoint(root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
-    exported = export(name, method, checkpoint, base, paths.export(name), tokenizer, dev)
+    exported = export(name, method, checkpoint, base, paths.export(name), inputs.tokenizer, inputs.dev)
     adapter = checkpoint / "adapter_model.safetensors"
     log = TrainLog(
         method=name,
@@ -91,8 +73,9 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         selected_because=selection.because,
         stopped_early=outcome.stopped_early,
         resumed_from_steps=outcome.resumed_from_steps,
-        num_examples=len(train),
-        num_tokens=sum(len(example.input_ids) for example in train) * len(outcome.epochs),
+        resume_checks=outcome.resume_checks,
+        num_examples=len(inputs.train),
+        num_tokens=sum(len(example.input_ids) for example in inputs.train) * len(outcome.epochs),
         trainable_parameters=outcome.trainable_parameters,
         total_parameters=outcome.total_parameters,
         train_seconds=outcome.train_seconds,
@@ -108,22 +91,15 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     return log
 
 
-def _train(
-    name: str,
-    params: Params,
-    paths: ArtifactPaths,
-    plan: LaunchPlan,
-    tokenizer: Any,
-    train: list[Example],
-    dev: list[Example],
-    runner: DevRunner,
-) -> Outcome:
+def _train(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> Outcome:
     """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
-    method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
-    clock = Clock(root / "clock.json", f"ratchet stage train@{name} --force")
-    training = Training(name, method, params.train, plan, base, root, tokenizer, train, dev, runner, clock)
-    outcome = training.run()
-    outcome.write(root)
+    if plan.num_processes == 1:
+        return train(name, params, paths, plan, inputs)
+    root = paths.checkpoints(name)
+    run_workers(name, plan, params.launch, paths.root, root)
+    outcome = read_outcome(root, f"ratchet stage train@{name}")
+    if outcome is None:
+        raise StageError(f"{name}: the processes ended and left no outcome in {root}; run the stage again to go on")
     return outcome
 
 
@@ -133,21 +109,6 @@ def _checkpoint(root: Path, record: EpochRecord) -> Path:
     if folder not in [path for path, _ in complete_checkpoints(root)]:
         raise StageError(f"the selected checkpoint {folder} is gone; remove {root} and run the stage again")
     return folder
-
-
-def _fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, identity: str) -> dict[str, str]:
-    """What the checkpoints depend on."""
-    return {
-        "method": digest(params.methods[name].model_dump(mode="json")),
-        "train": digest(params.train.model_dump(mode="json")),
-        "evaluation": digest(params.evaluation.golden.model_dump(mode="json")),
-        "plan": digest(plan.model_dump(mode="json")),
-        "train rows": sha256_file(paths.prepared / "train.jsonl"),
-        "dev rows": sha256_file(paths.prepared / "dev.jsonl"),
-        "base model": identity,
-        "code": digest([sha256_file(Path(__file__).parent / "training" / source) for source in TRAINING_SOURCES]),
-        "libraries": ", ".join(f"{library} {importlib.metadata.version(library)}" for library in TRAINING_LIBRARIES),
-    }
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str | int | float | bool | None]:

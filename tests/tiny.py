@@ -14,7 +14,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tiny_model(folder: Path, seed: int = 0) -> Path:
+def make_tiny_model(folder: Path, seed: int = 0, tied: bool = True) -> Path:
     """Save a random Llama of about 100,000 parameters with a byte-level BPE tokenizer and a manifest."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
@@ -40,7 +40,7 @@ def make_tiny_model(folder: Path, seed: int = 0) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=1024,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

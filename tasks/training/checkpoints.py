@@ -1,9 +1,12 @@
-"""Epoch checkpoints that are complete or absent."""
+"""Checkpoints that are complete or absent."""
 
+import json
 import logging
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from evalsuite.errors import StageError
 from evalsuite.files import read_json, sha256_json, write_json
@@ -15,26 +18,66 @@ COMPLETE = "complete.json"
 FINGERPRINT = "fingerprint.json"
 ADAM_STATES = 2
 """Optimizer tensors a parameter that is trained (AdamW: both moments)."""
-RESUME_STATE = ("optimizer*", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+RESUME_STATE = (
+    "optimizer*",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state*.pth",
+    "probe.json",
+    "global_step*",
+    "latest",
+    "zero_to_*.py",
+)
 """Files and folders of a checkpoint that only a resumed training reads; two thirds of its bytes."""
 SMALL_FILES_BYTES = 2**24
 """Tokenizer, state of the random generators, log."""
 
 
-def mark_complete(folder: Path, record: EpochRecord) -> None:
-    """Write the epoch's record with the sizes of all files, last: a checkpoint without it does not exist."""
+class Checkpoint(NamedTuple):
+    """A checkpoint from which training can go on."""
+
+    folder: Path
+    step: int
+    record: EpochRecord | None
+    """Of a finished epoch; None within an epoch, and until the golden dev set has been run."""
+    resumable: bool
+    """Whether it still has what only a resume reads."""
+
+
+def mark_complete(folder: Path, record: EpochRecord | None) -> None:
+    """Write the sizes of all files and the epoch's record, last: a checkpoint without it does not exist.
+
+    All bytes are on the disk before, so that a crash of the machine leaves no complete checkpoint with empty files.
+    """
+    if not (folder / COMPLETE).is_file():
+        for path in [*folder.rglob("*"), folder]:
+            _sync(path)
     _mark(folder, record, leave_out=())
 
 
-def _mark(folder: Path, record: EpochRecord, leave_out: Iterable[Path]) -> None:
+def _mark(folder: Path, record: EpochRecord | None, leave_out: Iterable[Path]) -> None:
     left_out = set(leave_out)
     sizes = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != COMPLETE and not left_out & {path, *path.parents}
     }
-    data = {"schema_version": 1, "resumable": not left_out, "record": record.model_dump(mode="json"), "sizes": sizes}
-    write_json(folder / COMPLETE, data)
+    kept = None if record is None else record.model_dump(mode="json")
+    write_json(folder / COMPLETE, {"schema_version": 1, "resumable": not left_out, "record": kept, "sizes": sizes})
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def resumable_checkpoints(root: Path) -> list[Checkpoint]:
+    """Complete checkpoints, those within an epoch included, oldest first."""
+    found = (_read_complete(folder) for folder in root.glob("checkpoint-*"))
+    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.step)
 
 
 def drop_resume_state(root: Path) -> None:
@@ -54,15 +97,19 @@ def drop_resume_state(root: Path) -> None:
 
 def is_resumable(root: Path) -> bool:
     """Whether training could go on from the last complete checkpoint; true where there is none."""
-    done = complete_checkpoints(root)
-    return not done or bool(read_json(done[-1][0] / COMPLETE, "ratchet run").get("resumable", True))
+    done = resumable_checkpoints(root)
+    return not done or done[-1].resumable
 
 
 def complete_checkpoints(root: Path) -> list[tuple[Path, EpochRecord]]:
-    """Complete checkpoints, oldest first."""
-    read = ((folder, _read_complete(folder)) for folder in root.glob("checkpoint-*"))
-    found = [(folder, record) for folder, record in read if record is not None]
-    return sorted(found, key=lambda entry: entry[1].step)
+    """Checkpoints of finished epochs, oldest first."""
+    return [(entry.folder, entry.record) for entry in resumable_checkpoints(root) if entry.record is not None]
+
+
+def last_good(root: Path) -> str:
+    """The checkpoint to go on from, for a message."""
+    found = resumable_checkpoints(root)
+    return str(found[-1].folder) if found else "none"
 
 
 def remove_incomplete(root: Path) -> None:
@@ -73,16 +120,20 @@ def remove_incomplete(root: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _read_complete(folder: Path) -> EpochRecord | None:
+def _read_complete(folder: Path) -> Checkpoint | None:
     path = folder / COMPLETE
-    if not path.is_file():
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    data = read_json(path, "ratchet run")
     for name, size in data["sizes"].items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != size:
             return None
-    return EpochRecord.model_validate(data["record"])
+    record = data["record"]
+    step = int(folder.name.rpartition("-")[2])
+    checked = None if record is None else EpochRecord.model_validate(record)
+    return Checkpoint(folder, step, checked, bool(data.get("resumable", True)))
 
 
 def start_anew(root: Path, fingerprint: dict[str, str]) -> None:
@@ -113,16 +164,40 @@ def digest(value: object) -> str:
 
 
 def prune(root: Path, keep_last: int, keep: Iterable[int]) -> None:
-    """Remove all but the last ``keep_last`` epochs and those named in ``keep``."""
+    """Remove all but the last ``keep_last`` epochs and those named in ``keep``, and what lies within older epochs."""
     kept = set(keep)
-    for folder, record in complete_checkpoints(root)[:-keep_last]:
+    finished = complete_checkpoints(root)
+    for folder, record in finished[:-keep_last]:
         if record.epoch not in kept:
             shutil.rmtree(folder)
+    for entry in resumable_checkpoints(root):
+        if entry.record is None and finished and entry.step < finished[-1][1].step:
+            shutil.rmtree(entry.folder)
 
 
-def checkpoint_bytes(trained_parameters: int) -> int:
-    """Disk space of one checkpoint: fp32 weights and AdamW's two moments of what is trained, and small files."""
-    return int(1.05 * 4 * trained_parameters * (1 + ADAM_STATES)) + SMALL_FILES_BYTES
+def write_record(root: Path, record: EpochRecord) -> None:
+    """Keep an epoch's record when its checkpoint is pruned."""
+    write_json(root / "records" / f"epoch-{record.epoch:04d}.json", record)
+
+
+def read_records(root: Path) -> dict[int, EpochRecord]:
+    """Epoch -> record, for epochs up to the last complete checkpoint."""
+    last = max((record.step for _, record in complete_checkpoints(root)), default=0)
+    found = {}
+    for path in sorted((root / "records").glob("epoch-*.json")):
+        record = EpochRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        if record.step <= last:
+            found[record.epoch] = record
+    return found
+
+
+def checkpoint_bytes(trained_parameters: int, zero_stage: int = 0) -> int:
+    """Disk space of one checkpoint: fp32 weights and AdamW's two moments of what is trained, and small files.
+
+    DeepSpeed writes the weights twice more: its module's, and the fp32 ones of its optimizer.
+    """
+    copies = 1 + ADAM_STATES + (2 if zero_stage else 0)
+    return int(1.05 * 4 * trained_parameters * copies) + SMALL_FILES_BYTES
 
 
 def most_checkpoints(epochs: int, keep_last: int) -> int:

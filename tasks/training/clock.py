@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.files import read_model, write_json
+from tasks.training.log import ResumeCheck
 
 
 class ClockState(BaseModel):
@@ -17,6 +18,8 @@ class ClockState(BaseModel):
     seconds: float = 0.0
     resumed: tuple[int, ...] = ()
     """Steps at which a killed run went on."""
+    checks: tuple[ResumeCheck, ...] = ()
+    """One a resume."""
 
 
 class Clock:
@@ -37,6 +40,15 @@ class Clock:
     def resumed(self) -> tuple[int, ...]:
         """Steps at which a killed run went on."""
         return self._before.resumed
+
+    @property
+    def checks(self) -> tuple[ResumeCheck, ...]:
+        """What each resume found."""
+        return self._before.checks
+
+    def add_check(self, check: ResumeCheck) -> None:
+        """Note that what was read is what was saved."""
+        self._before = self._before.model_copy(update={"checks": (*self._before.checks, check)})
 
     def add_resume(self, step: int) -> None:
         """Note that this attempt goes on from ``step``."""

@@ -1,11 +1,15 @@
 """Prepared rows as token ids with a loss on the assistant's tokens only."""
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.errors import MissingArtifactError, UsageError
+from tasks.params import LongRows
+
+logger = logging.getLogger(__name__)
 
 IGNORED = -100
 """Label of a token that carries no loss (the value that PyTorch's cross entropy ignores)."""
@@ -19,8 +23,21 @@ class Example(NamedTuple):
     """``input_ids`` where the assistant speaks in its last turn, IGNORED elsewhere."""
 
 
-def read_examples(path: Path, tokenizer: Any, max_length_tokens: int) -> list[Example]:
+def read_examples(
+    path: Path,
+    tokenizer: Any,
+    max_length_tokens: int,
+    long_rows: LongRows = LongRows.STOP,
+    end_ids: Collection[int] | None = None,
+) -> list[Example]:
     """Tokenise data/prepared/{train,dev}.jsonl.
+
+    Args:
+        path: The rows.
+        tokenizer: With its chat template.
+        max_length_tokens: Of a row.
+        long_rows: What becomes of longer ones.
+        end_ids: Tokens at which generation stops; the tokenizer's own when absent.
 
     Raises:
         MissingArtifactError: The file is absent.
@@ -28,9 +45,10 @@ def read_examples(path: Path, tokenizer: Any, max_length_tokens: int) -> list[Ex
     """
     if not path.is_file():
         raise MissingArtifactError(f"no prepared rows at {path}; make them with `ratchet stage prepare`")
-    examples = [
-        tokenize(row["id"], row["messages"], tokenizer, max_length_tokens) for row in map(json.loads, _lines(path))
+    named = [
+        (row["id"], tokenize(row["id"], row["messages"], tokenizer, end_ids)) for row in map(json.loads, _lines(path))
     ]
+    examples = _fit(path, named, max_length_tokens, long_rows)
     if not examples:
         raise UsageError(f"{path} has no rows; give data/raw more rows and run `ratchet stage prepare`")
     return examples
@@ -41,12 +59,36 @@ def _lines(path: Path) -> Iterator[str]:
         yield from (line for line in stream if line.strip())
 
 
-def tokenize(name: str, messages: Sequence[dict[str, str]], tokenizer: Any, max_length_tokens: int) -> Example:
+def _fit(path: Path, named: Sequence[tuple[str, Example]], limit: int, long_rows: LongRows) -> list[Example]:
+    """The rows within the limit; longer ones are counted, and refused, dropped or cut."""
+    longest, example = max(named, key=lambda entry: len(entry[1].input_ids), default=("", Example([], [])))
+    count = sum(len(entry.input_ids) > limit for _, entry in named)
+    if not count:
+        return [entry for _, entry in named]
+    what = f"{count} of {len(named)} rows of {path} have more than train.max_length_tokens = {limit} tokens (row "
+    what += f"{longest!r} has {len(example.input_ids)})"
+    if long_rows is LongRows.STOP:
+        raise UsageError(
+            f"{what}; raise it, lower prepare.max_length_tokens so that such rows are dropped, or set train.long_rows "
+            "to drop or truncate"
+        )
+    if long_rows is LongRows.DROP:
+        logger.warning("%s: dropped", what)
+        return [entry for _, entry in named if len(entry.input_ids) <= limit]
+    cut = [Example(entry.input_ids[:limit], entry.labels[:limit]) for _, entry in named]
+    learnt = [entry for entry in cut if any(label != IGNORED for label in entry.labels)]
+    logger.warning("%s: cut; %d of them had no answer left and are dropped", what, len(cut) - len(learnt))
+    return learnt
+
+
+def tokenize(
+    name: str, messages: Sequence[dict[str, str]], tokenizer: Any, end_ids: Collection[int] | None = None
+) -> Example:
     """One conversation; the end-of-turn token is learnt with the answer.
 
     Raises:
-        UsageError: The chat template renders the prompt otherwise with the answer than without it, drops the answer,
-            or the row is longer than ``max_length_tokens``.
+        UsageError: The chat template renders the prompt otherwise with the answer than without it, drops a text or adds
+            one to the answer, or ends the answer with no token at which generation stops.
     """
     prompt = tokenizer.apply_chat_template(list(messages[:-1]), tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template(list(messages), tokenize=False)
@@ -54,20 +96,40 @@ def tokenize(name: str, messages: Sequence[dict[str, str]], tokenizer: Any, max_
         raise UsageError(
             f"row {name!r}: the chat template changes the prompt when an answer follows; use another template"
         )
+    _check_texts(name, messages, prompt, whole[len(prompt) :], tokenizer)
     bos = tokenizer.bos_token
     special = not (bos and whole.startswith(bos))
     prompt_ids = tokenizer(prompt, add_special_tokens=special)["input_ids"]
-    ids = prompt_ids + tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
-    end = tokenizer.eos_token_id
-    if end is not None and end in ids[len(prompt_ids) :]:
-        # What templates put after the end of the turn (a line break) is never generated, so it is not learnt either.
-        ids = ids[: len(ids) - ids[::-1].index(end)]
-    if len(ids) > max_length_tokens:
+    answer = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    ends = {tokenizer.eos_token_id} if end_ids is None else set(end_ids)
+    last = max((index for index, token in enumerate(answer) if token in ends), default=None)
+    if last is None:
         raise UsageError(
-            f"row {name!r} has {len(ids)} tokens, train.max_length_tokens is {max_length_tokens}; raise it, or lower "
-            "prepare.max_length_tokens so that such rows are dropped"
+            f"row {name!r}: the chat template ends the answer with no token at which generation stops "
+            f"(eos_token {tokenizer.eos_token!r}), so the model would never learn to stop; set model.chat_template to "
+            "one that writes it after an answer"
         )
-    labels = [IGNORED] * len(prompt_ids) + ids[len(prompt_ids) :]
-    if all(label == IGNORED for label in labels):
-        raise UsageError(f"row {name!r}: no token carries loss; the chat template drops the assistant's text")
-    return Example(ids, labels)
+    # What templates put after the end of the turn (a line break) is never generated, so it is not learnt either.
+    answer = answer[: last + 1]
+    return Example(prompt_ids + answer, [IGNORED] * len(prompt_ids) + answer)
+
+
+def _check_texts(name: str, messages: Sequence[dict[str, str]], prompt: str, answer: str, tokenizer: Any) -> None:
+    """Refuse a template that loses what a person wrote, or puts words into the model's mouth."""
+    for message in messages[:-1]:
+        if message["role"] != "assistant" and message["content"].strip() not in prompt:
+            raise UsageError(
+                f"row {name!r}: the chat template drops or changes the text of a {message['role']} message; use "
+                "another template"
+            )
+    content = messages[-1]["content"].strip()
+    if content not in answer:
+        raise UsageError(f"row {name!r}: the chat template drops or changes the assistant's text; use another template")
+    added = answer.replace(content, "", 1)
+    for token in sorted(tokenizer.all_special_tokens, key=len, reverse=True):
+        added = added.replace(token, "")
+    if added.strip():
+        raise UsageError(
+            f"row {name!r}: the chat template adds {added.strip()[:40]!r} to the answer, which the model would learn "
+            "to write; use another template, or put it into the rows"
+        )

@@ -1,11 +1,22 @@
-"""How a method runs: the part of the plan that training depends on, and the proof that it took effect."""
+"""How a method runs: the part of the plan that training depends on, and the commands that start it."""
 
-from typing import Any, Literal
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalsuite.errors import StageError
-from tasks.params import MethodKind, MethodParams
+from evalsuite.errors import UsageError
+from tasks.launch_params import LaunchParams, Strategy
+from tasks.params import MethodKind, MethodParams, TrainParams
+
+WORKER = "tasks.training.worker"
+DEFAULT_PORT = 29400
+NODE_RANK_VARIABLE = "RATCHET_NODE_RANK"
+RENDEZVOUS_VARIABLE = "RATCHET_RENDEZVOUS"
+"""How `ratchet launch --node-rank N --rendezvous HOST:PORT` tells the stage, which has no arguments of its own."""
 
 
 class LaunchPlan(BaseModel):
@@ -14,43 +25,163 @@ class LaunchPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
-    strategy: Literal["one device"] = "one device"
-    num_processes: Literal[1] = 1
+    strategy: Strategy = Strategy.ONE_DEVICE
+    num_processes: int = Field(default=1, ge=1)
+    """On all nodes together."""
+    num_nodes: int = Field(default=1, ge=1)
     device: Literal["cpu", "cuda"]
     numerics: Literal["fp32", "fp32 weights, bf16 compute"]
     trained_parameters: int = Field(ge=1)
     """Counted from the model's config, adapters included."""
 
+    @property
+    def processes_per_node(self) -> int:
+        """Workers that one machine starts."""
+        return self.num_processes // self.num_nodes
 
-def check_effective(
-    plan: LaunchPlan, method: MethodParams, packing: bool, trained: int, effective: dict[str, Any]
-) -> None:
-    """Stop when what runs is not what was planned.
 
-    Args:
-        plan: What was planned.
-        method: What was asked for.
-        packing: Whether several examples were to share a row.
-        trained: Parameters that the optimizer changes.
-        effective: What runs, as ``Training.effective`` reads it.
+def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainParams) -> Strategy:
+    """The strategy of params.yaml, or the simplest one.
 
     Raises:
-        StageError: Names the field with both values.
+        UsageError: The strategy does not fit the number of processes, the method or the batch.
     """
-    wanted = {
-        "device": plan.device,
-        "trained_dtype": "float32",
-        "autocast": "none" if plan.numerics == "fp32" else "bf16",
-        "num_processes": plan.num_processes,
-        "distributed_type": "NO",
-        "quantised": method.kind is MethodKind.QLORA,
-        "padding_free": packing,
-        "trained_parameters": plan.trained_parameters,
-    }
-    found = {**effective, "device": str(effective["device"]).split(":")[0], "trained_parameters": trained}
-    for name, value in wanted.items():
-        if found[name] != value:
-            raise StageError(
-                f"what runs is not what was planned: {name} is {found[name]!r}, the plan says {value!r}; where the "
-                "machine or the model changed since, run `ratchet stage plan@METHOD --force` with this method"
-            )
+    world = launch.nodes * launch.processes_per_node
+    strategy = launch.strategy
+    if strategy == "auto":
+        strategy = Strategy.ONE_DEVICE if world == 1 else Strategy.DATA_PARALLEL
+    if (strategy is Strategy.ONE_DEVICE) != (world == 1):
+        raise UsageError(
+            f"launch.strategy = {strategy.value!r} with {world} processes (launch.nodes x launch.processes_per_node); "
+            f"one process runs as {Strategy.ONE_DEVICE.value!r}, several as "
+            + ", ".join(repr(other.value) for other in Strategy if other is not Strategy.ONE_DEVICE)
+        )
+    sharded = strategy in (Strategy.ZERO3, Strategy.ZERO3_OFFLOAD, Strategy.FSDP2)
+    if method.kind is MethodKind.QLORA and sharded:
+        raise UsageError(
+            f"launch.strategy = {strategy.value!r}: 4-bit weights are not split between processes; use 'data parallel' "
+            "or 'zero2' for kind qlora"
+        )
+    if train.batch_size % (train.micro_batch_size * world):
+        raise UsageError(
+            f"train.batch_size {train.batch_size} is no multiple of train.micro_batch_size {train.micro_batch_size} "
+            f"times {world} processes; every process must take the same number of rows a step"
+        )
+    return strategy
+
+
+class Node(NamedTuple):
+    """One machine of a launch."""
+
+    rank: int
+    rendezvous: str
+    """HOST:PORT of node 0."""
+    address: str | None = None
+    """Of this machine, as the others reach it."""
+
+
+def find_node(launch: LaunchParams, environment: Mapping[str, str] = os.environ) -> Node:
+    """This machine's number and where node 0 waits, from params.yaml or Slurm's variables.
+
+    Raises:
+        UsageError: Several nodes, and neither says which one this is or where node 0 is.
+    """
+    if launch.nodes == 1:
+        return Node(0, "localhost:0")
+    told, slurm = environment.get(NODE_RANK_VARIABLE, ""), environment.get("SLURM_NODEID", "")
+    rank = int(told) if told.isdigit() else launch.node_rank
+    if rank is None and slurm.isdigit():
+        rank = int(slurm)
+    if rank is None or rank >= launch.nodes:
+        raise UsageError(
+            f"launch.nodes = {launch.nodes}, and this node's number is {rank}; give `ratchet launch --node-rank N` or "
+            f"launch.node_rank (0 to {launch.nodes - 1}), or start by Slurm, which sets SLURM_NODEID"
+        )
+    address = launch.address or environment.get("SLURMD_NODENAME")
+    return Node(rank, find_rendezvous(launch, environment), address)
+
+
+def find_rendezvous(launch: LaunchParams, environment: Mapping[str, str] = os.environ) -> str:
+    """HOST:PORT of node 0: as told, or as Slurm names it (``prefix[03-05,9],other``) with a port of the job's own.
+
+    Raises:
+        UsageError: Nobody says it.
+    """
+    given = environment.get(RENDEZVOUS_VARIABLE) or launch.rendezvous
+    if given:
+        return given
+    nodes = environment.get("SLURM_JOB_NODELIST", "")
+    if not nodes:
+        raise UsageError("launch.rendezvous is missing: HOST:PORT of node 0, as the other nodes reach it")
+    prefix, bracket, rest = nodes.partition("[")
+    first = prefix.split(",")[0]
+    if bracket and "," not in prefix:
+        numbers, _, after = rest.partition("]")
+        first = prefix + numbers.split(",")[0].split("-")[0] + after.split(",")[0]
+    job = environment.get("SLURM_JOB_ID", "0")
+    return f"{first}:{DEFAULT_PORT + int(job) % 1000 if job.isdigit() else DEFAULT_PORT}"
+
+
+def agent_command(method: str, plan: LaunchPlan, node: Node, grace_seconds: int) -> list[str]:
+    """The torchrun command of one node: it starts the node's workers and ends them together."""
+    where = (
+        ["--standalone"]
+        if plan.num_nodes == 1
+        else [
+            f"--node-rank={node.rank}",
+            "--rdzv-backend=c10d",
+            f"--rdzv-endpoint={node.rendezvous}",
+            f"--rdzv-id=ratchet-{method}",
+            f"--rdzv-conf=is_host={'true' if node.rank == 0 else 'false'}",
+            *([f"--local-addr={node.address}"] if node.address else []),
+        ]
+    )
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={plan.num_nodes}",
+        f"--nproc-per-node={plan.processes_per_node}",
+        *where,
+        f"--shutdown-timeout={grace_seconds}",
+        "-m",
+        WORKER,
+        method,
+    ]
+
+
+def node_commands(method: str, plan: LaunchPlan, launch: LaunchParams) -> list[str]:
+    """One line a node, as a shell runs it: node 0 runs the stage, which starts its own agent; the others join it."""
+    told = launch.rendezvous is None and plan.num_nodes > 1
+    rendezvous = find_rendezvous(launch) if plan.num_nodes > 1 else ""
+    stage = shlex.join([sys.executable, "-m", "tasks.train", method])
+    if told:
+        stage = f"{RENDEZVOUS_VARIABLE}={shlex.quote(rendezvous)} {stage}"
+    if plan.num_nodes > 1:
+        stage = f"{NODE_RANK_VARIABLE}=0 {stage}"
+    others = [
+        shlex.join(agent_command(method, plan, Node(rank, rendezvous), launch.grace_seconds))
+        for rank in range(1, plan.num_nodes)
+    ]
+    return [stage, *others]
+
+
+def sbatch_file(method: str, plan: LaunchPlan, launch: LaunchParams) -> str:
+    """A Slurm job: one task a node, requeued when it was pre-empted after saving (exit code 75)."""
+    gpus = f"#SBATCH --gpus-per-node={plan.processes_per_node}\n" if plan.device == "cuda" else ""
+    return (
+        "#!/bin/bash\n"
+        f"#SBATCH --job-name=ratchet-{method}\n"
+        f"#SBATCH --nodes={plan.num_nodes}\n"
+        "#SBATCH --ntasks-per-node=1\n"
+        f"{gpus}"
+        "#SBATCH --exclusive\n"
+        "#SBATCH --requeue\n"
+        "#SBATCH --open-mode=append\n"
+        f"#SBATCH --signal=TERM@{launch.grace_seconds + 60}\n"
+        'cd "$SLURM_SUBMIT_DIR"\n'
+        f"srun --kill-on-bad-exit=0 {shlex.join([sys.executable, '-m', 'flows.cli', 'launch', method])}\n"
+        "code=$?\n"
+        'if [ "$code" -eq 75 ]; then scontrol requeue "$SLURM_JOB_ID"; fi\n'
+        'exit "$code"\n'
+    )

@@ -39,6 +39,16 @@ class EpochRecord(_Record):
     """Wall time of the epoch, golden run included."""
 
 
+class ResumeCheck(_Record):
+    """The proof that a training went on with the weights that it had saved."""
+
+    step: int
+    saved_loss: float
+    """On a few dev rows when the checkpoint was written, nats a supervised token."""
+    resumed_loss: float
+    """On the same rows with the weights that were read."""
+
+
 class TrainLog(_Record):
     """models/METHOD/train_log.json."""
 
@@ -55,6 +65,7 @@ class TrainLog(_Record):
     """Why, when eval loss diverged from training loss."""
     resumed_from_steps: tuple[int, ...] = ()
     """Steps at which a killed run went on."""
+    resume_checks: tuple[ResumeCheck, ...] = ()
     num_examples: int
     num_tokens: int
     """Non-padding tokens seen in all epochs."""

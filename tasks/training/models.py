@@ -30,21 +30,63 @@ def load_plain(folder: Path, dtype: Any) -> Any:
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, local_files_only=True, trust_remote_code=False
     )
+    if any(hasattr(parameter, "ds_tensor") for parameter in model.parameters()):
+        return model  # DeepSpeed has split it already and moves the parts itself
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_trainable(base: Path, method: MethodParams) -> Any:
-    """The base model as ``method`` trains it.
+def load_split(folder: Path, dtype: Any, split: Any) -> Any:
+    """This process's part of the weights, as FSDP2 keeps it.
+
+    Each process reads only its part, save where input and output embedding are one tensor: transformers 5.23 ties them
+    after the split, FSDP2 then knows of one of the two only, and the output layer's part of the gradient is lost,
+    silently. Such a model is read whole, tied, and split here.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    offline = {"local_files_only": True, "trust_remote_code": False}
+    if not AutoConfig.from_pretrained(folder, **offline).get_text_config().tie_word_embeddings:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, distributed_config=split, **offline)
+    return _split_tied(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **offline), split)
+
+
+def _split_tied(model: Any, split: Any) -> Any:
+    """Split each decoder layer, and all else as one group, so that tied tensors stay one.
+
+    The attributes are those that ``PreTrainedModel.maybe_distribute_model`` sets (transformers 5.23,
+    distributed/mixin.py): trainer and ``save_pretrained`` read them.
+    """
+    import torch
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+    from transformers.distributed.utils import initialize_distributed_mesh
+
+    _, meshes = initialize_distributed_mesh(split)
+    policy = MixedPrecisionPolicy()
+    if split.fsdp_mixed_precision:
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    for module in model.modules():
+        if type(module).__name__ in (model._no_split_modules or ()):
+            fully_shard(module, mesh=meshes.get_mesh("fsdp"), mp_policy=policy)
+    fully_shard(model, mesh=meshes.get_mesh("fsdp"), mp_policy=policy)
+    model.config.distributed_config = split
+    model._mesh_manager = meshes
+    model._device_mesh = meshes.get_mesh(("pp", "fsdp", "tp"))
+    model._is_distributed_loading_by_transformers = model._is_fsdp_managed_module = True
+    model._tp_size, model._fsdp_size = split.tp_size, split.fsdp_size
+    return model
+
+
+def load_trainable(base: Path, method: MethodParams, split: Any | None = None) -> Any:
+    """The base model as ``method`` trains it; ``split`` is transformers' DistributedConfig where FSDP2 shares it out.
 
     Weights that are trained are fp32: steps of the usual learning rates vanish in bf16's 8 bits. Frozen ones are of the
     compute type, or 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314).
     """
     import torch
 
-    if method.kind is MethodKind.FULL:
-        return load_plain(base, torch.float32)
-    if method.kind is MethodKind.LORA:
-        return load_plain(base, compute_dtype())
+    if method.kind is not MethodKind.QLORA:
+        dtype = torch.float32 if method.kind is MethodKind.FULL else compute_dtype()
+        return load_plain(base, dtype) if split is None else load_split(base, dtype, split)
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     quantisation = BitsAndBytesConfig(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.files import read_model, write_json
 from tasks.training.checkpoints import complete_checkpoints
-from tasks.training.log import EpochRecord, StepRecord
+from tasks.training.log import EpochRecord, ResumeCheck, StepRecord
 
 OUTCOME = "outcome.json"
 
@@ -22,6 +22,7 @@ class Outcome(BaseModel):
     steps: tuple[StepRecord, ...]
     stopped_early: str | None
     resumed_from_steps: tuple[int, ...]
+    resume_checks: tuple[ResumeCheck, ...] = ()
     trainable_parameters: int
     total_parameters: int
     train_seconds: float

@@ -25,11 +25,8 @@ def check_packing(trainer: Any, examples: Sequence[Example], autocast: str) -> N
     probes = [example._asdict() for example in examples[:NUM_PROBES]]
     if len(probes) < 2:
         return
-    training = trainer.model.training
-    trainer.model.eval()
-    together = _loss(trainer, probes)
-    alone = [_loss(trainer, [probe]) for probe in probes]
-    trainer.model.train(training)
+    together = rows_loss(trainer, examples[:NUM_PROBES])
+    alone = [rows_loss(trainer, [probe]) for probe in examples[:NUM_PROBES]]
     tokens = [sum(label != IGNORED for label in probe["labels"]) for probe in probes]
     expected = sum(loss * count for loss, count in zip(alone, tokens, strict=True)) / sum(tokens)
     # A model whose loss is no number stops at its first step, with a message that says so.
@@ -41,7 +38,11 @@ def check_packing(trainer: Any, examples: Sequence[Example], autocast: str) -> N
         )
 
 
-def _loss(trainer: Any, rows: list[dict[str, list[int]]]) -> float:
-    """Mean over the rows' supervised tokens, in nats."""
+def rows_loss(trainer: Any, examples: Sequence[Example]) -> float:
+    """Mean over the rows' supervised tokens in evaluation mode, in nats."""
+    training = trainer.model.training
+    trainer.model.eval()
+    rows = [example._asdict() for example in examples]
     loss, _, _ = trainer.prediction_step(trainer.model, trainer.data_collator(rows), prediction_loss_only=True)
+    trainer.model.train(training)
     return float(loss)

@@ -1,37 +1,64 @@
-"""Fine-tuning by TRL's SFTTrainer, one complete checkpoint and one golden dev run an epoch."""
+"""Fine-tuning in this process, alone or as one of several, with a complete checkpoint and a golden dev run an epoch.
+
+Run:  python -m tasks.training.worker METHOD   (under torchrun; one process alone is the stage itself)
+"""
 
 import logging
 import math
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from evalsuite.errors import StageError, UsageError
-from tasks.params import MethodParams, TrainParams
+from evalsuite.errors import PreemptedError, StageError, UsageError
+from evalsuite.files import read_model
+from tasks.allocator import keep_freed_memory
+from tasks.entry import start_logging
+from tasks.launch_params import Strategy
+from tasks.params import MethodParams, Params, TrainParams, load_params
+from tasks.paths import ArtifactPaths
+from tasks.training.callbacks import training_callback
 from tasks.training.checkpoints import (
+    Checkpoint,
     check_disk,
     checkpoint_bytes,
     complete_checkpoints,
+    last_good,
     mark_complete,
     most_checkpoints,
     prune,
+    read_records,
+    resumable_checkpoints,
+    write_record,
 )
 from tasks.training.clock import Clock
+from tasks.training.continuity import check_probe, deterministic, has_another_cause, unreadable, write_probe
+from tasks.training.effective import Effective, count_all, count_trained, read_effective
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example
-from tasks.training.launch import LaunchPlan, check_effective
+from tasks.training.failures import reporting
+from tasks.training.inputs import Inputs, check_same_inputs, read_inputs
+from tasks.training.launch import LaunchPlan
 from tasks.training.log import EpochRecord, StepRecord
-from tasks.training.models import adapter_config, compute_dtype, load_trainable
 from tasks.training.outcome import Outcome
-from tasks.training.packing import check_packing
+from tasks.training.packing import check_packing, rows_loss
+from tasks.training.preemption import StopRequest, die_with_parent
 from tasks.training.selection import divergence, select_epoch
-from tasks.training.supervised import supervised_trainer
+from tasks.training.strategies import Ranks, split_again, start_processes, whole_models
+from tasks.training.trainer import build_trainer
 
 logger = logging.getLogger(__name__)
+
+
+class Rows(NamedTuple):
+    """Tokenised examples."""
+
+    train: Sequence[Example]
+    dev: Sequence[Example]
 
 
 class Training:
@@ -46,10 +73,10 @@ class Training:
         base: Path,
         root: Path,
         tokenizer: Any,
-        train: Sequence[Example],
-        dev: Sequence[Example],
+        rows: Rows,
         dev_runner: DevRunner,
         clock: Clock,
+        stop: StopRequest,
     ) -> None:
         """Build model and trainer; ``root`` holds the checkpoints.
 
@@ -58,51 +85,87 @@ class Training:
         """
         from transformers import set_seed
 
-        self.name = name
-        self.method = method
-        self.params = params
-        self.plan = plan
-        self.root = root
-        self.dev_runner = dev_runner
-        self.clock = clock
+        self.name, self.method, self.params, self.plan, self.root = name, method, params, plan, root
+        self.rows, self.dev_runner, self.clock = rows, dev_runner, clock
+        self.ranks = Ranks()
+        self.stop, self.stepping = stop, False
+        self.started_from = self._newest()
+        resume = self.started_from.folder if self.started_from else None
         set_seed(params.seed)
-        self.trainer = self._build_trainer(base, tokenizer, train, dev)
+        with self._reading(resume if plan.strategy is Strategy.FSDP2 else None):
+            self.trainer = build_trainer(name, method, params, plan, base, root, tokenizer, *rows, resume)
+        self.trainer.add_callback(training_callback(self))
         model = self.trainer.model
-        self.trained_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        self.total_parameters = int(model.num_parameters())
-        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters)
-        if params.packing:
-            check_packing(self.trainer, train, self.autocast)
+        self.trained_parameters = count_trained(model)
+        split_by_deepspeed = plan.strategy.zero_stage == 3
+        self.total_parameters = count_all(model) if split_by_deepspeed else int(model.num_parameters())
+        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters, plan.strategy.zero_stage)
+        self._effective: Effective = {}
+        if not split_by_deepspeed:
+            self.check_packing()
 
     def run(self) -> Outcome:
         """Train to the end, from the last complete checkpoint where there is one.
 
         Raises:
-            StageError: The loss is not a number, the disk is full, or what runs is not what was planned.
+            StageError: The loss is not a number, the disk is full, a checkpoint cannot be read, or what runs is not
+                what was planned.
+            PreemptedError: SIGTERM came, and a checkpoint was written.
         """
-        done = complete_checkpoints(self.root)
-        missing = most_checkpoints(self.method.epochs, self.params.keep_checkpoints) - len(done)
-        check_disk(self.root, max(0, missing) * self.checkpoint_bytes, f"{max(0, missing)} checkpoints need")
-        resume = str(done[-1][0]) if done else None
-        if resume is not None:
-            logger.info("%s: going on from %s", self.name, resume)
-            self.clock.add_resume(done[-1][1].step)
-        # A run that was killed after an early stop must not go on past it.
-        if self.stopped_early is None:
-            with _deterministic():
-                self.trainer.train(resume_from_checkpoint=resume)
-        self.clock.save()
+        with self.stop.listening():
+            self._finish_pending()
+            missing = most_checkpoints(self.method.epochs, self.params.keep_checkpoints)
+            missing -= len(complete_checkpoints(self.root))
+            check_disk(self.root, max(0, missing) * self.checkpoint_bytes, f"{max(0, missing)} checkpoints need")
+            resume = None
+            if self.started_from is not None:
+                resume = self.started_from.folder
+                logger.info("%s: going on from %s", self.name, resume)
+                self.clock.add_resume(self.started_from.step)
+            # A run that was killed after an early stop must not go on past it.
+            if self.stopped_early is None:
+                with deterministic(), self._reading(resume):
+                    self.trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
+        self.save_clock()
         return Outcome(
             epochs=self.epochs,
             steps=self.steps(),
             stopped_early=self.stopped_early,
             resumed_from_steps=self.clock.resumed,
+            resume_checks=self.clock.checks,
             trainable_parameters=self.trained_parameters,
             total_parameters=self.total_parameters,
             train_seconds=self.clock.seconds,
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=max(self.ranks.gather(peak_memory_bytes())),
             effective=self.effective(),
         )
+
+    @contextmanager
+    def _reading(self, folder: Path | None) -> Iterator[None]:
+        """Name the checkpoint that cannot be read; once steps are done, an error has another cause."""
+        try:
+            yield
+        except (StageError, UsageError):
+            raise
+        except Exception as error:  # what libraries say of a broken file has no common type
+            if folder is None or self.stepping or has_another_cause(error):
+                raise
+            raise StageError(unreadable(self.root, folder, error)) from error
+
+    def _newest(self) -> Checkpoint | None:
+        done = resumable_checkpoints(self.root)
+        return done[-1] if done else None
+
+    def _finish_pending(self) -> None:
+        """Run the golden dev set on an epoch's checkpoint that a killed run had saved and not yet judged."""
+        from transformers import TrainerState
+
+        newest = self.started_from
+        if newest is None or newest.record is not None:
+            return
+        state = TrainerState.load_from_json(str(newest.folder / "trainer_state.json"))
+        if _at_epoch_end(state):
+            self.judge(state, time.perf_counter())
 
     @property
     def epochs(self) -> tuple[EpochRecord, ...]:
@@ -121,6 +184,13 @@ class Training:
         """Type that the forward pass computes in, where it is not the weights' own."""
         return "bf16" if self.trainer.args.bf16 else "none"
 
+    @property
+    def rows_a_step(self) -> int:
+        """Rows of one optimizer step over all processes, as they run."""
+        arguments = self.trainer.args
+        rows = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+        return int(rows * self.trainer.accelerator.num_processes)
+
     def steps(self) -> tuple[StepRecord, ...]:
         """Every logged optimizer step up to the last complete checkpoint, those before a resume included."""
         from transformers import TrainerState
@@ -138,85 +208,73 @@ class Training:
             if "loss" in entry
         )
 
-    def effective(self) -> dict[str, str | int | float | bool]:
-        """What really runs, read from the model, the trainer and its optimizer."""
-        model, trainer = self.trainer.model, self.trainer
-        if trainer.optimizer is None:
-            trainer.create_optimizer()
-        dtypes = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.requires_grad}
-        return {
-            "device": str(model.device),
-            "trained_dtype": ", ".join(sorted(dtypes)),
-            "attention": str(model.config._attn_implementation),
-            "optimizer": type(getattr(trainer.optimizer, "optimizer", trainer.optimizer)).__name__,
-            "padding_free": bool(trainer.padding_free),
-            "distributed_type": str(trainer.accelerator.distributed_type.value),
-            "num_processes": int(trainer.accelerator.num_processes),
-            "gradient_checkpointing": bool(trainer.args.activation_checkpointing),
-            "autocast": self.autocast,
-            "quantised": bool(getattr(model, "is_loaded_in_4bit", False)),
-        }
+    def effective(self) -> Effective:
+        """What really runs; read once, before the first step."""
+        if not self._effective:
+            self._effective = read_effective(self.trainer, self.autocast, self.ranks)
+        return self._effective
 
-    def _build_trainer(self, base: Path, tokenizer: Any, train: Sequence[Example], dev: Sequence[Example]) -> Any:
-        import torch
-        from datasets import Dataset
-        from transformers import PrinterCallback
-        from trl import SFTConfig
+    def check_packing(self) -> None:
+        """Prove that examples in one row do not see each other, where they share rows."""
+        if self.params.packing:
+            check_packing(self.trainer, self.rows.train, self.autocast)
+            if self.plan.strategy is Strategy.FSDP2:
+                split_again(self.trainer.model)
 
-        cuda = torch.cuda.is_available()
-        params, method = self.params, self.method
-        steps = math.ceil(len(train) / params.batch_size) * method.epochs
-        config = SFTConfig(
-            output_dir=str(self.root),
-            per_device_train_batch_size=params.micro_batch_size,
-            per_device_eval_batch_size=params.micro_batch_size,
-            gradient_accumulation_steps=params.batch_size // params.micro_batch_size,
-            num_train_epochs=method.epochs,
-            learning_rate=method.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=math.ceil(method.warmup_ratio * steps),
-            weight_decay=method.weight_decay,
-            bf16=compute_dtype() is torch.bfloat16,
-            activation_checkpointing=params.gradient_checkpointing,
-            logging_steps=max(1, steps // 500),
-            eval_strategy="epoch",
-            save_strategy="epoch",
-            seed=params.seed,
-            data_seed=params.seed,
-            max_length=None,
-            padding_free=params.packing,
-            train_sampling_strategy="random" if params.packing else "group_by_length",
-            dataset_kwargs={"skip_prepare_dataset": True},
-            use_cpu=not cuda,
-            dataloader_pin_memory=cuda,
-            logging_nan_inf_filter=False,
-            report_to="none",
-            disable_tqdm=True,
-        )
-        try:
-            trainer = supervised_trainer()(
-                model=load_trainable(base, method),
-                args=config,
-                train_dataset=Dataset.from_list([example._asdict() for example in train]),
-                eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
-                processing_class=tokenizer,
-                peft_config=adapter_config(method),
-                callbacks=[_callback(self)],
+    def probe_loss(self) -> float:
+        """Loss on the first dev rows, nats a supervised token; all processes must call it."""
+        loss = rows_loss(self.trainer, self.rows.dev[: self.params.micro_batch_size])
+        if self.plan.strategy is Strategy.FSDP2:
+            split_again(self.trainer.model)
+        if not math.isfinite(loss):
+            raise StageError(f"{self.name}: the loss on the dev rows is {loss}; last good: {last_good(self.root)}")
+        return loss
+
+    def check_resume(self) -> None:
+        """Compare the loss with the one that was measured when the checkpoint was written.
+
+        Raises:
+            StageError: They differ: what was read is not what was saved.
+        """
+        if self.started_from is None:
+            return
+        folder, step, *_ = self.started_from
+        self.clock.add_check(check_probe(folder, step, self.probe_loss(), self.autocast))
+
+    def wants_to_stop(self) -> bool:
+        """Whether any process was asked to stop; all give the same answer."""
+        return max(self.ranks.gather(int(self.stop.asked))) > 0
+
+    def saved(self, state: Any, started: float) -> str | None:
+        """Complete the checkpoint just saved, then judge it where an epoch ends; says why to stop, if so.
+
+        Raises:
+            PreemptedError: SIGTERM came.
+        """
+        folder = self.root / f"checkpoint-{state.global_step}"
+        loss = self.probe_loss()
+        self.ranks.wait()  # until every process has written its part
+        if self.ranks.first:
+            write_probe(folder, loss)
+            mark_complete(folder, None)
+        self.ranks.wait()
+        self.save_clock()
+        if self.wants_to_stop():
+            raise PreemptedError(
+                f"{self.name}: SIGTERM at step {state.global_step} of {state.max_steps}; {folder} is saved, the same "
+                "command goes on from it"
             )
-        except ValueError as error:
-            if "arget modules" not in str(error):
-                raise
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"methods.{self.name}.target_modules = {method.target_modules!r}: {reason}") from None
-        trainer.remove_callback(PrinterCallback)
-        # TRL turns the adapter of a quantised model into bf16: small steps vanish, and a CPU computes it far slower.
-        for parameter in trainer.model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
-        return trainer
+        self.judge(state, started)
+        return self.stopped_early
 
-    def finish_epoch(self, state: Any, started: float) -> str | None:
-        """Run the golden dev set on the checkpoint just saved, complete it, prune; says why to stop, if so."""
+    def judge(self, state: Any, started: float) -> None:
+        """Run the golden dev set on an epoch's checkpoint, in the first process, and give it its record; prune."""
+        if self.ranks.first:
+            with whole_models():
+                self._judge(state, started)
+        self.ranks.wait()
+
+    def _judge(self, state: Any, started: float) -> None:
         folder = self.root / f"checkpoint-{state.global_step}"
         epoch = round(state.epoch)
         golden = self.dev_runner.run(folder)
@@ -235,8 +293,7 @@ class Training:
         )
         write_record(self.root, record)
         mark_complete(folder, record)
-        epochs = self.epochs
-        best = select_epoch(epochs, self.params.select_metric, self.params.select_direction).epoch
+        best = select_epoch(self.epochs, self.params.select_metric, self.params.select_direction).epoch
         prune(self.root, self.params.keep_checkpoints, [best])
         scores = ", ".join(f"{name} {value:.3f}" for name, value in record.golden.items())
         logger.info(
@@ -248,104 +305,50 @@ class Training:
             record.eval_loss,
             scores,
         )
-        self.clock.save()
-        return self.stopped_early
+        self.save_clock()
+
+    def save_clock(self) -> None:
+        """Keep the wall time so far."""
+        if self.ranks.first:
+            self.clock.save()
 
 
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Let every operation that has a repeatable kernel use it, so that a resumed run ends in the same weights."""
-    import torch
+def train(
+    name: str,
+    params: Params,
+    paths: ArtifactPaths,
+    plan: LaunchPlan,
+    inputs: Inputs,
+    stop: StopRequest | None = None,
+) -> Outcome:
+    """Train one method in this process; the first process writes the outcome, last.
 
-    before, fill = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+    Raises:
+        UsageError: An input is not as it must be.
+        StageError: Training stopped; the message names the step and the last good checkpoint.
+    """
+    root, made_by = paths.checkpoints(name), f"ratchet stage train@{name} --force"
+    training = Training(
+        name,
+        params.methods[name],
+        params.train,
+        plan,
+        paths.export("base"),
+        root,
+        inputs.tokenizer,
+        Rows(inputs.train, inputs.dev),
+        inputs.dev_runner,
+        Clock(root / "clock.json", made_by),
+        stop or StopRequest(),
+    )
+    outcome = training.run()
+    if training.ranks.first:
+        outcome.write(root)
+    return outcome
 
 
-def write_record(root: Path, record: EpochRecord) -> None:
-    """Keep an epoch's record when its checkpoint is pruned."""
-    from evalsuite.files import write_json
-
-    write_json(root / "records" / f"epoch-{record.epoch:04d}.json", record)
-
-
-def read_records(root: Path) -> dict[int, EpochRecord]:
-    """Epoch -> record, for epochs up to the last complete checkpoint."""
-    last = max((record.step for _, record in complete_checkpoints(root)), default=0)
-    found = {}
-    for path in sorted((root / "records").glob("epoch-*.json")):
-        record = EpochRecord.model_validate_json(path.read_text(encoding="utf-8"))
-        if record.step <= last:
-            found[record.epoch] = record
-    return found
-
-
-def _callback(training: Training) -> Any:
-    """What the trainer tells us, step by step."""
-    from transformers import TrainerCallback
-
-    class EpochCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-        def __init__(self) -> None:
-            self.epoch_started = self.begun = time.perf_counter()
-            self.first_step = 0
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.begun = time.perf_counter()
-            self.first_step = state.global_step
-            for epoch in training.epochs:
-                logger.info("%s: epoch %d was done before", training.name, epoch.epoch)
-            packing, trained = training.params.packing, training.trained_parameters
-            check_effective(training.plan, training.method, packing, trained, training.effective())
-
-        def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.epoch_started = time.perf_counter()
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-            loss = logs.get("loss", logs.get("eval_loss"))
-            if loss is not None and not math.isfinite(loss):
-                good = complete_checkpoints(training.root)
-                kept = str(good[-1][0]) if good else "none"
-                raise StageError(
-                    f"{training.name}: the loss is {loss} at step {state.global_step}; last good checkpoint: {kept}; "
-                    f"lower methods.{training.name}.learning_rate and run again"
-                )
-            if "loss" in logs:
-                self._tell(state, logs)
-
-        def _tell(self, state: Any, logs: dict[str, Any]) -> None:
-            done, total = state.global_step - self.first_step, state.max_steps - self.first_step
-            if done % max(1, total // 10) and state.global_step != state.max_steps:
-                return
-            pace = (time.perf_counter() - self.begun) / max(1, done)
-            training.clock.save()
-            logger.info(
-                "%s: epoch %d of %d, step %d of %d, loss %.3f, %.1f s a step, %.0f s left before the last dev run",
-                training.name,
-                math.ceil(state.epoch),
-                training.method.epochs,
-                state.global_step,
-                state.max_steps,
-                logs["loss"],
-                pace,
-                pace * (total - done),
-            )
-
-        def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            check_disk(training.root, training.checkpoint_bytes)
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            reason = training.finish_epoch(state, self.epoch_started)
-            if reason is not None:
-                logger.info("%s: stopping early: %s", training.name, reason)
-                control.should_training_stop = True
-
-    return EpochCallback()
+def _at_epoch_end(state: Any) -> bool:
+    return bool(abs(state.epoch - round(state.epoch)) < 1e-9)
 
 
 def peak_memory_bytes() -> int:
@@ -355,3 +358,35 @@ def peak_memory_bytes() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Work as one of several processes, as torchrun's variables say."""
+    die_with_parent()
+    start_logging()
+    (name,) = sys.argv[1:] if arguments is None else arguments
+    paths, rank = ArtifactPaths(), int(os.environ.get("RANK", "0"))
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
+    if rank:
+        logging.getLogger().setLevel(logging.WARNING)
+    stop = StopRequest()
+    # A SIGTERM before the first step must wait for it: one process that it ends takes the others with it.
+    with stop.listening(), reporting(paths.checkpoints(name), rank) as result:
+        params = load_params(paths.params)
+        plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        if world != plan.num_processes:
+            raise UsageError(
+                f"{world} processes were started, plans/{name}.launch.json has {plan.num_processes}; start them by "
+                f"`ratchet launch {name}`"
+            )
+        start_processes(plan)
+        inputs = read_inputs(name, params, paths)
+        check_same_inputs(name, params, paths, plan)
+        train(name, params, paths, plan, inputs, stop)
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    raise SystemExit(main())

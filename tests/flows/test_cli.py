@@ -36,6 +36,7 @@ SURFACE = {
         "--write",
         "--json",
     },
+    "launch": {"method", "--dry-run", "--node-rank", "--rendezvous"},
     "status": set(),
     "promote": {"--override", "--reason", "--dry-run"},
     "rollback": {"--reason", "--to"},

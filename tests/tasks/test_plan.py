@@ -27,7 +27,7 @@ def paths(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
     return paths
 
 
-def params(**hardware: Any) -> Params:
+def params(launch: dict[str, Any] | None = None, **hardware: Any) -> Params:
     methods = {
         "full": {"kind": "full", "learning_rate": 1e-5, "epochs": 3},
         "lora": {"kind": "lora", "learning_rate": 2e-4, "rank": 4},
@@ -38,6 +38,7 @@ def params(**hardware: Any) -> Params:
             "model": {"id": "tiny"},
             "prepare": {"sources": ["x.jsonl"]},
             "hardware": hardware,
+            "launch": launch or {},
             "methods": methods,
             "train": {"batch_size": 8, "micro_batch_size": 8},
             "evaluation": {"golden": {"path": "golden"}},
@@ -55,6 +56,28 @@ def test_a_plan_holds_memory_time_cost_and_what_training_depends_on(paths: Artif
     assert plan["cost"] == pytest.approx(0.1)
     launch = read_json(paths.plans / "full.launch.json", "")
     assert launch["trained_parameters"] == plan["trained_parameters"] == plan["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("launch", "strategy"),
+    [
+        ({}, "one device"),
+        ({"processes_per_node": 2}, "data parallel"),
+        ({"processes_per_node": 2, "strategy": "zero2"}, "zero2"),
+        ({"processes_per_node": 2, "strategy": "fsdp2"}, "fsdp2"),
+    ],
+)
+def test_what_is_planned_is_what_is_launched(launch: dict[str, Any], strategy: str, paths: ArtifactPaths) -> None:
+    plan = tasks.plan.run("full", params(launch), paths)
+    launched = read_json(paths.plans / "full.launch.json", "")
+    assert plan["strategy"] == launched["strategy"] == strategy
+    assert plan["devices"] == launched["num_processes"] == launch.get("processes_per_node", 1)
+
+
+def test_the_strategy_that_fits_is_chosen_for_several_processes(paths: ArtifactPaths) -> None:
+    copied = tasks.plan.run("full", params({"processes_per_node": 2}), paths)["memory_bytes_per_device"]["total"]
+    little = {"memory_gib": (copied - 1) / 0.95 / 2**30}
+    assert tasks.plan.run("full", params({"processes_per_node": 2}, **little), paths)["strategy"] == "fsdp2"
 
 
 def test_lora_trains_what_peft_trains(paths: ArtifactPaths) -> None:

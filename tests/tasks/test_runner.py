@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.errors import ExitCode, PreemptedError, StageError, UsageError
 from tasks.runner import dvc_command, pending_stages, run_stage, stage_environment, stage_names
 
 DVC_YAML = """
@@ -151,3 +151,10 @@ def test_python_in_a_stage_is_this_interpreter() -> None:
         check=True,
     )
     assert done.stdout.strip() == sys.prefix
+
+
+def test_a_stage_that_was_pre_empted_after_saving_keeps_its_exit_code(project: Path) -> None:
+    (project / "first.py").write_text("print('error: SIGTERM at step 7; it is saved')\nraise SystemExit(75)\n")
+    with pytest.raises(PreemptedError, match=r"^stage first: SIGTERM at step 7; it is saved$") as caught:
+        run_stage("first", project)
+    assert caught.value.exit_code is ExitCode.PREEMPTED

@@ -35,7 +35,7 @@ METHODS = {
 }
 
 
-def make_project(root: Path, tiny_model: Path) -> ArtifactPaths:
+def make_project(root: Path, tiny_model: Path, methods: dict[str, Any] = METHODS) -> ArtifactPaths:
     """A project up to the train stage, small enough for seconds."""
     paths = ArtifactPaths(root)
     shutil.copytree(tiny_model, paths.export("base"))
@@ -65,9 +65,10 @@ def make_project(root: Path, tiny_model: Path) -> ArtifactPaths:
     }
     write_json(golden / "manifest.json", manifest)
     data: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
-    data["methods"] = METHODS
+    data["methods"] = methods
     data["train"] |= {"batch_size": 4, "micro_batch_size": 2, "select_metric": "exact_match"}
     data["train"] |= {"packing": True, "divergence_patience": 1}
+    data["compare"]["metric"] = "exact_match"
     data["evaluation"] = {"golden": {"path": str(golden), "max_new_tokens": 4}, "harness": {"tasks": {}}}
     data["gate"] = {"rules": [{"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}]}
     paths.params.write_text(yaml.safe_dump(data))
@@ -86,7 +87,7 @@ def make_project(root: Path, tiny_model: Path) -> ArtifactPaths:
         ]
         (paths.prepared / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     write_json(paths.prepared / "report.json", {"splits": {"train": {"rows": 16, "tokens": 320, "longest": 40}}})
-    for method in METHODS:
+    for method in methods:
         if method != "nothing":
             tasks.plan.run(method, load_params(paths.params), paths)
     return paths

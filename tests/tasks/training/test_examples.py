@@ -1,12 +1,17 @@
 """Loss on the assistant's tokens only; packing that cannot cross documents."""
 
+import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evalsuite.errors import UsageError
-from tasks.training.examples import IGNORED, tokenize
+from tasks.params import LongRows
+from tasks.training.examples import IGNORED, Example, read_examples, tokenize
+from tasks.training.inputs import check_vocabulary
+from tests.tiny import CHAT_TEMPLATE
 
 TURNS = [
     {"role": "system", "content": "be brief"},
@@ -23,31 +28,105 @@ def tokenizer(tiny_model: Path) -> Any:
 
 
 def test_only_the_answer_and_its_end_carry_loss(tokenizer: Any) -> None:
-    example = tokenize("r", TURNS, tokenizer, 200)
+    example = tokenize("r", TURNS, tokenizer)
     learnt = [token for token, label in zip(example.input_ids, example.labels, strict=True) if label != IGNORED]
     assert tokenizer.decode(learnt) == "it is here" + tokenizer.eos_token
     assert example.labels[-1] == tokenizer.eos_token_id
 
 
 def test_the_prompt_is_what_inference_will_see(tokenizer: Any) -> None:
-    example = tokenize("r", TURNS, tokenizer, 200)
+    example = tokenize("r", TURNS, tokenizer)
     prompt = tokenizer.apply_chat_template(TURNS[:-1], tokenize=False, add_generation_prompt=True)
     unlearnt = [token for token, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
     assert unlearnt == tokenizer(prompt)["input_ids"]
 
 
-def test_a_row_that_is_too_long_is_named(tokenizer: Any) -> None:
-    with pytest.raises(UsageError, match=r"row 'r' has \d+ tokens, train\.max_length_tokens is 8"):
-        tokenize("r", TURNS, tokenizer, 8)
+def write_rows(folder: Path, *answers: str) -> Path:
+    path = folder / "train.jsonl"
+    rows = [
+        {"id": f"r{number}", "messages": [*TURNS[:-1], {"role": "assistant", "content": answer}]}
+        for number, answer in enumerate(answers)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_rows_that_are_too_long_are_counted_and_the_longest_is_named(tokenizer: Any, tmp_path: Path) -> None:
+    path = write_rows(tmp_path, "no", "it is here " * 20, "it is here " * 30)
+    with pytest.raises(UsageError, match=r"2 of 3 rows of .* have more than train\.max_length_tokens = 100 tokens"):
+        read_examples(path, tokenizer, 100)
+    with pytest.raises(UsageError, match=r"\(row 'r2' has \d{3} tokens|\(row 'r2' has \d{3}\).*train\.long_rows"):
+        read_examples(path, tokenizer, 100)
+
+
+def test_rows_that_are_too_long_can_be_dropped_or_cut(
+    tokenizer: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_rows(tmp_path, "no", "it is here " * 30)
+    assert [example.labels[-1] for example in read_examples(path, tokenizer, 100, LongRows.DROP)] == [
+        tokenizer.eos_token_id
+    ]
+    cut = read_examples(path, tokenizer, 100, LongRows.TRUNCATE)
+    assert [len(example.input_ids) == 100 for example in cut] == [False, True]
+    assert "1 of 2 rows" in caplog.text
+    with pytest.raises(UsageError, match="has no rows"):
+        read_examples(path, tokenizer, 8, LongRows.TRUNCATE)
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (CHAT_TEMPLATE.replace("{{ message['content'] }}<", "<"), "drops or changes the text of a system message"),
+        (
+            "{% for message in messages %}{% if message['role'] != 'assistant' %}{{ message['content'] }}{% endif %}"
+            "{% endfor %}",
+            "drops or changes the assistant's text",
+        ),
+        (
+            CHAT_TEMPLATE.replace(
+                "{{ message['content'] }}", "{% if message['role'] == 'assistant' %}Sure! {% endif %}"
+            ).replace("Sure! {% endif %}", "Sure! {% endif %}{{ message['content'] }}"),
+            "adds 'Sure!' to the answer",
+        ),
+        (
+            "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+            "{% if add_generation_prompt %}assistant: {% endif %}",
+            "ends the answer with no token at which generation stops",
+        ),
+    ],
+    ids=["drops the prompt", "drops the answer", "adds text", "no end"],
+)
+def test_a_template_that_loses_or_adds_text_or_never_ends_is_refused_with_the_row(
+    tokenizer: Any, template: str, text: str
+) -> None:
+    other = deepcopy(tokenizer)
+    other.chat_template = template
+    with pytest.raises(UsageError, match=f"row 'r': the chat template {text}"):
+        tokenize("r", TURNS, other)
+
+
+def test_an_end_token_of_the_generation_config_counts(tokenizer: Any) -> None:
+    other = deepcopy(tokenizer)
+    other.chat_template = (
+        "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}<|im_start|>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    start = other.convert_tokens_to_ids("<|im_start|>")
+    example = tokenize("r", TURNS, other, {start, other.eos_token_id})
+    assert example.labels[-1] == start
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tokenizer: Any) -> None:
+    check_vocabulary([Example([3, 10], [3, 10])], tokenizer, 11)
+    with pytest.raises(UsageError, match=r"gives token 10 \('.*'\), the model's vocabulary has 10"):
+        check_vocabulary([Example([3, 10], [3, 10])], tokenizer, 10)
 
 
 def test_a_template_that_changes_the_prompt_is_refused(tokenizer: Any) -> None:
-    from copy import deepcopy
-
     other = deepcopy(tokenizer)
     other.chat_template = "{{ messages | length }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
     with pytest.raises(UsageError, match="changes the prompt"):
-        tokenize("r", TURNS, other, 200)
+        tokenize("r", TURNS, other)
 
 
 def test_examples_in_one_row_give_the_loss_that_each_gives_alone(tiny_model: Path, tokenizer: Any) -> None:
@@ -57,9 +136,7 @@ def test_examples_in_one_row_give_the_loss_that_each_gives_alone(tiny_model: Pat
 
     model: Any = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
     texts = ("it is here", "no", "it was sent to you on monday")
-    rows = [
-        tokenize("r", [*TURNS[:-1], {"role": "assistant", "content": text}], tokenizer, 200)._asdict() for text in texts
-    ]
+    rows = [tokenize("r", [*TURNS[:-1], {"role": "assistant", "content": text}], tokenizer)._asdict() for text in texts]
     collate = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
 
     def total_loss(batch: dict[str, Any]) -> float:

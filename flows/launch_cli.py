@@ -1,0 +1,56 @@
+"""``ratchet launch``: one method on several processes and machines."""
+
+import os
+from typing import Annotated, Optional
+
+import typer
+
+from evalsuite.errors import StageError, UsageError
+from flows.project import project_root
+
+
+def launch(
+    method: Annotated[str, typer.Argument(help="A method of params.yaml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print each node's command and a Slurm file.")] = False,
+    node_rank: Annotated[Optional[int], typer.Option(min=0, help="This machine's number; Slurm's if absent.")] = None,  # noqa: UP045
+    rendezvous: Annotated[Optional[str], typer.Option(help="HOST:PORT of node 0; Slurm's first if absent.")] = None,  # noqa: UP045
+) -> None:
+    """Train one method by its plan: run this on every node; node 0 runs the stage, the others give it processes."""
+    from evalsuite.files import read_model
+    from tasks.entry import start_logging
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+    from tasks.runner import run_stage
+    from tasks.training.launch import (
+        NODE_RANK_VARIABLE,
+        RENDEZVOUS_VARIABLE,
+        LaunchPlan,
+        find_node,
+        node_commands,
+        sbatch_file,
+    )
+    from tasks.training.processes import run_agent
+
+    root = project_root()
+    paths = ArtifactPaths(root)
+    params = load_params(paths.params)
+    if method not in params.methods:
+        raise UsageError(f"no method {method!r} in params.yaml; methods: {', '.join(params.methods)}")
+    if node_rank is not None:
+        os.environ[NODE_RANK_VARIABLE] = str(node_rank)
+    if rendezvous is not None:
+        os.environ[RENDEZVOUS_VARIABLE] = rendezvous
+    plan = read_model(paths.plans / f"{method}.launch.json", LaunchPlan, f"ratchet stage plan@{method}")
+    if dry_run:
+        for rank, line in enumerate(node_commands(method, plan, params.launch)):
+            typer.echo(f"# node {rank} of {plan.num_nodes}\n{line}")
+        typer.echo(f"\n# {method}.sbatch\n{sbatch_file(method, plan, params.launch)}", nl=False)
+        return
+    if find_node(params.launch).rank == 0:
+        run_stage(f"train@{method}", root, on_line=lambda line: typer.echo(line, err=True))
+        typer.echo(f"train@{method}: done")
+        return
+    start_logging()
+    code = run_agent(method, plan, params.launch, root).code
+    if code != 0:
+        raise StageError(f"this node's processes ended with exit code {code}; node 0 says why")

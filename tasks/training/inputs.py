@@ -1,0 +1,120 @@
+"""What training reads, checked, and the names of it that its checkpoints depend on."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evalsuite.errors import UsageError
+from evalsuite.files import read_json, sha256_file
+from evalsuite.identity import read_manifest
+from tasks.params import Params
+from tasks.paths import ArtifactPaths
+from tasks.training.checkpoints import FINGERPRINT, digest
+from tasks.training.epoch_eval import DevRunner
+from tasks.training.examples import Example, read_examples
+from tasks.training.launch import LaunchPlan
+
+TRAINING_SOURCES = (
+    "continuity.py",
+    "examples.py",
+    "models.py",
+    "order.py",
+    "strategies.py",
+    "supervised.py",
+    "trainer.py",
+    "worker.py",
+)
+"""Modules of tasks/training that decide the weights."""
+TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "deepspeed")
+
+
+class Inputs(NamedTuple):
+    """Everything that can be wrong before the first step."""
+
+    tokenizer: Any
+    train: list[Example]
+    dev: list[Example]
+    dev_runner: DevRunner
+
+
+def read_inputs(name: str, params: Params, paths: ArtifactPaths) -> Inputs:
+    """Read and check tokenizer, rows and golden dev set.
+
+    Raises:
+        UsageError: A row or the golden set is not as it must be.
+        MissingArtifactError: An earlier stage's output is absent.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    base, settings = paths.export("base"), params.train
+    tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    ends = end_tokens(base, tokenizer)
+    train, dev = (
+        read_examples(
+            paths.prepared / f"{split}.jsonl", tokenizer, settings.max_length_tokens, settings.long_rows, ends
+        )
+        for split in ("train", "dev")
+    )
+    check_vocabulary([*train, *dev], tokenizer, int(config.get_text_config().vocab_size))
+    runner = DevRunner(params.evaluation, settings.select_metric, base, params.methods[name], tokenizer)
+    return Inputs(tokenizer, train, dev, runner)
+
+
+def end_tokens(base: Path, tokenizer: Any) -> set[int]:
+    """Tokens at which generation stops: the tokenizer's, and those of generation_config.json."""
+    from transformers import GenerationConfig
+
+    found: Any = None
+    if (base / "generation_config.json").is_file():
+        found = GenerationConfig.from_pretrained(base, local_files_only=True).eos_token_id
+    listed = found if isinstance(found, list) else [found]
+    return {token for token in (tokenizer.eos_token_id, *listed) if token is not None}
+
+
+def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding for.
+
+    Raises:
+        UsageError: Names the largest such token and both sizes.
+    """
+    largest = max(max(example.input_ids) for example in examples)
+    if largest >= size:
+        raise UsageError(
+            f"the tokenizer gives token {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}), the model's "
+            f"vocabulary has {size}; tokenizer and weights do not belong together: check model.id, or resize the "
+            "embedding first"
+        )
+
+
+def fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan) -> dict[str, str]:
+    """What the checkpoints depend on."""
+    base = paths.export("base")
+    return {
+        "method": digest(params.methods[name].model_dump(mode="json")),
+        "train": digest(params.train.model_dump(mode="json")),
+        "evaluation": digest(params.evaluation.golden.model_dump(mode="json")),
+        "plan": digest(plan.model_dump(mode="json")),
+        "train rows": sha256_file(paths.prepared / "train.jsonl"),
+        "dev rows": sha256_file(paths.prepared / "dev.jsonl"),
+        "base model": read_manifest(base, "ratchet stage fetch").identity,
+        "code": digest([sha256_file(Path(__file__).parent / source) for source in TRAINING_SOURCES]),
+        "libraries": ", ".join(f"{library} {importlib.metadata.version(library)}" for library in TRAINING_LIBRARIES),
+    }
+
+
+def check_same_inputs(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan) -> None:
+    """Refuse a process whose rows, model, code or libraries differ from those of the stage that it belongs to.
+
+    Raises:
+        UsageError: Names what differs on this machine.
+    """
+    stage = read_json(paths.checkpoints(name) / FINGERPRINT, f"ratchet stage train@{name}")
+    own = fingerprint(name, params, paths, plan)
+    different = sorted(key for key in {*stage, *own} if stage.get(key) != own.get(key))
+    if different:
+        raise UsageError(
+            f"{', '.join(different)} of this machine differ from the stage's on node 0; all nodes must see the same "
+            "project folder and have the same packages (requirements.lock)"
+        )

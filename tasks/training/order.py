@@ -1,0 +1,52 @@
+"""The order in which an epoch visits the rows: a function of seed and epoch alone, whatever the number of processes."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.training.examples import IGNORED, Example
+
+
+class EpochOrder:
+    """A sampler for PyTorch's DataLoader.
+
+    One process and several visit the same rows in the same optimizer steps, and a training that goes on within an epoch
+    visits the rows that are left. Where the rows do not fill the last round of micro-batches, rows without loss do:
+    accelerate would repeat the first rows of the epoch instead, which changes the loss.
+    """
+
+    def __init__(self, lengths: Sequence[int], seed: int, batch_size: int, by_length: bool, round_size: int) -> None:
+        """Plan the epochs.
+
+        Args:
+            lengths: Tokens of each row, without those that fill up.
+            seed: Of the order.
+            batch_size: Rows of an optimizer step.
+            by_length: Put rows of like length into one step (random among steps).
+            round_size: Rows that all processes together take at once; 1 leaves the last round as it is.
+        """
+        self.epoch = 0
+        self._lengths, self._seed, self._batch_size, self._by_length = lengths, seed, batch_size, by_length
+        self.num_fillers = -len(lengths) % round_size
+
+    def __len__(self) -> int:
+        """Rows of an epoch, those that fill up included."""
+        return len(self._lengths) + self.num_fillers
+
+    def __iter__(self) -> Iterator[int]:
+        """Row numbers; the fillers follow the real rows."""
+        import torch
+
+        generator = torch.Generator()
+        generator.manual_seed(self._seed + self.epoch)
+        if self._by_length:
+            from transformers.trainer_pt_utils import get_length_grouped_indices
+
+            yield from get_length_grouped_indices(list(self._lengths), self._batch_size, generator=generator)
+        else:
+            yield from torch.randperm(len(self._lengths), generator=generator).tolist()
+        yield from range(len(self._lengths), len(self))
+
+
+def filler(example: Example) -> Example:
+    """A row that costs next to nothing and carries no loss."""
+    ids = example.input_ids[:2]
+    return Example(ids, [IGNORED] * len(ids))

@@ -1,0 +1,168 @@
+"""TRL's SFTTrainer as Ratchet runs it: the same rows a step for any number of processes, and FSDP2 that can go on."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evalsuite.errors import StageError, UsageError
+from tasks.launch_params import Strategy
+from tasks.params import MethodParams, TrainParams
+from tasks.training.checkpoints import last_good
+from tasks.training.examples import Example
+from tasks.training.launch import LaunchPlan
+from tasks.training.models import adapter_config, compute_dtype, load_trainable
+from tasks.training.order import EpochOrder, filler
+from tasks.training.strategies import deepspeed_config, sharded_loading
+from tasks.training.supervised import supervised_trainer
+
+OPTIMIZER_FOLDER = "optimizer"
+"""Of FSDP2's split optimizer state, in a checkpoint."""
+
+
+def build_trainer(
+    name: str,
+    method: MethodParams,
+    params: TrainParams,
+    plan: LaunchPlan,
+    base: Path,
+    root: Path,
+    tokenizer: Any,
+    train: Sequence[Example],
+    dev: Sequence[Example],
+    resume: Path | None,
+) -> Any:
+    """The trainer of one method in this process.
+
+    Raises:
+        UsageError: The adapter's target modules match nothing.
+    """
+    import torch
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import SFTConfig
+
+    cuda = plan.device == "cuda"
+    steps = math.ceil(len(train) / params.batch_size) * method.epochs
+    round_size = params.micro_batch_size * plan.num_processes
+    order = EpochOrder(
+        lengths=[len(example.input_ids) for example in train],
+        seed=params.seed,
+        batch_size=params.batch_size,
+        by_length=not params.packing,
+        round_size=round_size if plan.num_processes > 1 else 1,
+    )
+    fsdp2 = plan.strategy is Strategy.FSDP2
+    config = SFTConfig(
+        output_dir=str(root),
+        per_device_train_batch_size=params.micro_batch_size,
+        per_device_eval_batch_size=params.micro_batch_size,
+        gradient_accumulation_steps=params.batch_size // round_size,
+        num_train_epochs=method.epochs,
+        learning_rate=method.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=math.ceil(method.warmup_ratio * steps),
+        weight_decay=method.weight_decay,
+        bf16=compute_dtype() is torch.bfloat16,
+        activation_checkpointing=params.gradient_checkpointing,
+        logging_steps=max(1, steps // 500),
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_only_model=fsdp2,
+        seed=params.seed,
+        data_seed=params.seed,
+        max_length=None,
+        padding_free=params.packing,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        deepspeed=deepspeed_config(plan.strategy, cuda),
+        ddp_find_unused_parameters=False if plan.num_processes > 1 else None,
+        use_cpu=not cuda,
+        dataloader_pin_memory=cuda,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    split = sharded_loading(plan, compute_dtype())
+    rows = [*train, *[filler(train[0])] * order.num_fillers]
+    try:
+        trainer = _trainer_class()(
+            # transformers loads a model that FSDP2 splits from its checkpoint, not into the split model.
+            model=load_trainable(resume if split and resume and not adapter_config(method) else base, method, split),
+            args=config,
+            train_dataset=Dataset.from_list([example._asdict() for example in rows]),
+            eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
+            processing_class=tokenizer,
+            peft_config=adapter_config(method),
+        )
+    except ValueError as error:
+        if "arget modules" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"methods.{name}.target_modules = {method.target_modules!r}: {reason}") from None
+    trainer.remove_callback(PrinterCallback)
+    trainer.order = order
+    trainer.keeps_full_weights = bool(split) and adapter_config(method) is None
+    if fsdp2:
+        # transformers refuses to save what it cannot load again; this class can.
+        trainer.args.save_only_model = False
+    # TRL turns the adapter of a quantised model into bf16: small steps vanish, and a CPU computes it far slower.
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad and parameter.dtype is not torch.float32:
+            parameter.data = parameter.data.float()
+    return trainer
+
+
+def _trainer_class() -> Any:
+    from transformers.distributed.checkpoint import load_optimizer_distributed, save_optimizer_distributed
+
+    class Trainer(supervised_trainer()):  # type: ignore[misc]  # trl is untyped
+        """TRL's trainer with our order of rows and FSDP2's optimizer in its checkpoints."""
+
+        order: EpochOrder
+        keeps_full_weights: bool
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return self.order
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            try:
+                super()._save_checkpoint(model, trial)
+            except Exception as error:  # safetensors, torch and the system each have their own for a full disk
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise StageError(
+                    f"the checkpoint of step {self.state.global_step} could not be written ({reason}); last good "
+                    f"checkpoint: {last_good(Path(self.args.output_dir))}; free some space and run the stage again"
+                ) from error
+
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            if self.is_distributed_loading_by_transformers:
+                save_optimizer_distributed(self.model, _plain(self.optimizer), str(Path(output_dir) / OPTIMIZER_FOLDER))
+                self._save_scheduler(output_dir)
+            else:
+                super()._save_optimizer_and_scheduler(output_dir)
+
+        def _save_scheduler(self, output_dir: str) -> None:
+            import torch
+
+            if self.args.should_save:
+                torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / "scheduler.pt")
+
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            if not self.keeps_full_weights:
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if checkpoint is None or not self.is_distributed_loading_by_transformers:
+                super()._load_optimizer_and_scheduler(checkpoint)
+                return
+            import torch
+
+            load_optimizer_distributed(self.model, _plain(self.optimizer), str(Path(checkpoint) / OPTIMIZER_FOLDER))
+            self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True))
+
+    return Trainer
+
+
+def _plain(optimizer: Any) -> Any:
+    """Torch's optimizer, without accelerate's wrapper."""
+    return getattr(optimizer, "optimizer", optimizer)

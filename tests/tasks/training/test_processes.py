@@ -1,0 +1,169 @@
+"""Two processes of one training, killed for real, twice in a row in the middle of a save.
+
+First one of them, then the parent: the kernel passes its death on as SIGKILL to all.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+import yaml
+
+import tasks.plan
+from evalsuite.files import read_model
+from tasks.params import load_params
+from tasks.paths import ArtifactPaths
+from tasks.train import run
+from tasks.training.checkpoints import resumable_checkpoints
+from tasks.training.log import TrainLog
+from tests.tasks.test_train import make_project
+
+ROOT = Path(__file__).parents[3]
+METHODS = {"full": {"kind": "full", "learning_rate": 1e-3, "epochs": 3}}
+PATIENCE_SECONDS = 120.0
+
+
+class Attempt(NamedTuple):
+    """How one start of the stage ended."""
+
+    code: int
+    text: str
+    left: list[str]
+    """Complete checkpoints."""
+    orphans: int
+    """Processes of it that were alive ten seconds after its end."""
+
+
+class Stage:
+    """The stage with its processes."""
+
+    def __init__(self, paths: ArtifactPaths) -> None:
+        self.paths = paths
+        self.root = paths.checkpoints("full")
+        self.log = paths.root / "stage.log"
+        with self.log.open("w") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.train", "full"],
+                cwd=paths.root,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=stream,
+                stderr=stream,
+            )
+        self.seen: dict[int, psutil.Process] = {}
+
+    def wait_for(self, event: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not event():
+            self.look()
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
+            time.sleep(0.005)
+        self.look()
+
+    def look(self) -> None:
+        children = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
+        self.seen |= {child.pid: child for child in children}
+
+    def workers(self) -> list[psutil.Process]:
+        found = [child for child in self.seen.values() if child.is_running() and "RANK" in child.environ()]
+        return sorted(found, key=lambda child: int(child.environ()["RANK"]))
+
+    def hold_save(self, step: int) -> None:
+        """Let the second process wait in the middle of the save of ``step``: its file is a pipe that nobody reads."""
+        folder = self.root / f"checkpoint-{step}"
+        folder.mkdir()
+        os.mkfifo(folder / "rng_state_1.pth")
+
+    def saving(self, step: int) -> bool:
+        """Whether all but the second process's file is written."""
+        return (self.root / f"checkpoint-{step}" / "trainer_state.json").is_file()
+
+    def says(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def end(self) -> Attempt:
+        code = self.process.wait(PATIENCE_SECONDS)
+        _, alive = psutil.wait_procs(list(self.seen.values()), timeout=10)
+        left = [entry.folder.name for entry in resumable_checkpoints(self.root)]
+        return Attempt(code, self.log.read_text(), left, len(alive))
+
+
+@pytest.fixture(scope="module")
+def attempts(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[str, Attempt]:
+    paths = make_project(tmp_path_factory.mktemp("two"), tiny_model, METHODS)
+    data = yaml.safe_load(paths.params.read_text())
+    data["launch"] = {"processes_per_node": 2, "grace_seconds": 30}
+    paths.params.write_text(yaml.safe_dump(data))
+    tasks.plan.run("full", load_params(paths.params), paths)
+    found = {}
+
+    one_rank = Stage(paths)
+    one_rank.wait_for(lambda: one_rank.says("torch.distributed.run"))
+    one_rank.hold_save(4)
+    one_rank.wait_for(lambda: one_rank.saving(4))
+    one_rank.workers()[1].kill()
+    found["one rank"] = one_rank.end()
+
+    parent = Stage(paths)
+    parent.wait_for(lambda: parent.says("torch.distributed.run"))
+    parent.hold_save(8)
+    parent.wait_for(lambda: parent.saving(8))
+    parent.process.kill()
+    found["parent"] = parent.end()
+
+    terminated = Stage(paths)
+    terminated.wait_for(lambda: terminated.says("going on from"))
+    terminated.process.terminate()
+    found["terminated"] = terminated.end()
+
+    found["last"] = Stage(paths).end()
+    found["folder"] = Attempt(0, str(paths.root), [], 0)
+    return found
+
+
+@pytest.mark.slow
+def test_one_killed_process_ends_all_with_the_code_of_a_broken_stage(attempts: dict[str, Attempt]) -> None:
+    assert attempts["one rank"].code == 4
+    assert attempts["one rank"].left == []
+    assert "last good checkpoint: none; " in attempts["one rank"].text
+
+
+@pytest.mark.slow
+def test_no_process_survives_its_parent(attempts: dict[str, Attempt]) -> None:
+    assert attempts["parent"].code == -signal.SIGKILL
+    assert {name: attempt.orphans for name, attempt in attempts.items() if attempt.orphans} == {}
+
+
+@pytest.mark.slow
+def test_a_kill_of_all_during_a_save_leaves_the_checkpoint_before(attempts: dict[str, Attempt]) -> None:
+    assert attempts["parent"].left == ["checkpoint-4"]
+
+
+@pytest.mark.slow
+def test_sigterm_to_the_stage_lets_all_processes_save_together(attempts: dict[str, Attempt]) -> None:
+    assert attempts["terminated"].code == 75
+    before, within = attempts["terminated"].left
+    assert before == "checkpoint-4"
+    assert within in ("checkpoint-5", "checkpoint-6", "checkpoint-7")
+    assert f"{within} is saved, the same command goes on from it" in attempts["terminated"].text
+
+
+@pytest.mark.slow
+def test_after_three_ends_in_a_row_the_loss_curve_is_that_of_an_unbroken_training(
+    attempts: dict[str, Attempt], tmp_path: Path, tiny_model: Path
+) -> None:
+    assert attempts["last"].code == 0, attempts["last"].text[-3000:]
+    paths = make_project(tmp_path, tiny_model, METHODS)
+    unbroken = run("full", load_params(paths.params), paths)
+    broken = read_model(ArtifactPaths(Path(attempts["folder"].text)).train_log("full"), TrainLog, "x")
+    assert [step.loss for step in broken.steps] == pytest.approx([step.loss for step in unbroken.steps], abs=1e-6)
+    assert [f"checkpoint-{step}" for step in broken.resumed_from_steps] == attempts["terminated"].left
+    assert [check.step for check in broken.resume_checks] == list(broken.resumed_from_steps)
+    assert all(check.resumed_loss == pytest.approx(check.saved_loss, abs=1e-6) for check in broken.resume_checks)

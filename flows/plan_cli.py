@@ -26,6 +26,7 @@ StrategyName = Literal[
 
 
 def plan(
+    context: typer.Context,
     model: Annotated[
         Optional[str], typer.Option(help="config.json, a model's folder or a hub id; the project's methods if absent.")  # noqa: UP045
     ] = None,
@@ -59,8 +60,10 @@ def plan(
 ) -> None:
     """Memory, strategy, time and cost, before anything is spent; exit code 2 when nothing fits."""
     if model is None:
-        if gpus is not None or as_json or probe or write is not None:
-            raise UsageError("--gpus, --json, --probe and --write plan one model: give --model CONFIG_OR_ID too")
+        given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+        if given:
+            option = "--json" if given[0] == "as_json" else f"--{given[0].replace('_', '-')}"
+            raise UsageError(f"{option} is for the plan of one model: give --model CONFIG_OR_ID too")
         _plan_project()
         return
     from flows.model_plan_view import show_plan

@@ -91,7 +91,9 @@ def test_the_launcher_file_is_written(config: Path, tmp_path: Path) -> None:
     [
         (("--model", "nowhere.json"), "no model config"),
         (("--gpus", "8xA100-80GB"), "--model"),
-        (("--json",), "--model"),
+        (("--json",), "--json is for the plan of one model"),
+        (("--method", "lora"), "--method is for"),
+        (("--micro-batch", "2"), "--micro-batch is for"),
         (("--model", "{config}", "--gpus", "8xA100"), "several devices"),
         (("--model", "{config}", "--gpus", "H100", "--nodes", "0"), "--nodes 0"),
         (("--model", "{config}", "--gpus", "H100", "--sequence", "0"), "--sequence"),

@@ -40,7 +40,7 @@ def params(launch: dict[str, Any] | None = None, **hardware: Any) -> Params:
             "hardware": hardware,
             "launch": launch or {},
             "methods": methods,
-            "train": {"batch_size": 8, "micro_batch_size": 8},
+            "train": {"batch_size": 16, "micro_batch_size": 8},
             "evaluation": {"golden": {"path": "golden"}},
             "gate": {"rules": [{"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}]},
         }
@@ -51,7 +51,7 @@ def test_a_plan_holds_memory_time_cost_and_what_training_depends_on(paths: Artif
     plan = tasks.plan.run("full", params(tokens_per_second=102.0, price_per_hour=36.0), paths)
     assert read_json(paths.plan("full"), "") == plan
     assert plan["parameters"] == count_parameters(read_config(paths.export("base"))).parameters
-    assert plan["steps"] == 3 * 3  # the last batch of 17 rows is not full
+    assert plan["steps"] == 2 * 3  # the last batch of 17 rows is not full
     assert plan["seconds"] == pytest.approx(10.0)
     assert plan["cost"] == pytest.approx(0.1)
     launch = read_json(paths.plans / "full.launch.json", "")

@@ -131,10 +131,9 @@ def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Requ
     changes.append(("train.micro_batch_size: 1 with train.gradient_checkpointing: true", least))
     kinds = list(MethodKind)[list(MethodKind).index(request.kind) + 1 :]
     for kind in kinds:
-        other = {"kind": kind, "trained": None}
         changes += [
-            (f"kind: {kind}", request._replace(**other)),
-            (f"kind: {kind} with both", least._replace(**other)),
+            (f"kind: {kind}", request._replace(kind=kind, trained=None)),
+            (f"kind: {kind} with both", least._replace(kind=kind, trained=None)),
         ]
     return changes
 

@@ -20,6 +20,7 @@ from flows.gate_cli import gate_app
 from flows.golden_cli import golden_app
 from flows.judge_cli import judge_app
 from flows.launch_cli import launch
+from flows.plan_cli import plan
 from flows.project import project_root
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.add_typer(golden_app, name="golden")
 app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
 app.command()(evaluate)
+app.command()(plan)
 app.command()(launch)
 
 
@@ -113,25 +115,6 @@ def stage(
         raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
     result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: {'up to date' if result.skipped else 'done'}")
-
-
-@app.command()
-def plan() -> None:
-    """Memory, strategy, time and cost of every method, before anything is spent."""
-    from flows import plan_view
-    from tasks.checks import check
-    from tasks.params import load_params
-    from tasks.paths import ArtifactPaths
-    from tasks.runner import run_stage
-
-    root = project_root()
-    paths = ArtifactPaths(root)
-    params = load_params(paths.params)
-    check(params, paths)
-    methods = list(params.methods)
-    for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
-        run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
-    plan_view.show_plans(paths, methods)
 
 
 @app.command()

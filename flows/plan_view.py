@@ -12,15 +12,14 @@ from tasks.paths import ArtifactPaths
 
 Cell = Callable[[Mapping[str, Any]], str]
 
-NEEDED, AVAILABLE = "total_with_headroom", "available"
+NEEDED = "total"
 COMPONENTS = {
-    "runtime": "Python and libraries",
     "weights": "weights",
     "gradients": "gradients",
     "optimizer": "optimizer states",
     "activations": "activations",
     "logits": "logits",
-    "dev_run": "dev run between epochs",
+    "other": "copies of weights, runtime",
 }
 
 
@@ -40,24 +39,24 @@ def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
 def plan_rows(plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """Rows of the table: a name and one cell a plan; a quantity that a plan lacks is a dash."""
     parts = {key: f"  {name}" for key, name in COMPONENTS.items()}
-    known = {key for plan in plans for key in plan["memory_bytes"]}
+    known = {key for plan in plans for key in plan["memory_bytes_per_device"]}
     # A component that is planned and not named here is shown by its own name rather than left out.
-    parts |= {key: f"  {key.replace('_', ' ')}" for key in sorted(known - COMPONENTS.keys() - {NEEDED, AVAILABLE})}
+    parts |= {key: f"  {key.replace('_', ' ')}" for key in sorted(known - COMPONENTS.keys() - {NEEDED})}
     rows: list[tuple[str, Cell]] = [
         ("Runs on", lambda plan: str(plan["strategy"])),
         ("Numbers", lambda plan: str(plan["numerics"])),
         ("Parameters", lambda plan: count(plan["parameters"])),
         ("Parameters trained", _trained),
-        ("Memory needed, with headroom", _memory(NEEDED)),
+        ("Memory needed at the worst moment", _memory(NEEDED)),
         *((name, _memory(key)) for key, name in parts.items() if key in known),
-        ("Memory of the device", _memory(AVAILABLE)),
+        ("Memory of the device", lambda plan: _gib(plan["available_bytes_per_device"])),
         ("Disk needed", lambda plan: _gib(plan["disk_bytes"])),
         ("  one checkpoint", lambda plan: _gib(plan["checkpoint_bytes"])),
         ("Optimizer steps", lambda plan: count(plan["steps"])),
         ("Tokens, all epochs", lambda plan: count(plan["tokens"])),
         ("  one epoch", lambda plan: count(plan["tokens_per_epoch"])),
         ("Tokens a second", lambda plan: f"{plan['tokens_per_second']:,.0f}"),
-        ("  taken from", lambda plan: str(plan["tokens_per_second_from"])),
+        ("  bound by", lambda plan: str(plan["bound_by"])),
         ("Training time", lambda plan: duration(plan["seconds"])),
         ("Cost", lambda plan: money(plan["cost"], str(plan["currency"]))),
     ]
@@ -65,7 +64,7 @@ def plan_rows(plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]
 
 
 def _memory(key: str) -> Cell:
-    return lambda plan: _gib(plan["memory_bytes"].get(key))
+    return lambda plan: _gib(plan["memory_bytes_per_device"].get(key))
 
 
 def _gib(num_bytes: float | None) -> str:

@@ -11,21 +11,23 @@ from tasks.paths import ArtifactPaths
 
 def plan(**fields: Any) -> dict[str, Any]:
     memory = {
-        "runtime": 2**30, "weights": 2**29, "gradients": 2**29, "optimizer": 2**30, "activations": 2**28,
-        "logits": 2**27, "dev_run": 2**29, "total_with_headroom": 4 * 2**30, "available": 8 * 2**30,
+        "weights": 2**29, "gradients": 2**29, "optimizer": 2**30, "activations": 2**28,
+        "logits": 2**27, "other": 2**29, "total": 4 * 2**30,
     }  # fmt: skip
     return {
-        "schema_version": 1, "method": "full", "strategy": "one device", "parameters": 134_515_008,
-        "trained_parameters": 4_884_480, "memory_bytes": memory, "checkpoint_bytes": 2**20, "disk_bytes": 3 * 2**20,
+        "schema_version": 2, "available_bytes_per_device": 8 * 2**30,
+        "method": "full", "strategy": "one device", "parameters": 134_515_008,
+        "trained_parameters": 4_884_480, "memory_bytes_per_device": memory,
+        "checkpoint_bytes": 2**20, "disk_bytes": 3 * 2**20,
         "numerics": "fp32", "steps": 66, "tokens_per_epoch": 6315, "tokens": 18945, "tokens_per_second": 71.4,
-        "tokens_per_second_from": "model FLOPs and device rate", "seconds": 265.5, "cost": 0.00737, "currency": "USD",
+        "bound_by": "computing", "seconds": 265.5, "cost": 0.00737, "currency": "USD",
         "warnings": ["86 examples: few"],
     } | fields  # fmt: skip
 
 
 def test_every_quantity_has_its_unit() -> None:
     rows = {name.strip(): cells for name, cells in plan_rows([plan()])}
-    assert rows["Memory needed, with headroom"] == ["4.00 GiB"]
+    assert rows["Memory needed at the worst moment"] == ["4.00 GiB"]
     assert rows["logits"] == ["0.12 GiB"]
     assert rows["optimizer states"] == ["1.00 GiB"]
     assert rows["Parameters trained"] == ["4,884,480 (3.6%)"]
@@ -35,7 +37,7 @@ def test_every_quantity_has_its_unit() -> None:
 
 def test_a_component_without_a_name_of_ours_is_shown_all_the_same() -> None:
     first = plan()
-    first["memory_bytes"]["all_gather"] = 2**30
+    first["memory_bytes_per_device"]["all_gather"] = 2**30
     rows = {name.strip(): cells for name, cells in plan_rows([first, plan()])}
     assert rows["all gather"] == ["1.00 GiB", "\N{EN DASH}"]
 

@@ -1,0 +1,66 @@
+"""What experience says of a method, each piece with where it comes from."""
+
+from typing import NamedTuple
+
+from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.planning.memory import Numerics
+
+FEW_EXAMPLES = 10_000
+FULL_RATES = (1e-6, 1e-4)
+ADAPTER_RATES = (1e-5, 2e-3)
+LORA_LEARNS_LESS = "Biderman et al. 2024, LoRA Learns Less and Forgets Less, arXiv:2405.09673"
+QLORA_PAPER = "Dettmers et al. 2023, arXiv:2305.14314, appendix B"
+ALPACA = "Taori et al. 2023, Stanford Alpaca, training command"
+THINKING_MACHINES = "Schulman et al. 2025, LoRA Without Regret, Thinking Machines Lab"
+INSTRUCTGPT = "Ouyang et al. 2022, arXiv:2203.02155, section 3.5: select among epochs by a score, not by loss"
+LLAMA_2 = "Touvron et al. 2023, arXiv:2307.09288, section 3.1"
+BF16_PAPER = "Zamirai et al. 2020, Revisiting BFloat16 Training, arXiv:2010.06192"
+
+
+class Advice(NamedTuple):
+    """One sentence and its source."""
+
+    text: str
+    source: str
+    warns: bool = True
+    """Whether it speaks against the plan; else it says what may come next."""
+
+
+def advise(method: MethodParams, train: TrainParams, rows: int | None) -> list[Advice]:
+    """What speaks against this plan, and what may come next."""
+    full = method.kind is MethodKind.FULL
+    found = []
+    if full and rows is not None and rows < FEW_EXAMPLES:
+        text = f"{rows} examples: below {FEW_EXAMPLES:,} LoRA usually does as well for less"
+        found.append(Advice(text, THINKING_MACHINES))
+    if not full and rows is not None and rows >= FEW_EXAMPLES:
+        text = f"{rows:,} examples: if LoRA stays below the bar, full fine-tuning may reach it"
+        found.append(Advice(text, LORA_LEARNS_LESS, warns=False))
+    low, high = FULL_RATES if full else ADAPTER_RATES
+    if not low <= method.learning_rate <= high:
+        text = (
+            f"learning rate {method.learning_rate:g} is outside {low:g} to {high:g}, usual for {method.kind}; full "
+            "fine-tuning takes about a hundredth to a tenth of LoRA's"
+        )
+        found.append(Advice(text, THINKING_MACHINES if full else QLORA_PAPER))
+    if not 0.01 <= method.warmup_ratio <= 0.03:
+        found.append(Advice(f"warm-up {method.warmup_ratio:g} of the steps; 0.01 to 0.03 is usual", ALPACA))
+    if full and not 0.05 <= method.weight_decay <= 0.1:
+        text = f"weight decay {method.weight_decay:g}; 0.05 to 0.1 is usual for full fine-tuning"
+        found.append(Advice(text, LLAMA_2))
+    if method.epochs < train.keep_checkpoints:
+        text = f"{method.epochs} epochs leave fewer than {train.keep_checkpoints} checkpoints to choose from"
+        found.append(Advice(text, INSTRUCTGPT))
+    return found
+
+
+def advise_numerics(numerics: Numerics, learning_rate: float | None) -> list[Advice]:
+    """Weights in bf16 have 8 bits of precision: a step below a 256th of a weight is rounded away."""
+    if numerics not in (Numerics.PURE_BF16, Numerics.BF16_FP32_STATES):
+        return []
+    rate = "" if learning_rate is None else f" at learning rate {learning_rate:g}"
+    text = (
+        f"numerics {numerics}: the weights themselves are bf16, whose 8 bits round most updates{rate} to nothing; use "
+        "mixed (fp32 master weights), an optimizer with stochastic rounding, or LoRA, whose adapters stay fp32"
+    )
+    return [Advice(text, BF16_PAPER)]

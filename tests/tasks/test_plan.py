@@ -1,0 +1,119 @@
+"""The plan stage on a tiny model."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tasks.plan
+from evalsuite.errors import UsageError
+from evalsuite.files import read_json, write_json
+from tasks.params import Params, parse_params
+from tasks.paths import ArtifactPaths
+from tasks.plan import params_changes
+from tasks.planning.architecture import count_parameters, read_config
+from tasks.planning.choice import Request, what_fits
+from tasks.planning.hardware import read_machines
+from tests.tasks.planning.test_architecture import LLAMA_3_1_8B
+
+
+@pytest.fixture
+def paths(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
+    paths = ArtifactPaths(tmp_path)
+    shutil.copytree(tiny_model, paths.export("base"))
+    paths.prepared.mkdir(parents=True)
+    write_json(paths.prepared / "report.json", {"splits": {"train": {"rows": 17, "tokens": 340, "longest": 40}}})
+    return paths
+
+
+def params(launch: dict[str, Any] | None = None, **hardware: Any) -> Params:
+    methods = {
+        "full": {"kind": "full", "learning_rate": 1e-5, "epochs": 3},
+        "lora": {"kind": "lora", "learning_rate": 2e-4, "rank": 4},
+        "nothing": {"kind": "lora", "learning_rate": 2e-4, "target_modules": ["absent"]},
+    }
+    return parse_params(
+        {
+            "model": {"id": "tiny"},
+            "prepare": {"sources": ["x.jsonl"]},
+            "hardware": hardware,
+            "launch": launch or {},
+            "methods": methods,
+            "train": {"batch_size": 16, "micro_batch_size": 8},
+            "evaluation": {"golden": {"path": "golden"}},
+            "gate": {"rules": [{"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}]},
+        }
+    )
+
+
+def test_a_plan_holds_memory_time_cost_and_what_training_depends_on(paths: ArtifactPaths) -> None:
+    plan = tasks.plan.run("full", params(tokens_per_second=102.0, price_per_hour=36.0), paths)
+    assert read_json(paths.plan("full"), "") == plan
+    assert plan["parameters"] == count_parameters(read_config(paths.export("base"))).parameters
+    assert plan["steps"] == 2 * 3  # the last batch of 17 rows is not full
+    assert plan["seconds"] == pytest.approx(10.0)
+    assert plan["cost"] == pytest.approx(0.1)
+    launch = read_json(paths.plans / "full.launch.json", "")
+    assert launch["trained_parameters"] == plan["trained_parameters"] == plan["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("launch", "strategy"),
+    [
+        ({}, "one device"),
+        ({"processes_per_node": 2}, "data parallel"),
+        ({"processes_per_node": 2, "strategy": "zero2"}, "zero2"),
+        ({"processes_per_node": 2, "strategy": "fsdp2"}, "fsdp2"),
+    ],
+)
+def test_what_is_planned_is_what_is_launched(launch: dict[str, Any], strategy: str, paths: ArtifactPaths) -> None:
+    plan = tasks.plan.run("full", params(launch), paths)
+    launched = read_json(paths.plans / "full.launch.json", "")
+    assert plan["strategy"] == launched["strategy"] == strategy
+    assert plan["devices"] == launched["num_processes"] == launch.get("processes_per_node", 1)
+
+
+def test_the_strategy_that_fits_is_chosen_for_several_processes(paths: ArtifactPaths) -> None:
+    copied = tasks.plan.run("full", params({"processes_per_node": 2}), paths)["memory_bytes_per_device"]["total"]
+    little = {"memory_gib": (copied - 1) / 0.95 / 2**30}
+    assert tasks.plan.run("full", params({"processes_per_node": 2}, **little), paths)["strategy"] == "fsdp2"
+
+
+def test_lora_trains_what_peft_trains(paths: ArtifactPaths) -> None:
+    plan = tasks.plan.run("lora", params(), paths)
+    assert plan["trained_parameters"] == count_parameters(read_config(paths.export("base"))).adapter_parameters(4)
+
+
+def test_targets_that_match_nothing_are_named_with_the_method(paths: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"methods\.nothing\.target_modules = .*absent"):
+        tasks.plan.run("nothing", params(), paths)
+
+
+def test_a_method_that_does_not_fit_stops_before_anything_is_written(paths: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"'full' needs about .* no kind fits"):
+        tasks.plan.run("full", params(memory_gib=0.001), paths)
+    assert not paths.plans.exists()
+
+
+def test_what_is_offered_names_settings_of_params_and_fits() -> None:
+    model = count_parameters(LLAMA_3_1_8B)
+    full = params().methods["full"].kind
+    for gpus, expected in (("1xH200", "kind: lora"), ("24GB", "kind: qlora with both"), ("T4", None)):
+        request = Request(
+            kind=full, machines=read_machines(gpus, 1), micro_batch=8, sequence_tokens=1024, evaluates=True
+        )
+        found = [text for text, option in what_fits(model, params_changes(request, params().train)) if option.fits]
+        assert (expected in found) if expected else not [text for text in found if text.startswith("train.")]
+
+
+def test_a_dev_run_beside_the_model_counts(paths: ArtifactPaths) -> None:
+    # the golden dev run loads a second copy of the base, so a single GPU of 24 GB cannot train LoRA on 8B
+    model = count_parameters(LLAMA_3_1_8B)
+    request = Request(kind=params().methods["lora"].kind, machines=read_machines("24GB", 1), micro_batch=1)
+    alone = what_fits(model, [("alone", request)])
+    assert [text for text, _ in alone] == ["alone"]
+    offloaded = {
+        option.setup.strategy.offloads for _, option in what_fits(model, [("both", request._replace(evaluates=True))])
+    }
+    assert False not in offloaded

@@ -11,8 +11,9 @@ STAMP := $(VENV)/.installed
 demo: install
 	@$(BIN)/ratchet run --any-verdict
 
+# Two processes, one thread each: whole files, since a file's tests share what is dear to build.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff format --check .

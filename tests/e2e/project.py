@@ -51,6 +51,7 @@ def write_params(root: Path, learning_rate: float, price: float = 0.1, margin: f
         "train": {"batch_size": 8, "micro_batch_size": 8, "select_metric": "exact_match"},
         "evaluation": {"golden": {"path": "golden_sets/own", "max_new_tokens": 6}, "harness": {"tasks": {}}},
         "contamination": {"max_fraction": 0.5},
+        "launch": {"processes_per_node": 1},
         "sequential": {"suites": []},
         "compare": {"metric": "exact_match"},
         "gate": {"rules": [guard]},

@@ -61,7 +61,7 @@ SURFACE = {
     "golden new": {"folder"},
     "golden check": {"folder", "--new-version", "--json"},
     "golden stats": {"folder", "--json"},
-    "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--json"},
+    "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--save", "--json"},
     "report open": {"--print"},
 }
 

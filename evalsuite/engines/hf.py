@@ -44,7 +44,8 @@ class HFEngine:
         """Wrap a loaded model.
 
         Args:
-            model: A transformers causal language model; put into evaluation mode.
+            model: A transformers causal language model, or a peft model with the adapter that is to be used; put into
+                evaluation mode.
             tokenizer: Its tokenizer, with a chat template if chat suites are run.
             identity: The model's identity, or another stable name for bytes that are no export.
             batch_tokens: Upper bound on cached tokens, new ones included; what half of the free memory holds if absent.
@@ -61,7 +62,7 @@ class HFEngine:
         self.chat_template_sha256 = self._encoder.chat_template_sha256
         self.version = f"2 {str(model.dtype).removeprefix('torch.')} {model.device.type}"
         self._stopper = Stopper(tokenizer, model)
-        self._adapter: str | None = None
+        self._adapter = _adapter_of(self.model)
 
     @classmethod
     def load(
@@ -218,6 +219,13 @@ class HFEngine:
         else:
             self.model.set_adapter(self._adapter)
             yield
+
+
+def _adapter_of(model: Any) -> str | None:
+    """The adapter that a peft model computes with; None for any other model."""
+    from peft import PeftModel
+
+    return str(model.active_adapter) if isinstance(model, PeftModel) else None
 
 
 def _tokens_in_free_memory(model: Any) -> int:

@@ -36,6 +36,19 @@ def test_an_adapter_gives_what_its_merged_weights_give(tiny_model: Path, tmp_pat
     assert [a.value for a in adapted.loglikelihoods(PAIRS, "x")] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_peft_model_is_evaluated_with_its_adapter(tiny_model: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    merged = make_adapter(tiny_model, tmp_path / "a", 1)
+    base = HFEngine.load(tiny_model, "tiny")
+    adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), tmp_path / "a")
+    values = [a.value for a in HFEngine(adapted, base.tokenizer, "adapted").loglikelihoods(PAIRS, "x")]
+    expected = [a.value for a in HFEngine(merged, base.tokenizer, "merged").loglikelihoods(PAIRS, "x")]
+    assert values == pytest.approx(expected, abs=1e-3)
+    assert values != pytest.approx([a.value for a in base.loglikelihoods(PAIRS, "x")], abs=1e-3)
+
+
 def test_base_and_two_adapters_share_the_weights_and_keep_apart(tiny_model: Path, tmp_path: Path) -> None:
     base = HFEngine.load(tiny_model, "tiny")
     alone = [a.value for a in base.loglikelihoods(PAIRS, "x")]

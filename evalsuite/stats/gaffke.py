@@ -24,11 +24,13 @@ MAX_EXACT_UNITS = 128
 """Units beyond these are put on a grid, each split between its two neighbours so that its mean stays."""
 GRID, PARTS = 2**8, 2**20
 """Steps of the grid for a difference of 1, and the parts into which a unit may be split."""
+ATOMS_AT_ONCE = 2**12
+"""Of the quadrature, so that a set in which every item has its own weight fits the memory."""
 TOLERANCE = 1e-11
 MAX_FACTOR = 2.0**30
 FEW_UNITS = 40
-STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
-"""Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
+STEP, NEGLIGIBLE, LONG_NODES, MAX_NODES = 0.18, 1e-15, 2**10, 2**17
+"""Of the quadrature: nodes in units of the distance to the nearest singularity, when it is long and when it ends."""
 
 
 def gaffke_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
@@ -115,10 +117,10 @@ def _atoms(means: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats]:
     bins, parts = position // PARTS, position % PARTS
     width = int(bins.max()) + 2
     cells = place * width + bins
-    counts = np.bincount(cells, weights=PARTS - parts, minlength=names.size * width + 1)
-    counts[1:] += np.bincount(cells, weights=parts, minlength=names.size * width)[: counts.size - 1]
-    used = np.flatnonzero(counts)
-    return first + (used % width) / GRID, names[used // width], counts[used] / PARTS
+    used, at = np.unique(np.concatenate([cells, cells + 1]), return_inverse=True)
+    counts = np.bincount(at, weights=np.concatenate([PARTS - parts, parts]))
+    used, counts = used[counts > 0.0], counts[counts > 0.0]
+    return first + (used % width) / GRID, names[used // width], counts / PARTS
 
 
 def _chance_below(steps: Floats, counts: Floats) -> float:
@@ -136,8 +138,9 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     tilted = steps / (1.0 - tilt * steps)
     scale = math.sqrt(float(counts @ tilted**2))
     tilted, pole = tilted / scale, tilt * scale
-    few = float(counts.sum()) <= FEW_UNITS
-    node = STEP * (math.asin(min(-pole, 1.0)) if few else min(-pole, 1.0))
+    node = STEP * min(-pole, 1.0)
+    few = float(counts.sum()) <= FEW_UNITS or _falls_off_slowly(tilted, counts, LONG_NODES * node)
+    node = STEP * math.asin(min(-pole, 1.0)) if few else node
     lean = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0
     upright = math.sqrt(1.0 - lean * lean)
     total, first, size = 0.0, 0, 48
@@ -148,9 +151,13 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
             pace = lean * np.sinh(places) + 1j * upright * np.cosh(places)
         else:
             path, pace = 1j * places, np.full(size, 1j)
-        real, imaginary = 1.0 - np.outer(path.real, tilted), np.outer(path.imag, tilted)
-        sizes = np.exp(-0.5 * (np.log(real * real + imaginary * imaginary) @ counts))
-        turns = np.arctan2(imaginary, real) @ counts
+        logarithms, turns = np.zeros(size), np.zeros(size)
+        for some in range(0, tilted.size, ATOMS_AT_ONCE):
+            part, number = tilted[some : some + ATOMS_AT_ONCE], counts[some : some + ATOMS_AT_ONCE]
+            real, imaginary = 1.0 - np.outer(path.real, part), np.outer(path.imag, part)
+            logarithms += np.log(real * real + imaginary * imaginary) @ number
+            turns += np.arctan2(imaginary, real) @ number
+        sizes = np.exp(-0.5 * logarithms)
         terms = (sizes * np.exp(1j * turns) * pace / (pole + path)).imag
         negligible = np.flatnonzero(sizes * np.abs(pace) < NEGLIGIBLE)
         if negligible.size:
@@ -161,6 +168,11 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
         first, size = first + size, min(2 * size, 192)
     height = math.exp(-float(np.log1p(-tilt * steps) @ counts))
     return min(max(-height * node * total / math.pi, 0.0), 1.0)
+
+
+def _falls_off_slowly(tilted: Floats, counts: Floats, place: float) -> bool:
+    """Whether the integrand is still there at a place of the vertical line: a few large weights are few units too."""
+    return 0.5 * float(counts @ np.log1p((place * tilted) ** 2)) < -math.log(NEGLIGIBLE)
 
 
 def _lean(skewness: float) -> float:

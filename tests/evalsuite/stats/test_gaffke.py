@@ -1,5 +1,6 @@
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -133,3 +134,31 @@ def test_a_factor_on_the_units_is_where_the_bound_passes_the_limit(values: list[
 def test_what_is_not_above_the_limit_is_proven_by_no_number() -> None:
     assert factor_to_prove(np.full(10, 0.5), np.ones(10), 0.0, 0.5, 0.05) == math.inf
     assert factor_to_prove(np.full(10, 0.5), np.ones(10), 0.0, 0.0, 0.05) == math.inf
+
+
+@pytest.mark.parametrize("n", [60, 2000])
+def test_one_unit_that_outweighs_all_others_leaves_the_bound_of_one_unit(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    angles, computed = np.arctan2, []
+    monkeypatch.setattr(np, "arctan2", lambda y, x: computed.append(x.size) or angles(y, x))
+    rng = np.random.default_rng(n)
+    means, sizes = rng.uniform(-0.5, 0.5, n), rng.uniform(1.0, 2.0, n)
+    means[0], sizes[0] = 0.5, 1e9
+    assert gaffke_lower(means, sizes, -1.0, 0.05) == pytest.approx(-1.0 + 1.5 * 0.05, abs=1e-5)
+    assert sum(computed) < 10_000 * n  # on a straight line a million
+
+
+def test_items_that_all_weigh_differently_fit_the_memory() -> None:
+    rng = np.random.default_rng(0)
+    means, sizes = rng.uniform(-0.1, 0.2, 20_000), rng.uniform(1.0, 2.0, 20_000)
+    tracemalloc.start()
+    bound = gaffke_lower(means, sizes, -1.0, 0.05)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    t = (
+        float(means @ sizes / sizes.sum())
+        - 1.645 * float(means.std()) * math.sqrt(float((sizes**2).sum())) / sizes.sum()
+    )
+    assert bound == pytest.approx(t, abs=2e-4)
+    assert peak < 60 * 2**20

@@ -3,6 +3,7 @@
 UNBOUNDED = frozenset(
     {
         "perplexity",
+        "ppl",
         "word_perplexity",
         "byte_perplexity",
         "bits_per_byte",
@@ -17,6 +18,21 @@ UNBOUNDED = frozenset(
         "loss",
         "nll",
         "cross_entropy",
+        "bpb",
+        "bpc",
+        "bpw",
+        "kl",
+        "kl_divergence",
+        "mae",
+        "mse",
+        "rmse",
+        "brier_score",
+        "wer",
+        "cer",
+        "ter",
+        "word_error_rate",
+        "char_error_rate",
+        "edit_distance",
         "seconds",
         "latency",
         "duration",
@@ -24,8 +40,25 @@ UNBOUNDED = frozenset(
         "tokens",
     }
 )
-"""Names of metrics that have no upper bound, whatever a sample of their scores looks like."""
-UNITS = ("_perplexity", "_loss", "_nll", "_seconds", "_latency", "_ms", "_tokens", "_cost", "_bytes")
+"""Names of metrics that have no upper bound, or one above 1 (Brier's is 2), whatever a sample of scores looks like."""
+UNITS = (
+    "_perplexity",
+    "_ppl",
+    "_loss",
+    "_nll",
+    "_wer",
+    "_cer",
+    "_divergence",
+    "_mae",
+    "_mse",
+    "_rmse",
+    "_seconds",
+    "_latency",
+    "_ms",
+    "_tokens",
+    "_cost",
+    "_bytes",
+)
 """Ends of names that say the same."""
 
 

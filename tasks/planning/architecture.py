@@ -6,13 +6,19 @@ bytes. Mixture-of-experts blocks keep all experts of a layer in two tensors ther
 reach them, and peft's ``all-linear`` reaches Mixtral's alone.
 """
 
-import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
+from evalsuite.files import parse_json
+
+LARGEST_FIELD, MOST_LAYERS = 2**32, 10_000
+"""Of a config; a larger number is a slip of the pen or meant to keep this program busy."""
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+"""How families call their number of blocks."""
 
 
 class Reads(StrEnum):
@@ -168,16 +174,22 @@ def read_config(model: str | Path) -> dict[str, Any]:
         UsageError: Nothing of that name, or not a config.
     """
     path = Path(model)
-    if path.is_dir():
-        path = path / "config.json"
-    if not path.is_file():
-        path = _from_hub(str(model))
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise UsageError(f"{path} has no model_type; give a model's config.json")
+        if path.is_dir():
+            path = path / "config.json"
+        if not path.is_file():
+            path = _from_hub(str(model))
+        config = parse_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{str(path)[:200]} cannot be read: {error.strerror}; give a model's config.json") from None
+    except (ValueError, RecursionError) as error:
+        reason = error if isinstance(error, ValueError) else "nested too deeply"
+        raise UsageError(f"{path} is not JSON: {reason}") from None
+    if not isinstance(config, dict):
+        raise UsageError(f"{path} holds {type(config).__name__}, expected an object; give a model's config.json")
+    for part, where in ((config, "model_type"), (config.get("text_config") or config, "text_config.model_type")):
+        if not isinstance(part, dict) or not isinstance(part.get("model_type"), str):
+            raise UsageError(f"{path} has no {where}; give a model's config.json")
     return config
 
 
@@ -185,11 +197,11 @@ def _from_hub(name: str) -> Path:
     if name.endswith(".json") or name.count("/") != 1:
         raise UsageError(f"no model config at {name!r}; give a config.json, a model's folder or a hub id OWNER/NAME")
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(name, "config.json"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise UsageError(
             f"cannot get the config of {name!r} from the hub ({type(error).__name__}); give a config.json instead"
         ) from None
@@ -210,17 +222,22 @@ def count_parameters(config: Mapping[str, Any]) -> Architecture:
             return _gpt(config)
     except KeyError as missing:
         raise UsageError(f"the {family} config has no {missing.args[0]!r}, which the parameter count needs") from None
+    for name in LAYERS:
+        if config.get(name) is not None:
+            _number(config, name)
     from tasks.planning.meta_device import count_on_meta_device
 
     return count_on_meta_device(config)
 
 
-def _number(config: Mapping[str, Any], name: str, default: int | None = None) -> int:
+def _number(config: Mapping[str, Any], name: str, default: int | None = None, least: int = 1) -> int:
     value = config[name] if default is None else config.get(name)
     if value is None:
         value = default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise UsageError(f"config field {name} = {value!r} is not a whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"config field {name} = {reprlib.repr(value)} is not a whole number from {least} up")
+    if value > (MOST_LAYERS if name in LAYERS else LARGEST_FIELD):
+        raise UsageError(f"config field {name} = {reprlib.repr(value)} is larger than that of any model")
     return value
 
 
@@ -277,9 +294,12 @@ def _expert_layers(config: Mapping[str, Any], layers: int) -> int:
     """How many layers hold experts: Mixtral's all; Qwen's each ``decoder_sparse_step``-th but those named."""
     if config["model_type"] == "mixtral":
         return layers
-    if config["model_type"] not in ("qwen2_moe", "qwen3_moe") or not _number(config, "num_experts"):
+    if config["model_type"] not in ("qwen2_moe", "qwen3_moe") or not _number(config, "num_experts", least=0):
         return 0
-    dense, step = set(config.get("mlp_only_layers") or ()), _number(config, "decoder_sparse_step", 1)
+    named, step = config.get("mlp_only_layers") or [], _number(config, "decoder_sparse_step", 1)
+    if not isinstance(named, list) or not all(isinstance(index, int) for index in named):
+        raise UsageError(f"config field mlp_only_layers = {reprlib.repr(named)} is not a list of layer numbers")
+    dense = set(named)
     return sum(index not in dense and (index + 1) % step == 0 for index in range(layers))
 
 
@@ -288,10 +308,12 @@ def _with_experts(block: Block, config: Mapping[str, Any], hidden: int) -> Block
     experts = _number(config, "num_local_experts" if mixtral else "num_experts")
     width = _number(config, "intermediate_size" if mixtral else "moe_intermediate_size")
     used = _number(config, "num_experts_per_tok")
+    if used > experts:
+        raise UsageError(f"config field num_experts_per_tok = {used} is more than the {experts} experts that there are")
     one, router = 3 * hidden * width, experts * hidden
     passed = used * width
     if config["model_type"] == "qwen2_moe":
-        shared = _number(config, "shared_expert_intermediate_size")
+        shared = _number(config, "shared_expert_intermediate_size", least=0)
         gate = Linear("shared_expert_gate", hidden, 1)
         block = block._replace(linears=(*block.linears, *_gated_mlp(hidden, shared), gate))
         passed += shared

@@ -151,6 +151,58 @@ def test_a_file_that_is_no_config_is_refused(text: str, tmp_path: Path) -> None:
         read_config(path)
 
 
+HOSTILE: dict[str, tuple[str, str]] = {
+    "nested": ("[" * 100_000, "nested too deeply"),
+    "text-config": ('{"model_type": "x", "text_config": "llama"}', r"text_config\.model_type"),
+    "nameless-text-config": ('{"model_type": "x", "text_config": {"hidden_size": 1}}', r"text_config\.model_type"),
+    "list-as-type": ('{"model_type": ["llama"]}', "model_type"),
+    "bytes": ("\udcff", "not UTF-8"),
+    "digits": ('{"model_type": "llama", "hidden_size": ' + "9" * 5000 + "}", "not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_in_words(name: str, tmp_path: Path) -> None:
+    text, message = HOSTILE[name]
+    path = tmp_path / "config.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=message):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hidden_size", 0),
+        ("hidden_size", -64),
+        ("hidden_size", 1e3),
+        ("hidden_size", "64"),
+        ("vocab_size", 10**400),
+        ("num_attention_heads", 0),
+        ("num_hidden_layers", 0),
+        ("num_hidden_layers", 10**12),
+        ("num_hidden_layers", float("nan")),
+        ("num_experts_per_tok", 7),
+        ("mlp_only_layers", 5),
+        ("decoder_sparse_step", 0),
+    ],
+)
+def test_a_number_that_no_model_has_is_named_at_once(field: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=field):
+        count_parameters({**SMALL, **QWEN_MOE, "model_type": "qwen3_moe", field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [("num_hidden_layers", 10**12), ("intermediate_size", 10**30)])
+def test_a_family_that_transformers_builds_is_refused_by_number_too(field: str, value: int) -> None:
+    with pytest.raises(UsageError, match=r"num_hidden_layers|cannot build"):
+        count_parameters({**SMALL, "model_type": "olmo2", field: value})
+
+
+def test_a_name_too_long_for_a_file_is_refused() -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_config("a" * 5000)
+
+
 def test_a_folder_and_its_config_file_are_the_same_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA_3_1_8B))
     assert read_config(tmp_path) == read_config(tmp_path / "config.json") == LLAMA_3_1_8B

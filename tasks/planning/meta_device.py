@@ -1,5 +1,6 @@
 """Architectures that ``architecture`` does not write down, built by transformers where tensors have no bytes."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +29,7 @@ def count_on_meta_device(config: Mapping[str, Any]) -> Architecture:
         with torch.device("meta"):
             model: Any = AutoModelForCausalLM.from_config(built, trust_remote_code=False)
     except Exception as error:  # a library of many families, each with failures of its own on a config that is wrong
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = textwrap.shorten(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise UsageError(f"transformers cannot build a causal model of type {family!r}: {reason}") from None
     return architecture_of(model, family)
 

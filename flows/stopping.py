@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP: end everything that was started, say one line, leave with 128 + the signal's number.
+"""SIGINT, SIGTERM, SIGHUP, SIGQUIT: end everything that was started, say one line, leave with 128 + the signal's number.
 
 Nothing is unwound: every stage may be killed at any point and run again, so leaving at once loses nothing, while an
 exception from a signal would be caught, retried or printed by whichever library it hits.
@@ -20,7 +20,7 @@ import psutil
 
 from tasks.processes import end_politely, kill, with_descendants
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 GRACE_SECONDS = 8.0
 """How long what was started may take to end by itself; a stage brings its earlier outputs back."""
 ROUNDS = 10

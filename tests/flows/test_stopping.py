@@ -20,7 +20,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
     ids=lambda value: str(value),
 )
 def test_a_stopped_stage_ends_with_its_worker_and_lets_go_of_its_locks(

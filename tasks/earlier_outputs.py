@@ -47,11 +47,28 @@ def bring_back(stage: str, root: Path) -> None:
     try:
         with Repo(str(root)) as repo:
             for out in repo.stage.load_one(str(root / "dvc.yaml"), stage).outs:
-                if out.use_cache and out.hash_info and any(out.checkout(force=True) or ()):
-                    logger.info("%s: the earlier %s is back", stage, out)
+                if out.use_cache and out.hash_info:
+                    _bring_back(stage, out)
     except (DvcException, OSError) as error:
         # The stage's own error is what the user must see first.
         logger.warning("%s: earlier outputs are not back (%s); try `dvc checkout`", stage, error)
+
+
+def _bring_back(stage: str, out: Any) -> None:
+    """One output; what is wrong with it keeps no other one away."""
+    from dvc.exceptions import DvcException
+
+    try:
+        if any(out.checkout(force=True) or ()):
+            logger.info("%s: the earlier %s is back", stage, out)
+    except (DvcException, OSError) as error:
+        reason = " ".join(str(error).split())
+        logger.warning(
+            "%s: the earlier %s is not back (%s); try `dvc checkout`, or `dvc pull` where the cache has lost it",
+            stage,
+            out,
+            reason,
+        )
 
 
 @contextmanager

@@ -103,6 +103,15 @@ def test_a_cache_that_lost_the_bytes_does_not_hide_the_stages_own_error(project:
     assert "RuntimeError: broken" in done.stderr
 
 
+def test_a_folder_that_the_cache_has_lost_keeps_no_other_output_away(project: Path) -> None:
+    assert repro(project, "good").returncode == 0
+    for listing in project.glob(".dvc/cache/files/md5/*/*.dir"):
+        listing.unlink()
+    done = repro(project, "refuse")
+    assert files(project)["one.txt"] == "good"
+    assert "the earlier folder is not back" in done.stderr
+
+
 def test_outside_dvc_nothing_is_touched(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert repro(project, "good").returncode == 0
     (project / "one.txt").unlink()

@@ -231,7 +231,8 @@ def _ordered_stages(repo: Any) -> list[Any]:
     try:
         graph = repo.index.graph
     except DvcException as error:
-        raise UsageError(f"dvc.yaml cannot be read: {error}; bring it back with `git checkout dvc.yaml`") from None
+        name = "dvc.lock" if "dvc.lock" in str(error) else "dvc.yaml"
+        raise UsageError(f"{name} cannot be read: {error}; bring it back with `git checkout {name}`") from None
     stages = networkx.lexicographical_topological_sort(graph.reverse(copy=True), key=lambda stage: stage.addressing)
     return [stage for stage in stages if Path(stage.path).name == "dvc.yaml"]
 

@@ -142,6 +142,12 @@ def test_a_broken_pipeline_file_is_one_clear_error(project: Path) -> None:
         pending_stages(project)
 
 
+def test_a_broken_lock_file_is_named_and_not_the_pipeline_file(project: Path) -> None:
+    (project / "dvc.lock").write_text("stages: [")
+    with pytest.raises(UsageError, match=r"^dvc\.lock cannot be read.*git checkout dvc\.lock"):
+        pending_stages(project)
+
+
 def test_python_in_a_stage_is_this_interpreter() -> None:
     done = subprocess.run(
         ["python", "-c", "import sys; print(sys.prefix)"],

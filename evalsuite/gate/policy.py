@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 COSTS = "costs"
 """Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
 
+LARGEST_BOUND, LEAST_ALPHA = 1e15, 1e-9
+"""Of a rule: beyond these, twice a margin or a share of alpha leaves the numbers that can be computed with."""
+
 
 class Kind(StrEnum):
     """What a rule asks for."""
@@ -49,11 +52,11 @@ class Rule(BaseModel):
     kind: Kind
     direction: Direction = Direction.HIGHER
     against: Against = Against.ALL
-    margin: float | None = Field(default=None, gt=0.0)
+    margin: float | None = Field(default=None, gt=0.0, le=LARGEST_BOUND)
     """Guard: the largest loss that is accepted, in the metric's unit."""
-    min_gain: float | None = Field(default=None, ge=0.0)
+    min_gain: float | None = Field(default=None, ge=0.0, le=LARGEST_BOUND)
     """Target: the least gain that must be exceeded, in the metric's unit."""
-    limit: float | None = None
+    limit: float | None = Field(default=None, ge=-LARGEST_BOUND, le=LARGEST_BOUND)
     """Floor or ceiling: the absolute bound, in the metric's unit."""
     slices: str | None = None
     """A slice key: the rule also holds in every slice of it."""
@@ -63,9 +66,9 @@ class Rule(BaseModel):
     """Slices with fewer items than this are not asked, and take no part in Holm's correction."""
     cluster: str | None = None
     """A slice key: items that share its value are not independent, as those of one cluster are not."""
-    slice_margin: float | None = Field(default=None, gt=0.0)
+    slice_margin: float | None = Field(default=None, gt=0.0, le=LARGEST_BOUND)
     """Guard with ``slices``: the margin inside a slice; twice ``margin`` when absent."""
-    alpha: float | None = Field(default=None, gt=0.0, lt=0.5)
+    alpha: float | None = Field(default=None, ge=LEAST_ALPHA, lt=0.5)
     """One-sided error of this rule; the policy's when absent."""
     min_items: int = Field(default=2, ge=2)
     """Fewer scored pairs than this are never evidence."""
@@ -114,9 +117,10 @@ class Rule(BaseModel):
         if own_margins and (self.kind is not Kind.GUARD or self.slices is None):
             raise ValueError(f"{self.suite}/{self.metric}: slice_margin and slice_margins need kind guard and slices")
         for name, margin in self.slice_margins.items():
-            if not margin > 0.0:
+            if not 0.0 < margin <= LARGEST_BOUND:
                 raise ValueError(
-                    f"{self.suite}/{self.metric}: the margin of slice {name!r} is {margin}, expected above 0"
+                    f"{self.suite}/{self.metric}: the margin of slice {name!r} is {margin}, expected above 0 and at "
+                    f"most {LARGEST_BOUND:g}"
                 )
         return self
 
@@ -127,7 +131,7 @@ class GatePolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rules: tuple[Rule, ...] = Field(min_length=1)
-    alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    alpha: float = Field(default=0.05, ge=LEAST_ALPHA, lt=0.5)
     """One-sided error of each rule, divided by the number of candidates compared."""
     targets: Literal["all", "any"] = "all"
     """Whether every target must be met, or one (Holm-corrected)."""

@@ -162,6 +162,14 @@ def test_bad_results_are_inconclusive_and_say_why(
         ),
         pytest.param({**GUARD, "slice_margins": {"a": 0.1}}, "need kind guard and slices", id="slice-margin-no-slices"),
         pytest.param({**GUARD, "alpha": 0.5}, "less than 0.5", id="alpha-of-a-half"),
+        pytest.param({**GUARD, "alpha": 5e-324}, "greater than or equal to 0.000000001", id="alpha-that-has-no-half"),
+        pytest.param(
+            {**GUARD, "margin": 1e308}, r"less than or equal to 1(e\+15|0{15})", id="margin-that-has-no-double"
+        ),
+        pytest.param({**COST, "limit": -1e308}, "greater than or equal to -1", id="limit-beyond-all"),
+        pytest.param(
+            {**GUARD, "slices": "queue", "slice_margins": {"a": 1e308}}, "slice 'a' is 1e.308", id="slice-margin-size"
+        ),
         pytest.param({**GUARD, "min_items": 1}, "greater than or equal to 2", id="one-item"),
         pytest.param({**GUARD, "margn": 0.1}, "Extra inputs", id="misspelt-key"),
         pytest.param({**GUARD, "suite": "costs"}, "takes kind floor or ceiling and an absolute", id="relative-cost"),

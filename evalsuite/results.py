@@ -286,9 +286,12 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
         raise MissingArtifactError(f"no item results at {path}; make them with `{made_by}`")
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"{path} is not a parquet file ({error}); make it again with `{made_by}`") from None
-    version = (table.schema.metadata or {}).get(b"schema_version", b"absent").decode()
+    except PermissionError:
+        raise
+    except (pa.ArrowException, OSError) as error:  # pyarrow has both for a damaged file
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path} is not a parquet file ({reason}); make it again with `{made_by}`") from None
+    version = (table.schema.metadata or {}).get(b"schema_version", b"absent").decode(errors="replace")
     if version not in READABLE_VERSIONS:
         raise UsageError(
             f"{path} has schema_version {version}, this version reads {' and '.join(READABLE_VERSIONS)}; "

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM, SIGHUP, SIGQUIT: end everything that was started, say one line, leave with 128 + the signal's number.
+"""SIGINT, SIGTERM, SIGHUP, SIGQUIT: end all that was started, say one line, leave with 128 + the signal's number.
 
 Nothing is unwound: every stage may be killed at any point and run again, so leaving at once loses nothing, while an
 exception from a signal would be caught, retried or printed by whichever library it hits.

@@ -101,6 +101,25 @@ def test_half_a_pair_in_our_own_parquet_is_refused(tmp_path: Path) -> None:
         read_result(folder)
 
 
+def test_a_damaged_parquet_is_refused_by_name_and_not_as_a_full_disk(tmp_path: Path) -> None:
+    folder = _own(tmp_path / "a", 0.5)
+    path = folder / "items.parquet"
+    whole = path.read_bytes()
+    damaged = [whole[:end] for end in range(0, len(whole), 211)]
+    damaged += [
+        whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(0, len(whole), 23) for bit in (1, 32)
+    ]
+    refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            read_result(folder)
+        except UsageError as error:
+            assert "items.parquet" in str(error)  # noqa: PT017  some damage goes unseen
+            refused += 1
+    assert refused > len(damaged) // 2
+
+
 @pytest.mark.parametrize("score", ["1e308", "-1e200", "1e999"])
 def test_a_score_of_absurd_size_in_a_csv_is_refused_with_its_line(tmp_path: Path, score: str) -> None:
     (tmp_path / "a.csv").write_text(f"item_id,exact\na,1\nb,{score}\n")

@@ -100,7 +100,7 @@ class Decision(BaseModel):
     candidate_identity: str
     baselines: dict[str, str]
     """Role (base, champion) -> model identity."""
-    num_candidates: int
+    num_candidates: int = Field(ge=1, le=10**6)
     """Candidates that were compared on these items; alpha is divided by it."""
     policy: GatePolicy
     policy_sha256: str

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
-from evalsuite.files import atomic_path, checked
+from evalsuite.files import atomic_path, checked, parse_json
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.selftest import with_self_test
@@ -104,7 +104,7 @@ def read_record(path: Path) -> Record:
     if not path.is_file():
         raise MissingArtifactError(f"no stored decision at {path}; `ratchet history` lists the verdicts")
     try:
-        data: Any = json.loads(gzip.decompress(path.read_bytes()))
+        data: Any = parse_json(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged ({error}); restore it from git or from a backup") from None
     return checked(data, Record, str(path), "ratchet run")
@@ -218,6 +218,9 @@ def _report(stored: StoredReport) -> EvalReport:
         columns = [*table.values(), *suite.slices.values(), *flags_and_scores]
         if len({len(column) for column in columns}) > 1:
             raise NotReplayedError(f"suite {name!r} of {stored.model} has columns of different lengths")
+        if not scores.keys() <= applies.keys():
+            lost = min(scores.keys() - applies.keys())
+            raise NotReplayedError(f"suite {name!r} of {stored.model} does not say which items {lost!r} applies to")
         suites[name] = ScoreTable(
             info=suite.info,
             slices=suite.slices,

@@ -92,6 +92,26 @@ def test_whatever_was_changed_is_named(stored: Path, edit: Callable[[dict[str, A
         replay(read_record(stored))
 
 
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        pytest.param(
+            lambda d: d["candidate"]["suites"]["s"]["applies"].clear(), "which items 'm' applies", id="applies"
+        ),
+        pytest.param(lambda d: d["decision"].update(num_candidates=10**400), "num_candidates", id="candidates"),
+        pytest.param(
+            lambda d: d["candidate"].update(model="\ud800"), "half of a surrogate pair", id="half-a-character"
+        ),
+    ],
+)
+def test_what_no_gate_wrote_is_refused_in_words(
+    stored: Path, edit: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    change(stored, edit)
+    with pytest.raises(UsageError, match=told):
+        replay(read_record(stored))
+
+
 def test_a_damaged_file_is_named_with_its_remedy(stored: Path) -> None:
     stored.write_bytes(stored.read_bytes()[:-20])
     with pytest.raises(UsageError, match="is damaged"):

@@ -7,6 +7,7 @@ L40S, L4, RTX A6000, V100, T4; the architecture whitepapers of Ada and Ampere fo
 
 import os
 import re
+import reprlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ def _device(name: str, gib: int, teraflops: float, link_gigabytes: float, bf16: 
 
 NVLINK_4, NVLINK_3, PCIE_4, PCIE_3 = 450, 300, 32, 16
 """Gigabytes a second in one direction: NVLink of H100 and A100, PCIe of sixteen lanes."""
+MOST_NODES = 100_000
 HOST_LINK_BYTES = PCIE_3 * 1e9
 """To the host's memory, as ZeRO-Offload counts it (Ren et al. 2021, arXiv:2101.06840, section 4)."""
 NODE_LINK_BYTES = 25e9
@@ -88,12 +90,12 @@ def read_machines(gpus: str, nodes: int) -> Machines:
     Raises:
         UsageError: Not of this form, or no such device.
     """
-    if nodes < 1:
-        raise UsageError(f"--nodes {nodes}: at least 1")
+    if not 1 <= nodes <= MOST_NODES:
+        raise UsageError(f"--nodes {reprlib.repr(nodes)}: from 1 to {MOST_NODES}")
     if gpus.lower() == "cpu":
         return Machines(this_cpu(), 1, nodes)
     match = re.fullmatch(r"(?:(\d{1,4})x)?([A-Za-z0-9-]{1,40})", gpus)
-    if match is None or match[1] == "0":
+    if match is None or (match[1] is not None and int(match[1]) == 0):
         raise UsageError(f"--gpus {gpus!r}: give COUNTxDEVICE, such as 8xA100-80GB, 4x24GB or cpu")
     return Machines(find_device(match[2]), int(match[1] or 1), nodes)
 

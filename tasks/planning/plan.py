@@ -1,5 +1,7 @@
 """A plan as JSON: what the chosen way needs and costs, and what else would do."""
 
+import math
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,8 @@ from tasks.planning.choice import (
 )
 from tasks.planning.throughput import CPU_UTILISATION, UTILISATION
 
+MOST = 10**15
+"""Of rows, tokens or ranks."""
 MEGATRON = "models that need tensor or pipeline parallelism are out of scope: take Megatron-LM"
 
 
@@ -137,5 +141,7 @@ def check_rows(request: Request) -> None:
         ("--rank", request.rank),
         ("--tokens and --epochs", request.total_tokens),
     ):
-        if value < 1:
-            raise UsageError(f"{option} = {value}: at least 1")
+        if not 1 <= value <= MOST:
+            raise UsageError(f"{option} = {reprlib.repr(value)}: from 1 to {MOST}")
+    if request.price_per_hour is not None and not math.isfinite(request.price_per_hour):
+        raise UsageError(f"--price = {request.price_per_hour}: expected an amount of money")

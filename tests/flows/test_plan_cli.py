@@ -99,6 +99,11 @@ def test_the_launcher_file_is_written(config: Path, tmp_path: Path) -> None:
         (("--model", "{config}", "--gpus", "H100", "--sequence", "0"), "--sequence"),
         (("--model", "{config}", "--gpus", "H100", "--epochs", "-1"), "--epochs"),
         (("--model", "{config}", "--gpus", "H100", "--micro-batch", "0"), "--micro-batch"),
+        (("--model", "{config}", "--gpus", "00xH100"), "--gpus '00xH100'"),
+        (("--model", "{config}", "--gpus", "H100", "--price", "inf"), "--price"),
+        (("--model", "{config}", "--gpus", "H100", "--price", "nan"), "--price"),
+        (("--model", "{config}", "--gpus", "H100", "--tokens", "9" * 400), "--tokens"),
+        (("--model", "{config}", "--gpus", "H100", "--nodes", "9" * 400), "--nodes"),
     ],
 )
 def test_what_cannot_be_planned_is_named(config: Path, arguments: tuple[str, ...], text: str) -> None:

@@ -9,8 +9,11 @@ from scipy.stats import norm
 
 from evalsuite.gate.decision import Reason
 from evalsuite.gate.policy import Direction, GatePolicy, Kind
-from evalsuite.results import ScoreTable
+from evalsuite.results import EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
+
+SHED = 0.05
+"""Share of a ratio's items that may weigh nothing for the candidate alone before a decision says so."""
 
 
 def cautions(
@@ -30,6 +33,35 @@ def cautions(
         *_bare_judges(policy, suites),
         *_worn_sets(policy, reasons, looks),
     ]
+    return tuple(dict.fromkeys(found))
+
+
+def lighter_cautions(
+    policy: GatePolicy, suites: Mapping[str, ScoreTable], baselines: Mapping[str, EvalReport]
+) -> tuple[str, ...]:
+    """Ratios to which many items that count for a baseline add nothing for the candidate: it may have shed its errors.
+
+    Args:
+        policy: The rules.
+        suites: The candidate's results, in the order of item ids.
+        baselines: Results by role, in the same order.
+    """
+    found = []
+    for rule in policy.rules:
+        own = suites.get(rule.suite)
+        for role, report in baselines.items():
+            other = report.suites.get(rule.suite)
+            if own is None or other is None or own.item_ids != other.item_ids:
+                continue
+            left, right = own.denominators.get(rule.metric), other.denominators.get(rule.metric)
+            if left is None or right is None:
+                continue
+            shed, counted = int(((left == 0.0) & (right > 0.0)).sum()), int((right > 0.0).sum())
+            if shed > SHED * counted:
+                found.append(
+                    f"{rule.suite}/{rule.metric}: {shed} of {counted} items that count for {role} have the denominator "
+                    "0 for the candidate, so that what it did on them is in no average; look at these items"
+                )
     return tuple(dict.fromkeys(found))
 
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.gate.betting import sequential_question
-from evalsuite.gate.cautions import cautions, contamination_caution
+from evalsuite.gate.cautions import cautions, contamination_caution, lighter_cautions
 from evalsuite.gate.costs import cost_reason
 from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
@@ -92,6 +92,7 @@ def decide(
         "reasons": reasons,
         "warnings": (
             *cautions(policy, reasons, bench.candidate.suites, looks or {}),
+            *lighter_cautions(policy, bench.candidate.suites, bench.baselines),
             *contamination_caution(excluded or {}, on_all_items),
         ),
         "looks": dict(sorted((looks or {}).items())),

@@ -256,3 +256,13 @@ def test_denominators_that_fit_no_metric_are_refused(tmp_path: Path, text: str, 
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=told):
         load_evidence(path, "m")
+
+
+def test_items_that_a_candidate_sheds_from_a_ratio_are_counted_in_a_warning(tmp_path: Path) -> None:
+    rows = {"a": [(int(i % 5 > 0), 1) for i in range(400)], "b": [(i % 2, i % 2) for i in range(400)]}
+    for name, cells in rows.items():
+        lines = [f"{i},{right},{weight}" for i, (right, weight) in enumerate(cells)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["item_id,exact,denominator_exact", *lines]) + "\n")
+    decision = compare_files(tmp_path / "a.csv", tmp_path / "b.csv", POLICY)
+    assert "200 of 400 items that count for base have the denominator 0" in decision.warnings[0]
+    assert not compare_files(tmp_path / "a.csv", tmp_path / "a.csv", POLICY).warnings

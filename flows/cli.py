@@ -100,12 +100,15 @@ def run(
 @app.command()
 def stage(
     name: Annotated[str, typer.Argument(help="A stage of dvc.yaml, such as prepare or train@full.")],
-    force: Annotated[bool, typer.Option("--force", help="Run it even if nothing changed.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Run it even if nothing changed; a training that was finished exports again."),
+    ] = False,
 ) -> None:
     """Bring one stage up to date."""
     import difflib
 
-    from tasks.runner import run_stage, stage_names
+    from tasks.runner import bring_back_halted, run_stage, stage_names
 
     root = project_root()
     known = stage_names(root)
@@ -113,6 +116,7 @@ def stage(
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
+    stopping.after_ending(bring_back_halted)
     result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: {'up to date' if result.skipped else 'done'}")
 

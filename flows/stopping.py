@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 
 _words = ["stopped"]
 _first: list[Callable[[], None]] = []
+_last: list[Callable[[], None]] = []
 _servers: set[int] = set()
 
 
@@ -48,6 +49,11 @@ def say(words: str) -> None:
 def before_ending(act: Callable[[], None]) -> None:
     """Call ``act`` first of all when a signal comes; it must not take long."""
     _first.append(act)
+
+
+def after_ending(act: Callable[[], None]) -> None:
+    """Call ``act`` before the line is printed where something that was started did not end by itself."""
+    _last.append(act)
 
 
 @contextmanager
@@ -75,7 +81,9 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     logging.disable(logging.CRITICAL)  # libraries report the end of what we end as failures
     for act in _first:
         act()
-    _end_all(spared=_servers)
+    if _end_all(spared=_servers):
+        for act in _last:
+            act()
     _end_all(spared=set())
     line = f"{_words[0]}\n"
     # No print: this runs on top of whatever was being printed.
@@ -87,17 +95,20 @@ def _once_is_enough(_number: int, _frame: FrameType | None) -> None:
     """The signal that came first is being answered, within seconds."""
 
 
-def _end_all(spared: set[int]) -> None:
-    """End every descendant, politely and then surely, in whatever session or group it is."""
+def _end_all(spared: set[int]) -> bool:
+    """End every descendant, politely and then surely, in whatever session or group it is; whether one was killed."""
+    killed = False
     for number in range(ROUNDS):
         family = _family(spared)
         if not family:
-            return
+            break
         if number == 0:
             end_politely(family)
             _wait(family, GRACE_SECONDS)
-        kill(family)
-        _wait(family, 1.0)
+        killed = killed or any(_alive(member) for member in family)
+        kill(family, spare_dvc=number == 0)
+        _wait(family, 2.0)
+    return killed
 
 
 def _family(spared: set[int]) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ that a stage that fails, or is told to end, need not leave a hole.
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,3 +87,7 @@ def _terminated_by_exception() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    bring_back(sys.argv[1], Path(sys.argv[2]))

@@ -34,8 +34,14 @@ def end_politely(family: Iterable[psutil.Process]) -> None:
                 member.send_signal(signal.SIGINT)
 
 
-def kill(family: Iterable[psutil.Process]) -> None:
-    """End processes that did not end when they were asked."""
+def kill(family: Iterable[psutil.Process], spare_dvc: bool = False) -> None:
+    """End processes that did not end when they were asked.
+
+    Args:
+        family: Parents before their children.
+        spare_dvc: Leave DVC time to let go of its locks: it ends when its command has ended.
+    """
     for member in family:
         with suppress(psutil.NoSuchProcess):
-            member.kill()
+            if not (spare_dvc and member.cmdline()[1:3] == DVC):
+                member.kill()

@@ -36,6 +36,9 @@ ERROR = "error: "
 DVC_ERROR = "ERROR: "
 
 _halted = Event()
+_running: set[tuple[str, Path]] = set()
+BRING_BACK_SECONDS = 30.0
+"""For a check-out of several gigabytes by hard links or copies."""
 
 
 class StageRun(NamedTuple):
@@ -68,6 +71,20 @@ def stage_environment() -> dict[str, str]:
 def halt() -> None:
     """No stage starts and none ends from here on: the process is leaving, and a stage that it ended has no result."""
     _halted.set()
+
+
+def bring_back_halted() -> None:
+    """Bring the earlier outputs of the stages back that ran when the process was told to leave.
+
+    A stage does it itself where it is given the time; one that was killed could not. In a process of its own, since
+    the caller may be a signal handler, and DVC is not written for that.
+    """
+    for name, root in sorted(_running):
+        command = [sys.executable, "-m", "tasks.earlier_outputs", name, str(root)]
+        with suppress(subprocess.TimeoutExpired, OSError):
+            subprocess.run(  # noqa: S603  a fixed argv without a shell
+                command, env=stage_environment(), stdout=subprocess.DEVNULL, timeout=BRING_BACK_SECONDS, check=False
+            )
 
 
 def _wait_if_halted() -> None:
@@ -105,6 +122,7 @@ def run_stage(
     tail: deque[str] = deque(maxlen=200)
     withheld: list[str] = []
     _wait_if_halted()
+    _running.add((name, root.resolve()))
     with _process_group(command, root, timeout_seconds) as (process, timed_out):
         for raw in process.stdout or ():
             line = raw.rstrip("\n").rsplit("\r", 1)[-1]
@@ -116,6 +134,7 @@ def run_stage(
                     on_line(line)
         code = process.wait()
     _wait_if_halted()
+    _running.discard((name, root.resolve()))
     if timed_out or code != 0:
         bring_back(name, root)  # a stage that was killed could not do it itself
     if timed_out:

@@ -149,7 +149,12 @@ def open_root(root: Path, fingerprint: dict[str, str]) -> None:
         before = read_json(path, "ratchet run")
         changed = sorted(name for name in {*before, *fingerprint} if before.get(name) != fingerprint.get(name))
         if changed:
-            logger.info("training starts anew: %s changed since the checkpoints in %s", ", ".join(changed), root)
+            logger.info(
+                "training starts anew: %s changed since the checkpoints in %s, which are removed "
+                "(exported models of earlier settings stay in DVC's cache)",
+                ", ".join(changed),
+                root,
+            )
             shutil.rmtree(root)
     elif root.exists():
         shutil.rmtree(root)

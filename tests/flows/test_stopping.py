@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.hanging import make_project, started, stopped, wait_for
+from tests.flows.hanging import PATIENCE_SECONDS, STAGE, make_project, started, stopped, wait_for
 
 KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
 
@@ -35,6 +35,23 @@ def test_a_stopped_stage_ends_with_its_worker_and_lets_go_of_its_locks(
     assert left == []
     held = json.loads((project / ".dvc/tmp/rwlock").read_text())
     assert not any(held.values())
+
+
+@pytest.mark.slow
+def test_a_stage_that_had_to_be_killed_leaves_the_outputs_that_it_had_before(project: Path) -> None:
+    (project / "hang.py").write_text("open('one', 'w').write('good')")
+    with started(project, "stage", "fetch") as process:
+        assert process.wait(PATIENCE_SECONDS) == 0
+    deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    (project / "hang.py").write_text(deaf + STAGE)
+    with started(project, "stage", "fetch") as process:
+        wait_for(project / "worker", process)
+        assert not (project / "one").exists()
+        said, left = stopped(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert said[-1] == KEPT
+    assert left == []
+    assert (project / "one").read_text() == "good"
 
 
 def test_a_signal_while_packages_are_imported_prints_no_traceback(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ ATOMS_AT_ONCE = 2**12
 TOLERANCE = 1e-11
 MAX_FACTOR = 2.0**30
 FEW_UNITS = 40
-STEP, NEGLIGIBLE, LONG_NODES, MAX_NODES = 0.18, 1e-15, 2**10, 2**17
-"""Of the quadrature: nodes in units of the distance to the nearest singularity, when it is long and when it ends."""
+STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
+"""Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
 
 def gaffke_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
@@ -138,9 +138,8 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     tilted = steps / (1.0 - tilt * steps)
     scale = math.sqrt(float(counts @ tilted**2))
     tilted, pole = tilted / scale, tilt * scale
-    node = STEP * min(-pole, 1.0)
-    few = float(counts.sum()) <= FEW_UNITS or _falls_off_slowly(tilted, counts, LONG_NODES * node)
-    node = STEP * math.asin(min(-pole, 1.0)) if few else node
+    few = float(counts.sum()) <= FEW_UNITS
+    node = STEP * (math.asin(min(-pole, 1.0)) if few else min(-pole, 1.0))
     lean = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0
     upright = math.sqrt(1.0 - lean * lean)
     total, first, size = 0.0, 0, 48
@@ -168,11 +167,6 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
         first, size = first + size, min(2 * size, 192)
     height = math.exp(-float(np.log1p(-tilt * steps) @ counts))
     return min(max(-height * node * total / math.pi, 0.0), 1.0)
-
-
-def _falls_off_slowly(tilted: Floats, counts: Floats, place: float) -> bool:
-    """Whether the integrand is still there at a place of the vertical line: a few large weights are few units too."""
-    return 0.5 * float(counts @ np.log1p((place * tilted) ** 2)) < -math.log(NEGLIGIBLE)
 
 
 def _lean(skewness: float) -> float:

@@ -76,14 +76,14 @@ def parse_json(text: str | bytes) -> Any:
     JSON may spell half of a surrogate pair (``\ud800``); no file, hash or tokenizer takes a text with one.
 
     Raises:
-        json.JSONDecodeError: Not JSON, not UTF-8, or such a text.
+        json.JSONDecodeError: Not JSON, not UTF-8, such a text, or a key that is there twice.
     """
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise json.JSONDecodeError(f"not UTF-8 at byte {error.start}", "", 0) from None
-    value = json.loads(text.removeprefix("\ufeff"))
+    value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_each_key_once)
     escape = LONE.search(text)
     if escape is not None:
         try:
@@ -94,6 +94,15 @@ def parse_json(text: str | bytes) -> Any:
                 f"{half} is half of a surrogate pair and no text", text, escape.start()
             ) from None
     return value
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise json.JSONDecodeError(f"key {twice[:60]!r} is there twice", "", 0)
+    return found
 
 
 def read_json(path: Path, made_by: str) -> Any:

@@ -48,6 +48,15 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, reader: str) -
     read(path)
 
 
+@pytest.mark.parametrize("reader", ["golden", "evidence", "json"])
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, reader: str) -> None:
+    read, line = READERS[reader]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line.replace("{", '{"id": "b", "id": "a", ', 1) + "\n")
+    with pytest.raises(UsageError, match="key 'id' is there twice"):
+        read(path)
+
+
 def test_whole_pairs_and_spelt_out_escapes_stay(tmp_path: Path) -> None:
     assert parse_json('"\\ud83d\\ude00"') == "\U0001f600"
     assert parse_json('"\\\\ud83d"') == "\\ud83d"

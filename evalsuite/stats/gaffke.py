@@ -111,14 +111,20 @@ def _atoms(means: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats]:
             return values, np.ones(values.size), counts.astype(np.float64)
         order = np.lexsort((sizes, means))
         return means[order], sizes[order], np.ones(means.size)
-    names, place = np.unique(sizes, return_inverse=True)
+    equal = bool((sizes == sizes[0]).all())  # sorting is most of the work
+    names, place = (sizes[:1], np.zeros(1, np.intp)) if equal else np.unique(sizes, return_inverse=True)
     first = math.floor(float(means.min()))
     position = np.rint((means - first) * (GRID * PARTS)).astype(np.int64)
     bins, parts = position // PARTS, position % PARTS
     width = int(bins.max()) + 2
     cells = place * width + bins
-    used, at = np.unique(np.concatenate([cells, cells + 1]), return_inverse=True)
-    counts = np.bincount(at, weights=np.concatenate([PARTS - parts, parts]))
+    taken, shares = np.concatenate([cells, cells + 1]), np.concatenate([PARTS - parts, parts])
+    if names.size * width <= taken.size:
+        counts = np.bincount(taken, weights=shares)
+        used = np.arange(counts.size)
+    else:
+        used, at = np.unique(taken, return_inverse=True)
+        counts = np.bincount(at, weights=shares)
     used, counts = used[counts > 0.0], counts[counts > 0.0]
     return first + (used % width) / GRID, names[used // width], counts / PARTS
 

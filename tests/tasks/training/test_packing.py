@@ -8,6 +8,7 @@ import pytest
 from evalsuite.errors import UsageError
 from tasks.training.examples import IGNORED, Example
 from tasks.training.packing import check_packing
+from tests.tasks.training.tiny_trainer import build_tiny_trainer
 
 EXAMPLES = [
     Example([5 + n, 9, 40 + n, 41, 42], [IGNORED, IGNORED, 40 + n, 41, 42][: 3 + n % 3] + [IGNORED] * (2 - n % 3))
@@ -16,29 +17,9 @@ EXAMPLES = [
 
 
 def trainer(tiny_model: Path, folder: Path) -> Any:
-    import torch
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
-    config = SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=2,
-        padding_free=True,
-        max_length=None,
-        bf16=False,
-        activation_checkpointing=False,
-        use_cpu=True,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        dataloader_pin_memory=False,
-        report_to="none",
-    )
-    return SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32),
-        args=config,
-        train_dataset=Dataset.from_list([example._asdict() for example in EXAMPLES]),
-        processing_class=AutoTokenizer.from_pretrained(tiny_model),
-    )
+    return build_tiny_trainer(SFTTrainer, tiny_model, folder, EXAMPLES, padding_free=True)
 
 
 def test_position_ids_that_restart_keep_examples_apart(tiny_model: Path, tmp_path: Path) -> None:

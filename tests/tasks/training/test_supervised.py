@@ -7,38 +7,13 @@ import pytest
 
 from tasks.training.examples import IGNORED, Example
 from tasks.training.supervised import supervised_trainer
+from tests.tasks.training.tiny_trainer import build_tiny_trainer
 
 EXAMPLES = [
     Example([5, 9, 40, 41, 42], [IGNORED, IGNORED, 40, 41, 42]),
     Example([6, 9, 50, 51], [IGNORED, IGNORED, IGNORED, 51]),
     Example([7, 30, 9, 60, 61, 62, 63], [IGNORED] * 4 + [61, 62, 63]),
 ]
-
-
-def build(kind: Any, tiny_model: Path, folder: Path, padding_free: bool) -> Any:
-    import torch
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTConfig
-
-    config = SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=3,
-        padding_free=padding_free,
-        max_length=None,
-        bf16=False,
-        activation_checkpointing=False,
-        use_cpu=True,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        dataloader_pin_memory=False,
-        report_to="none",
-    )
-    return kind(
-        model=AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32),
-        args=config,
-        train_dataset=Dataset.from_list([example._asdict() for example in EXAMPLES]),
-        processing_class=AutoTokenizer.from_pretrained(tiny_model),
-    )
 
 
 def loss_and_gradients(trainer: Any, count: int | None) -> tuple[float, dict[str, Any]]:
@@ -59,8 +34,12 @@ def test_loss_and_gradients_are_those_of_trl(
     import torch
     from trl import SFTTrainer
 
-    theirs, expected = loss_and_gradients(build(SFTTrainer, tiny_model, tmp_path, padding_free), count)
-    ours, found = loss_and_gradients(build(supervised_trainer(), tiny_model, tmp_path, padding_free), count)
+    theirs, expected = loss_and_gradients(
+        build_tiny_trainer(SFTTrainer, tiny_model, tmp_path, EXAMPLES, padding_free), count
+    )
+    ours, found = loss_and_gradients(
+        build_tiny_trainer(supervised_trainer(), tiny_model, tmp_path, EXAMPLES, padding_free), count
+    )
     assert ours == pytest.approx(theirs, rel=1e-5)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -68,7 +47,7 @@ def test_loss_and_gradients_are_those_of_trl(
 
 
 def test_the_vocabulary_is_projected_at_supervised_positions_only(tiny_model: Path, tmp_path: Path) -> None:
-    trainer = build(supervised_trainer(), tiny_model, tmp_path, True)
+    trainer = build_tiny_trainer(supervised_trainer(), tiny_model, tmp_path, EXAMPLES, True)
     rows: list[int] = []
     head = trainer.model.get_output_embeddings()
     head.register_forward_hook(lambda module, inputs, output: rows.append(output.shape[-2]))
@@ -79,7 +58,7 @@ def test_the_vocabulary_is_projected_at_supervised_positions_only(tiny_model: Pa
 def test_a_batch_without_a_supervised_token_is_a_zero_that_can_be_differentiated(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    trainer = build(supervised_trainer(), tiny_model, tmp_path, True)
+    trainer = build_tiny_trainer(supervised_trainer(), tiny_model, tmp_path, EXAMPLES, True)
     batch = trainer.data_collator([{"input_ids": [5, 9, 40], "labels": [IGNORED] * 3}])
     loss = trainer.compute_loss(trainer.model, batch)
     loss.backward()

@@ -22,6 +22,7 @@ from flows.judge_cli import judge_app
 from flows.launch_cli import launch
 from flows.plan_cli import plan
 from flows.project import project_root
+from tasks.runner import bring_back_halted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -108,7 +109,7 @@ def stage(
     """Bring one stage up to date."""
     import difflib
 
-    from tasks.runner import bring_back_halted, run_stage, stage_names
+    from tasks.runner import run_stage, stage_names
 
     root = project_root()
     known = stage_names(root)
@@ -116,7 +117,6 @@ def stage(
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
-    stopping.after_ending(bring_back_halted)
     result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: {'up to date' if result.skipped else 'done'}")
 
@@ -242,6 +242,7 @@ def doctor() -> None:
 def main() -> None:
     """Run the command; every failure is one line and the exit code that the README names."""
     stopping.install()
+    stopping.after_ending(bring_back_halted)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our symbols is no reason to fail

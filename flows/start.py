@@ -51,7 +51,6 @@ def run_flow(root: Path, promote: bool) -> None:
 
         pipeline = finetune_and_gate.with_options(on_running=[remember])
         stopping.before_ending(runner.halt)
-        stopping.after_ending(runner.bring_back_halted)
         stopping.before_ending(lambda: _tell_stopped(started))
         try:
             stopping.beside_signals(lambda: pipeline(root=str(root), promote=promote))

@@ -38,13 +38,16 @@ def test_a_stopped_stage_ends_with_its_worker_and_lets_go_of_its_locks(
 
 
 @pytest.mark.slow
-def test_a_stage_that_had_to_be_killed_leaves_the_outputs_that_it_had_before(project: Path) -> None:
+@pytest.mark.parametrize("command", [("stage", "fetch"), ("plan",)], ids=lambda command: command[0])
+def test_a_stage_that_had_to_be_killed_leaves_the_outputs_that_it_had_before(
+    project: Path, command: tuple[str, ...]
+) -> None:
     (project / "hang.py").write_text("open('one', 'w').write('good')")
     with started(project, "stage", "fetch") as process:
         assert process.wait(PATIENCE_SECONDS) == 0
     deaf = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     (project / "hang.py").write_text(deaf + STAGE)
-    with started(project, "stage", "fetch") as process:
+    with started(project, *command) as process:
         wait_for(project / "worker", process)
         assert not (project / "one").exists()
         said, left = stopped(process, signal.SIGINT)

@@ -18,18 +18,16 @@ from markupsafe import Markup
 from evalsuite.comparison_rows import MetricRow, ModelRow, PairedRow
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.report import text
-from evalsuite.report.curves import LossChart, loss_chart
-from evalsuite.report.data import ReportData, TrainingRun
+from evalsuite.report.data import ReportData
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
 from evalsuite.report.forest import blocks_nothing, forest, levels_of
 from evalsuite.report.operating import operating_chart
 from evalsuite.report.sentences import deciding_outcome, headline, sentence
+from evalsuite.report.training import training_of
 from evalsuite.report.units import Units, level, point_metrics
 from evalsuite.results import ItemResult
 
 NUM_STRONGEST = 3
-DEV_SUITE = "golden"
-"""The suite whose dev set every epoch answers."""
 SAFETY_SUITES = ("harmbench", "xstest")
 """Suites that say something only together."""
 VERDICT_WORDS = {
@@ -67,18 +65,6 @@ class MustPass:
 
     reason: Reason
     items: tuple[ItemResult, ...]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A method's log and its chart."""
-
-    run: TrainingRun
-    chart: LossChart | None
-    metrics: tuple[str, ...]
-    counts: dict[str, int | None]
-    """Metric -> scored dev items; None where epochs differ."""
-    suite: str = DEV_SUITE
 
 
 @dataclass(frozen=True)
@@ -154,7 +140,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "method_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data) and pair.baseline in names],
         "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
         "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
-        "training": [_training(run) for run in data.training.values()],
+        "training": [training_of(run) for run in data.training.values()],
         "flip_groups": _flip_groups(data),
         "least_change": LEAST_CHANGE,
         "max_items": MAX_ITEMS,
@@ -183,13 +169,6 @@ def _quality(data: ReportData, models: list[ModelRow]) -> list[QualityRow]:
         for suite, metric in names
     ]
     return sorted(rows, key=lambda row: (not row.judged, row.suite, row.metric))
-
-
-def _training(run: TrainingRun) -> Training:
-    metrics = sorted({metric for epoch in run.epochs for metric in epoch.golden})
-    found = {metric: {epoch.golden_n.get(metric) for epoch in run.epochs} for metric in metrics}
-    counts = {metric: next(iter(ns)) if len(ns) == 1 else None for metric, ns in found.items()}
-    return Training(run, loss_chart(run), tuple(metrics), counts)
 
 
 def _flip_groups(data: ReportData) -> list[FlipGroup]:
@@ -237,6 +216,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         number=text.number,
+        signed=text.signed,
         duration=text.duration,
         size=text.size,
         count=text.count,

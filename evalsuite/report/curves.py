@@ -1,4 +1,4 @@
-"""Where a loss curve's points lie, in percent of its plot's width and height."""
+"""Where the points of a training's curves lie, in percent of their plot's width and height."""
 
 import math
 from collections.abc import Sequence
@@ -69,6 +69,45 @@ def loss_chart(run: TrainingRun) -> LossChart | None:
         y_ticks=tuple(Tick(at((0.0, value)).y, f"{value:g}") for value in round_values(low, high, 4)),
         selected=None if selected is None else at((selected, low)).x,
         description=f"Loss of {run.method} by epoch, in nats. {told}",
+    )
+
+
+@dataclass(frozen=True)
+class SignalChart:
+    """One signal by step."""
+
+    title: str
+    line: str
+    """``points`` of a polyline in a box of 100 by 100."""
+    y_ticks: tuple[Tick, ...]
+    description: str
+
+
+def signal_charts(run: TrainingRun) -> tuple[SignalChart, ...]:
+    """Lay out one method's gradient norm, learning rate and speed, those that its log has."""
+    signals = {
+        "Gradient norm": [(point.epoch, point.grad_norm) for point in run.steps],
+        "Learning rate": [(point.epoch, point.learning_rate) for point in run.steps],
+        "Tokens a second": [(point.epoch, point.tokens_per_second) for point in run.steps],
+    }
+    known = {title: [(x, y) for x, y in points if y is not None] for title, points in signals.items()}
+    return tuple(_signal_chart(run.method, title, points) for title, points in known.items() if points)
+
+
+def _signal_chart(method: str, title: str, points: Sequence[tuple[float, float]]) -> SignalChart:
+    values = [y for _, y in points]
+    # From 0, so that a wave looks as large as it is.
+    low, high = 0.0, max(values) * 1.08 or 1.0
+    last = max(x for x, _ in points)
+    line = " ".join(f"{100.0 * x / last:.2f},{100.0 * (high - y) / (high - low):.2f}" for x, y in _thinned(points))
+    return SignalChart(
+        title=title,
+        line=line,
+        y_ticks=tuple(Tick(round(100.0 * (high - y) / (high - low), 2), f"{y:g}") for y in round_values(low, high, 2)),
+        description=(
+            f"{title} of {method} by step: {values[0]:.3g} at first, {values[-1]:.3g} at last, "
+            f"from {min(values):.3g} to {max(values):.3g}"
+        ),
     )
 
 

@@ -18,12 +18,19 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class LossPoint(_Record):
-    """One optimizer step."""
+class StepPoint(_Record):
+    """One logged optimizer step; what a log of an earlier version lacks is None."""
 
     epoch: float
     loss: float
     """Nats a supervised token."""
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    tokens: int | None = None
+    """Non-padding tokens since the point before."""
+    tokens_per_second: float | None = None
+    model_flops_utilisation: float | None = None
+    """Of the devices' peak (fraction 0..1); None where that is not known."""
 
 
 class EpochPoint(_Record):
@@ -38,18 +45,32 @@ class EpochPoint(_Record):
     seconds: float
 
 
+class Continuity(_Record):
+    """What the weights gave that a training went on with, in nats a token on a few dev rows."""
+
+    step: int
+    saved_loss: float
+    resumed_loss: float
+
+
 class TrainingRun(_Record):
     """How one method was trained."""
 
     method: str
     kind: str
-    steps: tuple[LossPoint, ...]
+    steps: tuple[StepPoint, ...]
     epochs: tuple[EpochPoint, ...]
     selected_epoch: int
     selected_because: str
     stopped_early: str | None = None
     num_examples: int
     num_tokens: int
+    """Non-padding tokens of all epochs."""
+    train_seconds: float | None = None
+    """Wall time of all attempts, dev runs included."""
+    peak_memory_bytes: int | None = None
+    resumed_from_steps: tuple[int, ...] = ()
+    resume_checks: tuple[Continuity, ...] = ()
     trainable_parameters: int
     total_parameters: int
     config: dict[str, str | int | float | bool | None]

@@ -16,6 +16,7 @@ from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import blocks_nothing
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, count, visible
+from evalsuite.report.training import continuity_sentence, signal_facts
 from evalsuite.report.units import Units, level, point_metrics
 
 SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDECIDED: "❔"}
@@ -160,9 +161,11 @@ def _training(data: ReportData) -> str:
         ("tokens, all epochs", count(run.num_tokens)),
         ("trained parameters", f"{count(run.trainable_parameters)} of {count(run.total_parameters)} ({share:.2f}%)"),
         ("selected epoch", f"{run.selected_epoch} of {len(run.epochs)}, by the golden dev set"),
+        *((name, escaped(value)) for name, value in signal_facts(run)),
         *((escaped(name), escaped(str(value))) for name, value in sorted(run.effective.items())),
     ]
-    return _table(("", ""), facts)
+    told = [continuity_sentence(each) for each in data.training.values()]
+    return "\n\n".join([_table(("", ""), facts), *(escaped(text) for text in told if text)])
 
 
 def _limits(data: ReportData, units: Units) -> str:

@@ -66,7 +66,17 @@ def training(method: str) -> TrainingRun:
         {
             "method": method,
             "kind": method,
-            "steps": [{"epoch": step / 500, "loss": 3.0 - step / 500} for step in range(1, 1001)],
+            "steps": [
+                {
+                    "epoch": step / 500,
+                    "loss": 3.0 - step / 500,
+                    "learning_rate": 1e-5 * (1 - step / 1000),
+                    "grad_norm": 1.0 + (step == 7),
+                    "tokens": 100 + 100 * (step % 2),
+                    "tokens_per_second": 50.0 + 50.0 * (step % 2),
+                }
+                for step in range(1, 1001)
+            ],
             "epochs": epochs,
             "selected_epoch": 2,
             "selected_because": "exact is the best of 2 epochs",

@@ -41,4 +41,4 @@ lock: install
 
 # Outputs and the environment; never registry/, which is history.
 clean:
-	rm -rf $(VENV) models checkpoints evals reports plans data/prepared .prefect
+	rm -rf $(VENV) models checkpoints runs evals reports plans data/prepared .prefect

@@ -18,6 +18,7 @@ from tasks.paths import ArtifactPaths
 from tasks.power import recorded_summaries, sets_of
 from tasks.prepare import check_sources
 from tasks.run_evals import suite_makers
+from tasks.training.reporting import check_reporters
 
 
 def check(params: Params, paths: ArtifactPaths) -> None:
@@ -30,7 +31,7 @@ def check(params: Params, paths: ArtifactPaths) -> None:
 
 
 def check_evaluation(params: Params, paths: ArtifactPaths) -> None:
-    """The part of ``check`` that comes after the data: sets, metrics and rules; for the stages plan and train.
+    """The part of ``check`` that comes after the data: trackers, sets, metrics, rules; for the stages plan and train.
 
     The rows may be gone from a machine that trains on prepared data.
 
@@ -65,6 +66,7 @@ def _asked(question: Callable[[], object]) -> list[str]:
 
 def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     """The rules are asked for once every suite can be read: before that, what they may name is not known."""
+    yield from _asked(lambda: check_reporters(params.train.report_to))
     found = _asked(lambda: dev_suite(params.evaluation.golden, params.train.select_metric))
     suites: list[Suite] = []
     metrics: dict[str, tuple[str, ...] | None] = {}

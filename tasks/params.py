@@ -148,6 +148,8 @@ class TrainParams(Section):
     """Stop early when eval loss exceeds training loss by this many nats and rises ..."""
     divergence_patience: int = Field(default=2, ge=1)
     """... for this many epochs in a row."""
+    report_to: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Trackers that get the curves too, on this machine unless the environment says otherwise."""
 
     @model_validator(mode="after")
     def _micro_batch_divides_batch(self) -> Self:

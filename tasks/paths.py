@@ -47,6 +47,15 @@ class ArtifactPaths:
         """What training did."""
         return self.root / "models" / method / "train_log.json"
 
+    def live(self, method: str) -> Path:
+        """The training's curves, in DVCLive's format."""
+        return self.root / "models" / method / "live"
+
+    @property
+    def tracked_runs(self) -> Path:
+        """What TensorBoard, W&B and MLflow write on this machine."""
+        return self.root / "runs"
+
     def checkpoints(self, method: str) -> Path:
         """Epoch checkpoints; not a DVC output, so that a killed training can go on from them."""
         return self.root / "checkpoints" / method

@@ -24,6 +24,7 @@ from tasks.training.checkpoints import complete_checkpoints, drop_resume_state, 
 from tasks.training.export import export
 from tasks.training.inputs import Inputs, fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
+from tasks.training.live import write_curves
 from tasks.training.log import EpochRecord, TrainLog
 from tasks.training.outcome import Outcome, read_outcome
 from tasks.training.processes import run_workers
@@ -66,7 +67,12 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     log = TrainLog(
         method=name,
         kind=method.kind,
-        config=_flat({"method": method.model_dump(mode="json"), "train": params.train.model_dump(mode="json")}),
+        config=_flat(
+            {
+                "method": method.model_dump(mode="json"),
+                "train": params.train.model_dump(mode="json", exclude={"report_to"}),
+            }
+        ),
         steps=outcome.steps,
         epochs=outcome.epochs,
         selected_epoch=selection.epoch,
@@ -86,6 +92,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         quantisation_max_abs_difference=exported.quantisation_max_abs_difference,
         identity=exported.manifest.identity,
     )
+    write_curves(paths.live(name), log.steps, log.epochs)
     write_json(paths.train_log(name), log)
     drop_resume_state(root)
     return log

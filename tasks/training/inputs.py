@@ -93,7 +93,7 @@ def fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPla
     base = paths.export("base")
     return {
         "method": digest(params.methods[name].model_dump(mode="json")),
-        "train": digest(params.train.model_dump(mode="json")),
+        "train": digest(params.train.model_dump(mode="json", exclude={"report_to"})),
         "evaluation": digest(params.evaluation.golden.model_dump(mode="json")),
         "plan": digest(plan.model_dump(mode="json")),
         "train rows": sha256_file(paths.prepared / "train.jsonl"),

@@ -10,7 +10,7 @@ class _Record(BaseModel):
 
 
 class StepRecord(_Record):
-    """One optimizer step."""
+    """One logged optimizer step; what a log of an earlier version lacks is None."""
 
     step: int
     epoch: float
@@ -18,6 +18,14 @@ class StepRecord(_Record):
     """Mean over supervised tokens, nats."""
     learning_rate: float
     grad_norm: float | None = None
+    tokens: int | None = None
+    """Non-padding tokens since the record before, of all processes."""
+    tokens_per_second: float | None = None
+    """Of them, dev runs and checkpoints left out of the time."""
+    model_flops_utilisation: float | None = None
+    """Model FLOPs over the devices' peak (fraction 0..1); None where the peak is not known, as of a CPU."""
+    peak_memory_bytes: int | None = None
+    """So far, of the process that holds most; see ``TrainLog``."""
 
 
 class EpochRecord(_Record):

@@ -13,6 +13,7 @@ from tasks.training.examples import Example
 from tasks.training.launch import LaunchPlan
 from tasks.training.models import adapter_config, compute_dtype, load_trainable
 from tasks.training.order import EpochOrder, filler
+from tasks.training.signals import Meter
 from tasks.training.strategies import deepspeed_config, sharded_loading
 from tasks.training.supervised import supervised_trainer
 
@@ -101,6 +102,7 @@ def build_trainer(
         raise UsageError(f"methods.{name}.target_modules = {method.target_modules!r}: {reason}") from None
     trainer.remove_callback(PrinterCallback)
     trainer.order = order
+    trainer.meter = Meter()
     trainer.keeps_full_weights = bool(split) and adapter_config(method) is None
     if fsdp2:
         # transformers refuses to save what it cannot load again; this class can.
@@ -120,6 +122,11 @@ def _trainer_class() -> Any:
 
         order: EpochOrder
         keeps_full_weights: bool
+        meter: Meter
+
+        def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+            self.meter.count(inputs)
+            return super().training_step(model, inputs, num_items_in_batch)
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return self.order

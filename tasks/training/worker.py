@@ -43,11 +43,14 @@ from tasks.training.examples import Example
 from tasks.training.failures import reporting
 from tasks.training.inputs import Inputs, check_same_inputs, read_inputs
 from tasks.training.launch import LaunchPlan
+from tasks.training.live import live_callback
 from tasks.training.log import EpochRecord, StepRecord
 from tasks.training.outcome import Outcome
 from tasks.training.packing import check_packing, rows_loss
 from tasks.training.preemption import StopRequest, die_with_parent
+from tasks.training.reporting import reporting_callback
 from tasks.training.selection import divergence, select_epoch
+from tasks.training.signals import read_peak, read_steps, signals_callback
 from tasks.training.strategies import Ranks, leave_processes, split_again, start_processes, whole_models
 from tasks.training.trainer import build_trainer
 
@@ -70,31 +73,36 @@ class Training:
         method: MethodParams,
         params: TrainParams,
         plan: LaunchPlan,
-        base: Path,
-        root: Path,
+        paths: ArtifactPaths,
         tokenizer: Any,
         rows: Rows,
         dev_runner: DevRunner,
         clock: Clock,
         stop: StopRequest,
     ) -> None:
-        """Build model and trainer; ``root`` holds the checkpoints.
+        """Build model and trainer.
 
         Raises:
             UsageError: The adapter's target modules match nothing, or examples in one row see each other.
         """
         from transformers import set_seed
 
+        base, root = paths.export("base"), paths.checkpoints(name)
         self.name, self.method, self.params, self.plan, self.root = name, method, params, plan, root
         self.rows, self.dev_runner, self.clock = rows, dev_runner, clock
         self.ranks = Ranks()
+        self.watchers = (live_callback(self, paths.live(name)), reporting_callback(self, paths.tracked_runs))
         self.stop, self.stepping = stop, False
         self.started_from = self._newest()
         resume = self.started_from.folder if self.started_from else None
         set_seed(params.seed)
         with self._reading(resume if plan.strategy is Strategy.FSDP2 else None):
             self.trainer = build_trainer(name, method, params, plan, base, root, tokenizer, *rows, resume)
+        self.peak = read_peak(base, method.kind, rows.train, plan.num_processes)
+        self.trainer.add_callback(signals_callback(self, peak_memory_bytes))
         self.trainer.add_callback(training_callback(self))
+        for watcher in self.watchers:
+            self.trainer.add_callback(watcher)
         model = self.trainer.model
         self.trained_parameters = count_trained(model)
         split_by_deepspeed = plan.strategy.zero_stage == 3
@@ -196,17 +204,7 @@ class Training:
         from transformers import TrainerState
 
         last = complete_checkpoints(self.root)[-1][0]
-        return tuple(
-            StepRecord(
-                step=entry["step"],
-                epoch=entry["epoch"],
-                loss=entry["loss"],
-                learning_rate=entry["learning_rate"],
-                grad_norm=entry.get("grad_norm"),
-            )
-            for entry in TrainerState.load_from_json(str(last / "trainer_state.json")).log_history
-            if "loss" in entry
-        )
+        return read_steps(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)
 
     def effective(self) -> Effective:
         """What really runs; read once, before the first step."""
@@ -293,6 +291,8 @@ class Training:
         )
         write_record(self.root, record)
         mark_complete(folder, record)
+        for watcher in self.watchers:
+            watcher.on_epoch_judged(record)
         best = select_epoch(self.epochs, self.params.select_metric, self.params.select_direction).epoch
         prune(self.root, self.params.keep_checkpoints, [best])
         scores = ", ".join(f"{name} {value:.3f}" for name, value in record.golden.items())
@@ -333,8 +333,7 @@ def train(
         params.methods[name],
         params.train,
         plan,
-        paths.export("base"),
-        root,
+        paths,
         inputs.tokenizer,
         Rows(inputs.train, inputs.dev),
         inputs.dev_runner,

@@ -153,7 +153,7 @@ def _simulated_ratios(result: Simulation) -> dict[str, float]:
     ratios = {"sequential_vs_bound": result.bound_ratio}
     if gate.mean_items_clear and fixed.mean_items_clear:
         ratios["sequential_vs_fixed_items"] = fixed.mean_items_clear / gate.mean_items_clear
-    if result.at_margin.false_promotion_upper95:
+    if result.at_margin is not None and result.at_margin.false_promotion_upper95:
         ratios["alpha_vs_at_margin_upper95"] = result.setting.alpha / result.at_margin.false_promotion_upper95
     return ratios
 

@@ -60,7 +60,7 @@ def show_simulation(result: Simulation) -> None:
         table.add_column(head, justify="right")
     rows = {
         **result.rules,
-        "sequential, candidates at the margin": result.at_margin,
+        **({"sequential, candidates at the margin": result.at_margin} if result.at_margin else {}),
         "sequential, without a record": result.without_record,
     }
     for name, rule in rows.items():

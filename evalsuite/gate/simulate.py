@@ -19,9 +19,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from evalsuite.errors import UsageError
 from evalsuite.stats.paired import paired_interval
-from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order
+from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, random_order
 
 Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
 RULES = ("ratchet_sequential", "ratchet_fixed", "point_above_margin", "not_below", "significantly_better")
 FIXED_COLUMNS = ("question_id", "category", "answer")
 FIRST_PART = 512
@@ -38,8 +39,8 @@ class Answers(NamedTuple):
     """1.0 where the answer is right, shape (models, items); an empty answer is wrong."""
 
 
-LEAST_ORDERS = 10
-"""Random orders a pair, at least."""
+LEAST_ORDERS, MANY_TRIALS = 10, 2000
+"""Random orders a pair, at least; fewer where the pairs are so many that fewer make so many trials."""
 LEAST_TRIALS = 100
 """Of each group of pairs (worse, not worse)."""
 TRIALS_AT_MARGIN = 2500
@@ -97,8 +98,11 @@ class Simulation(NamedTuple):
     num_items: int
     num_pairs: int
     rules: dict[str, RuleResult]
-    at_margin: RuleResult
-    """The sequential gate on candidates that were changed until they lie at -margin, or just below."""
+    at_margin: RuleResult | None
+    """The sequential gate on candidates that were changed until they lie at -margin, or just below.
+
+    None where every baseline's accuracy is below the margin, so that there is no such candidate.
+    """
     without_record: RuleResult
     """The sequential gate on the paired differences alone: no earlier models, nothing known of the baseline."""
     bound_ratio: float
@@ -122,8 +126,8 @@ def read_answers(path: Path) -> Answers:
     models = tuple(header[3:])
     if tuple(header[:3]) != FIXED_COLUMNS or len(models) < 2 or len(set(models)) != len(models):
         raise UsageError(
-            f"{path}: the header is {', '.join(header[:5]) or 'empty'}; expected {', '.join(FIXED_COLUMNS)} and then "
-            "at least two models, each once"
+            f"{path}: the header is {', '.join(header[:5])[:200] or 'empty'}; expected {', '.join(FIXED_COLUMNS)} and "
+            "then at least two models, each once, separated by commas"
         )
     short = next((number for number, row in enumerate(body, 2) if len(row) != len(header)), None)
     if short is not None:
@@ -154,7 +158,8 @@ def orders_needed(answers: Answers, pairs: Sequence[tuple[int, int]], margin: fl
     right = answers.scores.sum(axis=1)
     differences = [float(right[c] - right[b]) / len(answers.item_ids) for b, c in pairs]
     groups = (sum(d < -margin for d in differences), sum(d >= 0.0 for d in differences))
-    return max(LEAST_ORDERS, *(math.ceil(LEAST_TRIALS / size) for size in groups if size))
+    least = min(LEAST_ORDERS, math.ceil(MANY_TRIALS / len(pairs)))
+    return max(least, *(math.ceil(LEAST_TRIALS / size) for size in groups if size))
 
 
 def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, int], None] | None = None) -> Simulation:
@@ -170,26 +175,33 @@ def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, i
     """
     pairs = pairs_within(answers, setting.within)
     if not pairs:
-        raise UsageError(f"no two models are within {setting.within:g} of each other; widen --pairs within:X")
+        accuracies = np.sort(answers.scores.mean(axis=1))
+        raise UsageError(
+            f"no two models are within {setting.within:g} of each other, the nearest two are "
+            f"{float(np.diff(accuracies).min()):.4f} apart; widen --pairs within:X"
+        )
     num_edge = 1000 if setting.repetitions else TRIALS_AT_MARGIN
     orders = setting.repetitions or orders_needed(answers, pairs, setting.margin)
     setting = setting._replace(repetitions=orders)
     total = orders * len(pairs)
     tell = progress or (lambda what, done, of: None)
+    strata = np.unique(answers.categories, return_inverse=True)[1]
     full, plain = [], []
-    for done, (b, c, order) in enumerate(_draws(answers, pairs, setting)):
+    for done, (repetition, b, c) in enumerate(_trials(pairs, orders)):
+        order = random_order(strata, np.random.default_rng([setting.seed, repetition, b, c, 0]))
         full.append(_sequential(answers, b, answers.scores[c], c, order, setting, record=True))
         plain.append(_sequential(answers, b, answers.scores[c], c, order, setting, record=False))
         tell("sequential gate", done + 1, total)
     average = max(2, round(float(np.mean([trial.num_items for trial in full]))))
     rivals: dict[str, list[Trial]] = {name: [] for name in RULES[1:]}
-    for done, (b, c, order) in enumerate(_draws(answers, pairs, setting)):
-        for name, trial in _fixed(answers.scores[b], answers.scores[c], order, setting, average):
+    for done, (repetition, b, c) in enumerate(_trials(pairs, orders)):
+        rng = np.random.default_rng([setting.seed, repetition, b, c, 1])
+        for name, trial in _fixed(answers.scores[b], answers.scores[c], rng, setting, average):
             rivals[name].append(trial)
         tell("rules with fixed n", done + 1, total)
     edge = []
     num_edge = max(total, num_edge)
-    for done, trial in enumerate(_at_margin(answers, pairs, setting, num_edge)):
+    for done, trial in enumerate(_at_margin(answers, pairs, strata, setting, num_edge)):
         edge.append(trial)
         tell("candidates at the margin", done + 1, num_edge)
     trials = {"ratchet_sequential": full, **rivals}
@@ -200,7 +212,7 @@ def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, i
         len(answers.item_ids),
         len(pairs),
         {name: _summary(trials[name], setting.margin) for name in RULES},
-        _summary([trial._replace(difference=-1.0) for trial in edge], setting.margin),
+        _summary([trial._replace(difference=-1.0) for trial in edge], setting.margin) if edge else None,
         _summary(plain, setting.margin),
         bound / float(np.mean(clear)) if clear and bound else math.nan,
     )
@@ -215,17 +227,14 @@ def as_json(result: Simulation) -> dict[str, object]:
         "num_items": result.num_items,
         "num_pairs": result.num_pairs,
         "rules": {name: rule._asdict() for name, rule in result.rules.items()},
-        "at_margin": result.at_margin._asdict(),
+        "at_margin": None if result.at_margin is None else result.at_margin._asdict(),
         "without_record": result.without_record._asdict(),
         "bound_ratio": None if math.isnan(result.bound_ratio) else result.bound_ratio,
     }
 
 
-def _draws(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Setting) -> Iterator[tuple[int, int, Order]]:
-    for repetition in range(setting.repetitions or 0):
-        for b, c in pairs:
-            seed = f"{setting.seed} {repetition} {b} {c}"
-            yield b, c, evaluation_order(answers.item_ids, answers.categories, seed)
+def _trials(pairs: Sequence[tuple[int, int]], orders: int) -> Iterator[tuple[int, int, int]]:
+    return ((repetition, b, c) for repetition in range(orders) for b, c in pairs)
 
 
 def _sequential(
@@ -257,15 +266,16 @@ def _sequential(
 
 
 def _fixed(
-    baseline: Floats, candidate: Floats, order: Order, setting: Setting, average: int
+    baseline: Floats, candidate: Floats, rng: np.random.Generator, setting: Setting, average: int
 ) -> Iterator[tuple[str, Trial]]:
-    total = order.num_items
+    total = baseline.size
     limit = min(setting.max_items or total, total)
     moved = candidate - baseline
     difference = float(moved.sum()) / total
     quantile = 2.0 * float(norm.isf(setting.alpha))
     design = math.ceil(float((moved**2).mean()) * (quantile / setting.margin) ** 2)
-    rng = np.random.default_rng([setting.seed, *order.positions[:4].tolist()])
+    # However few items differ: as many as show, with probability 1 - alpha, one of the margin's losses.
+    design = max(design, math.ceil(math.log(setting.alpha) / math.log1p(-setting.margin)))
     drawn = rng.permutation(total)
     n = max(2, min(design, limit))
     seen = drawn[:n]
@@ -281,20 +291,21 @@ def _fixed(
 
 
 def _at_margin(
-    answers: Answers, pairs: Sequence[tuple[int, int]], setting: Setting, num_trials: int
+    answers: Answers, pairs: Sequence[tuple[int, int]], strata: Index, setting: Setting, num_trials: int
 ) -> Iterator[Trial]:
     """Candidates of which random items were turned until they miss the margin by as little as items allow."""
     total = len(answers.item_ids)
+    lost = math.ceil(setting.margin * total - 1e-9)
+    possible = [(b, c) for b, c in pairs if int(answers.scores[b].sum()) >= lost]
     rng = np.random.default_rng(setting.seed)
-    for at in range(num_trials):
-        b, c = pairs[at % len(pairs)]
+    for at in range(num_trials if possible else 0):
+        b, c = possible[at % len(possible)]
         candidate = answers.scores[c].copy()
         # At exactly -margin where items allow it: a candidate there is not proven better than -margin.
-        target = math.floor(float(answers.scores[b].sum()) - setting.margin * total + 1e-9)
-        surplus = int(candidate.sum()) - max(target, 0)
+        surplus = int(candidate.sum()) - (int(answers.scores[b].sum()) - lost)
         pool = np.flatnonzero(candidate == (1.0 if surplus > 0 else 0.0))
         candidate[rng.choice(pool, abs(surplus), replace=False)] = 0.0 if surplus > 0 else 1.0
-        order = evaluation_order(answers.item_ids, answers.categories, f"{setting.seed} margin {at}")
+        order = random_order(strata, rng)
         yield _sequential(answers, b, candidate, c, order, setting, record=True)
 
 
@@ -312,7 +323,8 @@ def _least_items(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Se
             continue
         gain = moved + setting.margin if difference >= 0.0 else -moved
         values, counts = np.unique(gain, return_counts=True)
-        top = 1.0 / -float(values.min())
+        # What was not seen may still happen: the candidate loses an item, or gains one.
+        top = 1.0 / (1.0 - setting.margin) if difference >= 0.0 else 1.0
         shares = counts / counts.sum()
 
         def loss(stake: float, values: Floats = values, shares: Floats = shares) -> float:

@@ -78,13 +78,34 @@ def evaluation_order(item_ids: Sequence[str], strata: Sequence[str], seed: str) 
     # Two keys, since a group may hold the end of one stratum and the start of the next.
     cuts, places = ([_key(seed, purpose, item) for item in item_ids] for purpose in ("cut", "place"))
     ranked = sorted(range(len(cuts)), key=lambda i: (strata[i], cuts[i]))
-    num_groups = max(1, min(MAX_GROUPS, len(set(strata)), len(cuts) // 4))
-    groups = [
-        sorted((ranked[i] for i in part), key=places.__getitem__)
-        for part in np.array_split(np.arange(len(cuts)), num_groups)
-    ]
-    positions = [group[at] for at in range(len(groups[0])) for group in groups if at < len(group)]
-    return Order(np.array(positions, dtype=np.intp), num_groups)
+    groups = [sorted(group.tolist(), key=places.__getitem__) for group in _groups(np.array(ranked), len(set(strata)))]
+    return _in_rounds([np.array(group, dtype=np.intp) for group in groups])
+
+
+def random_order(strata: ArrayLike, rng: np.random.Generator) -> Order:
+    """An order of the same distribution as ``evaluation_order``'s, for simulations, which need many.
+
+    Args:
+        strata: Number of each item's stratum, shape (N,), N above 0.
+        rng: What is drawn from.
+    """
+    numbers = np.asarray(strata)
+    drawn = rng.permutation(numbers.size)
+    ranked = drawn[np.argsort(numbers[drawn], kind="stable")]
+    return _in_rounds([rng.permutation(group) for group in _groups(ranked, np.unique(numbers).size)])
+
+
+def _groups(ranked: Index, num_strata: int) -> list[Index]:
+    """Cut the items, sorted by stratum, into as many groups as a round has items."""
+    return np.array_split(ranked, max(1, min(MAX_GROUPS, num_strata, ranked.size // 4)))
+
+
+def _in_rounds(groups: Sequence[Index]) -> Order:
+    """One item of each group after another; the first groups may be longer by one."""
+    table = np.full((groups[0].size, len(groups)), -1, dtype=np.intp)
+    for column, group in enumerate(groups):
+        table[: group.size, column] = group
+    return Order(table[table >= 0], len(groups))
 
 
 def _key(seed: str, purpose: str, item: str) -> bytes:
@@ -133,8 +154,8 @@ class SequentialTest:
         self._num_rounds = order.num_items // order.num_groups
         self._baseline_sum = math.fsum(self._baseline)
         self._features = _features(self._baseline, others, order)
-        start = np.vstack([self._baseline[None, :], others])
-        self._start = 0.5 * self._baseline + 0.5 * start.mean(axis=0)
+        mean = (self._baseline + others.sum(axis=0)) / (1 + others.shape[0])
+        self._start = 0.5 * self._baseline + 0.5 * mean
         self._prediction = self._start if finite else self._baseline
         self._remaining: tuple[Floats, Floats, Floats] | None = None
         self._scores = np.zeros(0)
@@ -284,10 +305,12 @@ def _unit_scores(values: ArrayLike, shape: tuple[int, ...]) -> Floats:
 
 def _features(baseline: Floats, earlier: Floats, order: Order) -> Floats:
     """Columns of the regression, shape (N, p): baseline, earlier models, their mean and group of each item."""
-    mean = np.vstack([baseline[None, :], earlier]).mean(axis=0)
+    known = np.vstack([baseline[None, :], earlier])
+    mean = known.mean(axis=0)
     groups = np.arange(order.num_items) % order.num_groups
-    dummies = (groups[:, None] == np.arange(order.num_groups)[None, :]).astype(np.float64)
-    return np.column_stack([baseline, *earlier, mean, mean * baseline, dummies])
+    dummies = (groups[None, :] == np.arange(order.num_groups)[:, None]).astype(np.float64)
+    # Built row by row, which is many times faster than column by column.
+    return np.vstack([known, mean, mean * baseline, dummies]).T
 
 
 def decision_time(path: Floats, alpha: float) -> int | None:

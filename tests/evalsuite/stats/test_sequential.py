@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import chisquare
 
-from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order
+from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order, random_order
 
 Floats = NDArray[np.float64]
 MARGIN = 0.05
@@ -102,6 +103,26 @@ def test_an_order_is_fixed_by_its_seed_on_every_machine() -> None:
     order = evaluation_order(list("abcdefgh"), list("xxxxyyyy"), "set")
     assert ["abcdefgh"[at] for at in order.positions] == list("cgbfahde")
     assert order.num_groups == 2
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_a_simulated_order_is_made_as_an_evaluated_one_is(num_items: int, num_strata: int, seed: int) -> None:
+    strata = np.arange(num_items) % num_strata
+    order = random_order(strata, np.random.default_rng(seed))
+    evaluated = order_of(num_items, str(seed), num_strata)
+    assert sorted(order.positions) == list(range(num_items))
+    assert order.num_groups == evaluated.num_groups
+    for k in range(order.num_groups):
+        found, expected = (np.bincount(strata[each.positions[k :: each.num_groups]]) for each in (order, evaluated))
+        assert found.tolist() == expected.tolist()
+
+
+def test_a_simulated_order_puts_every_item_of_a_stratum_first_equally_often() -> None:
+    rng = np.random.default_rng(0)
+    first = np.bincount([random_order(np.array([0] * 6 + [1] * 6), rng).positions[0] for _ in range(1200)], minlength=6)
+    assert first.size == 6
+    assert float(chisquare(first).pvalue) > 0.001
 
 
 def test_a_hypothesis_that_no_remaining_score_can_save_is_refuted_for_sure() -> None:

@@ -10,7 +10,7 @@ from evalsuite.gate.decision import Decision, Verdict, read_decision
 from evalsuite.identity import verify_manifest
 from tasks.params import PromoteParams, load_params
 from tasks.paths import ArtifactPaths
-from tasks.registry.champion import Champion, read_champion, settle, withdrawn, write_champion
+from tasks.registry.champion import Champion, predecessor, read_champion, settle, withdrawn, write_champion
 from tasks.registry.ledger import (
     Entry,
     Event,
@@ -110,8 +110,8 @@ def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
 
     Args:
         paths: The project.
-        to: Identity, or its first characters; ``none`` for no champion at all; the champion before the present one
-            when None.
+        to: Identity, or its first characters; ``none`` for no champion at all; when None the champion before the
+            present one, past those that were rolled back or retired.
         reason: Stays in the ledger.
 
     Raises:
@@ -210,12 +210,17 @@ def _earlier(entries: list[Entry], champion: Champion | None, to: str | None) ->
     present = champion.identity if champion else None
     others = {e.identity: e for e in entries if e.event is Event.PROMOTE and e.identity != present}
     if champion is not None and to is None:
-        if champion.previous is None or champion.previous not in others:
-            raise UsageError(
-                f"{champion.identity[:16]} is the first champion: there is none to go back to; to have no champion: "
-                f"`ratchet rollback --to {NOBODY} --reason TEXT`"
-            )
-        return others[champion.previous]
+        target = predecessor(entries, champion.identity)
+        if target is not None:
+            return target
+        to_none = f"to have no champion: `ratchet rollback --to {NOBODY} --reason TEXT`"
+        if champion.previous is None:
+            raise UsageError(f"{champion.identity[:16]} is the first champion: there is none to go back to; {to_none}")
+        out = ", ".join(identity[:16] for identity in others)
+        raise UsageError(
+            f"every champion before {champion.identity[:16]} was rolled back or retired; to bring one back by name: "
+            f"`ratchet rollback --to IDENTITY --reason TEXT` ({out}); {to_none}"
+        )
     found = [entry for identity, entry in others.items() if to and identity.startswith(to)]
     if len(found) != 1:
         known = ", ".join(identity[:16] for identity in others) or "none"

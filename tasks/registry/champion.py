@@ -89,6 +89,29 @@ def withdrawn(entries: Sequence[Entry]) -> dict[str, Entry]:
     return out
 
 
+def predecessor(entries: Sequence[Entry], identity: str) -> Entry | None:
+    """The promotion of the champion that was there before a model, and before that, until one that nobody took out.
+
+    Args:
+        entries: The ledger.
+        identity: A model that was promoted.
+
+    Returns:
+        None where every earlier champion was rolled back or retired, or there was none.
+    """
+    out = withdrawn(entries)
+    promotions = [entry for entry in entries if entry.event is Event.PROMOTE]
+    wanted: str | None = identity
+    while promotions and wanted is not None:
+        line = promotions.pop()
+        if line.identity != wanted:
+            continue
+        if line.identity != identity and line.identity not in out:
+            return line
+        wanted = line.replaced
+    return None
+
+
 def is_withdrawn(identity: str, paths: ArtifactPaths) -> bool:
     """Whether somebody took this model out; then only a person, by name, makes it champion again."""
     return identity in withdrawn(read_ledger(ledger_path(paths)))

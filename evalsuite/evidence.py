@@ -26,7 +26,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import parse_json, read_json, sha256_file, sha256_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
-from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.policy import COSTS, GatePolicy
 from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_result
 from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
@@ -64,13 +64,18 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
         suite: Suite that a CSV or JSONL file holds; the policy's only suite when absent.
 
     Raises:
-        UsageError: A file cannot be read, its suite is unknown, or neither side has a rule's metric.
+        UsageError: A file cannot be read, no rule names its suite, or neither side has a rule's metric.
     """
-    named = sorted({rule.suite for rule in policy.rules})
+    named = sorted({rule.suite for rule in policy.rules} - {COSTS})
     if suite is None and len(named) == 1:
         suite = named[0]
+    if suite is not None and suite not in named:
+        raise UsageError(
+            f"--suite {suite!r} is named by no rule of the policy, which judges {', '.join(named) or 'costs alone'}; "
+            "give one of these, or add a rule"
+        )
     for path in (baseline, candidate):
-        if suite is None and path.suffix.lower() in FOREIGN:
+        if suite is None and named and path.suffix.lower() in FOREIGN:
             raise UsageError(
                 f"{path} holds one suite and the policy names {len(named)} ({', '.join(named)}); say which with "
                 "--suite, or give folders that hold every suite"
@@ -82,6 +87,12 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
         raise UsageError(
             f"{candidate}: suite {stopped!r} was evaluated sequentially; its project judges it (`ratchet gate check`), "
             "or evaluate it in full with sequential.suites: []"
+        )
+    found = sorted({*reference.suites, *judged.suites})
+    if named and not set(named) & set(found):
+        raise UsageError(
+            f"{baseline} and {candidate} hold suites {', '.join(found)}, and no rule of the policy names any of them; "
+            f"it judges {', '.join(named)}; correct `suite` in the policy, or give results of these suites"
         )
     _check_metrics(policy, judged, reference)
     baselines = {"base": reference}

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from evalsuite.calibration import Judge
 from evalsuite.engines.counts import AnswerCounts
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import atomic_path, checked, parse_json, read_model, sha256_json, write_json
+from evalsuite.files import atomic_path, checked, parse_json, read_model, sha256_file, sha256_json, write_json
 from evalsuite.repeats import Repeat
 
 SCHEMA_VERSION = 2
@@ -162,6 +162,8 @@ class SuiteSummary(SuiteInfo):
     """Wall time of the evaluation; answers out of the cache count with the time that they once took."""
     answers: AnswerCounts = AnswerCounts()
     metrics: tuple[MetricSummary, ...]
+    items_file_sha256: str = ""
+    """Of items.parquet's bytes, which parquet itself does not check; empty in summaries of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,8 @@ class SuiteResult:
         table = pa.Table.from_pylist(rows, schema=schema)
         with atomic_path(folder / "items.parquet") as temporary:
             pq.write_table(table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)}), temporary)
-        write_json(folder / "summary.json", self.summary())
+        digest = sha256_file(folder / "items.parquet")
+        write_json(folder / "summary.json", self.summary().model_copy(update={"items_file_sha256": digest}))
 
 
 def _to_row(item: ItemResult) -> dict[str, Any]:
@@ -308,9 +311,14 @@ def read_items(path: Path, made_by: str = "ratchet run") -> tuple[ItemResult, ..
 
 
 def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
-    """Read one suite's folder (items.parquet and summary.json)."""
-    summary = read_model(folder / "summary.json", SuiteSummary, made_by)
-    items = read_items(folder / "items.parquet", made_by)
+    """Read one suite's folder; a UsageError where a file is damaged, or items.parquet is not the summary's."""
+    summary, path = read_model(folder / "summary.json", SuiteSummary, made_by), folder / "items.parquet"
+    if summary.items_file_sha256 and path.is_file() and sha256_file(path) != summary.items_file_sha256:
+        raise UsageError(
+            f"{path} is not the file that summary.json was written with: it was damaged or changed; make it again with "
+            f"`{made_by}`"
+        )
+    items = read_items(path, made_by)
     info = SuiteInfo.model_validate(summary.model_dump(include=set(SuiteInfo.model_fields)))
     if items_sha256(items) != (info.prefix.run_sha256 if info.prefix else info.items_sha256):
         raise UsageError(f"{folder}: items.parquet does not hold the items that summary.json names; run `{made_by}`")

@@ -108,7 +108,9 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
     if not entries:
         console().print("no history yet; `ratchet run` writes the first verdict")
         return
-    table = Table("#", "when", "event", "verdict", "model", "identity", "by", "note", box=None, pad_edge=False)
+    table = Table(
+        "#", "when", "event", "verdict", "model", "identity", "decision", "by", "note", box=None, pad_edge=False
+    )
     for entry in entries:
         note = "" if entry.override is None else f"OVERRIDE by {entry.override.by}: {entry.override.reason}"
         cells = (
@@ -118,6 +120,7 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
             entry.verdict or "",
             entry.candidate or "",
             (entry.identity or "")[:12],
+            (entry.decision_id or "")[:12],
             entry.actor,
             note or (entry.reason or ""),
         )

@@ -114,6 +114,22 @@ def test_a_file_for_a_policy_of_two_suites_needs_to_say_which(tmp_path: Path) ->
     assert compare_files(left, right, policy, suite="golden").verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_suite_that_no_rule_names_is_a_mistake(tmp_path: Path) -> None:
+    left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
+    with pytest.raises(UsageError, match=r"--suite 'goldne' is named by no rule of the policy, which judges golden"):
+        compare_files(left, right, POLICY, suite="goldne")
+    ifeval = _result(tmp_path / "ifeval", "ifeval", 50)
+    with pytest.raises(UsageError, match=r"hold suites ifeval, and no rule .* judges golden; correct `suite`"):
+        compare_files(ifeval, ifeval, POLICY)
+
+
+def test_a_policy_on_costs_and_one_suite_needs_no_name_of_it(tmp_path: Path) -> None:
+    left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
+    limit = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1}
+    policy = GatePolicy.model_validate({"rules": [GUARD, limit]})
+    assert compare_files(left, right, policy).verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_metric_that_neither_side_has_is_a_mistake_in_the_policy(tmp_path: Path) -> None:
     left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
     policy = GatePolicy.model_validate({"rules": [{**GUARD, "metric": "exat"}]})

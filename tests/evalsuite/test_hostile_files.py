@@ -86,7 +86,8 @@ def _own(folder: Path, score: float) -> Path:
     scores = [json.dumps(item.scores) for item in items]
     index = table.schema.get_field_index("scores")
     pq.write_table(table.set_column(index, table.schema.field(index), [scores]), folder / "items.parquet")
-    (folder / "summary.json").write_text(summary)
+    # Nor does it hold the hash of these bytes, as those of earlier versions do not.
+    (folder / "summary.json").write_text(json.dumps({**json.loads(summary), "items_file_sha256": ""}))
     for name in ("items.parquet", "summary.json"):
         (folder / "other" / name).unlink()
     return folder

@@ -1,5 +1,6 @@
 """Item results: nothing unscored becomes a number."""
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.files import read_json, write_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_report, read_result, summarise
 
 
@@ -67,10 +69,39 @@ def test_a_nan_score_cannot_enter() -> None:
         item(0, float("nan"))
 
 
+def as_by_an_earlier_version(folder: Path) -> None:
+    """Its summaries do not hold the hash of the file."""
+    path = folder / "summary.json"
+    write_json(path, {k: v for k, v in read_json(path, "x").items() if k != "items_file_sha256"})
+
+
+def test_a_changed_byte_in_the_items_is_found_where_parquet_does_not_see_it(tmp_path: Path) -> None:
+    result(tuple(item(n, 1.0) for n in range(50))).write(tmp_path)
+    path = tmp_path / "items.parquet"
+    whole = path.read_bytes()
+    assert read_json(tmp_path / "summary.json", "x")["items_file_sha256"] == hashlib.sha256(whole).hexdigest()
+    for at in range(0, len(whole), 97):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(
+            UsageError, match=r"items\.parquet is not the file that summary\.json.*again with `ratchet x`"
+        ):
+            read_result(tmp_path, "ratchet x")
+    path.write_bytes(whole)
+    assert len(read_result(tmp_path).items) == 50
+
+
+def test_results_of_a_version_without_the_hash_are_still_read(tmp_path: Path) -> None:
+    written = result((item(0, 1.0),))
+    written.write(tmp_path)
+    as_by_an_earlier_version(tmp_path)
+    assert read_result(tmp_path) == written
+
+
 def test_rows_that_are_not_those_of_the_summary_are_refused(tmp_path: Path) -> None:
     result((item(0, 1.0),)).write(tmp_path / "a")
     result((item(1, 1.0),)).write(tmp_path / "b")
     (tmp_path / "a" / "items.parquet").write_bytes((tmp_path / "b" / "items.parquet").read_bytes())
+    as_by_an_earlier_version(tmp_path / "a")
     with pytest.raises(UsageError, match="does not hold the items"):
         read_result(tmp_path / "a")
 
@@ -89,6 +120,7 @@ def test_an_absent_evaluation_names_the_command(tmp_path: Path) -> None:
 def test_a_file_that_is_not_parquet_is_one_clear_error(tmp_path: Path) -> None:
     result((item(0, 1.0),)).write(tmp_path)
     (tmp_path / "items.parquet").write_text("no")
+    as_by_an_earlier_version(tmp_path)
     with pytest.raises(UsageError, match="not a parquet file"):
         read_result(tmp_path)
 
@@ -109,6 +141,7 @@ def test_results_of_schema_version_1_are_read_as_means(tmp_path: Path) -> None:
     written.write(tmp_path)
     table = pq.read_table(tmp_path / "items.parquet").drop_columns(["denominators"])
     pq.write_table(table.replace_schema_metadata({"schema_version": "1"}), tmp_path / "items.parquet")
+    as_by_an_earlier_version(tmp_path)
     assert read_result(tmp_path) == written
 
 
@@ -117,6 +150,7 @@ def test_a_version_that_does_not_fit_is_refused(tmp_path: Path, version: str) ->
     result((item(0, 1.0),)).write(tmp_path)
     table = pq.read_table(tmp_path / "items.parquet").drop_columns(["denominators"])
     pq.write_table(table.replace_schema_metadata({"schema_version": version}), tmp_path / "items.parquet")
+    as_by_an_earlier_version(tmp_path)
     with pytest.raises(UsageError, match=r"schema_version 3, this version reads 1 and 2|not item results"):
         read_result(tmp_path)
 

@@ -9,6 +9,10 @@ from typer.testing import CliRunner
 from evalsuite.errors import UsageError
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from flows.cli import app
+from flows.views import show_history
+from tasks.paths import ArtifactPaths
+from tasks.registry.decisions import find_decision
+from tasks.registry.ledger import Event, append, new_entry, registry_lock
 from tests.evalsuite.gate.test_simulate import write_answers
 
 
@@ -135,3 +139,18 @@ def test_power_ends_with_a_usage_error_where_nothing_can_pass(tmp_path: Path) ->
     command = ["gate", "power", "--policy", str(policy)]
     with pytest.raises(UsageError, match=r"can never say PROMOTE.*enough would be [\d,]+ items or a margin of"):
         CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+
+def test_history_shows_the_id_that_gate_replay_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths, decision_id = ArtifactPaths(tmp_path), "0123456789abcdef" * 4
+    line = new_entry(Event.VERDICT, None, "full", "a" * 64).model_copy(update={"decision_id": decision_id})
+    with registry_lock(paths):
+        append(paths, line)
+    show_history(paths, as_json=False)
+    heads, cells = (text.split() for text in capsys.readouterr().out.splitlines()[:2])
+    shown = next(cell for cell in cells if decision_id.startswith(cell))
+    assert "decision" in heads
+    stored = paths.stored_decision(decision_id)
+    stored.parent.mkdir(parents=True)
+    stored.touch()
+    assert find_decision(paths, shown) == stored

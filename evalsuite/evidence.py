@@ -96,7 +96,7 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
         )
     _check_metrics(policy, judged, reference)
     baselines = {"base": reference}
-    if any(rule.against == "champion" for rule in policy.rules):
+    if any("champion" in (rule.against, rule.relative_to) for rule in policy.rules):
         baselines["champion"] = reference
     return decide(judged, baselines, policy)
 

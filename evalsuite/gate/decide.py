@@ -20,7 +20,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.gate.betting import sequential_question
 from evalsuite.gate.cautions import cautions, contamination_caution, lighter_cautions
-from evalsuite.gate.costs import cost_reason
+from evalsuite.gate.costs import cost_reason, relative_cost_reason
 from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
@@ -148,10 +148,11 @@ class _Bench:
 
     def _roles(self, rule: Rule) -> tuple[str, ...]:
         """Baselines that a rule is measured against; a champion only where there is one."""
-        if rule.kind in (Kind.FLOOR, Kind.CEILING):
-            return ()
+        return () if rule.kind in (Kind.FLOOR, Kind.CEILING) else self._named(rule.against)
+
+    def _named(self, against: Against) -> tuple[str, ...]:
         champion = ("champion",) if "champion" in self.baselines else ()
-        return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[rule.against]
+        return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[against]
 
     def _compared(self, rule: Rule) -> tuple[str, ...]:
         """Baselines whose items a rule's must be: those that it is measured against, for absolute rules all there are.
@@ -170,8 +171,8 @@ class _Bench:
         group_alphas: list[float] = []
         for rule in self.policy.rules:
             alpha = (rule.alpha or self.policy.alpha) / num_candidates
-            if rule.suite == COSTS and rule.kind in (Kind.FLOOR, Kind.CEILING):
-                whole.append(cost_reason(rule, self.candidate.costs))
+            if rule.suite == COSTS:
+                whole.extend(self._cost_reasons(rule))
                 continue
             questions = self._questions(rule)
             if rule.kind is Kind.TARGET and self.policy.targets == "any":
@@ -196,6 +197,17 @@ class _Bench:
                 for reasons, group, alpha in zip(proven, groups, group_alphas, strict=True)
             ],
         )
+
+    def _cost_reasons(self, rule: Rule) -> list[Reason]:
+        if rule.relative_to is None:
+            return [cost_reason(rule, self.candidate.costs)]
+        prefixes = (table.info.prefix for table in self.candidate.suites.values())
+        whole = all(prefix is None or prefix.num_ordered == prefix.num_items for prefix in prefixes)
+        return [
+            relative_cost_reason(rule, self.candidate.costs, role, self.baselines[role], whole)
+            for role in self._named(rule.relative_to)
+            if role in self.baselines
+        ]
 
     def _questions(self, rule: Rule) -> list[Question]:
         roles: tuple[str | None, ...] = self._roles(rule)

@@ -58,6 +58,8 @@ class Rule(BaseModel):
     """Target: the least gain that must be exceeded, in the metric's unit."""
     limit: float | None = Field(default=None, ge=-LARGEST_BOUND, le=LARGEST_BOUND)
     """Floor or ceiling: the absolute bound, in the metric's unit."""
+    relative_to: Against | None = None
+    """Floor or ceiling on a cost: ``limit`` times this baseline's own cost, which is itself allowed."""
     slices: str | None = None
     """A slice key: the rule also holds in every slice of it."""
     slice_margins: dict[str, float] = Field(default_factory=dict)
@@ -92,16 +94,23 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _costs_are_exact(self) -> Self:
         if self.suite != COSTS:
+            if self.relative_to is not None:
+                raise ValueError(
+                    f"{self.suite}/{self.metric}: relative_to is for {COSTS}, which are exact; a score is measured "
+                    "against a baseline by kind guard or target"
+                )
             return self
         if self.kind not in (Kind.FLOOR, Kind.CEILING):
             raise ValueError(
-                f"{COSTS}/{self.metric}: a cost has no items to pair, so that it takes kind floor or ceiling and an "
-                f"absolute limit, not kind {self.kind.value}; for a limit relative to a baseline write the product "
-                "into limit"
+                f"{COSTS}/{self.metric}: a cost has no items to pair, so that it takes kind floor or ceiling, not "
+                f"kind {self.kind.value}; at most 1.2 times the champion's is kind: ceiling, limit: 1.2, relative_to: "
+                "champion"
             )
         unused = sorted(self.model_fields_set & {"slices", "cluster", "alpha", "min_items", "against"})
         if unused:
             raise ValueError(f"{COSTS}/{self.metric}: a cost is one exact number, so that {unused[0]} has no meaning")
+        if self.relative_to is not None and self.limit is not None and not self.limit > 0.0:
+            raise ValueError(f"{COSTS}/{self.metric}: limit is {self.limit:g} times a cost, expected above 0")
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,9 @@ def sentence(reason: Reason, units: Units) -> str:
     if suite == COSTS:
         side = {Outcome.PASS: "which keeps to", Outcome.FAIL: "which breaks"}.get(reason.outcome, "against")
         limit = units.value(suite, metric, reason.limit)
+        if reason.against is not None and reason.baseline:
+            of = units.value(suite, metric, reason.baseline)
+            limit = f"{limit}, {reason.limit / reason.baseline:g} times the {of} of {reason.against}"
         return f"{subject} is {units.value(suite, metric, value)}, {side} the {reason.kind} of {limit}"
     found = "" if reason.difference is None else _moved(reason, units)
     if not found:

@@ -172,10 +172,15 @@ def test_bad_results_are_inconclusive_and_say_why(
         ),
         pytest.param({**GUARD, "min_items": 1}, "greater than or equal to 2", id="one-item"),
         pytest.param({**GUARD, "margn": 0.1}, "Extra inputs", id="misspelt-key"),
-        pytest.param({**GUARD, "suite": "costs"}, "takes kind floor or ceiling and an absolute", id="relative-cost"),
+        pytest.param(
+            {**GUARD, "suite": "costs"}, "is kind: ceiling, limit: 1.2, relative_to: champion", id="guard-of-a-cost"
+        ),
         pytest.param({**TARGET, "suite": "costs"}, "not kind target", id="cost-target"),
         pytest.param({**COST, "slices": "queue"}, "exact number, so that slices has no meaning", id="sliced-cost"),
         pytest.param({**COST, "against": "base"}, "exact number, so that against has no", id="cost-against-base"),
+        pytest.param({**COST, "relative_to": "base", "limit": 0.0}, "0 times a cost", id="no-times-a-cost"),
+        pytest.param({**GUARD, "relative_to": "base"}, "relative_to is for costs", id="relative-score"),
+        pytest.param({**COST, "relative_to": "all of them"}, "'all', 'base' or 'champion'", id="relative-to-nobody"),
         pytest.param({**COST, "limit": NAN}, "finite", id="cost-limit-that-is-no-number"),
     ],
 )

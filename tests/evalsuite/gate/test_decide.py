@@ -311,6 +311,47 @@ def test_costs_are_limited_exactly() -> None:
     assert decide(own, {"base": own}, policy(rule)).verdict == "INCONCLUSIVE"
 
 
+@pytest.mark.parametrize(
+    ("kind", "relative_to", "value", "verdict"),
+    [
+        ("ceiling", "champion", 120.0, "PROMOTE"),  # 1.2 times 100, which is allowed
+        ("ceiling", "champion", 120.1, "REJECT"),
+        ("ceiling", "base", 120.1, "PROMOTE"),  # 1.2 times 200
+        ("ceiling", "base", 240.1, "REJECT"),
+        ("ceiling", "all", 120.0, "PROMOTE"),
+        ("ceiling", "all", 120.1, "REJECT"),
+        ("floor", "champion", 120.0, "PROMOTE"),
+        ("floor", "champion", 119.9, "REJECT"),
+        ("floor", "all", 239.0, "REJECT"),
+        ("ceiling", "champion", math.nan, "INCONCLUSIVE"),
+        ("ceiling", "champion", math.inf, "INCONCLUSIVE"),
+    ],
+)
+def test_a_cost_is_limited_by_a_multiple_of_a_baseline_s(
+    kind: str, relative_to: str, value: float, verdict: str
+) -> None:
+    rule = {"suite": "costs", "metric": "num_bytes", "kind": kind, "limit": 1.2, "relative_to": relative_to}
+    champion, base = report(binary(150), costs={"num_bytes": 100.0}), report(binary(150), costs={"num_bytes": 200.0})
+    candidate = report(binary(150), costs={"num_bytes": value})
+    decision = decide(candidate, {"base": base, "champion": champion}, policy(rule))
+    assert decision.verdict == verdict
+    if verdict == "REJECT" and relative_to == "champion":
+        side = "above" if kind == "ceiling" else "below"
+        assert f"is {value:g}, {side} the {kind} of 120, 1.2 times the 100 of champion" in decision.headline
+        assert decision.reasons[0].limit == 120.0
+
+
+def test_a_relative_cost_that_a_baseline_has_not_is_undecided_and_before_a_champion_none_is_asked() -> None:
+    rule = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1.2, "relative_to": "champion"}
+    own = report(binary(150), costs={"num_bytes": 1.0})
+    decision = decide(own, {"base": own, "champion": report(binary(150))}, policy(rule))
+    assert decision.verdict == "INCONCLUSIVE"
+    assert "cost 'num_bytes' is None, known costs: none of champion" in decision.headline
+    first = decide(own, {"base": own}, policy(GUARD, rule))
+    assert first.verdict == "PROMOTE"
+    assert [reason.suite for reason in first.reasons] == ["golden"]
+
+
 def test_an_undecided_reason_says_about_how_many_items_would_decide_it() -> None:
     baseline, rule = {"base": report(binary(50, 100))}, {**GUARD, "margin": 0.06}
     reason = decide(report(binary(48, 100)), baseline, policy(rule)).reasons[0]

@@ -50,6 +50,8 @@ def test_an_absolute_rule_and_a_cost_keep_their_own_unit() -> None:
         candidate=2048.0, lower=2048.0, upper=2048.0, limit=4096.0, alpha=None,
     )  # fmt: skip
     assert sentence(cost, UNITS) == "costs/num_bytes is 2.0 KiB, which keeps to the ceiling of 4.0 KiB"
+    relative = cost.model_copy(update={"against": "champion", "baseline": 1024.0})
+    assert sentence(relative, UNITS).endswith("the ceiling of 4.0 KiB, 4 times the 1.0 KiB of champion")
 
 
 def test_unscored_and_unrun_items_and_open_ends_are_told() -> None:

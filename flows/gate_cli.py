@@ -136,7 +136,7 @@ def gate_power(
     rules = params.gate if policy is None else load_policy(here / policy)
     share = ASSUMED_DISCORDANCE if discordance is None else discordance
     found = plan(rules, params, paths, discordance=share, sequential=sequential)
-    gate_views.show_power(found.rules, found.impossible)
+    gate_views.show_power(found.rules, found.impossible, found.waits)
     if json_out is not None:
         write_json(
             here / json_out,
@@ -144,6 +144,7 @@ def gate_power(
                 "schema_version": 1,
                 "rules": [rule.model_dump(mode="json") for rule in found.rules],
                 "impossible": list(found.impossible),
+                "waits": list(found.waits),
             },
         )
     if found.impossible:

@@ -73,7 +73,7 @@ def show_simulation(result: Simulation) -> None:
     )
 
 
-def show_power(rules: Sequence[RulePower], impossible: Sequence[str]) -> None:
+def show_power(rules: Sequence[RulePower], impossible: Sequence[str], waits: Sequence[str] = ()) -> None:
     """What each rule can prove, what each column means, and a remedy for each rule that is too weak."""
     out = console()
     table = Table(box=None, pad_edge=False)
@@ -96,6 +96,8 @@ def show_power(rules: Sequence[RulePower], impossible: Sequence[str]) -> None:
     for rule in rules:
         if rule.weak:
             out.print(f"[yellow]![/] {escape(rule.rule)} is weak: {escape(rule.remedy or '')}")
+    for text in waits:
+        out.print(f"[yellow]![/] {escape(text)}")
     for text in impossible:
         out.print(f"[red]✗[/] {escape(text)}")
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.files import parse_json, read_model
-from evalsuite.gate.feasibility import KnownSet, impossible_rules
+from evalsuite.gate.betting import no_bet_because
+from evalsuite.gate.feasibility import KnownSet, impossible_rules, rule_name
 from evalsuite.gate.policy import COSTS, GatePolicy
 from evalsuite.gate.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.gate.replay import read_record, reports_of
@@ -35,6 +36,8 @@ class PowerPlan(NamedTuple):
 
     rules: tuple[RulePower, ...]
     impossible: tuple[str, ...]
+    waits: tuple[str, ...] = ()
+    """Rules for which a suite of sequential.suites is run to its end, each with why."""
 
 
 def plan(
@@ -66,7 +69,20 @@ def plan(
         sequential=sequential,
     )
     impossible = impossible_rules(policy, sets, num_candidates=len(params.methods))
-    return PowerPlan(rules, tuple(each.text for each in impossible))
+    return PowerPlan(rules, tuple(each.text for each in impossible), tuple(_waits(policy, params, paths)))
+
+
+def _waits(policy: GatePolicy, params: Params, paths: ArtifactPaths) -> Iterator[str]:
+    for rule in policy.rules:
+        if rule.suite not in params.sequential.suites:
+            continue
+        table = _table(paths, "base", rule.suite)
+        why = no_bet_because(rule, table) if table is not None and rule.metric in table.scores else None
+        if why is None and rule.slices is not None:
+            why = f"its slices by {rule.slices} have no sequential test"
+        if why is not None:
+            name = rule_name(rule, None)
+            yield f"{name}: {why}, so that {rule.suite} is run to its end unless something is proven broken"
 
 
 def known_sets(params: EvaluationParams, paths: ArtifactPaths) -> dict[str, KnownSet]:

@@ -139,6 +139,9 @@ def evaluated(model: str, suites: Sequence[Suite], engine: Engine, paths: Artifa
         return
     gate = SequentialGate(read_baselines(paths), policy.gate, policy.num_candidates)
     options = policy.params
+    for suite in options.suites:
+        for why in gate.waits(suite):
+            logger.info("%s is run to its end unless something is proven broken: %s", suite, why)
     run = SequentialEvaluation(suites, engine, gate, options.suites, options.batch_items, options.finish)
     yield from run.results()
     if gate.violations:

@@ -174,6 +174,10 @@ class SequentialGate:
             return list(state.settled)
         return [*(RuleState(bet.name, self._status(bet)) for bet in state.bets), *state.waiting]
 
+    def waits(self, suite: str) -> list[str]:
+        """Rules that can only be judged when all items of the suite have been run, each with why."""
+        return [f"{each.rule}: {each.waits_because}" for each in self._suite(suite).waiting]
+
     def decided(self, suite: str) -> bool:
         """Whether no rule of the suite needs another item; never where it has none: its items are for the report."""
         states = self.states(suite)

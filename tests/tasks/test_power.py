@@ -42,6 +42,17 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ArtifactPaths:
 GUARD = {"suite": "golden", "metric": "json_exact", "kind": "guard", "margin": 0.05}
 
 
+def test_a_sequential_suite_that_some_rule_runs_to_its_end_is_told(paths: ArtifactPaths) -> None:
+    sliced = {**GUARD, "slices": "queue"}
+    params = params_with(sliced, {**GUARD, "suite": "ifeval", "metric": "prompt_level_strict_acc", "slices": "queue"})
+    assert plan(params.gate, params, paths).waits == ()
+    params = params.model_copy(update={"sequential": params.sequential.model_copy(update={"suites": ("golden",)})})
+    (told,) = plan(params.gate, params, paths).waits
+    assert told.startswith(
+        "golden/json_exact:guard: its slices by queue have no sequential test, so that golden is run"
+    )
+
+
 def test_sizes_come_from_the_sets_files(paths: ArtifactPaths) -> None:
     sets = known_sets(params_with(GUARD).evaluation, paths)
     lines = {

@@ -199,6 +199,7 @@ def test_slices_keep_a_suite_running_and_block_a_promotion_of_a_part() -> None:
     base, new = results(2000, 0.0)
     sliced = {**GUARD, "slices": "part", "slice_margin": 0.1}
     gate = SequentialGate({"base": report_of(base)}, policy_of(sliced))
+    assert gate.waits("s") == ["s/m:guard:base[part=*]: slices have no sequential test"]
     (result,) = SequentialEvaluation([RecordedSuite(new)], ENGINE, gate, {"s"}, 100).results()
     assert result.info.prefix is not None
     assert result.info.prefix.ended == "complete"

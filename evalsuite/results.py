@@ -27,7 +27,6 @@ SCHEMA_VERSION = 2
 READABLE_VERSIONS = ("1", "2")
 """Of items.parquet; version 1 has no denominators, so none of its metrics is a ratio."""
 
-
 LARGEST_SCORE = 1e12
 """Size of scores up to which cubes and sums over any number of items stay finite."""
 JSON_COLUMNS = ("slices", "scores", "denominators")
@@ -120,6 +119,8 @@ class SuiteInfo(BaseModel):
     """Metric -> the judge that scores it; a metric that is computed has none."""
     engine: str = ""
     model_identity: str = ""
+    source: str = ""
+    """File that the items were read from, as params.yaml names it; empty where it is not one file."""
     prefix: Prefix | None = None
     """Of a sequential evaluation; None where all items were to be run. ``items_sha256`` is that of the whole set."""
 
@@ -267,9 +268,8 @@ class SuiteResult:
 
 def _to_row(item: ItemResult) -> dict[str, Any]:
     row = item.model_dump()
-    for name in JSON_COLUMNS:
+    for name in (*JSON_COLUMNS, "repeats"):
         row[name] = json.dumps(row[name], sort_keys=True, allow_nan=False)
-    row["repeats"] = json.dumps(row["repeats"], sort_keys=True, allow_nan=False)
     return row
 
 

@@ -71,7 +71,7 @@ def relative_cost_reason(rule: Rule, costs: Mapping[str, float], role: str, base
 
 def _recorded(rule: Rule, costs: Mapping[str, float]) -> float | None:
     value = costs.get(rule.metric)
-    return value if value is not None and math.isfinite(value) else None
+    return value if value is not None and 0.0 <= value < math.inf else None
 
 
 def _absent(rule: Rule, costs: Mapping[str, float]) -> str:

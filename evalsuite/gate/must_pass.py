@@ -16,33 +16,36 @@ def must_pass_reasons(candidate: EvalReport, baselines: Mapping[str, EvalReport]
     The marks of the baselines count too, so that a candidate's results cannot drop them.
     """
     marked: dict[tuple[str, str], set[str]] = {}
+    sources: dict[str, str] = {}
     for report in (candidate, *baselines.values()):
         for suite, table in report.suites.items():
+            sources[suite] = sources.get(suite) or table.info.source
             for metric, mask in table.must_pass.items():
                 ids = {table.item_ids[i] for i in np.flatnonzero(mask)}
                 if ids:
                     marked.setdefault((suite, metric), set()).update(ids)
     return [
-        _judge(suite, metric, sorted(ids), candidate.suites.get(suite))
+        _judge(suite, metric, sorted(ids), candidate.suites.get(suite), sources[suite])
         for (suite, metric), ids in sorted(marked.items())
     ]
 
 
-def _judge(suite: str, metric: str, ids: Sequence[str], table: ScoreTable | None) -> Reason:
+def _judge(suite: str, metric: str, ids: Sequence[str], table: ScoreTable | None, source: str) -> Reason:
     scores = _scores_of(ids, metric, table)
     known = np.isfinite(scores)
     failed = [item for item, score in zip(ids, scores, strict=True) if score < 1.0]
     unscored = [item for item, is_known in zip(ids, known, strict=True) if not is_known]
     n = int(known.sum())
+    of = f"{len(ids)} must-pass items" + (f" of {source}" if source else "")
     if failed:
         outcome, items = Outcome.FAIL, failed
-        text = f"{suite}/{metric} failed {len(failed)} of {len(ids)} must-pass items: {_listed(failed)}"
+        text = f"{suite}/{metric} failed {len(failed)} of {of}: {_listed(failed)}"
     elif unscored:
         outcome, items = Outcome.UNDECIDED, unscored
-        text = f"{suite}/{metric} has no score for {len(unscored)} of {len(ids)} must-pass items: {_listed(unscored)}"
+        text = f"{suite}/{metric} has no score for {len(unscored)} of {of}: {_listed(unscored)}"
     else:
         outcome, items = Outcome.PASS, []
-        text = f"{suite}/{metric} passed all {len(ids)} must-pass items"
+        text = f"{suite}/{metric} passed all {of}"
     return Reason(
         rule=f"{suite}/{metric}:must_pass",
         suite=suite,

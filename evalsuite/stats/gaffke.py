@@ -28,7 +28,7 @@ ATOMS_AT_ONCE = 2**12
 """Of the quadrature, so that a set in which every item has its own weight fits the memory."""
 TOLERANCE = 1e-11
 MAX_FACTOR = 2.0**30
-FEW_UNITS = 40
+FEW_UNITS, MAX_UPRIGHT_NODES = 40, 1000
 STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
 """Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
@@ -133,7 +133,8 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     """P(sum of Gamma(count) * step <= 0), by the inversion of its generating function left of 0, where nothing cancels.
 
     Along the vertical line the integrand only ever gets smaller, and the trapezoidal rule converges geometrically. With
-    few units it falls off as a low power alone: then on a hyperbola near the path of steepest descent.
+    few units, or one that outweighs the others, it falls off as a low power alone: then on a hyperbola near the path of
+    steepest descent.
     """
     largest = float(np.abs(steps).max())
     if steps.min() >= 0.0:
@@ -144,7 +145,9 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     tilted = steps / (1.0 - tilt * steps)
     scale = math.sqrt(float(counts @ tilted**2))
     tilted, pole = tilted / scale, tilt * scale
-    few = float(counts.sum()) <= FEW_UNITS
+    end = MAX_UPRIGHT_NODES * STEP * min(-pole, 1.0)
+    slow = float(counts @ np.log1p((end * tilted) ** 2)) < -2.0 * math.log(NEGLIGIBLE)
+    few = slow or float(counts.sum()) <= FEW_UNITS
     node = STEP * (math.asin(min(-pole, 1.0)) if few else min(-pole, 1.0))
     lean = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0
     upright = math.sqrt(1.0 - lean * lean)

@@ -62,7 +62,8 @@ class GoldenSuite:
                 + f"; write it, then `ratchet golden check {folder} --new-version VERSION`"
             )
         self.split = split
-        self.items = read_golden_items(folder / f"{split}.jsonl")
+        self.path = folder / f"{split}.jsonl"
+        self.items = read_golden_items(self.path)
         self.max_new_tokens = max_new_tokens
         self.scorers = Scorers(bert_scorer, judge, refusal_judge)
         self.scorers.check(self.items, f"{folder / split}.jsonl")
@@ -106,6 +107,7 @@ class GoldenSuite:
             },
             engine=engine.name,
             model_identity=engine.model_identity,
+            source=self.path.as_posix(),
         )
         return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
 

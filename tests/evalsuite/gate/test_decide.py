@@ -207,6 +207,18 @@ def test_must_pass_items_decide_whether_or_not_a_rule_names_their_metric(
     assert by_id(decision)["golden/safe:must_pass"].item_ids == items
 
 
+@pytest.mark.parametrize("whose", ["candidate", "base"])
+def test_a_must_pass_reason_says_in_which_file_the_item_stands(whose: str) -> None:
+    source = {"source": "golden_sets/support/test.jsonl"}
+    marks = {3: ("exact",)}
+    infos = {name: source if name == whose else {} for name in ("candidate", "base")}
+    failed = [0.0 if i == 3 else 1.0 for i in range(200)]
+    candidate = report({"exact": failed}, must_pass=marks, info=infos["candidate"])
+    base = report(binary(200), must_pass=marks, info=infos["base"])
+    told = "golden/exact failed 1 of 1 must-pass items of golden_sets/support/test.jsonl: 'item-0003'"
+    assert told in decide(candidate, {"base": base}, policy(GUARD)).headline
+
+
 def test_a_candidate_cannot_drop_the_marks_of_must_pass_items() -> None:
     baseline = report(binary(200), must_pass={199: ("exact",)})
     candidate = report(binary(199))
@@ -325,6 +337,7 @@ def test_costs_are_limited_exactly() -> None:
         ("floor", "all", 239.0, "REJECT"),
         ("ceiling", "champion", math.nan, "INCONCLUSIVE"),
         ("ceiling", "champion", math.inf, "INCONCLUSIVE"),
+        ("ceiling", "champion", -1.0, "INCONCLUSIVE"),  # nothing costs less than nothing
     ],
 )
 def test_a_cost_is_limited_by_a_multiple_of_a_baseline_s(

@@ -2,6 +2,7 @@ import itertools
 import math
 import tracemalloc
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,41 @@ def test_three_valued_differences_get_the_quantile_that_three_gamma_variables_ha
 def test_equal_scores_leave_the_room_of_the_closed_form(n: int) -> None:
     # -1 and a value v: the bound is -1 + (v + 1) alpha^(1/n).
     assert _lower([0.5] * n, low=-1.0) == pytest.approx(-1.0 + 1.5 * 0.05 ** (1.0 / n), abs=1e-9)
+
+
+def _exact_chance_below(steps: np.ndarray) -> float:
+    """P(sum of exponentials times distinct steps <= 0), by partial fractions in 400 digits."""
+    with mpmath.workdps(400):
+        numbers = [mpmath.mpf(float(step)) for step in steps]
+        above = [
+            mpmath.fprod(one / (one - other) for j, other in enumerate(numbers) if j != i)
+            for i, one in enumerate(numbers)
+            if one > 0
+        ]
+        return float(1 - mpmath.fsum(above))
+
+
+@pytest.mark.parametrize("beyond", [1.0, 30.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("n", [20, 45, 100])
+def test_a_chance_is_that_of_partial_fractions_also_where_one_unit_outweighs_the_others(n: int, beyond: float) -> None:
+    rng = np.random.default_rng(n)
+    for shift in (-0.3, 0.0, 0.5):
+        steps = rng.uniform(0.5, 1.5, n) * (rng.uniform(-1.0, 1.0, n) + shift)
+        steps[0] *= beyond
+        steps[-1] = -abs(steps).max()  # what was not seen weighs as much as the heaviest unit
+        found = evalsuite.stats.gaffke._chance_below(steps, np.ones(n))
+        assert found == pytest.approx(_exact_chance_below(steps), rel=1e-7, abs=1e-10)
+
+
+def test_one_unit_beyond_all_others_costs_no_more_nodes_than_few_units_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the vertical line its slow power law took all of MAX_NODES, and seconds."""
+    monkeypatch.setattr(evalsuite.stats.gaffke, "MAX_NODES", 4096)
+    rng = np.random.default_rng(0)
+    sizes, means = rng.integers(1, 5, 300).astype(float), np.clip(rng.normal(0.0, 0.3, 300), -1.0, 1.0)
+    sizes[0] = 1e7
+    short = gaffke_lower(means, sizes, -1.0, 0.05)
+    monkeypatch.setattr(evalsuite.stats.gaffke, "MAX_NODES", 2**20)
+    assert gaffke_lower(means, sizes, -1.0, 0.05) == short
 
 
 @pytest.mark.parametrize("sizes", [[1.0] * 30, [float(1 + i % 5) for i in range(30)]], ids=["equal", "unequal"])

@@ -28,7 +28,7 @@ ATOMS_AT_ONCE = 2**12
 """Of the quadrature, so that a set in which every item has its own weight fits the memory."""
 TOLERANCE = 1e-11
 MAX_FACTOR = 2.0**30
-FEW_UNITS, MAX_UPRIGHT_NODES = 40, 1000
+FEW_UNITS, MAX_UPRIGHT_NODES = 40, 200
 STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
 """Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
@@ -133,8 +133,8 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     """P(sum of Gamma(count) * step <= 0), by the inversion of its generating function left of 0, where nothing cancels.
 
     Along the vertical line the integrand only ever gets smaller, and the trapezoidal rule converges geometrically. With
-    few units, or one that outweighs the others, it falls off as a low power alone: then on a hyperbola near the path of
-    steepest descent.
+    few units, or some that outweigh all others, it falls off as a low power alone: then on a hyperbola, where it does so
+    geometrically.
     """
     largest = float(np.abs(steps).max())
     if steps.min() >= 0.0:
@@ -145,11 +145,11 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     tilted = steps / (1.0 - tilt * steps)
     scale = math.sqrt(float(counts @ tilted**2))
     tilted, pole = tilted / scale, tilt * scale
-    end = MAX_UPRIGHT_NODES * STEP * min(-pole, 1.0)
-    slow = float(counts @ np.log1p((end * tilted) ** 2)) < -2.0 * math.log(NEGLIGIBLE)
-    few = slow or float(counts.sum()) <= FEW_UNITS
-    node = STEP * (math.asin(min(-pole, 1.0)) if few else min(-pole, 1.0))
-    lean = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0
+    few = float(counts.sum()) <= FEW_UNITS
+    lean, width = _lean(2.0 * float(counts @ tilted**3)) if few else 0.0, math.pi / 2.0
+    if not few and not _ends_by(MAX_UPRIGHT_NODES * STEP * min(-pole, 1.0), tilted, counts):
+        few, lean, width = True, _away(tilted, counts), math.pi / 6.0
+    node = STEP * (min(math.asin(min(-pole, 1.0)), width) if few else min(-pole, 1.0))
     upright = math.sqrt(1.0 - lean * lean)
     total, first, size = 0.0, 0, 48
     while first < MAX_NODES:
@@ -176,6 +176,21 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
         first, size = first + size, min(2 * size, 192)
     height = math.exp(-float(np.log1p(-tilt * steps) @ counts))
     return min(max(-height * node * total / math.pi, 0.0), 1.0)
+
+
+def _ends_by(height: float, tilted: Floats, counts: Floats) -> bool:
+    """Whether the integrand is negligible at this height of the vertical line."""
+    return float(counts @ np.log1p((height * tilted) ** 2)) >= -2.0 * math.log(NEGLIGIBLE)
+
+
+def _away(tilted: Floats, counts: Floats) -> float:
+    """Sine of 30 degrees to the side on which the integrand falls off; many small units turn it as a large step would."""
+    height = 1.0
+    while not _ends_by(height, tilted, counts):
+        height *= 2.0
+    path = height * (0.5 + 1j * math.sqrt(0.75))
+    right, left = (float(counts @ np.log(np.abs(1.0 - each * tilted))) for each in (path, -path.conjugate()))
+    return 0.5 if right > left else -0.5
 
 
 def _lean(skewness: float) -> float:

@@ -133,8 +133,8 @@ def _chance_below(steps: Floats, counts: Floats) -> float:
     """P(sum of Gamma(count) * step <= 0), by the inversion of its generating function left of 0, where nothing cancels.
 
     Along the vertical line the integrand only ever gets smaller, and the trapezoidal rule converges geometrically. With
-    few units, or some that outweigh all others, it falls off as a low power alone: then on a hyperbola, where it does so
-    geometrically.
+    few units, or some that outweigh all others, it falls off as a low power alone: then on a hyperbola, where it does
+    so geometrically.
     """
     largest = float(np.abs(steps).max())
     if steps.min() >= 0.0:
@@ -184,7 +184,7 @@ def _ends_by(height: float, tilted: Floats, counts: Floats) -> bool:
 
 
 def _away(tilted: Floats, counts: Floats) -> float:
-    """Sine of 30 degrees to the side on which the integrand falls off; many small units turn it as a large step would."""
+    """Sine of 30 degrees to the side where the integrand falls off; many small units turn it as a large step would."""
     height = 1.0
     while not _ends_by(height, tilted, counts):
         height *= 2.0

@@ -48,19 +48,6 @@ def test_simulate_names_pairs_that_it_does_not_know(tmp_path: Path, pairs: str) 
         CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
 
 
-@pytest.mark.parametrize(
-    ("command", "option"),
-    [
-        (["simulate", "--answers", "a.csv"], "--margin"),
-        (["simulate", "--answers", "a.csv"], "--alpha"),
-        (["power"], "--discordance"),
-    ],
-)
-def test_a_number_that_is_none_is_refused(command: list[str], option: str) -> None:
-    with pytest.raises(UsageError, match=f"{option} is nan, expected a number"):
-        CliRunner().invoke(app, ["gate", *command, option, "nan"], catch_exceptions=False, standalone_mode=False)
-
-
 def test_an_inconclusive_comparison_says_for_each_undecided_rule_how_many_more_items_would_decide(
     tmp_path: Path,
 ) -> None:

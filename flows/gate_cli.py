@@ -8,7 +8,6 @@ import typer
 from evalsuite.errors import UsageError
 from flows.project import project_root
 
-
 gate_app = typer.Typer(no_args_is_help=True, help="Decide on results that are there.")
 
 

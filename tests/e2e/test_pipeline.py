@@ -40,6 +40,28 @@ def test_a_second_dvc_repro_does_nothing(project: Path) -> None:
     assert pending_stages(project) == []
 
 
+def test_dvc_shows_how_the_training_went(project: Path) -> None:
+    log = read_json(project / "models/full/train_log.json", "x")
+    (metrics,) = json.loads(dvc(project, "metrics", "show", "--json").stdout)[""]["data"].values()
+    assert metrics["data"]["train"]["loss"] == log["steps"][-1]["loss"]
+    assert metrics["data"]["golden"] == log["epochs"][-1]["golden"]
+    plots = json.loads(dvc(project, "plots", "diff", "HEAD", "--json").stdout)["data"]
+    losses = next(shown for path, shown in plots.items() if path.endswith("train/loss.tsv"))
+    assert losses[0]["revisions"] == ["workspace"]
+
+
+def test_another_tracker_trains_and_evaluates_nothing_again(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("train:\n", "train:\n  report_to: [tensorboard]\n"))
+    log = (project / "models/full/train_log.json").read_bytes()
+    output = dvc(project, "repro", "evaluate@full").stdout
+    assert "train@full" in ran(output)
+    assert "evaluate@full" not in ran(output)
+    assert (project / "models/full/train_log.json").read_bytes() == log
+    write_params(project, learning_rate=1e-7)
+    assert "train@full" not in ran(dvc(project, "repro").stdout)
+
+
 def test_one_changed_parameter_touches_only_the_stages_that_read_it(project: Path) -> None:
     write_params(project, learning_rate=1e-7, price=0.2)
     pending = {item.name for item in pending_stages(project)}

@@ -14,12 +14,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @golden_app.command("new")
 def golden_new(folder: SetFolder) -> None:
-    """Make a set: manifest and card for the dev.jsonl and test.jsonl that are there, example items where none are."""
+    """Make a set: manifest and card for the dev.jsonl and test.jsonl that are there, example items where none are.
+
+    Of a folder with TASK/test.jsonl of lm-eval's tasks, the manifest.
+    """
+    from evalsuite.suites.benchmark_root import is_benchmark_root, tasks_there
     from evalsuite.suites.golden_check import SPLITS, new_set
 
     written = new_set(folder)
     typer.echo(f"{folder}: wrote {', '.join(written)}")
-    if "test.jsonl" in written:
+    if is_benchmark_root(folder):
+        typer.echo(f"tasks: {', '.join(tasks_there(folder))}; name the folder in evaluation.harness.data_root")
+        typer.echo("give licence and source in manifest.json; after a change of the files")
+    elif "test.jsonl" in written:
         typer.echo("replace the example items; give licence and source in manifest.json; then")
     else:
         absent = [f"{split}.jsonl" for split in SPLITS if not (folder / f"{split}.jsonl").is_file()]

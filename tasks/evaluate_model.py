@@ -1,7 +1,7 @@
 """One suite on any model: a folder, an installed package, a hub id, or a model of the pipeline."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from evalsuite.engines.cached import with_use
 from evalsuite.engines.sharded import Shard, ShardEngine
@@ -11,14 +11,25 @@ from evalsuite.identity import MANIFEST_NAME, hash_files, identity_of, read_mani
 from evalsuite.model_source import resolve_model
 from evalsuite.results import SuiteResult
 from evalsuite.suites.base import Suite
+from evalsuite.suites.benchmark_root import tasks_there
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import HarnessSuite
 from tasks.engines import opened_engine
 from tasks.fetch import export_model
-from tasks.params import EvaluationParams, ModelParams, Params
+from tasks.params import (
+    BBQParams,
+    EvaluationParams,
+    HarmBenchParams,
+    HarnessTask,
+    ModelParams,
+    Params,
+    PerplexityParams,
+    XSTestParams,
+)
 from tasks.paths import ArtifactPaths
-from tasks.run_evals import suites_of, weights_of
+from tasks.run_evals import suite_makers, weights_of
 
+Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)
 LIMITED = ("harmbench", "xstest", "bbq", "perplexity")
 """Sections of evaluation whose ``limit`` the command line may lower."""
 
@@ -79,37 +90,34 @@ def suite_named(name: str, params: Params, limit: int | None) -> Suite:
     Raises:
         UsageError: A suite's files are malformed, or it takes no limit.
     """
+    makers = suite_makers(_limited(params.evaluation, limit))
+    if name in makers:
+        suite = makers[name]()
+        if limit is not None and isinstance(suite, GoldenSuite):
+            suite.items = suite.items[:limit]
+        elif limit is not None and name in params.evaluation.suites:
+            raise UsageError(
+                f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"
+            )
+        return suite
     harness = params.evaluation.harness
-    if name in harness.tasks:
-        task = harness.tasks[name]
-        root = Path(harness.data_root) if harness.data_root else None
-        first = limit or task.limit
-        return HarnessSuite(
-            name, root, task.max_new_tokens, first, task.apply_chat_template, revisions=harness.revisions
-        )
-    for suite in suites_of(_limited(params.evaluation, limit)):
-        if suite.name == name:
-            if limit is not None and isinstance(suite, GoldenSuite):
-                suite.items = suite.items[:limit]
-            elif limit is not None and name in params.evaluation.suites:
-                raise UsageError(
-                    f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"
-                )
-            return suite
-    return HarnessSuite(name, limit=limit, revisions=harness.revisions)
+    root = Path(harness.data_root) if harness.data_root else None
+    local = root if root is not None and name in tasks_there(root) else None
+    return HarnessSuite(name, local, limit=limit, revisions=harness.revisions)
 
 
 def _limited(params: EvaluationParams, limit: int | None) -> EvaluationParams:
     """The same suites, each with at most ``limit`` items where its settings have such a field."""
     if limit is None:
         return params
-    sections = {name: getattr(params, name) for name in LIMITED}
-    shorter = {
-        name: section.model_copy(update={"limit": min(limit, section.limit or limit)})
-        for name, section in sections.items()
-        if section is not None
-    }
-    return params.model_copy(update=shorter)
+
+    def shorter(section: Limited) -> Limited:
+        return section.model_copy(update={"limit": min(limit, section.limit or limit)})
+
+    there = {name: section for name in LIMITED if (section := getattr(params, name)) is not None}
+    tasks = {name: shorter(task) for name, task in params.harness.tasks.items()}
+    harness = params.harness.model_copy(update={"tasks": tasks})
+    return params.model_copy(update={"harness": harness} | {name: shorter(each) for name, each in there.items()})
 
 
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:

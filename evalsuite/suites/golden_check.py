@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl, write_text
+from evalsuite.suites.benchmark_root import is_benchmark_root, read_rows, root_entries
 from evalsuite.suites.golden_items import (
     FileEntry,
     GoldenItem,
@@ -39,8 +40,10 @@ def check_set(folder: Path) -> list[Problem]:
     """Everything that is wrong or odd about a set.
 
     Raises:
-        UsageError: No such folder, or it holds neither split.
+        UsageError: No such folder, or it holds neither split, nor tasks of lm-eval.
     """
+    if is_benchmark_root(folder):
+        return _check_root(folder)
     files = _files(folder)
     problems: list[Problem] = []
     try:
@@ -65,6 +68,20 @@ def check_set(folder: Path) -> list[Problem]:
     if len(items) == len(SPLITS):
         problems += _across(items["dev"], items["test"])
     return problems
+
+
+def _check_root(folder: Path) -> list[Problem]:
+    """What is wrong with local files of lm-eval's tasks; their fields are the tasks' to know."""
+    try:
+        entries = root_entries(folder)
+        manifest = read_set_manifest(folder)
+    except UsageError as error:
+        return [Problem(True, str(error))]
+    where = folder / "manifest.json"
+    unnamed = sorted(set(entries) - set(manifest.files))
+    return [
+        Problem(True, f"{folder / name} is not named in {where}; write it with `--new-version`") for name in unnamed
+    ]
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -163,6 +180,10 @@ def describe_set(folder: Path) -> dict[str, Any]:
     Raises:
         UsageError: The set cannot be read.
     """
+    if is_benchmark_root(folder):
+        rows = {name: read_rows(folder / name) for name in root_entries(folder)}
+        found = {name: {"items": len(each), "fields": ", ".join(sorted(each[0]))} for name, each in rows.items()}
+        return {"schema_version": 1, "set": folder.name, **found}
     return {"schema_version": 1, "set": folder.name} | {
         split: _describe(read_golden_items(path)) for split, path in _files(folder).items()
     }
@@ -199,20 +220,25 @@ def write_manifest_version(folder: Path, version: str) -> GoldenManifest:
     Raises:
         UsageError: The version is the one that is there, or an item is malformed.
     """
-    files = _files(folder)
-    for path in files.values():
-        read_golden_items(path)
+    entries = root_entries(folder) if is_benchmark_root(folder) else _entries(folder)
     old = read_manifest_file(folder)
     if version == old.version:
         raise UsageError(f"{folder / 'manifest.json'} already has version {version}; name a new one")
-    entries = {path.name: FileEntry(sha256=sha256_file(path), n=num_lines(path)) for path in files.values()}
     manifest = old.model_copy(update={"version": version, "files": entries})
     write_json(folder / "manifest.json", manifest)
     return manifest
 
 
+def _entries(folder: Path) -> dict[str, FileEntry]:
+    """What the manifest says of each split, once its items were read."""
+    files = _files(folder).values()
+    for path in files:
+        read_golden_items(path)
+    return {path.name: FileEntry(sha256=sha256_file(path), n=num_lines(path)) for path in files}
+
+
 def new_set(folder: Path) -> list[str]:
-    """Make a set; the manifest and the card alone where items of one's own lie there already.
+    """Make a set; the manifest and the card alone where items of one's own, or TASK/test.jsonl, lie there already.
 
     A folder without items gets one of each of four kinds a split, to be replaced by the domain's own.
 
@@ -226,21 +252,19 @@ def new_set(folder: Path) -> list[str]:
         raise UsageError(f"{folder} is a file; name a new folder")
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     own = {f"{split}.jsonl" for split in SPLITS} & present
-    if "manifest.json" in present or (present and not own):
+    tasks = folder.is_dir() and is_benchmark_root(folder)
+    if "manifest.json" in present or (present and not own and not tasks):
         raise UsageError(f"{folder} is there already; name a new folder, or look at it with `ratchet golden check`")
-    for name in sorted(own):
-        read_golden_items(folder / name)
     written = ["manifest.json"]
     folder.mkdir(parents=True, exist_ok=True)
-    if not own:
+    if not present:
         write_jsonl(folder / "dev.jsonl", [dict(row, id=f"dev-{n:03}") for n, row in enumerate(DEV_ROWS, 1)])
         write_jsonl(folder / "test.jsonl", [dict(row, id=f"test-{n:03}") for n, row in enumerate(TEST_ROWS, 1)])
-        own = {"dev.jsonl", "test.jsonl"}
         written = ["dev.jsonl", "test.jsonl", *written]
-    entries = {name: FileEntry(sha256=sha256_file(folder / name), n=num_lines(folder / name)) for name in sorted(own)}
+    entries = root_entries(folder) if tasks else _entries(folder)
     about = {"name": folder.resolve().name, "version": "0.1.0", "licence": "CHANGE-ME", "source": "CHANGE-ME"}
     write_json(folder / "manifest.json", GoldenManifest.model_validate({**about, "files": entries}))
-    if "card.md" not in present:
+    if "card.md" not in present and not tasks:
         write_text(folder / "card.md", CARD.format(name=folder))
         written.append("card.md")
     return written

@@ -203,11 +203,11 @@ def read_set_manifest(folder: Path) -> GoldenManifest:
         if found != entry.sha256:
             raise UsageError(
                 f"{file} has sha256 {found}, {path} says {entry.sha256}; if the change is meant, "
-                f"{_anew(folder, name)}, else bring the file back: `git checkout {file}`"
+                f"{_anew(folder)}, else bring the file back: `git checkout {file}`"
             )
         lines = num_lines(file)
         if lines != entry.n:
-            raise UsageError(f"{file} has {lines} items, {path} says {entry.n}; {_anew(folder, name)}")
+            raise UsageError(f"{file} has {lines} items, {path} says {entry.n}; {_anew(folder)}")
     return manifest
 
 
@@ -223,11 +223,9 @@ def read_manifest_file(folder: Path) -> GoldenManifest:
     return read_model(path, GoldenManifest, f"rm {path} && ratchet golden new {folder}")
 
 
-def _anew(folder: Path, name: str) -> str:
+def _anew(folder: Path) -> str:
     """How a manifest gets the sha256 and n of a file that was changed on purpose."""
-    if name in ("dev.jsonl", "test.jsonl"):
-        return f"`ratchet golden check {folder} --new-version VERSION` writes the new sha256 and n"
-    return "raise the version and write the new sha256 and n into the manifest"
+    return f"`ratchet golden check {folder} --new-version VERSION` writes the new sha256 and n"
 
 
 def num_lines(file: Path) -> int:

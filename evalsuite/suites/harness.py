@@ -15,19 +15,18 @@ from typing import Any, NamedTuple
 
 from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
-from evalsuite.files import parse_json, sha256_json
+from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
+from evalsuite.suites.benchmark_root import local_splits, tasks_there
 from evalsuite.suites.golden_items import read_set_manifest
 from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_metrics
 from evalsuite.suites.perplexity import rolling_loglikelihoods
 
 logger = logging.getLogger(__name__)
 
-SPLIT_FILES = {"test": "test.jsonl", "train": "test.jsonl", "validation": "validation.jsonl"}
-"""Split that a task asks for -> local file; IFEval keeps its prompts in a split named train."""
 ID_FIELDS = ("question_id", "key", "id", "idx")
-SLICE_FIELDS = ("category", "subject")
+SLICE_FIELDS = ("category", "subject", "bias_type", "gender")
 
 
 class HarnessSuite:
@@ -67,8 +66,8 @@ class HarnessSuite:
         if data_root is not None:
             read_set_manifest(data_root)
             if not (data_root / task / "test.jsonl").is_file():
-                found = sorted(path.parent.name for path in data_root.glob("*/test.jsonl"))
-                raise UsageError(f"no {data_root / task / 'test.jsonl'}; tasks there: {', '.join(found) or 'none'}")
+                found = ", ".join(tasks_there(data_root)) or "none"
+                raise UsageError(f"no {data_root / task / 'test.jsonl'}; tasks there: {found}")
 
     def metric_names(self) -> tuple[str, ...] | None:
         """Metrics that the task lists; None where only a run tells."""
@@ -150,7 +149,7 @@ class HarnessSuite:
         if self.data_root is not None:
             folder = self.data_root / self.name
             local = {"dataset_path": "json", "dataset_name": None}
-            return {**local, "custom_dataset": lambda **_: _local_splits(folder)}
+            return {**local, "custom_dataset": lambda **_: local_splits(folder)}
         from lm_eval.tasks._yaml_loader import load_yaml
 
         config = load_yaml(manager.task_index[task].yaml_path, resolve_func=False, recursive=True)
@@ -186,22 +185,6 @@ def _positions(tasks: Mapping[str, Any], only: Collection[str]) -> dict[str, lis
         name: [position for position, item in enumerate(_ids(name, task)) if item in wanted]
         for name, task in tasks.items()
     }
-
-
-def _local_splits(folder: Path) -> dict[str, Any]:
-    """The folder's files as the splits that tasks ask for; read afresh, so a changed file is never a stale cache."""
-    from datasets import Dataset
-
-    splits = {}
-    for split, name in SPLIT_FILES.items():
-        if (folder / name).is_file():
-            lines = (folder / name).read_bytes().split(b"\n")
-            try:
-                rows = [parse_json(line) for line in lines if line.strip()]
-            except ValueError as error:
-                raise UsageError(f"{folder / name}: not JSON lines ({error})") from None
-            splits[split] = Dataset.from_list(rows)
-    return splits
 
 
 def _fix_language_detection() -> None:

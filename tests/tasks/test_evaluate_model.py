@@ -11,6 +11,7 @@ import yaml
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import read_json, sha256_file, write_json
 from evalsuite.results import read_result
+from evalsuite.suites.golden_check import new_set
 from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from tasks import run_evals
@@ -165,6 +166,20 @@ def test_a_method_that_was_not_trained_names_its_stage(tmp_path: Path, tiny_mode
     params, paths = make_project(tmp_path, tiny_model)
     with pytest.raises(MissingArtifactError, match="train@full"):
         find_model("full", params, paths)
+
+
+def test_a_task_of_the_data_root_needs_no_line_in_params_and_no_other_suite_s_files(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    root = tmp_path / "benchmarks"
+    (root / "crows_pairs_english").mkdir(parents=True)
+    (root / "crows_pairs_english/test.jsonl").write_text('{"sent_more": "a", "sent_less": "b", "bias_type": "age"}\n')
+    new_set(root)
+    harness = {"tasks": {}, "data_root": str(root)}
+    params, paths = make_project(tmp_path, tiny_model, harness=harness, bbq={"data": "not_there"})
+    done = evaluate("base", "crows_pairs_english", params, paths)
+    assert done is not None
+    assert [item.slices for item in done[0].items] == [{"bias_type": "age"}]
 
 
 def test_limit_shortens_every_suite_that_has_one_and_no_longer_than_params_say(

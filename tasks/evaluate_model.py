@@ -72,7 +72,7 @@ def evaluate(
     """
     if shard is not None and not params.evaluation.cache:
         raise UsageError("a shard keeps its answers in the cache; set evaluation.cache to true")
-    suite = suite_named(suite_name, params, limit)
+    suite = suite_named(suite_name, params, limit, paths.eval_cache if params.evaluation.cache else None)
     bytes_of = find_model(model, params, paths)
     with opened_engine(model, bytes_of.folder, bytes_of.identity, params.evaluation, paths, adapter) as engine:
         if shard is not None:
@@ -84,13 +84,19 @@ def evaluate(
     return result, folder
 
 
-def suite_named(name: str, params: Params, limit: int | None) -> Suite:
+def suite_named(name: str, params: Params, limit: int | None, kept: Path | None = None) -> Suite:
     """A suite of params.yaml with its settings there, else the lm-eval task of that name.
+
+    Args:
+        name: Of the suite or task.
+        params: The suites' settings.
+        limit: Most items; all when None.
+        kept: Folder where embeddings of references stay for the next process.
 
     Raises:
         UsageError: A suite's files are malformed, or it takes no limit.
     """
-    makers = suite_makers(_limited(params.evaluation, limit))
+    makers = suite_makers(_limited(params.evaluation, limit), kept)
     if name in makers:
         suite = makers[name]()
         if limit is not None and isinstance(suite, GoldenSuite):

@@ -1,6 +1,7 @@
 """The golden suite with the scorers that params.yaml names; for epochs (dev) and for the gate (test)."""
 
 import difflib
+from functools import lru_cache
 from pathlib import Path
 
 from evalsuite.errors import UsageError
@@ -10,25 +11,60 @@ from evalsuite.judges.prompts import PromptName
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden import GoldenSuite, Split
 from evalsuite.suites.golden_items import read_golden_items
-from evalsuite.suites.golden_scoring import REFUSAL_METRICS
-from tasks.params import GoldenParams
+from evalsuite.suites.golden_scoring import BERT_METRICS, REFUSAL_METRICS
+from tasks.params import BertScoreParams, GoldenParams
 
 
-def golden_suite(params: GoldenParams, split: Split) -> GoldenSuite:
+def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -> GoldenSuite:
     """Read one split; the models that score are loaded when an item first asks for them.
+
+    Args:
+        params: The set and its scorers.
+        split: ``dev`` or ``test``.
+        kept: Folder where embeddings of references stay for the next process; they are not kept when None.
 
     Raises:
         UsageError: The set is malformed, or a judge's settings lack something.
     """
-    baseline = Path(params.bertscore_baseline) if params.bertscore_baseline else None
     return GoldenSuite(
         Path(params.path),
         split,
         params.max_new_tokens,
-        BertScorer(params.bertscore_model, params.bertscore_layer, baseline),
+        bert_scorer(params, kept),
         chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
         LearnedRefusalJudge() if _asks_for_refusals(Path(params.path) / f"{split}.jsonl") else None,
     )
+
+
+def bertscore_suite(params: BertScoreParams, golden: GoldenParams, kept: Path | None = None) -> GoldenSuite:
+    """Free answers, scored by the golden set's own BERTScore model.
+
+    Raises:
+        UsageError: The set is malformed, or an item is scored by something else.
+    """
+    suite = GoldenSuite(Path(params.path), "test", params.max_new_tokens, bert_scorer(golden, kept), name="bertscore")
+    for item in suite.items:
+        other = sorted(set(item.all_metrics) - set(BERT_METRICS))
+        if other:
+            raise UsageError(
+                f"{params.path}/test.jsonl: item {item.id!r} is scored by {other[0]!r}; the suite bertscore takes "
+                f"{' and '.join(BERT_METRICS)} alone, others belong into evaluation.golden"
+            )
+    return suite
+
+
+@lru_cache(maxsize=4)
+def _scorer(model: str, layer: int | None, baseline: str | None, kept: Path | None) -> BertScorer:
+    return BertScorer(model, layer, Path(baseline) if baseline else None, kept)
+
+
+def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
+    """The one scorer object of a process for these settings, with the embeddings that it has.
+
+    Raises:
+        UsageError: No such model, layer or baseline.
+    """
+    return _scorer(params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept)
 
 
 def dev_suite(params: GoldenParams, select_metric: str) -> GoldenSuite:

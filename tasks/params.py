@@ -20,6 +20,7 @@ from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
 from tasks.launch_params import LaunchParams as LaunchParams
 from tasks.section import Section as Section
+from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
 from tasks.suite_params import HarnessParams as HarnessParams
 from tasks.suite_params import HarnessTask as HarnessTask
@@ -234,6 +235,9 @@ class EvaluationParams(Section):
     bbq: BBQParams | None = None
     """Off when absent."""
     perplexity: PerplexityParams | None = None
+    """Off when absent."""
+    bertscore: BertScoreParams | None = None
+    """Off when absent; a golden set's own ``bertscore_f1`` needs no section."""
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
     batch_tokens: int | None = Field(default=None, ge=64)

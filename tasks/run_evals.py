@@ -34,7 +34,7 @@ from tasks.allocator import keep_freed_memory
 from tasks.engines import opened_engine
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
-from tasks.golden_suite import golden_suite
+from tasks.golden_suite import bertscore_suite, golden_suite
 from tasks.params import EvaluationParams, HarmBenchParams, Params, XSTestParams
 from tasks.paths import ArtifactPaths
 from tasks.stopping import read_stopping
@@ -49,16 +49,23 @@ ENDED = {
 }
 
 
-def suites_of(params: EvaluationParams) -> list[Suite]:
+def suites_of(params: EvaluationParams, kept: Path | None = None) -> list[Suite]:
     """The suites that every model is put through, in order; reading them checks their files."""
-    return [make() for make in suite_makers(params).values()]
+    return [make() for make in suite_makers(params, kept).values()]
 
 
-def suite_makers(params: EvaluationParams) -> dict[str, Callable[[], Suite]]:
-    """What reads each suite that params.yaml turns on, by the suite's name."""
+def suite_makers(params: EvaluationParams, kept: Path | None = None) -> dict[str, Callable[[], Suite]]:
+    """What reads each suite that params.yaml turns on, by the suite's name.
+
+    Args:
+        params: The suites' settings.
+        kept: Folder where embeddings of references stay for the next process; they are not kept when None.
+    """
     harness = params.harness
     root = Path(harness.data_root) if harness.data_root else None
-    makers: dict[str, Callable[[], Suite]] = {"golden": lambda: golden_suite(params.golden, "test")}
+    makers: dict[str, Callable[[], Suite]] = {"golden": lambda: golden_suite(params.golden, "test", kept)}
+    if (free := params.bertscore) is not None:
+        makers["bertscore"] = partial(bertscore_suite, free, params.golden, kept)
     for name, task in harness.tasks.items():
         options = (task.max_new_tokens, task.limit, task.apply_chat_template, harness.revisions)
         makers[name] = partial(HarnessSuite, name, root, *options)
@@ -99,7 +106,7 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         MissingArtifactError: The model was not made yet.
     """
     check_watched(params, paths.root)
-    suites = suites_of(params)
+    suites = suites_of(params, paths.eval_cache if params.cache else None)
     target = paths.evals(model)
     folder = weights_of(model, paths)
     if target.exists():

@@ -27,6 +27,8 @@ def suite_files(params: EvaluationParams) -> dict[str, str]:
         given["xstest.data"] = params.xstest.data
     if params.bbq is not None:
         given["bbq.data"] = params.bbq.data
+    if params.bertscore is not None:
+        given["bertscore.path"] = params.bertscore.path
     if params.perplexity is not None:
         given["perplexity.path"] = params.perplexity.path
     return {f"evaluation.{name}": path for name, path in given.items() if path is not None}

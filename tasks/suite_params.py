@@ -44,6 +44,14 @@ class HarnessParams(Section):
         return {**PINNED_DATA, **revisions}
 
 
+class BertScoreParams(Section):
+    """Free answers against references by BERTScore, with the model of ``evaluation.golden``."""
+
+    path: str
+    """A golden set (docs/golden_sets.md) with test.jsonl; every item is scored by bertscore_f1 or bertscore_pass."""
+    max_new_tokens: int = Field(default=256, ge=1)
+
+
 class PerplexityParams(Section):
     """Held-out text, for what fine-tuning makes a model forget."""
 

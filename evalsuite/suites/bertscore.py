@@ -11,6 +11,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json
 from evalsuite.identity import hash_files
 from evalsuite.model_source import resolve_model
+from evalsuite.suites.kept_embeddings import Embedding, KeptEmbeddings
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,12 @@ class BertScorer:
     """Scores outputs against references; the model is loaded at the first use and kept, references are embedded once.
 
     Encoding, embedding and matching are bert-score's own functions; what is ours is that a reference is embedded once
-    for all models and epochs that this object scores.
+    for all models and epochs that this object scores, and for those of later processes where a folder is given.
     """
 
-    def __init__(self, model: str, layer: int | None = None, baseline: Path | None = None) -> None:
+    def __init__(
+        self, model: str, layer: int | None = None, baseline: Path | None = None, kept: Path | None = None
+    ) -> None:
         """Choose the embedding model.
 
         Args:
@@ -36,6 +39,7 @@ class BertScorer:
             layer: Layer whose embeddings are compared; bert-score's own choice when None.
             baseline: Table of rescale baselines in bert-score's format (LAYER,P,R,F). The one that bert-score brings
                 for the model when None; scores are not rescaled where it brings none.
+            kept: Folder where embeddings of references stay; they are not kept when None.
 
         Raises:
             UsageError: A folder or package without a layer, for which bert-score knows no best layer; no such table.
@@ -43,7 +47,8 @@ class BertScorer:
         self._source = resolve_model(model)
         self._layer = layer
         self._baseline_path = baseline
-        self._embedded: dict[str, Any] = {}
+        self._embedded: dict[str, Embedding] = {}
+        self._kept_in = kept
         if self._source.folder is not None and layer is None:
             raise UsageError(f"BERTScore model {model!r} is a folder: name its layer in bertscore_layer")
         if baseline is not None and not baseline.is_file():
@@ -52,11 +57,31 @@ class BertScorer:
     @cached_property
     def version(self) -> str:
         """bert-score's version, the model's bytes, the layer and the baseline: what a score depends on."""
-        folder = self._source.folder
-        name = sha256_json(sorted(hash_files(folder).items()))[:16] if folder else self._source.hub_id
         table = self._table
         rescaled = f" rescaled {sha256_file(table)[:16]}" if table else ""
-        return f"bert-score {version('bert-score')} {name} L{self._layer}{rescaled}"
+        return f"bert-score {version('bert-score')} {self._bytes} L{self._layer}{rescaled}"
+
+    @cached_property
+    def _bytes(self) -> str:
+        """The model's hash, or hub id and commit; a hub model that is not here yet is fetched for it."""
+        folder, hub_id = self._source.folder, self._source.hub_id
+        if folder is not None:
+            return sha256_json(sorted(hash_files(folder).items()))[:16]
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(str(hub_id), "config.json")
+        if not isinstance(found, str):
+            _ = self._scorer
+            found = try_to_load_from_cache(str(hub_id), "config.json")
+        return f"{hub_id}@{Path(found).parent.name[:12] if isinstance(found, str) else 'unknown'}"
+
+    @cached_property
+    def _kept(self) -> KeptEmbeddings | None:
+        if self._kept_in is None:
+            return None
+        packages = [version(name) for name in ("bert-score", "transformers", "torch")]
+        name = sha256_json([self._bytes, self._layer, packages])[:32]
+        return KeptEmbeddings(self._kept_in / f"bertscore-{name}.safetensors")
 
     @property
     def rescaled(self) -> bool:
@@ -133,10 +158,14 @@ class BertScorer:
         wanted = dict.fromkeys(texts)
         if len(self._embedded) + len(wanted) > MAX_KEPT:
             self._embedded = {}
-        self._embedded |= self._embed(wanted.keys() - self._embedded.keys())
+        if self._kept is not None:
+            self._embedded |= self._kept.read(wanted.keys() - self._embedded.keys())
+        new = self._embed(wanted.keys() - self._embedded.keys())
+        self._embedded |= new
+        if self._kept is not None:
+            self._kept.add(new)
 
-    def _embed(self, texts: Iterable[str]) -> dict[str, Any]:
-        """Text -> (normalised embeddings (tokens, hidden), weights (tokens,)); special tokens weigh nothing."""
+    def _embed(self, texts: Iterable[str]) -> dict[str, Embedding]:
         import torch
         from bert_score.utils import get_bert_embedding, sent_encode
 
@@ -148,7 +177,7 @@ class BertScorer:
         cut = sum(len(sent_encode(tokenizer, text)) >= limit for text in ordered if len(text) > limit)
         if cut:
             logger.warning("BERTScore: %d of %d texts are cut at the model's %d tokens", cut, len(ordered), limit)
-        found: dict[str, Any] = {}
+        found: dict[str, Embedding] = {}
         for start in range(0, len(ordered), BATCH_SIZE):
             batch = ordered[start : start + BATCH_SIZE]
             embedding, mask, idf = get_bert_embedding(
@@ -157,7 +186,7 @@ class BertScorer:
             lengths = mask.sum(dim=1).tolist()
             for row, (text, length) in enumerate(zip(batch, lengths, strict=True)):
                 vectors = torch.nn.functional.normalize(embedding[row, :length].float(), dim=-1)
-                found[text] = (vectors.cpu(), idf[row, :length].cpu())
+                found[text] = Embedding(vectors.cpu(), idf[row, :length].cpu())
         return found
 
 

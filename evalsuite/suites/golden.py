@@ -26,8 +26,6 @@ Split = Literal["dev", "test"]
 class GoldenSuite:
     """One split of a golden set."""
 
-    name = "golden"
-
     def __init__(
         self,
         folder: Path,
@@ -36,6 +34,7 @@ class GoldenSuite:
         bert_scorer: BertScorer,
         judge: Judge | None = None,
         refusal_judge: RefusalJudge | None = None,
+        name: str = "golden",
     ) -> None:
         """Read the set; nothing is loaded yet.
 
@@ -46,13 +45,14 @@ class GoldenSuite:
             bert_scorer: Scores ``bertscore_f1`` and ``bertscore_pass`` where an item asks for them.
             judge: Scores ``judge``, by the item's rubric.
             refusal_judge: Scores ``refusal_expected`` and ``refusal_not_expected``.
+            name: What rules and folders call the suite.
 
         Raises:
             UsageError: The set is malformed, or asks for a judge that is not given.
         """
         if not folder.is_dir():
             raise UsageError(
-                f"no golden set at {folder}; change evaluation.golden.path, or make one: `ratchet golden new {folder}`"
+                f"no golden set at {folder}; change evaluation.{name}.path, or make one: `ratchet golden new {folder}`"
             )
         self.manifest = read_set_manifest(folder)
         if f"{split}.jsonl" not in self.manifest.files:
@@ -61,6 +61,7 @@ class GoldenSuite:
                 + ("selects the epoch" if split == "dev" else "the gate judges by")
                 + f"; write it, then `ratchet golden check {folder} --new-version VERSION`"
             )
+        self.name = name
         self.split = split
         self.path = folder / f"{split}.jsonl"
         self.items = read_golden_items(self.path)
@@ -84,10 +85,12 @@ class GoldenSuite:
             items = tuple(item for item in items if item.id in wanted)
         repeated = [(item, repeat) for item in items for repeat in range(item.repeats)]
         requests = [self._request(engine, item, repeat) for item, repeat in repeated]
-        outputs = engine.generate(requests, f"golden {self.split}")
+        outputs = engine.generate(requests, f"{self.name} {self.split}")
         cut = sum(not output.finished and output.refusal is None for output in outputs)
         if cut:
-            logger.warning("golden %s: %d of %d answers were cut at max_new_tokens", self.split, cut, len(outputs))
+            logger.warning(
+                "%s %s: %d of %d answers were cut at max_new_tokens", self.name, self.split, cut, len(outputs)
+            )
         scored = iter(score_items([item for item, _ in repeated], outputs, self._context, self.scorers, self._weighted))
         results = tuple(merge_repeats(list(islice(scored, item.repeats))) for item in items)
         num_sampled = sum(item.temperature > 0.0 for item in self.items)

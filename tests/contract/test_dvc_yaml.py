@@ -57,13 +57,13 @@ def test_promotion_is_not_a_stage() -> None:
     assert "promote" not in STAGES
 
 
-@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml"])
+@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml", "examples/suites/params.yaml"])
 def test_the_shipped_params_are_valid(path: str) -> None:
     params = load_params(ROOT / path)
     assert len(params.methods) >= 2
 
 
-@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml"])
+@pytest.mark.parametrize("path", ["params.yaml", "examples/gpu/params.yaml", "examples/suites/params.yaml"])
 def test_the_shipped_params_have_every_section_that_dvc_looks_for(path: str) -> None:
     given = yaml.safe_load((ROOT / path).read_text())
     named = {parameter.split(".")[0] for body in BODIES.values() for parameter in body.get("params", [])}

@@ -20,12 +20,13 @@ INSIDE: dict[str, Any] = {
     "xstest": {"data": "./data/suites/xstest_prompts.csv"},
     "bbq": {"data": "data/suites"},
     "perplexity": {"path": "data/suites/texts.jsonl"},
+    "bertscore": {"path": "data/suites/free"},
 }
 
 
 def test_files_in_watched_folders_are_let_through(tmp_path: Path) -> None:
     check_watched(params(**INSIDE), tmp_path)
-    assert len(suite_files(params(**INSIDE))) == 7
+    assert len(suite_files(params(**INSIDE))) == 8
 
 
 @pytest.mark.parametrize("path", ["../x.csv", "data/x.csv", "data/suites/../x.csv", "data/suites2/x.csv", "/tmp/x.csv"])  # noqa: S108
@@ -50,7 +51,7 @@ def test_every_setting_that_names_a_file_is_looked_at() -> None:
     """A new section with a path has to be added to suite_files."""
     named = {
         f"evaluation.{section}.{field}"
-        for section in ("golden", "harness", "harmbench", "xstest", "bbq", "perplexity")
+        for section in ("golden", "harness", "harmbench", "xstest", "bbq", "perplexity", "bertscore")
         for field in ("path", "data", "data_root", "attack", "copyright_references", "bertscore_baseline")
         if field in _fields(section)
     }

@@ -74,7 +74,7 @@ def test_a_model_with_a_baseline_is_rescaled_and_another_is_not(tiny_model: Path
     assert not BertScorer(str(tiny_model), 1).rescaled
 
 
-def test_a_reference_is_embedded_once_for_all_models(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def embedded_from_now_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     import bert_score.utils
 
     real, seen = bert_score.utils.get_bert_embedding, []
@@ -84,6 +84,11 @@ def test_a_reference_is_embedded_once_for_all_models(tiny_model: Path, monkeypat
         return real(texts, *arguments, **options)
 
     monkeypatch.setattr(bert_score.utils, "get_bert_embedding", counting)
+    return seen
+
+
+def test_a_reference_is_embedded_once_for_all_models(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = embedded_from_now_on(monkeypatch)
     scorer = BertScorer(str(tiny_model), 1)
     first = scorer.f1(["one answer"], [["the parcel", "the router"]])
     again = scorer.f1(["other words", "one answer"], [["the parcel"], ["the router", "the parcel"]])
@@ -119,3 +124,38 @@ def test_a_folder_needs_a_layer(tiny_model: Path) -> None:
 def test_a_missing_baseline_is_named(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no BERTScore baseline at"):
         BertScorer(str(tiny_model), 1, tmp_path / "none.tsv")
+
+
+def test_a_reference_is_embedded_once_for_all_processes_with_one_model_and_layer(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs, references = ["one answer"], [["the parcel", "the router"]]
+    first = BertScorer(str(tiny_model), 1, kept=tmp_path).f1(outputs, references)
+    seen = embedded_from_now_on(monkeypatch)
+    assert BertScorer(str(tiny_model), 1, kept=tmp_path).f1(outputs, references) == first
+    assert seen == ["one answer"]
+    BertScorer(str(tiny_model), 2, kept=tmp_path).f1(outputs, references)
+    assert len(seen) == 1 + 3
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("place", [8, -200])
+def test_a_damaged_file_of_embeddings_is_not_used_and_mended(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    outputs, references = ["one answer"], [["the parcel", "the router"]]
+    first = BertScorer(str(tiny_model), 1, kept=tmp_path).f1(outputs, references)
+    (file,) = tmp_path.iterdir()
+    damaged = bytearray(file.read_bytes())
+    damaged[place] ^= 0x40
+    file.write_bytes(bytes(damaged))
+    assert BertScorer(str(tiny_model), 1, kept=tmp_path).f1(outputs, references) == first
+    seen = embedded_from_now_on(monkeypatch)
+    assert BertScorer(str(tiny_model), 1, kept=tmp_path).f1(outputs, references) == first
+    assert seen == ["one answer"]
+
+
+def test_a_folder_that_cannot_be_written_costs_the_memory_and_not_the_score(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    expected = BertScorer(str(tiny_model), 1).f1(["one answer"], [["the parcel"]])
+    assert BertScorer(str(tiny_model), 1, kept=tmp_path / "file").f1(["one answer"], [["the parcel"]]) == expected

@@ -150,6 +150,6 @@ def show_suite(model: str, summary: SuiteSummary, folder: Path) -> None:
     out.print(table)
     out.print(
         f"answers: {answers.num_asked}, {answers.num_cached} of them cached, {answers.num_cut} cut at the token limit, "
-        f"{answers.num_empty} empty, {answers.num_refused} prompts longer than the context"
+        f"{answers.num_empty} empty, {answers.num_refused} unanswered (too long for the context, or no number)"
     )
     out.print(f"items: {escape(str(folder))}")

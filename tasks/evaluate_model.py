@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 from evalsuite.engines.cached import with_use
 from evalsuite.engines.sharded import Shard, ShardEngine
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import sha256_json
+from evalsuite.files import check_target, sha256_json
 from evalsuite.identity import MANIFEST_NAME, hash_files, identity_of, read_manifest, verify_manifest
 from evalsuite.model_source import resolve_model
 from evalsuite.results import SuiteResult
@@ -72,6 +72,8 @@ def evaluate(
     """
     if shard is not None and not params.evaluation.cache:
         raise UsageError("a shard keeps its answers in the cache; set evaluation.cache to true")
+    if output is not None:
+        check_target(output / "summary.json")
     suite = suite_named(suite_name, params, limit, paths.eval_cache if params.evaluation.cache else None)
     bytes_of = find_model(model, params, paths)
     with opened_engine(model, bytes_of.folder, bytes_of.identity, params.evaluation, paths, adapter) as engine:
@@ -116,9 +118,11 @@ def _limited(params: EvaluationParams, limit: int | None) -> EvaluationParams:
     """The same suites, each with at most ``limit`` items where its settings have such a field."""
     if limit is None:
         return params
+    most = limit
 
     def shorter(section: Limited) -> Limited:
-        return section.model_copy(update={"limit": min(limit, section.limit or limit)})
+        given: int | None = section.limit
+        return section.model_copy(update={"limit": most if given is None else min(most, given)})
 
     there = {name: section for name in LIMITED if (section := getattr(params, name)) is not None}
     tasks = {name: shorter(task) for name, task in params.harness.tasks.items()}

@@ -1,5 +1,6 @@
 """What a suite asks of a model, whatever runs it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -33,7 +34,7 @@ class Generation:
     finished: bool
     """False when ``max_new_tokens`` cut it."""
     refusal: str | None = None
-    """Why the engine did not ask the model, such as a prompt longer than its context; the item is unscored."""
+    """Why there is no answer, such as a prompt longer than the model's context; the item is unscored."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ class Loglikelihood:
     """Whether greedy decoding would give exactly these tokens."""
     refusal: str | None = None
     """See ``Generation``."""
+
+
+def loglikelihood(value: float, greedy: bool) -> Loglikelihood:
+    """What a model said; a value that is not finite is no score, and says why."""
+    if math.isfinite(value):
+        return Loglikelihood(value, greedy)
+    return Loglikelihood(-math.inf, False, f"the model gave a log-probability of {value}")
 
 
 class OnAnswer(Protocol[Answer]):

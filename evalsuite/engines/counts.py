@@ -16,4 +16,4 @@ class AnswerCounts(BaseModel):
     num_empty: int = 0
     """Completions without text; scored as they are."""
     num_refused: int = 0
-    """Prompts that do not fit the model's context; their items are unscored."""
+    """Prompts that do not fit the context, and log-probabilities that are not finite; their items are unscored."""

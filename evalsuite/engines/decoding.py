@@ -7,7 +7,7 @@ from typing import Any
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.prefill import NodeCache, prefill
-from evalsuite.engines.sampling import next_tokens
+from evalsuite.engines.sampling import likeliest, next_tokens
 from evalsuite.engines.segments import Part, add_shared, attention, forward
 from evalsuite.engines.stopping import Stopper
 from evalsuite.engines.token_tree import TokenTree
@@ -148,7 +148,7 @@ class Decoder:
         first: dict[int, int] = {}
         drawn_from: dict[int, Any] = {self._tree.end_node[row.index]: None for row in chosen if row.request.temperature}
         for wishes, logits in prefill(self._model, self._tree, nodes, wanted, self._cache, lambda _: True):
-            for wish, token, at_end in zip(wishes, logits.argmax(-1).tolist(), logits, strict=True):
+            for wish, token, at_end in zip(wishes, likeliest(logits), logits, strict=True):
                 first[wish.node] = token
                 if wish.node in drawn_from:
                     drawn_from[wish.node] = at_end[None].clone()

@@ -32,13 +32,21 @@ class Encoder:
         """Chat messages as the prompt that asks for the assistant's next turn.
 
         Raises:
-            UsageError: The tokenizer has no chat template.
+            UsageError: The tokenizer has no chat template, or the template refuses the turns.
         """
+        from jinja2 import TemplateError
+
         if not self.tokenizer.chat_template:
             raise UsageError("the model has no chat template; name a Jinja file in model.chat_template")
-        text: str = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-        )
+        turns = [dict(message) for message in messages]
+        try:
+            text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            roles = ", ".join(turn["role"] for turn in turns)
+            raise UsageError(
+                f"the model's chat template refuses turns by {roles}: {error}; change the items, or name another "
+                "template in model.chat_template"
+            ) from None
         return text
 
     def encode(self, text: str) -> list[int]:

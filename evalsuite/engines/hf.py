@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from evalsuite.engines import plain, scoring
-from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer
+from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
 from evalsuite.engines.decoding import Decoder
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
@@ -186,10 +186,10 @@ class HFEngine:
             if supports(self.model.config):
                 with segment_attention(self.model):
                     for number, (value, greedy) in scoring.loglikelihoods(self.model, wanted, self.batch_tokens):
-                        answered(numbers[number], Loglikelihood(value, greedy))
+                        answered(numbers[number], loglikelihood(value, greedy))
             else:
                 for number, (value, greedy) in plain.loglikelihoods(self.model, wanted, self.batch_tokens):
-                    answered(numbers[number], Loglikelihood(value, greedy))
+                    answered(numbers[number], loglikelihood(value, greedy))
         return [results[index] for index in range(len(pairs))]
 
     def _complete(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer
+from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
 from evalsuite.errors import StageError, UsageError
@@ -73,11 +73,15 @@ class OpenAIEngine:
         Raises:
             UsageError: The address is no URL, or a key would travel unencrypted to another machine.
         """
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(base_url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
             raise UsageError(f"the server's address is {base_url!r}, expected such as http://127.0.0.1:8000/v1")
         self._key = os.environ.get(api_key_variable)
-        if self._key and parts.scheme == "http" and not _is_loopback(parts.hostname):
+        if self._key and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
             raise UsageError(
                 f"{base_url} would get the key in ${api_key_variable} unencrypted; use https, or unset the variable"
             )
@@ -184,7 +188,7 @@ class OpenAIEngine:
                 "which multiple-choice tasks need; use vLLM or SGLang, or evaluation.engine.kind: hf"
             )
         greedy = all(score >= max(others.values()) for score, others in zip(scores, best, strict=True))
-        return Loglikelihood(float(sum(scores)), bool(greedy))
+        return loglikelihood(float(sum(scores)), bool(greedy))
 
     def _gather(
         self,
@@ -250,10 +254,12 @@ class OpenAIEngine:
 
     def _check_answer(self, answer: Any, num_prompt_tokens: int, label: str) -> None:
         """The server answers with one choice, from the model asked for, on the prompt that was sent."""
+        if not isinstance(getattr(answer, "choices", None), list) or not hasattr(answer, "model"):
+            raise StageError(f"{label}: {self.base_url} gave no completion: {_short(answer)}")
         named = str(answer.model or "").split("@")[0]
         if named != self.served_model:
             raise UsageError(f"{label}: {self.base_url} answered with {named!r}, not {self.served_model!r}")
-        if not answer.choices:
+        if not answer.choices or not isinstance(answer.choices[0].text, str):
             raise StageError(f"{label}: {self.base_url} answered without a completion")
         counted = answer.usage.prompt_tokens if answer.usage else None
         if counted != num_prompt_tokens:
@@ -293,14 +299,16 @@ def check_served_model(engine: OpenAIEngine, reference: Engine, prompts: Sequenc
 def _generation(answer: Any, request: GenerationRequest) -> Generation:
     """The completion up to the first stop string, whatever part of the strings the server knew of."""
     choice = answer.choices[0]
-    text, finished = str(choice.text), choice.finish_reason != "length"
+    # JSON may spell half of a surrogate pair, which no file takes.
+    text = choice.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    finished = choice.finish_reason != "length"
     cuts = [text.find(stop) for stop in request.stop if stop in text]
     if cuts:
         text, finished = text[: min(cuts)], True
     return Generation(
         text=text,
         num_prompt_tokens=int(answer.usage.prompt_tokens),
-        num_output_tokens=int(answer.usage.completion_tokens),
+        num_output_tokens=int(answer.usage.completion_tokens or 0),
         finished=finished,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from evalsuite.engines.base import GenerationRequest
+from evalsuite.errors import StageError
 
 
 def next_tokens(logits: Any, requests: Sequence[GenerationRequest], positions: Sequence[int]) -> list[int]:
@@ -18,8 +19,11 @@ def next_tokens(logits: Any, requests: Sequence[GenerationRequest], positions: S
         logits: (rows, vocabulary).
         requests: Each row's, with its temperature and seed.
         positions: How many tokens each completion has so far.
+
+    Raises:
+        StageError: A logit is not a number.
     """
-    tokens: list[int] = logits.argmax(-1).tolist()
+    tokens = likeliest(logits)
     for row, (request, position) in enumerate(zip(requests, positions, strict=True)):
         if request.temperature > 0.0:
             scaled = logits[row].double() / request.temperature
@@ -27,3 +31,16 @@ def next_tokens(logits: Any, requests: Sequence[GenerationRequest], positions: S
             drawn = np.random.default_rng([request.seed, position]).random() * cumulative[-1]
             tokens[row] = int(np.searchsorted(cumulative, drawn, side="right"))
     return tokens
+
+
+def likeliest(logits: Any) -> list[int]:
+    """The greedy token of each row of (rows, vocabulary).
+
+    Raises:
+        StageError: A logit is not a number: the weights hold one, or the type that they compute in overflows.
+    """
+    best, tokens = logits.max(-1)
+    if not bool(best.isfinite().all()):
+        raise StageError("the model's logits are not finite: its weights are damaged, or its type overflows")
+    found: list[int] = tokens.tolist()
+    return found

@@ -54,7 +54,7 @@ class ChatJudge:
         Raises:
             UsageError: The address is not http or https.
         """
-        if not base_url.startswith(("http://", "https://")):
+        if not _is_address(base_url):
             raise UsageError(f"judge server {base_url!r}: expected http://HOST:PORT/v1 or https://")
         self.base_url = base_url.rstrip("/")
         self.model = model
@@ -134,6 +134,14 @@ class ChatJudge:
             f"set "
             f"evaluation.judge to another judge"
         )
+
+
+def _is_address(base_url: str) -> bool:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def _retry_after(response: httpx.Response, fallback: float) -> float:

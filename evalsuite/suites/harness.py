@@ -13,19 +13,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.engines.base import Engine, Generation, GenerationRequest
+from jinja2 import TemplateError
+
+from evalsuite.engines.base import Engine, Generation
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
 from evalsuite.suites.benchmark_root import local_splits, tasks_there
 from evalsuite.suites.golden_items import read_set_manifest
-from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_metrics
-from evalsuite.suites.perplexity import rolling_loglikelihoods
+from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_index, task_metrics
+from evalsuite.suites.harness_model import asked_texts, engine_lm
 
 logger = logging.getLogger(__name__)
 
 ID_FIELDS = ("question_id", "key", "id", "idx")
+FAILED, NO_SCORE = "lm-eval's scorer failed on this answer", "lm-eval gave no score for this item alone"
 SLICE_FIELDS = ("category", "subject", "bias_type", "gender")
 
 
@@ -92,7 +95,7 @@ class HarnessSuite:
         with _offline(self.data_root):
             tasks = self._loaded = self._loaded or self._load_tasks()
             chosen = tasks if only is None else {"tasks": _with_items(tasks["tasks"], only, self.name)}
-            model = _lm(engine, self.name)
+            model = engine_lm(engine, self.name)
             from lm_eval.evaluator import evaluate
 
             results = evaluate(
@@ -131,15 +134,18 @@ class HarnessSuite:
         return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
     def _load_tasks(self) -> Any:
-        from lm_eval.tasks import TaskManager
-
-        manager = TaskManager()
+        manager = task_index()
         if self.name not in manager.all_tasks:
             near = ", ".join(difflib.get_close_matches(self.name, manager.all_tasks, n=3)) or "none alike"
             raise UsageError(f"lm-eval {version('lm_eval')} has no task {self.name!r}; nearest: {near}")
         members = [{"task": name, **self._data_of(manager, name)} for name in leaf_tasks(manager, self.name)]
-        loaded = manager.load({"group": "ratchet", "task": members})
+        with _naming_bad_rows(self.name, self.data_root):
+            loaded = manager.load({"group": "ratchet", "task": members})
+            for task in loaded["tasks"].values() if self.data_root is not None else ():
+                for document in task.eval_docs:
+                    _read_by_task(task, document)
         for task in loaded["tasks"].values():
+            _leave_unscored_what_fails(task)
             if task.config.generation_kwargs is not None and self.max_new_tokens is not None:
                 task.config.generation_kwargs["max_gen_toks"] = self.max_new_tokens
         return loaded
@@ -162,13 +168,14 @@ class HarnessSuite:
         return {"dataset_kwargs": {**(config.get("dataset_kwargs") or {}), "revision": self.revisions[dataset]}}
 
 
-def _item_id(task_name: str, document: Mapping[str, Any], position: int) -> str:
-    field = next((name for name in ID_FIELDS if document.get(name) is not None), None)
-    return f"{task_name}/{document[field] if field else position}"
-
-
 def _ids(task_name: str, task: Any) -> list[str]:
-    return [_item_id(task_name, document, position) for position, document in enumerate(task.eval_docs)]
+    """An id of each document: the dataset's own where every document has another one, else its position."""
+    documents = list(task.eval_docs)
+    for field in ID_FIELDS:
+        found = [document.get(field) for document in documents]
+        if None not in found and len(set(map(str, found))) == len(found):
+            return [f"{task_name}/{each}" for each in found]
+    return [f"{task_name}/{position}" for position in range(len(documents))]
 
 
 def _with_items(tasks: Mapping[str, Any], only: Collection[str], suite: str) -> dict[str, Any]:
@@ -185,6 +192,45 @@ def _positions(tasks: Mapping[str, Any], only: Collection[str]) -> dict[str, lis
         name: [position for position, item in enumerate(_ids(name, task)) if item in wanted]
         for name, task in tasks.items()
     }
+
+
+def _read_by_task(task: Any, document: Mapping[str, Any]) -> None:
+    """Raise whatever the task's own code raises; lm-eval takes the name of an absent field for a text."""
+    field = task.config.doc_to_text
+    if isinstance(field, str) and field.isidentifier() and field not in document:
+        raise KeyError(field)
+    task.doc_to_text(document)
+    task.doc_to_target(document)
+
+
+def _leave_unscored_what_fails(task: Any) -> None:
+    """lm-eval ends the whole run where a task's scorer fails on one answer; here that item alone has no score."""
+    score = task.process_results
+
+    def guarded(document: Any, results: Any) -> dict[str, Any]:
+        try:
+            return dict(score(document, results))
+        except Exception as error:  # a scorer of any task, on a text of any model
+            logger.warning("lm-eval's scorer failed on an answer (%s): the item is unscored", type(error).__name__)
+            return {}
+
+    task.process_results = guarded
+
+
+@contextmanager
+def _naming_bad_rows(task: str, data_root: Path | None) -> Iterator[None]:
+    """What lm-eval's own code says of rows that are not the public dataset's, or of a package that it needs."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"lm-eval task {task!r} needs a package that is not here: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
+        if data_root is None:
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UsageError(
+            f"{data_root / task}: lm-eval's task cannot read a row ({reason}); expected the public dataset's fields"
+        ) from None
 
 
 def _fix_language_detection() -> None:
@@ -228,79 +274,29 @@ def _offline(data_root: Path | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _lm(engine: Engine, label: str) -> Any:
-    """The engine as lm-eval's ``LM``; remembers what it generated, with token counts, by prompt."""
-    from lm_eval.api.model import LM
-
-    class EngineLM(LM):  # type: ignore[misc]  # lm-eval is untyped
-        def __init__(self) -> None:
-            super().__init__()
-            self.generations: dict[str, Generation] = {}
-            self.refusals: dict[str, str] = {}
-
-        @property
-        def tokenizer_name(self) -> str:
-            return engine.chat_template_sha256
-
-        def chat_template(self, chat_template: bool | str = False) -> str | None:
-            return None
-
-        def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-            if not add_generation_prompt:
-                raise UsageError(f"{label}: a task that continues the assistant's own turn is not supported")
-            return engine.render(chat_history)
-
-        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-            wanted = [_generation_request(request.args, label) for request in requests]
-            answers = engine.generate(wanted, label)
-            self.generations.update({w.prompt: a for w, a in zip(wanted, answers, strict=True)})
-            self.refusals.update({w.prompt: a.refusal for w, a in zip(wanted, answers, strict=True) if a.refusal})
-            return [answer.text for answer in answers]
-
-        def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-            pairs = [request.args for request in requests]
-            answers = engine.loglikelihoods(pairs, label)
-            self.refusals.update({pair[0]: a.refusal for pair, a in zip(pairs, answers, strict=True) if a.refusal})
-            return [(answer.value, answer.greedy) for answer in answers]
-
-        def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
-            texts = [str(request.args[0]) for request in requests]
-            found = rolling_loglikelihoods(engine, texts, label)
-            self.refusals.update({t: a.refusal for t, a in zip(texts, found, strict=True) if a.refusal})
-            return [answer.nats for answer in found]
-
-    return EngineLM()
-
-
-def _generation_request(arguments: tuple[str, Mapping[str, Any]], label: str) -> GenerationRequest:
-    prompt, options = arguments
-    if options.get("do_sample") or options.get("temperature"):
-        raise UsageError(f"{label}: the task samples ({dict(options)}); only greedy decoding is supported")
-    until = options.get("until", [])
-    stops = [until] if isinstance(until, str) else until
-    return GenerationRequest(prompt, tuple(stop for stop in stops if stop), int(options.get("max_gen_toks", 256)))
-
-
 def _items(
     task_name: str,
     samples: Sequence[Mapping[str, Any]],
     generations: Mapping[str, Generation],
-    refusals: Mapping[str, str],
+    refusals: Mapping[tuple[str, ...], str],
     task: Any,
 ) -> Iterator[ItemResult]:
     """One result an item; where a task has several filters, the last one is its published answer.
 
     An item with a prompt that the engine refused is unscored, whatever lm-eval made of the empty answer.
     """
+    ids = _ids(task_name, task)
     by_document: dict[int, Mapping[str, Any]] = {}
     for sample in samples:
         by_document[sample["doc_id"]] = sample
+    known = {metric for sample in by_document.values() for metric in sample["metrics"]} or set(task.aggregation())
     for document_id, sample in sorted(by_document.items()):
         document = sample["doc"]
-        metrics = tuple(sorted(sample["metrics"]))
-        refusal = next((refusals[key] for key in (str(a[0]) for a in sample["arguments"]) if key in refusals), None)
-        values = {metric: sample[metric] for metric in metrics}
-        if task.OUTPUT_TYPE == "loglikelihood_rolling":
+        failed = not sample["metrics"]
+        metrics = tuple(sorted(known if failed else sample["metrics"]))
+        refusal = next((refusals[key] for key in map(asked_texts, sample["arguments"]) if key in refusals), None)
+        values = {metric: sample.get(metric) for metric in metrics}
+        if task.OUTPUT_TYPE == "loglikelihood_rolling" and not failed:
             values = _rates(values)
             metrics = tuple(sorted(values))
         counted = {metric: number for metric, value in values.items() if (number := _scalar(value)) is not None}
@@ -309,13 +305,13 @@ def _items(
         generation = generations.get(prompt)
         response = sample["resps"][0][0]
         yield ItemResult(
-            item_id=_item_id(task_name, document, document_id),
+            item_id=ids[document_id],
             item_hash=sha256_json([sample["doc_hash"], sample["prompt_hash"], sample["target_hash"]]),
             slices={name: str(document[name]) for name in SLICE_FIELDS if document.get(name)},
             metrics=metrics,
             scores={metric: value.score for metric, value in scored.items()},
             denominators={m: value.denominator for m, value in counted.items() if value.denominator is not None},
-            unscored=None if len(scored) == len(metrics) else refusal or "lm-eval gave no score for this item alone",
+            unscored=None if len(scored) == len(metrics) else refusal or (FAILED if failed else NO_SCORE),
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
             output=response if isinstance(response, str) else json.dumps(response),

@@ -1,6 +1,7 @@
 """Which metrics an lm-eval task gives, read from its YAML before anything is run."""
 
 import difflib
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,13 +29,21 @@ def task_metrics(name: str) -> tuple[str, ...] | None:
         found = _metrics(TaskManager(include_path=folders, include_defaults=False), name)
         if found is not None:
             return found
-    manager = TaskManager()
+    manager = task_index()
     if name not in manager.all_tasks:
         near = ", ".join(difflib.get_close_matches(name, manager.all_tasks, n=3)) or "none alike"
         raise UsageError(
             f"lm-eval {version('lm_eval')} has no task {name!r}; nearest: {near}; change evaluation.harness.tasks"
         )
     return _metrics(manager, name)
+
+
+@cache
+def task_index() -> Any:
+    """Every task that lm-eval knows; reading its folders takes many seconds, so once a process."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
 
 
 def leaf_tasks(manager: Any, name: str) -> list[str]:

@@ -200,3 +200,13 @@ def test_limit_shortens_every_suite_that_has_one_and_no_longer_than_params_say(
     xstest = suite_named("xstest", params, 4)
     assert isinstance(xstest, XSTestSuite)
     assert list(xstest.prompts) == ["0", "2", "4", "6"]
+
+
+def test_a_place_where_no_result_can_be_written_is_refused_before_anything_is_asked(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    params, paths = make_project(tmp_path, tiny_model)
+    (tmp_path / "taken").write_text("x")
+    with pytest.raises(UsageError, match=r"taken is a file; name a file in a folder"):
+        evaluate("base", "golden", params, paths, output=tmp_path / "taken")
+    assert not paths.eval_cache.exists()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
-from evalsuite.errors import UsageError
+from evalsuite.errors import StageError, UsageError
 
 SHOTS = (
     "Question: What organ pumps blood through the body? Answer: the heart. Question: Where is my parcel? Answer: here. "
@@ -140,3 +140,24 @@ def test_a_model_without_a_chat_template_says_how_to_give_it_one(tiny_model: Pat
     bare.tokenizer.chat_template = None
     with pytest.raises(UsageError, match=r"model\.chat_template"):
         bare.render([{"role": "user", "content": "hi"}])
+
+
+def test_a_template_that_refuses_the_turns_is_one_clear_error(tiny_model: Path) -> None:
+    strict = HFEngine.load(tiny_model, "tiny")
+    strict.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(UsageError, match="refuses turns by system, user: System role not supported; change the items"):
+        strict.render([{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_weights_that_are_no_numbers_give_no_answer(tiny_model: Path, temperature: float) -> None:
+    import torch
+
+    broken = HFEngine.load(tiny_model, "tiny")
+    with torch.no_grad():
+        broken.model.model.norm.weight[0] = float("nan")
+    with pytest.raises(StageError, match="logits are not finite"):
+        broken.generate([GenerationRequest("Where", (), 4, temperature)], "test")
+    (answer,) = broken.loglikelihoods([("Where is", " my parcel")], "test")
+    assert answer.refusal == "the model gave a log-probability of nan"
+    assert answer.value == float("-inf")

@@ -116,7 +116,7 @@ def fake() -> Iterator[Callable[[Reply], str]]:
 def completion(text: str, num_prompt: int, model: str = "m", **choice: Any) -> dict[str, Any]:
     return {
         "id": "1", "object": "text_completion", "created": 1, "model": model,
-        "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": None, **choice}],
+        "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "text": text, **choice}],
         "usage": {"prompt_tokens": num_prompt, "completion_tokens": 2, "total_tokens": num_prompt + 2},
     }  # fmt: skip
 
@@ -245,3 +245,50 @@ def test_every_answer_is_told_as_it_comes(served: str, tiny_model: Path) -> None
     engine = OpenAIEngine.for_folder(tiny_model, "tiny", served, str(tiny_model))
     answers = engine.generate(requests(), "test", lambda index, answer: told.update({index: answer.text}))
     assert told == {index: answer.text for index, answer in enumerate(answers)}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("<html>" * 100, id="html"),
+        pytest.param('"a text"', id="a text"),
+        pytest.param("[]", id="a list"),
+        pytest.param({"model": "m"}, id="no choices"),
+        pytest.param(completion("x", 1) | {"choices": []}, id="empty choices"),
+        pytest.param({**completion("x", 1), "choices": [{"index": 0, "text": None}]}, id="no text"),
+        pytest.param({**completion("x", 1), "choices": [{"index": 0, "text": ["x"]}]}, id="a list for a text"),
+        pytest.param(completion("x", 1) | {"usage": None}, id="no usage"),
+    ],
+)
+def test_what_is_no_completion_is_one_line(fake: Callable[[Reply], str], hf: HFEngine, answer: Any) -> None:
+    engine = engine_at(fake(lambda body, before: (200, answer)), hf, max_retries=0)
+    with pytest.raises((StageError, UsageError)) as caught:
+        engine.generate(requests(), "test")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_a_replacement_character(
+    fake: Callable[[Reply], str], hf: HFEngine
+) -> None:
+    url = fake(lambda body, before: (200, completion("a \ud800 \U0001f600", count_tokens(hf, body))))
+    answers = engine_at(url, hf).generate(requests()[:1], "test")
+    assert answers[0].text == "a \ufffd \U0001f600"
+
+
+def test_log_probabilities_that_are_no_numbers_leave_the_pair_unanswered(
+    fake: Callable[[Reply], str], hf: HFEngine
+) -> None:
+    def reply(body: dict[str, Any], before: int) -> tuple[int, Any]:
+        count = len(body["prompt"]) + 1
+        own = {"token_logprobs": [float("nan")] * count, "top_logprobs": [{"best": -1.0}] * count}
+        return 200, completion("", len(body["prompt"]), logprobs=own)
+
+    (answer,) = engine_at(fake(reply), hf).loglikelihoods([("Where is", " my parcel?")], "test")
+    assert answer.refusal == "the model gave a log-probability of nan"
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "ftp://x/v1", "localhost:8000", "http://host:port/v1", ""])
+def test_an_address_that_is_none_is_refused(hf: HFEngine, address: str) -> None:
+    with pytest.raises(UsageError, match="expected such as http://127"):
+        engine_at(address, hf)

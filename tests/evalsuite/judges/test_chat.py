@@ -101,9 +101,10 @@ def test_an_unreachable_server_ends_the_run() -> None:
         judge(url, retries=1).judge(CASES, "t")
 
 
-def test_an_address_without_a_scheme_is_refused() -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "http://", "http://[::1", "http://host:port/v1"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="expected http://HOST"):
-        judge("127.0.0.1:8000")
+        judge(address)
 
 
 def test_the_version_names_model_and_prompt_and_not_the_address() -> None:

@@ -145,3 +145,31 @@ def test_a_limit_takes_all_four_kinds_of_question_alike(tmp_path: Path) -> None:
     found = Counter((question.ambiguous, question.polarity) for question in suite.questions.values())
     assert sorted(found.values()) == [2, 2, 3, 3]
     assert len(BBQSuite(tmp_path, limit=100).questions) == 40
+
+
+class RefusingEngine(ChoosingEngine):
+    """Leaves one question's options without an answer."""
+
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
+    ) -> list[Loglikelihood]:
+        answers = super().loglikelihoods(pairs, label)
+        return [
+            Loglikelihood(float("-inf"), False, "too long") if "context 5" in context and "young" in option else answer
+            for (context, option), answer in zip(pairs, answers, strict=True)
+        ]
+
+
+def test_a_question_that_was_not_asked_in_full_is_unscored_and_keeps_its_weight(tmp_path: Path) -> None:
+    result = BBQSuite(write(tmp_path, ROWS)).run(RefusingEngine(lambda _, option: "unknown" in option))
+    left_out = {item.item_id: item for item in result.items if item.unscored}
+    assert list(left_out) == ["Age/5"]
+    item = left_out["Age/5"]
+    assert (item.unscored, item.scores, item.output) == ("too long", {}, "")
+    assert item.denominators == {"bias_disambiguated": 1.0}
+    assert len(result.items) == len(ROWS)
+
+
+def test_a_question_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Age\.jsonl:9: question 'Age/0' is there twice"):
+        BBQSuite(write(tmp_path, [*ROWS, ROWS[0]]))

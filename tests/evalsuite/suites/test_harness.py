@@ -2,13 +2,16 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evalsuite.engines.base import Loglikelihood, OnAnswer
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file
+from evalsuite.results import read_items
 from evalsuite.suites.harness import HarnessSuite
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
@@ -144,36 +147,46 @@ def test_gpt_4_s_recorded_responses_get_the_official_verdict_on_every_instructio
 
 
 @pytest.mark.skipif(not (SHARED / "mmlu_pro").is_dir(), reason="the public data folder is not there")
-def test_the_letters_of_recorded_models_give_their_recorded_accuracy(tmp_path: Path) -> None:
+def test_texts_with_the_letters_of_13_recorded_models_give_their_recorded_accuracy(tmp_path: Path) -> None:
     import csv
 
-    # The public record holds letters, not texts: what is reproduced is prompt, extraction and scoring of a letter.
+    # The public record holds letters and no texts: what is reproduced is prompt, extraction and scoring of a letter.
     lines = (SHARED / "mmlu_pro/subset_25_per_category.jsonl").read_text().splitlines()
-    questions = [json.loads(line) for line in lines]
-    shots = [json.loads(line) for line in (RETENTION / "mmlu_pro/validation.jsonl").read_text().splitlines()]
-    root = public_set(tmp_path, "mmlu_pro", questions, validation=shots)
+    questions = [json.loads(line) for line in lines][::5]
     with (SHARED / "mmlu_pro/recorded_answers.csv").open() as stream:
         recorded = {int(row["question_id"]): row for row in csv.DictReader(stream)}
-    for model in ("Qwen1.5-110B", "Llama-2-7b-hf"):
-        # Two questions may be worded alike and differ in their options.
-        said = {(row["question"], *row["options"]): recorded[row["question_id"]][model] for row in questions}
+    models = [name for name in recorded[70] if name not in ("question_id", "category", "answer")]
+    assert len(models) == 13
+    rows = [
+        {
+            **row,
+            "question_id": len(recorded) * (number + 1) + place,
+            "question": f"({number}/{place}) {row['question']}",
+        }
+        for number in range(13)
+        for place, row in enumerate(questions)
+    ]
+    shots = [json.loads(line) for line in (RETENTION / "mmlu_pro/validation.jsonl").read_text().splitlines()]
+    endings = [" The answer is ({}).", " So the answer is {}.", "\n\nThe answer is ({}), and not (A) or (B)."]
 
-        def answer(prompt: str, said: dict[tuple[str, ...], str] = said) -> str:
-            asked = prompt.rsplit("Question:\n", 1)[1]
-            places = {
-                tuple(asked.find(f"{chr(65 + n)}. {option.strip()}\n") for n, option in enumerate(options)): letter
-                for (question, *options), letter in said.items()
-                if asked.startswith(question)
-            }
-            letter = next(
-                letter for found, letter in places.items() if -1 not in found and list(found) == sorted(found)
-            )
-            return f" Step by step. The answer is ({letter})." if letter else " I cannot tell."
+    def answer(prompt: str) -> str:
+        number, place = map(int, re.findall(r"Question:\n\((\d+)/(\d+)\) ", prompt)[-1])
+        letter = recorded[questions[place]["question_id"]][models[number]]
+        told = endings[place % len(endings)].format(letter) if letter else " I cannot tell which answer is right."
+        return f" A: Let's think (J) step by step. {told}"
 
-        result = HarnessSuite("mmlu_pro", root).run(FakeEngine(answer))
-        scores = {int(item.item_id.split("/")[1]): item.scores["exact_match"] for item in result.items}
-        assert len(scores) == len(questions)
-        assert scores == {n: float(recorded[n][model] == recorded[n]["answer"]) for n in scores}
+    root = public_set(tmp_path, "mmlu_pro", rows, validation=shots)
+    result = HarnessSuite("mmlu_pro", root).run(FakeEngine(answer))
+    assert len(result.items) == len(rows)
+    found: dict[str, list[float]] = {}
+    expected: dict[str, list[float]] = {}
+    for item in result.items:
+        number, place = divmod(int(item.item_id.split("/")[1]) - len(recorded), len(recorded))
+        right = recorded[questions[place]["question_id"]]
+        found.setdefault(models[number], []).append(item.scores["exact_match"])
+        expected.setdefault(models[number], []).append(float(right[models[number]] == right["answer"]))
+    assert found == expected
+    assert len({sum(scores) for scores in found.values()}) > 5
 
 
 def test_the_hub_is_asked_for_the_pinned_commit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,3 +259,80 @@ def test_bias_tasks_of_lm_eval_run_from_a_data_root(
     result = HarnessSuite(task, tmp_path).run(FakeEngine(lambda _: ""))  # a shorter continuation is likelier
 
     assert [item.scores[metric] for item in result.items] == expected
+
+
+class Forgetful(FakeEngine):
+    """Leaves sentences of three letters or more without an answer."""
+
+    def loglikelihoods(
+        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
+    ) -> list[Loglikelihood]:
+        answers = super().loglikelihoods(pairs, label)
+        return [
+            Loglikelihood(float("-inf"), False, "too long") if len(sentence) >= 3 else answer
+            for (_, sentence), answer in zip(pairs, answers, strict=True)
+        ]
+
+
+def test_a_sentence_that_was_not_asked_leaves_its_own_item_unscored_alone(tmp_path: Path) -> None:
+    pairs = [("a", "bb"), ("aaaa", "b"), ("aa", "b")]
+    rows = [{"sent_more": more, "sent_less": less, "bias_type": "age"} for more, less in pairs]
+    root = public_set(tmp_path, "crows_pairs_english", rows)
+    result = HarnessSuite("crows_pairs_english", root).run(Forgetful(lambda _: ""))
+    assert [item.unscored for item in result.items] == [None, "too long", None]
+    assert [item.scores.get("pct_stereotype") for item in result.items] == [1.0, None, 0.0]
+
+
+def test_documents_whose_ids_repeat_are_told_apart_by_their_places(tmp_path: Path) -> None:
+    rows = [{"sent_more": "a", "sent_less": "bb", "bias_type": "age", "id": 7} for _ in range(2)]
+    root = public_set(tmp_path, "crows_pairs_english", rows)
+    result = HarnessSuite("crows_pairs_english", root).run(FakeEngine(lambda _: ""))
+    assert [item.item_id for item in result.items] == ["crows_pairs_english/0", "crows_pairs_english/1"]
+
+
+@pytest.mark.parametrize("task", ["crows_pairs_english", "winogender_all", "mmlu_pro", "ifeval"])
+def test_rows_of_another_dataset_are_one_clear_error(tmp_path: Path, task: str) -> None:
+    root = public_set(tmp_path, task, [{"question": "Who?"}], validation=[{"question": "Who?"}])
+    with pytest.raises(UsageError, match=f"{task}: lm-eval's task cannot read a row .*the public dataset's fields"):
+        HarnessSuite(task, root).run(FakeEngine(lambda _: ""))
+
+
+def test_an_answer_on_which_lm_eval_s_scorer_fails_is_unscored_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"sent_more": "a" * n, "sent_less": "bb", "bias_type": "age"} for n in (1, 2, 3)]
+    suite = HarnessSuite("crows_pairs_english", public_set(tmp_path, "crows_pairs_english", rows))
+    real = suite._load_tasks()["tasks"]["crows_pairs_english"].config.process_results
+
+    def dividing(document: dict[str, Any], results: Any) -> Any:
+        1 / (len(document["sent_more"]) - 2)
+        return real(document, results)
+
+    load = suite._load_tasks
+
+    def loaded() -> Any:
+        tasks = load()
+        tasks["tasks"]["crows_pairs_english"].config.process_results = dividing
+        return tasks
+
+    monkeypatch.setattr(suite, "_load_tasks", loaded)
+    result = suite.run(FakeEngine(lambda _: ""))
+    assert [item.unscored for item in result.items] == [None, "lm-eval's scorer failed on this answer", None]
+    assert {item.metrics for item in result.items} == {("likelihood_diff", "pct_stereotype")}
+    assert [row.unscored for row in result.summary().metrics] == [1, 1]
+
+
+HOSTILE = ["", "\x00", "\ufeff\u202e", "<script>" * 200, "* " * 3000, "{" * 3000, "a" * 20_000, "\n" * 500, "\u0000 1."]
+
+
+@pytest.mark.skipif(not (SHARED / "ifeval").is_dir(), reason="the public data folder is not there")
+def test_hostile_answers_to_ifeval_get_a_score_or_a_reason(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (SHARED / "ifeval/input_data.jsonl").read_text().splitlines()]
+    places = {row["prompt"]: place for place, row in enumerate(rows)}
+    root = public_set(tmp_path, "ifeval", rows)
+    (root / "nltk_data").symlink_to(SHARED / "nltk_data")
+    result = HarnessSuite("ifeval", root).run(FakeEngine(lambda prompt: HOSTILE[places[prompt] % len(HOSTILE)]))
+    assert len(result.items) == len(rows)
+    assert all(len(item.scores) == 4 or item.unscored for item in result.items)
+    result.write(tmp_path / "out")
+    assert read_items(tmp_path / "out/items.parquet") == result.items

@@ -19,6 +19,8 @@ from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
 from tasks.launch_params import LaunchParams as LaunchParams
+from tasks.method_params import MethodKind as MethodKind
+from tasks.method_params import MethodParams as MethodParams
 from tasks.section import Section as Section
 from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
@@ -79,41 +81,6 @@ class HardwareParams(Section):
     """Memory of one device in GiB; measured when absent."""
     tokens_per_second: float | None = Field(default=None, gt=0.0)
     """Measured training speed in non-padding tokens a second; estimated when absent."""
-
-
-class MethodKind(StrEnum):
-    """How the weights are trained."""
-
-    FULL = "full"
-    LORA = "lora"
-    QLORA = "qlora"
-
-
-class MethodParams(Section):
-    """One way to fine-tune; several are compared."""
-
-    kind: MethodKind
-    learning_rate: float = Field(gt=0.0, lt=1.0)
-    epochs: int = Field(default=3, ge=1, le=100)
-    weight_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
-    warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0)
-    """Share of the steps with a rising learning rate (fraction 0..1); 0.01 to 0.03 is usual."""
-    rank: int = Field(default=16, ge=1)
-    """LoRA and QLoRA: rank of the update."""
-    lora_alpha: int | None = Field(default=None, ge=1)
-    """LoRA and QLoRA: scale; twice the rank when absent."""
-    lora_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    target_modules: str | tuple[str, ...] = "all-linear"
-    """LoRA and QLoRA: module names, or ``all-linear``."""
-    use_dora: bool = False
-    """LoRA and QLoRA: weight-decomposed update (DoRA)."""
-
-    @model_validator(mode="after")
-    def _adapter_fields_fit_kind(self) -> Self:
-        adapter = {"rank", "lora_alpha", "lora_dropout", "target_modules", "use_dora"} & self.model_fields_set
-        if self.kind is MethodKind.FULL and adapter:
-            raise ValueError(f"kind full takes no {sorted(adapter)[0]}; use kind lora or qlora")
-        return self
 
 
 class LongRows(StrEnum):

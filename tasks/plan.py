@@ -22,7 +22,7 @@ from tasks.planning.memory import Numerics, Strategy
 from tasks.planning.meta_device import count_trained
 from tasks.planning.plan import make_plan
 from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
-from tasks.training.launch import LaunchPlan, choose_strategy
+from tasks.training.launch import LaunchPlan, choose_strategy, runs_on
 from tasks.training.models import compute_dtype, shipped_dtype
 
 
@@ -73,7 +73,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
             + (f"what fits: {fitting}" if fitting else "no kind fits: take a smaller model or more memory")
         )
     strategy = launch_strategy(chosen)
-    one = checkpoint_bytes(trained, strategy.zero_stage)
+    one = checkpoint_bytes(trained, strategy.zero_stage, method.is_pissa)
     numerics: Literal["fp32", "fp32 weights, bf16 compute"] = "fp32" if fp32 else "fp32 weights, bf16 compute"
     launch = LaunchPlan(
         strategy=strategy,
@@ -115,7 +115,8 @@ def _strategies(params: Params, name: str) -> tuple[Strategy, ...]:
     named = choose_strategy(launch, method, params.train)
     if launch.strategy != "auto" or named is LaunchStrategy.ONE_DEVICE:
         return (Strategy(named.value),)
-    return tuple(Strategy(each.value) for each in LaunchStrategy if each is not LaunchStrategy.ONE_DEVICE)
+    several = [each for each in LaunchStrategy if each is not LaunchStrategy.ONE_DEVICE and runs_on(method, each)]
+    return tuple(Strategy(each.value) for each in several)
 
 
 def launch_strategy(option: Option) -> LaunchStrategy:

@@ -129,7 +129,8 @@ def count_trained(config: Any, method: MethodParams) -> int:
         from peft import get_peft_model
 
         try:
-            model = get_peft_model(model, adapter_config(method))
+            # PiSSA's start has the same shapes and needs weights with bytes.
+            model = get_peft_model(model, adapter_config(method, goes_on=True))
         except ValueError as error:
             if "arget modules" not in str(error):
                 raise

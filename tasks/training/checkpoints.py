@@ -27,6 +27,7 @@ RESUME_STATE = (
     "global_step*",
     "latest",
     "zero_to_*.py",
+    "pissa",
 )
 """Files and folders of a checkpoint that only a resumed training reads; two thirds of its bytes."""
 SMALL_FILES_BYTES = 2**24
@@ -196,12 +197,13 @@ def read_records(root: Path) -> dict[int, EpochRecord]:
     return found
 
 
-def checkpoint_bytes(trained_parameters: int, zero_stage: int = 0) -> int:
+def checkpoint_bytes(trained_parameters: int, zero_stage: int = 0, pissa: bool = False) -> int:
     """Disk space of one checkpoint: fp32 weights and AdamW's two moments of what is trained, and small files.
 
-    DeepSpeed writes the weights twice more: its module's, and the fp32 ones of its optimizer.
+    DeepSpeed writes the weights twice more: its module's, and the fp32 ones of its optimizer. PiSSA's adapter has a
+    copy of twice the rank.
     """
-    copies = 1 + ADAM_STATES + (2 if zero_stage else 0)
+    copies = 1 + ADAM_STATES + (2 if zero_stage else 0) + (2 if pissa else 0)
     return int(1.05 * 4 * trained_parameters * copies) + SMALL_FILES_BYTES
 
 

@@ -20,6 +20,7 @@ TRAINING_SOURCES = (
     "examples.py",
     "models.py",
     "order.py",
+    "pissa.py",
     "strategies.py",
     "supervised.py",
     "trainer.py",

@@ -62,12 +62,22 @@ def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainPara
             f"launch.strategy = {strategy.value!r}: 4-bit weights are not split between processes; use 'data parallel' "
             "or 'zero2' for kind qlora"
         )
+    if not runs_on(method, strategy):
+        what = "init_lora_weights pissa" if method.is_pissa else "use_dora"
+        fitting = ", ".join(repr(other.value) for other in Strategy if runs_on(method, other))
+        raise UsageError(f"launch.strategy = {strategy.value!r} was never shown to train {what} rightly; use {fitting}")
     if train.batch_size % (train.micro_batch_size * world):
         raise UsageError(
             f"train.batch_size {train.batch_size} is no multiple of train.micro_batch_size {train.micro_batch_size} "
             f"times {world} processes; every process must take the same number of rows a step"
         )
     return strategy
+
+
+def runs_on(method: MethodParams, strategy: Strategy) -> bool:
+    """Whether the strategy trains such an adapter: PiSSA and DoRA read whole base weights, PiSSA changes them."""
+    whole = strategy in (Strategy.ONE_DEVICE, Strategy.DATA_PARALLEL)
+    return whole if method.is_pissa or method.use_dora else True
 
 
 class Node(NamedTuple):

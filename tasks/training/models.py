@@ -122,8 +122,13 @@ def _keep_differentiable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def adapter_config(method: MethodParams) -> Any | None:
-    """The adapter's configuration; None for full fine-tuning."""
+def adapter_config(method: MethodParams, goes_on: bool = False) -> Any | None:
+    """The adapter's configuration; None for full fine-tuning.
+
+    Args:
+        method: How the model is trained.
+        goes_on: Whether a checkpoint's adapter replaces this one, so that PiSSA's start need not be computed.
+    """
     if method.kind is MethodKind.FULL:
         return None
     from peft import LoraConfig
@@ -135,6 +140,8 @@ def adapter_config(method: MethodParams) -> Any | None:
         lora_dropout=method.lora_dropout,
         target_modules=targets,
         use_dora=method.use_dora,
+        use_rslora=method.use_rslora,
+        init_lora_weights=method.init_lora_weights if method.is_pissa and not goes_on else True,
         bias="none",
         task_type="CAUSAL_LM",
     )

@@ -13,6 +13,7 @@ from tasks.training.examples import Example
 from tasks.training.launch import LaunchPlan
 from tasks.training.models import adapter_config, compute_dtype, load_trainable
 from tasks.training.order import EpochOrder, filler
+from tasks.training.pissa import TRAINED, convert, keep_initial
 from tasks.training.signals import Meter
 from tasks.training.strategies import deepspeed_config, sharded_loading
 from tasks.training.supervised import supervised_trainer
@@ -36,7 +37,7 @@ def build_trainer(
     """The trainer of one method in this process.
 
     Raises:
-        UsageError: The adapter's target modules match nothing.
+        UsageError: The adapter's target modules match nothing, or PiSSA's rank is larger than a base weight.
     """
     import torch
     from datasets import Dataset
@@ -93,13 +94,16 @@ def build_trainer(
             train_dataset=Dataset.from_list([example._asdict() for example in rows]),
             eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
             processing_class=tokenizer,
-            peft_config=adapter_config(method),
+            peft_config=adapter_config(method, goes_on=resume is not None),
         )
     except ValueError as error:
         if "arget modules" not in str(error):
             raise
         reason = str(error).splitlines()[0]
         raise UsageError(f"methods.{name}.target_modules = {method.target_modules!r}: {reason}") from None
+    if method.is_pissa:
+        keep_initial(name, trainer.model, method, root, trainer.args.should_save)
+    trainer.pissa = method.is_pissa
     trainer.remove_callback(PrinterCallback)
     trainer.order = order
     trainer.meter = Meter()
@@ -123,6 +127,7 @@ def _trainer_class() -> Any:
         order: EpochOrder
         keeps_full_weights: bool
         meter: Meter
+        pissa: bool
 
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
             self.meter.count(inputs)
@@ -154,9 +159,15 @@ def _trainer_class() -> Any:
             if self.args.should_save:
                 torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / "scheduler.pt")
 
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            super()._save(output_dir, state_dict)
+            if self.pissa and self.args.should_save:
+                convert(Path(output_dir or self.args.output_dir), Path(self.args.output_dir))
+
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
             if not self.keeps_full_weights:
-                super()._load_from_checkpoint(resume_from_checkpoint, model)
+                folder = Path(resume_from_checkpoint)
+                super()._load_from_checkpoint(str(folder / TRAINED) if self.pissa else str(folder), model)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint is None or not self.is_distributed_loading_by_transformers:

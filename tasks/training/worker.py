@@ -107,7 +107,7 @@ class Training:
         self.trained_parameters = count_trained(model)
         split_by_deepspeed = plan.strategy.zero_stage == 3
         self.total_parameters = count_all(model) if split_by_deepspeed else int(model.num_parameters())
-        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters, plan.strategy.zero_stage)
+        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters, plan.strategy.zero_stage, method.is_pissa)
         self._effective: Effective = {}
         if not split_by_deepspeed:
             self.check_packing()

@@ -80,6 +80,23 @@ def test_adapter_settings_on_full_fine_tuning_are_refused(data: dict[str, Any]) 
         parse_params(data)
 
 
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"kind": "qlora", "init_lora_weights": "pissa"}, "which 4-bit weights do not allow; use kind lora"),
+        ({"kind": "lora", "init_lora_weights": "pissa", "use_dora": True}, "DoRA's magnitudes cannot become"),
+        ({"kind": "lora", "init_lora_weights": "piza"}, "expected default, pissa or pissa_niter_N"),
+        ({"kind": "full", "use_rslora": True}, "kind full takes no use_rslora"),
+    ],
+)
+def test_an_adapter_that_cannot_be_trained_or_shipped_is_refused(
+    data: dict[str, Any], settings: dict[str, Any], text: str
+) -> None:
+    data["methods"]["other"] = {"learning_rate": 1e-4, **settings}
+    with pytest.raises(UsageError, match=rf"methods\.other.*{text}"):
+        parse_params(data)
+
+
 def test_a_missing_file_says_how_to_get_it_back(tmp_path: Path) -> None:
     with pytest.raises(MissingArtifactError, match=r"git checkout params\.yaml"):
         load_params(tmp_path / "params.yaml")

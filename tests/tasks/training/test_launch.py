@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -110,3 +111,16 @@ def test_a_launch_that_cannot_be_is_refused_while_planning(
 def test_several_processes_share_data_unless_told_otherwise() -> None:
     assert choose_strategy(LaunchParams(), FULL, TrainParams()) is Strategy.ONE_DEVICE
     assert choose_strategy(LaunchParams(processes_per_node=2, nodes=2), FULL, TrainParams()) is Strategy.DATA_PARALLEL
+
+
+@pytest.mark.parametrize("setting", [{"init_lora_weights": "pissa"}, {"use_dora": True}])
+def test_adapters_that_read_whole_base_weights_are_refused_where_those_are_split(setting: dict[str, Any]) -> None:
+    method = MethodParams.model_validate({"kind": "lora", "learning_rate": 1e-4, **setting})
+    for strategy in (Strategy.ZERO2, Strategy.ZERO3, Strategy.ZERO3_OFFLOAD, Strategy.FSDP2):
+        launch = LaunchParams(strategy=strategy, processes_per_node=2)
+        with pytest.raises(
+            UsageError, match=f"'{strategy.value}' was never shown to train .* use 'one device', 'data pa"
+        ):
+            choose_strategy(launch, method, TrainParams())
+    launch = LaunchParams(strategy=Strategy.DATA_PARALLEL, processes_per_node=2)
+    assert choose_strategy(launch, method, TrainParams()) is Strategy.DATA_PARALLEL

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.params import MethodKind, MethodParams
-from tasks.training.models import adapter_config, load_trainable
+from tasks.training.models import adapter_config, load_plain, load_trainable
 
 QLORA = MethodParams(kind=MethodKind.QLORA, learning_rate=1e-3, rank=4)
 
@@ -36,3 +38,15 @@ def test_an_evaluation_leaves_the_gradients_of_a_quantised_model_as_they_were(ti
     after = gradients(model)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("rslora", "scale"), [(False, 8 / 4), (True, 8 / 4**0.5)])
+def test_an_update_is_scaled_by_alpha_over_the_rank_or_over_its_root(
+    tiny_model: Path, rslora: bool, scale: float
+) -> None:
+    import torch
+    from peft import get_peft_model
+
+    method = MethodParams(kind=MethodKind.LORA, learning_rate=1e-3, rank=4, lora_alpha=8, use_rslora=rslora)
+    model: Any = get_peft_model(load_plain(tiny_model, torch.float32), adapter_config(method))
+    assert model.base_model.model.model.layers[0].mlp.up_proj.scaling == {"default": scale}

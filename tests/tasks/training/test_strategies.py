@@ -27,9 +27,13 @@ from tests.tiny import make_tiny_model
 ROOT = Path(__file__).parents[3]
 FULL = {"full": {"kind": "full", "learning_rate": 1e-3, "epochs": 1}}
 LORA = {"lora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "rank": 4}}
+WHOLE = {
+    "dora": LORA["lora"] | {"use_dora": True},
+    "pissa": LORA["lora"] | {"init_lora_weights": "pissa"},
+}
 PROJECTS: dict[str, tuple[str, dict[str, Any], bool]] = {
     # name: (strategy, methods, whether input and output embedding are one tensor)
-    "data-parallel": ("data parallel", FULL, True),
+    "data-parallel": ("data parallel", FULL | WHOLE, True),
     "fsdp2": ("fsdp2", FULL | LORA, True),
     "fsdp2-untied": ("fsdp2", FULL, False),
     "zero2": ("zero2", FULL, True),
@@ -110,7 +114,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Train
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-5000:]
     for name, tied in (("one", True), ("one-untied", False)):
-        projects[name] = make_project(one / name, models[tied], FULL | LORA if tied else FULL, "auto", 1, 1)
+        projects[name] = make_project(one / name, models[tied], FULL | LORA | WHOLE if tied else FULL, "auto", 1, 1)
     logs = {
         (name, method): run(method, load_params(paths.params), paths)
         for name, paths in projects.items()

@@ -19,6 +19,7 @@ from evalsuite.gate.judging import Question
 from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id
 from evalsuite.gate.policy import Direction, Kind, Rule
 from evalsuite.results import EvalReport, SuiteResult
+from evalsuite.seeds import Seeded, open_orders, seed_set, told
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,12 @@ def compare_methods(
     choice: Choice,
     price_per_hour: float = 0.0,
     currency: str = "USD",
+    seeded: Sequence[Seeded] = (),
 ) -> Comparison:
     """Put methods side by side and choose one; a pure function of its arguments.
 
-    A baseline that is not comparable gets no interval, with the reason; the gate then says INCONCLUSIVE.
+    A baseline that is not comparable gets no interval, with the reason; the gate then says INCONCLUSIVE. Of methods
+    that differ in the seed alone, the one that dev items chose is compared; the others show how far seeds lie apart.
 
     Args:
         methods: At least one.
@@ -74,6 +77,7 @@ def compare_methods(
         choice: The metric and the margin.
         price_per_hour: Price of the machine for an hour, in ``currency``.
         currency: For the reader.
+        seeded: Methods that differ in the seed alone, set by set.
 
     Raises:
         NotComparableError: Two methods were not measured alike; the message names the field.
@@ -81,16 +85,21 @@ def compare_methods(
     """
     if not methods:
         raise UsageError("no method to compare; name at least one under `methods` in params.yaml")
-    running = [method for method in methods if not was_stopped(method.suites)] or list(methods)
+    others = {name for each in seeded for name in each.seeds if name != each.representative}
+    entered = [method for method in methods if method.name not in others]
+    running = [method for method in entered if not was_stopped(method.suites)] or entered
     alike, reports, note = _alike(running, baselines)
     pairs = _all_pairs(alike, baselines, reports, choice)
     rows = {method.name: _method_row(method, price_per_hour, currency) for method in alike}
     # What was stopped stays in the table, on the items that it has, since the gate pays for every method compared.
+    # So do the other seeds of a method.
     for method in methods:
-        if method.name not in rows:
-            own, own_reports, _ = _alike([method], baselines)
-            pairs += _all_pairs(own, baselines, own_reports, choice)
-            rows[method.name] = _method_row(own[0], price_per_hour, currency)
+        if method.name in rows:
+            continue
+        own, own_reports, _ = _alike([method], baselines)
+        pairs += _all_pairs(own, baselines, own_reports, choice)
+        rows[method.name] = _method_row(own[0], price_per_hour, currency)
+        if method.name not in others:
             note = joined(f"{method.name} was stopped, since something is proven broken", [note] if note else [])
     eligible = tuple(rows[method.name] for method in running)
     if note and not any(_mean(row, choice) is not None for row in eligible):
@@ -98,13 +107,16 @@ def compare_methods(
         because = f"no method ran an item of {choice.suite}/{choice.metric}; {chosen} ran the most items"
     else:
         chosen, because = _choose(eligible, reports, choice)
+    sets = tuple(seed_set(each, list(rows.values())) for each in seeded)
+    notes = [*([note] if note else []), *told(sets, choice), *open_orders(sets, eligible, choice)]
     return Comparison(
         candidate=chosen,
-        chosen_because=joined(because, [note] if note else []),
+        chosen_because=joined(because, notes),
         choice=choice,
         methods=tuple(rows[method.name] for method in methods),
         baselines=tuple(_model_row(each) for each in baselines),
         pairs=tuple(pairs),
+        seed_sets=sets,
     )
 
 

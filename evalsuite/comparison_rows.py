@@ -93,6 +93,36 @@ class PairedRow(_Record):
     """Estimator, or why there is no interval."""
 
 
+class SeedRow(_Record):
+    """One metric of a method that was trained with several seeds: how the seeds' means lie."""
+
+    suite: str
+    metric: str
+    mean: float
+    sd: float
+    """Standard deviation between seeds (n - 1)."""
+    lowest: float
+    highest: float
+
+
+class SeedSet(_Record):
+    """Methods that differ in the seed alone; one of them entered the comparison."""
+
+    name: str
+    members: tuple[str, ...]
+    seeds: tuple[int, ...]
+    """Of ``members``."""
+    representative: str
+    """The member that entered the comparison, chosen on dev items."""
+    because: str
+    metrics: tuple[SeedRow, ...]
+    """Those that all members have on the same number of items."""
+
+    def metric(self, suite: str, metric: str) -> SeedRow | None:
+        """One metric; None where the seeds cannot be put together."""
+        return next((row for row in self.metrics if (row.suite, row.metric) == (suite, metric)), None)
+
+
 class Comparison(_Record):
     """reports/comparison.json."""
 
@@ -104,6 +134,12 @@ class Comparison(_Record):
     baselines: tuple[ModelRow, ...]
     """base, and champion where there is one."""
     pairs: tuple[PairedRow, ...]
+    seed_sets: tuple[SeedSet, ...] = ()
+
+    @property
+    def num_candidates(self) -> int:
+        """Methods among which test items chose, which the gate pays for: one of each set of seeds."""
+        return len(self.methods) - sum(len(found.members) - 1 for found in self.seed_sets)
 
     def method(self, name: str) -> MethodRow:
         """One method's row."""

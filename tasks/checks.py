@@ -83,7 +83,7 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     unknown = list(_unknown_names(params, known))
     yield from unknown
     if not found and not unknown:
-        for problem in impossible_rules(params.gate, sets_of(suites, paths), num_candidates=len(params.methods)):
+        for problem in impossible_rules(params.gate, sets_of(suites, paths), num_candidates=params.num_candidates):
             yield (
                 f"this policy can never say PROMOTE: {problem.text}; change gate.rules or the sets, see `ratchet gate "
                 "power`"

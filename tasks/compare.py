@@ -1,7 +1,7 @@
 """Methods side by side: reads every evaluation, writes reports/comparison.json."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json
 from evalsuite.results import SuiteResult, read_result
+from evalsuite.seeds import Seeded
 from tasks.entry import stage_main
 from tasks.params import CompareParams, HardwareParams, Params
 from tasks.paths import ArtifactPaths
@@ -25,10 +26,17 @@ MAKE_CONTAMINATION = "ratchet stage contamination"
 Model = TypeVar("Model", bound=ModelEvidence)
 
 
-def run(compare: CompareParams, hardware: HardwareParams, methods: Iterable[str], paths: ArtifactPaths) -> Comparison:
+def run(
+    compare: CompareParams,
+    hardware: HardwareParams,
+    methods: Iterable[str],
+    paths: ArtifactPaths,
+    seed_sets: Iterable[Sequence[str]] = (),
+) -> Comparison:
     """Compare the methods on every suite, choose the candidate and write the comparison.
 
-    Items that the training rows give away are left out, as in the gate.
+    Items that the training rows give away are left out, as in the gate. Of the methods in each of ``seed_sets``, which
+    differ in the seed alone, one is compared.
 
     Raises:
         MissingArtifactError: A model was not evaluated, or the items were not checked for contamination.
@@ -42,6 +50,7 @@ def run(compare: CompareParams, hardware: HardwareParams, methods: Iterable[str]
         Choice.model_validate(compare.model_dump()),
         hardware.price_per_hour,
         hardware.currency,
+        [_seeded(names, paths) for names in seed_sets],
     )
     if found.excluded:
         left_out = ", ".join(f"{count} of {suite}" for suite, count in found.excluded.items())
@@ -122,8 +131,21 @@ def _method(name: str, paths: ArtifactPaths) -> MethodEvidence:
     return evidence
 
 
+def _seeded(names: Sequence[str], paths: ArtifactPaths) -> Seeded:
+    """Each method's seed and golden dev metric, as its training log has them."""
+    logs = {name: read_train_log(name, paths) for name in names}
+    config = logs[names[0]].config
+    metric = str(config["train.select_metric"])
+    dev = {
+        name: next(epoch.golden[metric] for epoch in log.epochs if epoch.epoch == log.selected_epoch)
+        for name, log in logs.items()
+    }
+    seeds = {name: int(log.config["train.seed"] or 0) for name, log in logs.items()}
+    return Seeded(seeds, dev, metric, config["train.select_direction"] == "higher")
+
+
 def _stage_of(params: Params, paths: ArtifactPaths) -> str:
-    comparison = run(params.compare, params.hardware, params.methods, paths)
+    comparison = run(params.compare, params.hardware, params.methods, paths, params.seed_sets)
     return f"candidate: {comparison.candidate} ({comparison.chosen_because})"
 
 

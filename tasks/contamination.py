@@ -30,7 +30,8 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
     for line in train.read_bytes().split(b"\n"):
         if line.strip():
             row = json.loads(line)
-            turns = tuple(turn["content"] for turn in row["messages"] if turn["role"] != "system")
+            messages = row.get("messages") or [{"role": "document", "content": row["text"]}]
+            turns = tuple(turn["content"] for turn in messages if turn["role"] != "system")
             rows.append(TrainingText(str(row["id"]), turns))
     encoder = None
     if params.embedding_model is not None:

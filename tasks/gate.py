@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
+from evalsuite.comparison_rows import SeedSet
 from evalsuite.contamination import ContaminationReport, clean_report, read_contamination
 from evalsuite.errors import UsageError
 from evalsuite.evidence import read_costs
@@ -86,9 +89,20 @@ def gather(paths: ArtifactPaths) -> Evidence:
         raise UsageError(f"{paths.comparison}: methods is {methods!r}, expected a list; run `{MAKE_COMPARISON}`")
     baselines = read_baselines(paths)
     identity = _exported(paths, candidate, f"ratchet stage train@{candidate}")
-    complete = Evidence(_report(paths, candidate, identity), baselines, len(methods), pin.inputs_sha256)
+    others = _other_seeds(comparison, paths)
+    complete = Evidence(_report(paths, candidate, identity), baselines, len(methods) - others, pin.inputs_sha256)
     _check_declared(complete.candidate, paths)
     return _clean(complete, read_contamination(paths.contamination, MAKE_CONTAMINATION))
+
+
+def _other_seeds(comparison: Mapping[str, Any], paths: ArtifactPaths) -> int:
+    """Methods that were no candidates: of those that differ in the seed alone, dev items chose one."""
+    sets = comparison.get("seed_sets", [])
+    try:
+        found = [SeedSet.model_validate(each) for each in sets]
+    except (ValidationError, TypeError):
+        raise UsageError(f"{paths.comparison}: seed_sets is not what it should be; run `{MAKE_COMPARISON}`") from None
+    return sum(len(each.members) - 1 for each in found)
 
 
 def read_baselines(paths: ArtifactPaths) -> dict[str, EvalReport]:

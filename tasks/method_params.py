@@ -1,8 +1,10 @@
 """One way to fine-tune, as params.yaml names it."""
 
+import math
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -26,11 +28,17 @@ class MethodParams(Section):
     """One way to fine-tune; several are compared."""
 
     kind: MethodKind
-    learning_rate: float = Field(gt=0.0, lt=1.0)
+    learning_rate: float | tuple[float, ...]
+    """Or several: each trains by itself, and the best on the golden dev set is exported."""
+    seed: int | None = None
+    """Of this method; ``train.seed`` when absent. Methods that differ in it alone are one method with several seeds."""
     epochs: int = Field(default=3, ge=1, le=100)
     weight_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
     warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0)
     """Share of the steps with a rising learning rate (fraction 0..1); 0.01 to 0.03 is usual."""
+    neftune_noise_alpha: float | None = Field(default=None, gt=0.0)
+    """NEFTune (arXiv:2310.05914): noise on the embeddings, uniform up to alpha / sqrt(tokens of the row x width); none
+    when absent. With packing the row is the packed one."""
     rank: int = Field(default=16, ge=1)
     """LoRA and QLoRA: rank of the update."""
     lora_alpha: int | None = Field(default=None, ge=1)
@@ -47,9 +55,36 @@ class MethodParams(Section):
     arXiv:2404.02948); ``pissa_niter_N`` finds them approximately, in N rounds, where ``pissa`` takes long."""
 
     @property
+    def rates(self) -> tuple[float, ...]:
+        """Every learning rate."""
+        return self.learning_rate if isinstance(self.learning_rate, tuple) else (self.learning_rate,)
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether several learning rates are tried."""
+        return len(self.rates) > 1
+
+    def at_rate(self, rate: float) -> "MethodParams":
+        """This method with one learning rate."""
+        return self.model_copy(update={"learning_rate": rate})
+
+    @property
     def is_pissa(self) -> bool:
         """Whether the base weights change as the adapter is put on them."""
         return self.init_lora_weights != "default"
+
+    @property
+    def recipe(self) -> str:
+        """All but the seed: equal for methods that are one method with several seeds."""
+        return self.model_dump_json(exclude={"seed"})
+
+    @field_validator("learning_rate", mode="before")
+    @classmethod
+    def _rate_or_rates(cls, given: Any) -> float | tuple[float, ...]:
+        rates = [_rate(each) for each in (given if isinstance(given, list | tuple) else [given])]
+        if len(set(rates)) < len(rates) or not rates:
+            raise ValueError(f"learning rates {rates}: expected at least one, and each once")
+        return rates[0] if len(rates) == 1 else tuple(rates)
 
     @field_validator("init_lora_weights")
     @classmethod
@@ -74,3 +109,41 @@ class MethodParams(Section):
                 "init_lora_weights: default, or use_dora: false"
             )
         return self
+
+
+def _rate(given: Any) -> float:
+    """A learning rate; YAML 1.1 reads 1e-4 as text."""
+    try:
+        rate = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not 0.0 < rate < 1.0:
+        raise ValueError(f"learning rate {given!r}: expected a number between 0 and 1, or a list of such")
+    return rate
+
+
+def seed_sets(methods: Mapping[str, MethodParams], seed: int) -> tuple[tuple[str, ...], ...]:
+    """Names of methods that differ in nothing but the seed, set by set; methods that stand alone are in none.
+
+    Args:
+        methods: All, by name.
+        seed: Of a method that names none.
+
+    Raises:
+        ValueError: Two of them have the same seed, so that one training would be counted as two.
+    """
+    recipes: dict[str, list[str]] = {}
+    for name, method in methods.items():
+        recipes.setdefault(method.recipe, []).append(name)
+    found = []
+    for names in recipes.values():
+        if len(names) < 2 or all(methods[name].seed is None for name in names):
+            continue
+        first: dict[int, str] = {}
+        for name in names:
+            own = methods[name].seed
+            other = first.setdefault(seed if own is None else own, name)
+            if other != name:
+                raise ValueError(f"methods {other} and {name} are one training: same settings, same seed; change one")
+        found.append(tuple(names))
+    return tuple(found)

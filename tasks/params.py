@@ -21,6 +21,7 @@ from tasks.engine_params import EngineParams as EngineParams
 from tasks.launch_params import LaunchParams as LaunchParams
 from tasks.method_params import MethodKind as MethodKind
 from tasks.method_params import MethodParams as MethodParams
+from tasks.method_params import seed_sets
 from tasks.section import Section as Section
 from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
@@ -53,11 +54,20 @@ class ModelParams(Section):
         return self
 
 
+class Objective(StrEnum):
+    """What is learnt of a row."""
+
+    CHAT = "chat"
+    TEXT = "text"
+
+
 class PrepareParams(Section):
     """Training rows in, train and dev rows out."""
 
     sources: tuple[str, ...] = Field(min_length=1)
-    """JSONL files: chat (``messages``), prompt/completion or Alpaca rows."""
+    """JSONL files: chat (``messages``), prompt/completion or Alpaca rows; documents (``text``) for objective text."""
+    objective: Objective = Objective.CHAT
+    """``chat``: learn the assistant's answers. ``text``: learn every token of documents (continued pretraining)."""
     dev_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
     """Share of groups kept for eval loss (fraction 0..1)."""
     group_by: str | None = None
@@ -65,7 +75,8 @@ class PrepareParams(Section):
     max_bad_fraction: float = Field(default=0.01, ge=0.0, lt=1.0)
     """More malformed rows than this stop the stage (fraction 0..1)."""
     max_length_tokens: int = Field(default=1024, ge=8)
-    """Rows with more tokens, chat template included, are dropped and counted."""
+    """Rows with more tokens, chat template included, are dropped and counted; documents of objective text are kept, and
+    cut into pieces of ``train.max_length_tokens`` as they are trained."""
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
@@ -277,6 +288,27 @@ class Params(Section):
     promote: PromoteParams = PromoteParams()
     schedule: ScheduleParams = ScheduleParams()
 
+    @property
+    def seed_sets(self) -> tuple[tuple[str, ...], ...]:
+        """Names of methods that differ in nothing but the seed."""
+        return seed_sets(self.methods, self.train.seed)
+
+    @property
+    def num_candidates(self) -> int:
+        """Methods among which test items choose: of those that differ in the seed alone, one, which dev items chose."""
+        return len(self.methods) - sum(len(names) - 1 for names in self.seed_sets)
+
+    def seeded(self, name: str) -> "Params":
+        """These with a method's own seed, where it has one."""
+        seed = self.methods[name].seed
+        return self if seed is None else self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})
+
+    def at_rate(self, name: str, rate: float | None) -> "Params":
+        """These with one of a method's learning rates; as they are where ``rate`` is None."""
+        if rate is None:
+            return self
+        return self.model_copy(update={"methods": {**self.methods, name: self.methods[name].at_rate(rate)}})
+
     @field_validator("methods")
     @classmethod
     def _method_names_are_folder_names(cls, methods: dict[str, MethodParams]) -> dict[str, MethodParams]:
@@ -286,6 +318,11 @@ class Params(Section):
                     f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, none of {sorted(RESERVED_NAMES)}"
                 )
         return methods
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        seed_sets(self.methods, self.train.seed)
+        return self
 
     @model_validator(mode="after")
     def _safety_and_over_refusal_together(self) -> Self:

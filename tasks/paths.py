@@ -56,9 +56,13 @@ class ArtifactPaths:
         """What TensorBoard, W&B and MLflow write on this machine."""
         return self.root / "runs"
 
-    def checkpoints(self, method: str) -> Path:
-        """Epoch checkpoints; not a DVC output, so that a killed training can go on from them."""
-        return self.root / "checkpoints" / method
+    def checkpoints(self, method: str, rate: float | None = None) -> Path:
+        """Epoch checkpoints; not a DVC output, so that a killed training can go on from them.
+
+        Where several learning rates are tried, each has a folder of its own.
+        """
+        folder = self.root / "checkpoints" / method
+        return folder if rate is None else folder / f"rate-{rate!r}"
 
     def evals(self, model: str) -> Path:
         """SUITE/{items.parquet,summary.json} and costs.json of one model."""

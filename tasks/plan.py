@@ -3,6 +3,7 @@
 Run:  python -m tasks.plan METHOD
 """
 
+import json
 import sys
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from tasks.planning.memory import Numerics, Strategy
 from tasks.planning.meta_device import count_trained
 from tasks.planning.plan import make_plan
 from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
+from tasks.training.documents import num_pieces
 from tasks.training.launch import LaunchPlan, choose_strategy, runs_on
 from tasks.training.models import compute_dtype, shipped_dtype
 
@@ -37,7 +39,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     from transformers import AutoConfig
 
     method, train = params.methods[name], params.train
-    counts = read_json(paths.prepared / "report.json", "ratchet stage prepare")["splits"]["train"]
+    counts = _train_counts(paths, train)
     base = paths.export("base")
     read_json(base / "manifest.json", "ratchet stage fetch")
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
@@ -57,7 +59,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         micro_batch=train.micro_batch_size,
         batch_size=train.batch_size,
         checkpointing=train.gradient_checkpointing,
-        total_tokens=counts["tokens"] * method.epochs,
+        total_tokens=counts["tokens"] * method.epochs * len(method.rates),
         price_per_hour=params.hardware.price_per_hour,
         tokens_per_second=params.hardware.tokens_per_second,
         evaluates=True,
@@ -85,9 +87,10 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     )
     plan |= {
         "checkpoint_bytes": one,
-        "disk_bytes": one * most_checkpoints(method.epochs, train.keep_checkpoints)
+        # Of several learning rates, the best one's checkpoints stay while another trains.
+        "disk_bytes": one * most_checkpoints(method.epochs, train.keep_checkpoints) * min(2, len(method.rates))
         + plan["parameters"] * shipped_dtype(base).itemsize,
-        "steps": -(-counts["rows"] // train.batch_size) * method.epochs,
+        "steps": -(-counts["rows"] // train.batch_size) * method.epochs * len(method.rates),
         "tokens_per_epoch": counts["tokens"],
         "seconds": plan["hours"] * 3600,
         "currency": params.hardware.currency,
@@ -95,6 +98,18 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     write_json(paths.plans / f"{name}.launch.json", launch)
     write_json(paths.plan(name), plan)
     return plan
+
+
+def _train_counts(paths: ArtifactPaths, train: TrainParams) -> dict[str, int]:
+    """Rows, tokens and the longest row of the training rows, documents cut as training cuts them."""
+    report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
+    counts: dict[str, int] = report["splits"]["train"]
+    if report.get("objective") != "text":
+        return counts
+    limit = train.max_length_tokens
+    with (paths.prepared / "train.jsonl").open(encoding="utf-8") as lines:
+        rows = sum(num_pieces(json.loads(line)["num_tokens"], limit) for line in lines)
+    return {**counts, "rows": rows, "longest": min(counts["longest"], limit)}
 
 
 def _machines(hardware: HardwareParams, launch: LaunchParams) -> Machines:

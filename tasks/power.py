@@ -64,11 +64,11 @@ def plan(
         sets,
         recorded_pairs(policy, params, paths),
         ("base", *champion),
-        num_candidates=len(params.methods),
+        num_candidates=params.num_candidates,
         discordance=discordance,
         sequential=sequential,
     )
-    impossible = impossible_rules(policy, sets, num_candidates=len(params.methods))
+    impossible = impossible_rules(policy, sets, num_candidates=params.num_candidates)
     return PowerPlan(rules, tuple(each.text for each in impossible), tuple(_waits(policy, params, paths)))
 
 

@@ -19,8 +19,9 @@ from tasks.data.decontaminate import HeldOut, normalise, user_text
 from tasks.data.formats import BadRow, Row, read_rows
 from tasks.data.split import dev_groups
 from tasks.entry import stage_main
-from tasks.params import Params, PrepareParams
+from tasks.params import Objective, Params, PrepareParams
 from tasks.paths import ArtifactPaths
+from tasks.training.documents import document_ids
 
 RAW = Path("data/raw")
 MAX_LISTED = 100
@@ -46,7 +47,7 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
     lengths = _token_lengths(kept, paths.export("base"))
     pairs = []
     for row, length in zip(kept, lengths, strict=True):
-        if length > params.max_length_tokens:
+        if row.text is None and length > params.max_length_tokens:
             dropped[f"longer than {params.max_length_tokens} tokens"].append(row.source)
         else:
             pairs.append((row, length))
@@ -59,7 +60,8 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
         ) from None
     splits: dict[str, list[dict[str, Any]]] = {"train": [], "dev": []}
     for (row, length), group in zip(pairs, groups, strict=True):
-        entry = {"id": row.row_id, "messages": list(row.messages), "num_tokens": length}
+        content: dict[str, Any] = {"messages": list(row.messages)} if row.text is None else {"text": row.text}
+        entry = {"id": row.row_id, **content, "num_tokens": length}
         splits["dev" if group in held else "train"].append(entry)
     report = {
         "schema_version": 1,
@@ -75,6 +77,8 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
         "groups": {"train": len(set(groups) - held), "dev": len(held)},
         "splits": {name: _describe([entry["num_tokens"] for entry in entries]) for name, entries in splits.items()},
     }
+    if params.objective is Objective.TEXT:
+        report["objective"] = "text"
     _replace(paths.prepared, splits, report)
     return report
 
@@ -93,7 +97,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         if not path.is_file():
             what = f"{name} is a folder, expected a JSONL file" if path.is_dir() else f"no file {name}"
             raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
-        first = list(islice(read_rows(path, name), FIRST_ROWS))
+        first = list(islice(read_rows(path, name, params.objective is Objective.TEXT), FIRST_ROWS))
         if not first:
             raise UsageError(
                 f"prepare.sources: {name} is empty; expected one JSON object a line: put rows there, or take the file "
@@ -113,7 +117,7 @@ def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
     rows: list[Row] = []
     bad: list[BadRow] = []
     for name in params.sources:
-        for entry in read_rows(root / name, name):
+        for entry in read_rows(root / name, name, params.objective is Objective.TEXT):
             if isinstance(entry, Row):
                 rows.append(entry)
             else:
@@ -129,11 +133,12 @@ def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
 
 
 def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> list[Row]:
-    """The first of rows whose turns are equal but for case, punctuation and white space."""
+    """The first of rows whose turns or text are equal but for case, punctuation and white space."""
     seen: set[tuple[str, ...]] = set()
     kept = []
     for row in rows:
-        key = tuple(f"{turn['role']}:{normalise(turn['content'])}" for turn in row.messages)
+        turns = tuple(f"{turn['role']}:{normalise(turn['content'])}" for turn in row.messages)
+        key = turns if row.text is None else (normalise(row.text),)
         if key in seen:
             dropped["duplicate"].append(row.source)
         else:
@@ -145,7 +150,7 @@ def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> l
 def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str, list[str]]) -> list[Row]:
     kept = []
     for row in rows:
-        match = held_out.find(user_text(row.messages))
+        match = held_out.find(_asked_text(row))
         if match is None:
             kept.append(row)
         else:
@@ -153,13 +158,21 @@ def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str,
     return kept
 
 
+def _asked_text(row: Row) -> str:
+    """What an item of a golden set is looked for in: what the user says, or the whole document."""
+    return user_text(row.messages) if row.text is None else row.text
+
+
 def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
-    """Tokens of each row under the base model's chat template."""
+    """Tokens of each row under the base model's chat template; of a document with the token that ends it."""
     if not (base / "manifest.json").is_file():
         raise MissingArtifactError(f"no base model at {base}; make it with `ratchet stage fetch`")
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    documents = [row.text for row in rows if row.text is not None]
+    if documents:
+        return [len(document_ids(text, tokenizer)) for text in documents]
     texts = [tokenizer.apply_chat_template(list(row.messages), tokenize=False) for row in rows]
     for row, text in zip(rows, texts, strict=True):
         if row.messages[-1]["content"].strip() not in text:
@@ -169,7 +182,7 @@ def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
 
 def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
     if group_by is None:
-        return normalise(user_text(row.messages))
+        return normalise(_asked_text(row))
     if group_by not in row.fields:
         line = key_line(paths.params, "prepare", "group_by")
         where = f"line {line} of {paths.params.name}" if line else "it"

@@ -69,7 +69,7 @@ def run(params: Params, paths: ArtifactPaths) -> Stopping:
         policy = StoppingPolicy(
             params=params.sequential,
             gate=params.gate,
-            num_candidates=len(params.methods),
+            num_candidates=params.num_candidates,
             baselines={role: _results_sha256(role, paths) for role in baselines},
             code_sha256=gate_code_sha256(),
         )

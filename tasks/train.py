@@ -3,11 +3,12 @@
 Run:  python -m tasks.train METHOD
 
 A run that was killed goes on from its last complete checkpoint to the same weights. The checkpoints of a finished run
-keep their weights and lose the optimizer's state.
+keep their weights and lose the optimizer's state. Of several learning rates each trains by itself, one after another.
 """
 
 import gc
 import logging
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,15 @@ from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.params import MethodKind, Params
 from tasks.paths import ArtifactPaths
-from tasks.training.checkpoints import complete_checkpoints, drop_resume_state, is_resumable, open_root, start_anew
+from tasks.training.checkpoints import (
+    complete_checkpoints,
+    drop_resume_state,
+    is_resumable,
+    open_root,
+    start_anew,
+)
 from tasks.training.export import export
+from tasks.training.failures import DivergedError
 from tasks.training.inputs import Inputs, fingerprint, read_inputs
 from tasks.training.launch import LaunchPlan
 from tasks.training.live import write_curves
@@ -29,7 +37,18 @@ from tasks.training.log import EpochRecord, TrainLog
 from tasks.training.outcome import Outcome, read_outcome
 from tasks.training.processes import run_workers
 from tasks.training.selection import select_epoch
-from tasks.training.worker import peak_memory_bytes, train
+from tasks.training.signals import peak_memory_bytes
+from tasks.training.sweep import (
+    Trial,
+    best_trial,
+    finished,
+    give_up,
+    given_up,
+    open_sweep,
+    prune_trials,
+    why_best,
+)
+from tasks.training.worker import train
 
 logger = logging.getLogger(__name__)
 
@@ -42,24 +61,20 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         StageError: The loss is not a number, the disk is full, the merge went wrong, or what runs is not the plan.
         MissingArtifactError: An earlier stage's output is absent.
     """
-    method, base, root = params.methods[name], paths.export("base"), paths.checkpoints(name)
-    made_by = f"ratchet stage train@{name} --force"
+    params = params.seeded(name)
+    method, base = params.methods[name], paths.export("base")
     plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
     verify_manifest(base, "ratchet stage fetch")
     inputs = read_inputs(name, params, paths)
     # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
     paths.train_log(name).unlink(missing_ok=True)
-    depends_on = fingerprint(name, params, paths, plan)
-    open_root(root, depends_on)
-    outcome = read_outcome(root, made_by)
-    if outcome is None:
-        if not is_resumable(root):
-            logger.warning("%s: training starts anew: a file of the finished one in %s is gone", name, root)
-            start_anew(root, depends_on)
-        outcome = _train(name, params, paths, plan, inputs)
-        gc.collect()  # the trainer refers to itself; the export needs its memory
+    if method.is_sweep:
+        trials = _sweep(name, params, paths, plan, inputs)
     else:
-        logger.info("%s: all epochs were done before; exporting", name)
+        root = paths.checkpoints(name)
+        trials = [finished(method.rates[0], root, _outcome(name, params, paths, plan, inputs), params.train)]
+    best, outcome = best_trial(name, trials, params.train.select_direction)
+    root, method = best.root, method.at_rate(best.rate)
     selection = select_epoch(outcome.epochs, params.train.select_metric, params.train.select_direction)
     checkpoint = _checkpoint(root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
     exported = export(name, method, checkpoint, base, paths.export(name), inputs.tokenizer, inputs.dev)
@@ -76,16 +91,20 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
         steps=outcome.steps,
         epochs=outcome.epochs,
         selected_epoch=selection.epoch,
-        selected_because=selection.because,
+        selected_because=f"{why_best(trials, best, params.train)}; {selection.because}"
+        if len(trials) > 1
+        else selection.because,
+        rates=tuple(trial.record for trial in trials) if len(trials) > 1 else (),
         stopped_early=outcome.stopped_early,
         resumed_from_steps=outcome.resumed_from_steps,
         resume_checks=outcome.resume_checks,
         num_examples=len(inputs.train),
-        num_tokens=sum(len(example.input_ids) for example in inputs.train) * len(outcome.epochs),
+        num_tokens=sum(len(example.input_ids) for example in inputs.train)
+        * sum(trial.record.epochs for trial in trials),
         trainable_parameters=outcome.trainable_parameters,
         total_parameters=outcome.total_parameters,
-        train_seconds=outcome.train_seconds,
-        peak_memory_bytes=max(outcome.peak_memory_bytes, peak_memory_bytes()),
+        train_seconds=sum(trial.record.train_seconds for trial in trials),
+        peak_memory_bytes=max(peak_memory_bytes(), *(t.outcome.peak_memory_bytes for t in trials if t.outcome)),
         adapter_bytes=adapter.stat().st_size if method.kind is not MethodKind.FULL else None,
         effective=outcome.effective,
         merge_max_abs_difference=exported.merge_max_abs_difference,
@@ -98,12 +117,71 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     return log
 
 
-def _train(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> Outcome:
+def _sweep(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> list[Trial]:
+    """Train at every learning rate; only the best one's checkpoints are left."""
+    rates = params.methods[name].rates
+    roots = {rate: paths.checkpoints(name, rate) for rate in rates}
+    open_sweep(paths.checkpoints(name), list(roots.values()))
+    trials: list[Trial] = []
+    for number, (rate, root) in enumerate(roots.items(), 1):
+        logger.info("%s: learning rate %g, %d of %d", name, rate, number, len(rates))
+        trials.append(_trial(name, params, paths, plan, inputs, rate))
+        if any(trial.outcome for trial in trials):
+            prune_trials(trials, best_trial(name, trials, params.train.select_direction).trial)
+        drop_resume_state(root)
+    best, outcome = best_trial(name, trials, params.train.select_direction)
+    if outcome.pruned:
+        logger.info(
+            "%s: learning rate %g is the best of these rates, and trains again for its weights", name, best.rate
+        )
+        shutil.rmtree(best.root)
+        trials[trials.index(best)] = _trial(name, params, paths, plan, inputs, best.rate)
+    return trials
+
+
+def _trial(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float) -> Trial:
+    """Train at one of several learning rates, unless that was done; one that is too high is given up."""
+    root = paths.checkpoints(name, rate)
+    open_root(root, fingerprint(name, params.at_rate(name, rate), paths, plan))
+    found = given_up(rate, root)
+    if found is not None:
+        return found
+    try:
+        return finished(rate, root, _outcome(name, params, paths, plan, inputs, rate), params.train)
+    except DivergedError as error:
+        logger.warning("%s: learning rate %g is given up: %s", name, rate, error)
+        found = give_up(rate, root, error)
+    gc.collect()
+    return found
+
+
+def _outcome(
+    name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None = None
+) -> Outcome:
+    """What the finished training in the checkpoints left, or one that is finished now."""
+    root = paths.checkpoints(name, rate)
+    depends_on = fingerprint(name, params.at_rate(name, rate), paths, plan)
+    open_root(root, depends_on)
+    outcome = read_outcome(root, f"ratchet stage train@{name} --force")
+    if outcome is not None:
+        logger.info("%s: all epochs were done before", name)
+        return outcome
+    if not is_resumable(root):
+        logger.warning("%s: training starts anew: a file of the finished one in %s is gone", name, root)
+        start_anew(root, depends_on)
+    outcome = _train(name, params, paths, plan, inputs, rate)
+    gc.collect()  # the trainer refers to itself; the export needs its memory
+    return outcome
+
+
+def _train(
+    name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None
+) -> Outcome:
     """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
     if plan.num_processes == 1:
-        return train(name, params, paths, plan, inputs)
-    root = paths.checkpoints(name)
-    run_workers(name, plan, params.launch, paths.root, root)
+        return train(name, params, paths, plan, inputs, rate=rate)
+    root = paths.checkpoints(name, rate)
+    run_workers(name, plan, params.launch, paths.root, root, rate)
     outcome = read_outcome(root, f"ratchet stage train@{name}")
     if outcome is None:
         raise StageError(f"{name}: the processes ended and left no outcome in {root}; run the stage again to go on")

@@ -53,6 +53,20 @@ class Continuity(_Record):
     resumed_loss: float
 
 
+class RatePoint(_Record):
+    """One of several learning rates that were tried; figures are None where it diverged."""
+
+    learning_rate: float
+    selected_epoch: int | None
+    dev: float | None
+    """Golden dev metric that selects, at the selected epoch."""
+    dev_n: int | None
+    dev_stderr: float | None
+    eval_loss: float | None
+    train_seconds: float
+    diverged: str | None
+
+
 class TrainingRun(_Record):
     """How one method was trained."""
 
@@ -62,6 +76,8 @@ class TrainingRun(_Record):
     epochs: tuple[EpochPoint, ...]
     selected_epoch: int
     selected_because: str
+    rates: tuple[RatePoint, ...] = ()
+    """Empty where the method names one learning rate."""
     stopped_early: str | None = None
     num_examples: int
     num_tokens: int

@@ -160,6 +160,11 @@ def _training(data: ReportData) -> str:
         ("examples", count(run.num_examples)),
         ("tokens, all epochs", count(run.num_tokens)),
         ("trained parameters", f"{count(run.trainable_parameters)} of {count(run.total_parameters)} ({share:.2f}%)"),
+        *(
+            [("learning rates tried", escaped(", ".join(f"{r.learning_rate:g}" for r in run.rates)))]
+            if run.rates
+            else []
+        ),
         ("selected epoch", f"{run.selected_epoch} of {len(run.epochs)}, by the golden dev set"),
         *((name, escaped(value)) for name, value in signal_facts(run)),
         *((escaped(name), escaped(str(value))) for name, value in sorted(run.effective.items())),
@@ -179,6 +184,15 @@ def _limits(data: ReportData, units: Units) -> str:
         + (f", divided by the {decision.num_candidates} candidates compared." if decision.num_candidates > 1 else "."),
         "Nothing is claimed about what no suite measures.",
     ]
+    choice = data.comparison.choice
+    for found in data.comparison.seed_sets:
+        row = found.metric(choice.suite, choice.metric)
+        if found.representative == decision.candidate and row is not None:
+            lines.append(
+                f"Trained with {len(found.seeds)} seeds, of which the golden dev set chose this one. Between them "
+                f"{escaped(f'{choice.suite}/{choice.metric}')} has a standard deviation of "
+                f"{units.amount(choice.suite, choice.metric, row.sd)}; intervals here are over items alone."
+            )
     lines += [escaped(warning) for warning in decision.warnings]
     lines += [f"Not proven: {escaped(sentence(reason, units))}" for reason in undecided]
     if decision.verdict is not Verdict.PROMOTE:

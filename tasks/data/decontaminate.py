@@ -1,7 +1,7 @@
 """Training rows that appear in a golden or test set.
 
-A row is contaminated when its user text equals an item's after normalisation, or shares a run of 13 words with it, as
-in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165, appendix C).
+A row is contaminated when its user text, or the whole of a document, equals an item's after normalisation, or shares a
+run of 13 words with it, as in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165, appendix C).
 """
 
 import re
@@ -13,7 +13,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import parse_json
 
 NGRAM_WORDS = 13
-TEXT_FIELDS = ("messages", "prompt", "question", "instruction")
+TEXT_FIELDS = ("messages", "prompt", "question", "instruction", "text")
 
 
 class Match(NamedTuple):

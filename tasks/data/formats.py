@@ -1,4 +1,4 @@
-"""Training rows in the formats that teams have: chat, prompt/completion, Alpaca."""
+"""Training rows in the formats that teams have: chat, prompt/completion, Alpaca; and plain documents."""
 
 import json
 from collections.abc import Iterator
@@ -20,8 +20,11 @@ class Row(NamedTuple):
     row_id: str
     format: str
     messages: tuple[dict[str, str], ...]
+    """Empty for a document."""
     fields: dict[str, Any]
     """The row as it was, for grouping."""
+    text: str | None = None
+    """A document; None for a conversation."""
 
 
 class BadRow(NamedTuple):
@@ -31,12 +34,13 @@ class BadRow(NamedTuple):
     reason: str
 
 
-def read_rows(path: Path, name: str) -> Iterator[Row | BadRow]:
+def read_rows(path: Path, name: str, documents: bool = False) -> Iterator[Row | BadRow]:
     """Read a JSONL file line by line, whatever its size.
 
     Args:
         path: The file.
         name: How messages and row ids name it.
+        documents: Whether rows are documents (``text``) instead of conversations.
 
     Yields:
         A ``Row``, or a ``BadRow`` with the reason; blank lines are passed over.
@@ -45,10 +49,10 @@ def read_rows(path: Path, name: str) -> Iterator[Row | BadRow]:
         for number, raw in enumerate(stream, 1):
             source = f"{name}:{number}"
             if raw.strip():
-                yield _parse(raw, source)
+                yield _parse(raw, source, documents)
 
 
-def _parse(raw: bytes, source: str) -> Row | BadRow:
+def _parse(raw: bytes, source: str, documents: bool = False) -> Row | BadRow:
     if len(raw) > MAX_LINE_CHARACTERS:
         return BadRow(source, f"line of {len(raw):,} bytes, at most {MAX_LINE_CHARACTERS:,}")
     try:
@@ -59,11 +63,31 @@ def _parse(raw: bytes, source: str) -> Row | BadRow:
         return BadRow(source, f"not JSON ({getattr(error, 'msg', 'nested too deeply')})")
     if not isinstance(data, dict):
         return BadRow(source, f"a JSON {type(data).__name__}, expected an object")
+    name = str(data.get("id", source))
     try:
+        if documents:
+            return Row(source, name, "text", (), data, _document(data))
         kind, messages = _messages(data)
     except ValueError as error:
         return BadRow(source, str(error))
-    return Row(source, str(data.get("id", source)), kind, messages, data)
+    return Row(source, name, kind, messages, data)
+
+
+def _document(data: dict[str, Any]) -> str:
+    """A row's text.
+
+    Raises:
+        ValueError: Says what is wrong with the row.
+    """
+    if "text" not in data:
+        keys = ", ".join(sorted(map(str, data))[:8]) or "none"
+        raise ValueError(f"keys {keys}: expected text (prepare.objective is text)")
+    text = data["text"]
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("text is empty or no text")
+    if "\x00" in text:
+        raise ValueError("text holds a NUL character")
+    return text
 
 
 def _messages(data: dict[str, Any]) -> tuple[str, tuple[dict[str, str], ...]]:
@@ -86,7 +110,8 @@ def _messages(data: dict[str, Any]) -> tuple[str, tuple[dict[str, str], ...]]:
         turns = [{"role": "user", "content": user}, {"role": "assistant", "content": data["output"]}]
         return "alpaca", _chat([*system, *turns])
     keys = ", ".join(sorted(map(str, data))[:8]) or "none"
-    raise ValueError(f"keys {keys}: expected messages, or prompt and completion, or instruction and output")
+    other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
+    raise ValueError(f"keys {keys}: expected messages, or prompt and completion, or instruction and output{other}")
 
 
 def _chat(messages: Any) -> tuple[dict[str, str], ...]:

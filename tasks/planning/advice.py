@@ -37,9 +37,11 @@ def advise(method: MethodParams, train: TrainParams, rows: int | None) -> list[A
         text = f"{rows:,} examples: if LoRA stays below the bar, full fine-tuning may reach it"
         found.append(Advice(text, LORA_LEARNS_LESS, warns=False))
     low, high = FULL_RATES if full else ADAPTER_RATES
-    if not low <= method.learning_rate <= high:
+    for rate in method.rates:
+        if low <= rate <= high:
+            continue
         text = (
-            f"learning rate {method.learning_rate:g} is outside {low:g} to {high:g}, usual for {method.kind}; full "
+            f"learning rate {rate:g} is outside {low:g} to {high:g}, usual for {method.kind}; full "
             "fine-tuning takes about a hundredth to a tenth of LoRA's"
         )
         found.append(Advice(text, THINKING_MACHINES if full else QLORA_PAPER))

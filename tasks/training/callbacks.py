@@ -5,9 +5,9 @@ import math
 import time
 from typing import Any
 
-from evalsuite.errors import StageError
 from tasks.training.checkpoints import check_disk, last_good
 from tasks.training.effective import check_effective
+from tasks.training.failures import DivergedError
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def training_callback(training: Any) -> Any:
                 self._stop(state, f"the {name} exploded: {loss:.3f} nats a token, it began with {first:.3f}")
 
         def _stop(self, state: Any, what: str) -> None:
-            raise StageError(
+            raise DivergedError(
                 f"{training.name}: {what} at step {state.global_step}; last good checkpoint: "
                 f"{last_good(training.root)}; lower methods.{training.name}.learning_rate and run again"
             )

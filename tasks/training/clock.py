@@ -37,6 +37,11 @@ class Clock:
         return self._before.seconds + time.perf_counter() - self._started
 
     @property
+    def saved_seconds(self) -> float:
+        """What earlier attempts saved."""
+        return self._before.seconds
+
+    @property
     def resumed(self) -> tuple[int, ...]:
         """Steps at which a killed run went on."""
         return self._before.resumed

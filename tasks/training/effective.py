@@ -32,6 +32,7 @@ def read_effective(trainer: Any, autocast: str, ranks: Ranks) -> Effective:
         "num_processes": int(trainer.accelerator.num_processes),
         "parameters_per_rank": ", ".join(str(n) for n in ranks.gather(sum(held_parameters(p) for p in trained))),
         "optimizer_parameters_per_rank": ", ".join(str(n) for n in ranks.gather(_optimizer_parameters(trainer))),
+        "embedding_noise_alpha": float(getattr(model.get_input_embeddings(), "neftune_noise_alpha", 0.0)),
         "gradient_checkpointing": bool(trainer.args.activation_checkpointing),
         "autocast": autocast,
         "quantised": bool(getattr(model, "is_loaded_in_4bit", False)),
@@ -67,6 +68,7 @@ def check_effective(
         "zero_stage": plan.strategy.zero_stage,
         "quantised": method.kind is MethodKind.QLORA,
         "padding_free": packing,
+        "embedding_noise_alpha": method.neftune_noise_alpha or 0.0,
         "trained_parameters": plan.trained_parameters,
         "batch_size": batch[0],
     }

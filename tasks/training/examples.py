@@ -1,26 +1,18 @@
-"""Prepared rows as token ids with a loss on the assistant's tokens only."""
+"""Prepared rows as token ids with a loss on the assistant's tokens only, or on all of a document's."""
 
 import json
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from tasks.params import LongRows
+from tasks.training.documents import IGNORED as IGNORED
+from tasks.training.documents import Example as Example
+from tasks.training.documents import document_ids, pieces
 
 logger = logging.getLogger(__name__)
-
-IGNORED = -100
-"""Label of a token that carries no loss (the value that PyTorch's cross entropy ignores)."""
-
-
-class Example(NamedTuple):
-    """One training sequence."""
-
-    input_ids: list[int]
-    labels: list[int]
-    """``input_ids`` where the assistant speaks in its last turn, IGNORED elsewhere."""
 
 
 def read_examples(
@@ -34,9 +26,9 @@ def read_examples(
 
     Args:
         path: The rows.
-        tokenizer: With its chat template.
-        max_length_tokens: Of a row.
-        long_rows: What becomes of longer ones.
+        tokenizer: With its chat template, which documents do not need.
+        max_length_tokens: Of a row; documents are cut into so many tokens.
+        long_rows: What becomes of longer conversations.
         end_ids: Tokens at which generation stops; the tokenizer's own when absent.
 
     Raises:
@@ -45,9 +37,18 @@ def read_examples(
     """
     if not path.is_file():
         raise MissingArtifactError(f"no prepared rows at {path}; make them with `ratchet stage prepare`")
-    named = [
-        (row["id"], tokenize(row["id"], row["messages"], tokenizer, end_ids)) for row in map(json.loads, _lines(path))
-    ]
+    named: list[tuple[str, Example]] = []
+    documents = 0
+    for row in map(json.loads, _lines(path)):
+        if "text" in row:
+            documents += 1
+            ids = document_ids(row["text"], tokenizer)
+            named += [(row["id"], piece) for piece in pieces(ids, max_length_tokens)]
+        else:
+            named.append((row["id"], tokenize(row["id"], row["messages"], tokenizer, end_ids)))
+    if documents:
+        tokens = sum(label != IGNORED for _, example in named for label in example.labels)
+        logger.info("%s: %d documents in %d rows, %d tokens learnt", path, documents, len(named), tokens)
     examples = _fit(path, named, max_length_tokens, long_rows)
     if not examples:
         raise UsageError(f"{path} has no rows; give data/raw more rows and run `ratchet stage prepare`")
@@ -75,10 +76,11 @@ def _fit(path: Path, named: Sequence[tuple[str, Example]], limit: int, long_rows
     if long_rows is LongRows.DROP:
         logger.warning("%s: dropped", what)
         return [entry for _, entry in named if len(entry.input_ids) <= limit]
-    cut = [Example(entry.input_ids[:limit], entry.labels[:limit]) for _, entry in named]
-    learnt = [entry for entry in cut if any(label != IGNORED for label in entry.labels)]
-    logger.warning("%s: cut; %d of them had no answer left and are dropped", what, len(cut) - len(learnt))
-    return learnt
+    cut = [(name, Example(entry.input_ids[:limit], entry.labels[:limit])) for name, entry in named]
+    silent = [name for name, entry in cut if all(label == IGNORED for label in entry.labels)]
+    first = f" (the first is {silent[0]!r})" if silent else ""
+    logger.warning("%s: cut; %d of them had no answer left and are dropped%s", what, len(silent), first)
+    return [entry for _, entry in cut if any(label != IGNORED for label in entry.labels)]
 
 
 def tokenize(

@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 FOLDER = "failures"
 
 
+class DivergedError(StageError):
+    """The loss or its gradient is no number any more, or far above where it began: the learning rate is too high."""
+
+
 class Failure(BaseModel):
     """checkpoints/METHOD/failures/RANK.json."""
 
@@ -28,6 +32,7 @@ class Failure(BaseModel):
     known: bool
     """Whether the message is one of ours; other errors of a process often follow from another's end."""
     unix_seconds: float
+    diverged: bool = False
 
 
 class Result:
@@ -45,7 +50,7 @@ def reporting(root: Path, rank: int) -> Iterator[Result]:
     except PreemptedError as error:
         _write(root, rank, int(error.exit_code), str(error), known=True)
     except RatchetError as error:
-        _write(root, rank, int(error.exit_code), str(error), known=True)
+        _write(root, rank, int(error.exit_code), str(error), known=True, diverged=isinstance(error, DivergedError))
         result.exit_code = int(error.exit_code)
     except Exception as error:
         logger.exception("process %d", rank)
@@ -54,8 +59,8 @@ def reporting(root: Path, rank: int) -> Iterator[Result]:
         result.exit_code = int(ExitCode.STAGE)
 
 
-def _write(root: Path, rank: int, exit_code: int, message: str, known: bool) -> None:
-    failure = Failure(exit_code=exit_code, message=message, known=known, unix_seconds=time.time())
+def _write(root: Path, rank: int, exit_code: int, message: str, known: bool, diverged: bool = False) -> None:
+    failure = Failure(exit_code=exit_code, message=message, known=known, unix_seconds=time.time(), diverged=diverged)
     try:
         write_json(root / FOLDER / f"{rank}.json", failure)
     except OSError as error:
@@ -76,4 +81,6 @@ def raise_failure(root: Path, stopped: bool) -> None:
     first = min(found, key=lambda failure: (not failure.known, failure.unix_seconds))
     kinds: dict[int, type[RatchetError]] = {ExitCode.USAGE: UsageError, ExitCode.PREEMPTED: PreemptedError}
     rest = "" if first.known else f"; last good checkpoint: {last_good(root)}; run the stage again to go on"
-    raise kinds.get(first.exit_code, StageError)(first.message + rest)
+    raise (
+        DivergedError(first.message) if first.diverged else kinds.get(first.exit_code, StageError)(first.message + rest)
+    )

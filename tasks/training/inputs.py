@@ -17,6 +17,7 @@ from tasks.training.launch import LaunchPlan
 
 TRAINING_SOURCES = (
     "continuity.py",
+    "documents.py",
     "examples.py",
     "models.py",
     "order.py",
@@ -51,6 +52,7 @@ def read_inputs(name: str, params: Params, paths: ArtifactPaths) -> Inputs:
     base, settings = paths.export("base"), params.train
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    check_special_tokens(tokenizer)
     ends = end_tokens(base, tokenizer)
     train, dev = (
         read_examples(
@@ -72,6 +74,20 @@ def end_tokens(base: Path, tokenizer: Any) -> set[int]:
         found = GenerationConfig.from_pretrained(base, local_files_only=True).eos_token_id
     listed = found if isinstance(found, list) else [found]
     return {token for token in (tokenizer.eos_token_id, *listed) if token is not None}
+
+
+def check_special_tokens(tokenizer: Any) -> None:
+    """Refuse a tokenizer that ends every text with a token of its own: a prompt would end before its answer begins.
+
+    Raises:
+        UsageError: Names the token.
+    """
+    plain, whole = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True))
+    if whole[-1:] != plain[-1:]:
+        raise UsageError(
+            f"the tokenizer adds {tokenizer.convert_ids_to_tokens(whole[-1])!r} after every text, prompts included, so "
+            "that answers would follow an end; set add_eos_token to false in the base model's tokenizer_config.json"
+        )
 
 
 def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> None:
@@ -105,13 +121,13 @@ def fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPla
     }
 
 
-def check_same_inputs(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan) -> None:
+def check_same_inputs(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, root: Path) -> None:
     """Refuse a process whose rows, model, code or libraries differ from those of the stage that it belongs to.
 
     Raises:
         UsageError: Names what differs on this machine.
     """
-    stage = read_json(paths.checkpoints(name) / FINGERPRINT, f"ratchet stage train@{name}")
+    stage = read_json(root / FINGERPRINT, f"ratchet stage train@{name}")
     own = fingerprint(name, params, paths, plan)
     different = sorted(key for key in {*stage, *own} if stage.get(key) != own.get(key))
     if different:

@@ -66,6 +66,11 @@ def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainPara
         what = "init_lora_weights pissa" if method.is_pissa else "use_dora"
         fitting = ", ".join(repr(other.value) for other in Strategy if runs_on(method, other))
         raise UsageError(f"launch.strategy = {strategy.value!r} was never shown to train {what} rightly; use {fitting}")
+    if method.is_sweep and launch.nodes > 1:
+        raise UsageError(
+            f"launch.nodes = {launch.nodes}: {len(method.rates)} learning rates are tried on one machine; find the "
+            "best there, and name it alone"
+        )
     if train.batch_size % (train.micro_batch_size * world):
         raise UsageError(
             f"train.batch_size {train.batch_size} is no multiple of train.micro_batch_size {train.micro_batch_size} "
@@ -132,8 +137,18 @@ def find_rendezvous(launch: LaunchParams, environment: Mapping[str, str] = os.en
     return f"{first}:{DEFAULT_PORT + int(job) % 1000 if job.isdigit() else DEFAULT_PORT}"
 
 
-def agent_command(method: str, plan: LaunchPlan, node: Node, grace_seconds: int) -> list[str]:
-    """The torchrun command of one node: it starts the node's workers and ends them together."""
+def agent_command(
+    method: str, plan: LaunchPlan, node: Node, grace_seconds: int, rate: float | None = None
+) -> list[str]:
+    """The torchrun command of one node: it starts the node's workers and ends them together.
+
+    Args:
+        method: Name of what is trained.
+        plan: How.
+        node: This one.
+        grace_seconds: Time to save after a SIGTERM.
+        rate: Which of several learning rates.
+    """
     where = (
         ["--standalone"]
         if plan.num_nodes == 1
@@ -157,6 +172,7 @@ def agent_command(method: str, plan: LaunchPlan, node: Node, grace_seconds: int)
         "-m",
         WORKER,
         method,
+        *([] if rate is None else [repr(rate)]),
     ]
 
 

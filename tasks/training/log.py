@@ -57,6 +57,25 @@ class ResumeCheck(_Record):
     """On the same rows with the weights that were read."""
 
 
+class RateRecord(_Record):
+    """One of several learning rates of a method, and what the golden dev set said of its best epoch."""
+
+    learning_rate: float
+    epochs: int
+    """That were completed."""
+    selected_epoch: int | None
+    """None, as the figures of the golden dev set, where the training diverged."""
+    dev: float | None
+    """Golden dev metric that selects (``train.select_metric``)."""
+    dev_n: int | None
+    dev_stderr: float | None
+    eval_loss: float | None
+    """Of the selected epoch, nats a supervised token."""
+    train_seconds: float
+    diverged: str | None = None
+    """Why it was given up."""
+
+
 class TrainLog(_Record):
     """models/METHOD/train_log.json."""
 
@@ -69,6 +88,9 @@ class TrainLog(_Record):
     epochs: tuple[EpochRecord, ...]
     selected_epoch: int
     selected_because: str
+    rates: tuple[RateRecord, ...] = ()
+    """Every learning rate that was tried; empty where the method names one. All else here is of the best one, save
+    time, tokens and peak memory, which are of all."""
     stopped_early: str | None = None
     """Why, when eval loss diverged from training loss."""
     resumed_from_steps: tuple[int, ...] = ()
@@ -76,7 +98,7 @@ class TrainLog(_Record):
     resume_checks: tuple[ResumeCheck, ...] = ()
     num_examples: int
     num_tokens: int
-    """Non-padding tokens seen in all epochs."""
+    """Non-padding tokens seen in all epochs, of all learning rates."""
     trainable_parameters: int
     total_parameters: int
     train_seconds: float

@@ -28,6 +28,8 @@ class Outcome(BaseModel):
     train_seconds: float
     peak_memory_bytes: int
     effective: dict[str, str | int | float | bool]
+    pruned: bool = False
+    """Whether its checkpoints are gone, another learning rate being better."""
 
     def write(self, root: Path) -> None:
         """Say that the training in ``root`` is finished."""
@@ -39,5 +41,7 @@ def read_outcome(root: Path, made_by: str) -> Outcome | None:
     if not (root / OUTCOME).is_file():
         return None
     outcome = read_model(root / OUTCOME, Outcome, made_by)
+    if outcome.pruned:
+        return outcome
     complete = [record for _, record in complete_checkpoints(root)]
     return outcome if complete and complete[-1] == outcome.epochs[-1] else None

@@ -21,7 +21,9 @@ from tasks.training.preemption import PR_SET_PDEATHSIG, StopRequest
 logger = logging.getLogger(__name__)
 
 
-def run_workers(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path, root: Path) -> None:
+def run_workers(
+    name: str, plan: LaunchPlan, launch: LaunchParams, project: Path, root: Path, rate: float | None = None
+) -> None:
     """Start this node's workers by torchrun and wait for their end.
 
     Raises:
@@ -30,7 +32,7 @@ def run_workers(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path
         StageError: A worker broke, or was killed.
     """
     shutil.rmtree(root / FOLDER, ignore_errors=True)
-    code, stopped = run_agent(name, plan, launch, project)
+    code, stopped = run_agent(name, plan, launch, project, rate)
     raise_failure(root, stopped)
     if stopped:
         raise PreemptedError(
@@ -52,9 +54,9 @@ class AgentEnd(NamedTuple):
     """Whether SIGTERM came to this process."""
 
 
-def run_agent(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path) -> AgentEnd:
+def run_agent(name: str, plan: LaunchPlan, launch: LaunchParams, project: Path, rate: float | None = None) -> AgentEnd:
     """Start this node's workers by torchrun, pass SIGTERM on to them, and wait for their end."""
-    command = agent_command(name, plan, find_node(launch), launch.grace_seconds)
+    command = agent_command(name, plan, find_node(launch), launch.grace_seconds, rate)
     logger.info("%s", " ".join(command))
     stop = StopRequest()
     with _agent(command, project, plan.processes_per_node) as agent, stop.listening(agent.send_signal):

@@ -1,5 +1,6 @@
 """Speed, utilisation and memory of each logged step, beside the loss that the trainer logs."""
 
+import resource
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -133,3 +134,12 @@ def signals_callback(training: Any, peak_memory_bytes: Callable[[], int]) -> Any
             state.log_history[-1].update(told)
 
     return SignalsCallback()
+
+
+def peak_memory_bytes() -> int:
+    """Peak of the device where there is one, else of this process's resident memory."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,12 +1,11 @@
 """Fine-tuning in this process, alone or as one of several, with a complete checkpoint and a golden dev run an epoch.
 
-Run:  python -m tasks.training.worker METHOD   (under torchrun; one process alone is the stage itself)
+Run:  python -m tasks.training.worker METHOD [RATE]   (under torchrun; one process alone is the stage itself)
 """
 
 import logging
 import math
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -40,7 +39,7 @@ from tasks.training.continuity import check_probe, deterministic, has_another_ca
 from tasks.training.effective import Effective, count_all, count_trained, read_effective
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example
-from tasks.training.failures import reporting
+from tasks.training.failures import DivergedError, reporting
 from tasks.training.inputs import Inputs, check_same_inputs, read_inputs
 from tasks.training.launch import LaunchPlan
 from tasks.training.live import live_callback
@@ -50,7 +49,7 @@ from tasks.training.packing import check_packing, rows_loss
 from tasks.training.preemption import StopRequest, die_with_parent
 from tasks.training.reporting import reporting_callback
 from tasks.training.selection import divergence, select_epoch
-from tasks.training.signals import read_peak, read_steps, signals_callback
+from tasks.training.signals import peak_memory_bytes, read_peak, read_steps, signals_callback
 from tasks.training.strategies import Ranks, leave_processes, split_again, start_processes, whole_models
 from tasks.training.trainer import build_trainer
 
@@ -74,20 +73,21 @@ class Training:
         params: TrainParams,
         plan: LaunchPlan,
         paths: ArtifactPaths,
+        root: Path,
         tokenizer: Any,
         rows: Rows,
         dev_runner: DevRunner,
         clock: Clock,
         stop: StopRequest,
     ) -> None:
-        """Build model and trainer.
+        """Build model and trainer; ``root`` holds the checkpoints.
 
         Raises:
             UsageError: The adapter's target modules match nothing, or examples in one row see each other.
         """
         from transformers import set_seed
 
-        base, root = paths.export("base"), paths.checkpoints(name)
+        base = paths.export("base")
         self.name, self.method, self.params, self.plan, self.root = name, method, params, plan, root
         self.rows, self.dev_runner, self.clock = rows, dev_runner, clock
         self.ranks = Ranks()
@@ -105,9 +105,9 @@ class Training:
             self.trainer.add_callback(watcher)
         model = self.trainer.model
         self.trained_parameters = count_trained(model)
-        split_by_deepspeed = plan.strategy.zero_stage == 3
+        split_by_deepspeed = (stage := plan.strategy.zero_stage) == 3
         self.total_parameters = count_all(model) if split_by_deepspeed else int(model.num_parameters())
-        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters, plan.strategy.zero_stage, method.is_pissa)
+        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters, stage, method.is_pissa)
         self._effective: Effective = {}
         if not split_by_deepspeed:
             self.check_packing()
@@ -225,7 +225,7 @@ class Training:
         if self.plan.strategy is Strategy.FSDP2:
             split_again(self.trainer.model)
         if not math.isfinite(loss):
-            raise StageError(f"{self.name}: the loss on the dev rows is {loss}; last good: {last_good(self.root)}")
+            raise DivergedError(f"{self.name}: the loss on the dev rows is {loss}; last good: {last_good(self.root)}")
         return loss
 
     def check_resume(self) -> None:
@@ -320,27 +320,35 @@ def train(
     plan: LaunchPlan,
     inputs: Inputs,
     stop: StopRequest | None = None,
+    rate: float | None = None,
 ) -> Outcome:
-    """Train one method in this process; the first process writes the outcome, last.
+    """Train one method in this process, at one of its learning rates; the first process writes the outcome, last.
 
     Raises:
         UsageError: An input is not as it must be.
         StageError: Training stopped; the message names the step and the last good checkpoint.
     """
-    root, made_by = paths.checkpoints(name), f"ratchet stage train@{name} --force"
+    root, made_by = paths.checkpoints(name, rate), f"ratchet stage train@{name} --force"
     training = Training(
         name,
-        params.methods[name],
+        params.at_rate(name, rate).methods[name],
         params.train,
         plan,
         paths,
+        root,
         inputs.tokenizer,
         Rows(inputs.train, inputs.dev),
         inputs.dev_runner,
         Clock(root / "clock.json", made_by),
         stop or StopRequest(),
     )
-    outcome = training.run()
+    try:
+        outcome = training.run()
+    except DivergedError:
+        training.save_clock()
+        for watcher in training.watchers:
+            watcher.on_train_end(None, None, None)
+        raise
     if training.ranks.first:
         outcome.write(root)
     training.ranks.wait()  # torchrun ends the others as soon as one has ended badly
@@ -351,28 +359,21 @@ def _at_epoch_end(state: Any) -> bool:
     return bool(abs(state.epoch - round(state.epoch)) < 1e-9)
 
 
-def peak_memory_bytes() -> int:
-    """Peak of the device where there is one, else of this process's resident memory."""
-    import torch
-
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Work as one of several processes, as torchrun's variables say."""
     die_with_parent()
     start_logging()
-    (name,) = sys.argv[1:] if arguments is None else arguments
+    name, *rates = sys.argv[1:] if arguments is None else arguments
+    rate = float(rates[0]) if rates else None
     paths, rank = ArtifactPaths(), int(os.environ.get("RANK", "0"))
+    root = paths.checkpoints(name, rate)
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     if rank:
         logging.getLogger().setLevel(logging.WARNING)
     stop = StopRequest()
     # A SIGTERM before the first step must wait for it: one process that it ends takes the others with it.
-    with stop.listening(), reporting(paths.checkpoints(name), rank) as result:
-        params = load_params(paths.params)
+    with stop.listening(), reporting(root, rank) as result:
+        params = load_params(paths.params).seeded(name)
         plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world != plan.num_processes:
@@ -382,8 +383,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
         start_processes(plan)
         inputs = read_inputs(name, params, paths)
-        check_same_inputs(name, params, paths, plan)
-        train(name, params, paths, plan, inputs, stop)
+        check_same_inputs(name, params.at_rate(name, rate), paths, plan, root)
+        train(name, params, paths, plan, inputs, stop, rate)
     if result.exit_code == 0:
         leave_processes()
     return result.exit_code

@@ -150,3 +150,24 @@ def test_the_stage_ends_with_one_line(
     assert compare.main() == 0
     assert capsys.readouterr().out.startswith("candidate: qlora (golden/json_fields: ")
     assert json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))["schema_version"] == 1
+
+
+def test_methods_that_differ_in_the_seed_alone_enter_as_the_one_that_dev_items_chose(project: ArtifactPaths) -> None:
+    for name, seed, dev in (("full", 7, 0.5), ("qlora", 8, 0.4)):
+        golden = {"golden": {"json_fields": dev}, "golden_n": {"json_fields": 9}, "golden_stderr": {}}
+        epoch = {
+            "epoch": 2,
+            "step": 4,
+            "checkpoint": "c",
+            "train_loss": 1.0,
+            "eval_loss": 1.0,
+            "seconds": 1.0,
+            **golden,
+        }
+        settings = {"train.seed": seed, "train.select_metric": "json_fields", "train.select_direction": "higher"}
+        write_json(project.evals(name) / "train_log.json", _train_log(name, epochs=[epoch], config=settings))
+    found = compare.run(COMPARE, HARDWARE, METHODS, project, [METHODS])
+    assert found.candidate == "full"
+    assert [(each.representative, each.seeds) for each in found.seed_sets] == [("full", (7, 8))]
+    assert found.num_candidates == 1
+    assert read_comparison(project.comparison) == found

@@ -237,3 +237,13 @@ def test_any_verdict_is_a_success_of_the_stage(
     Path("reports/comparison.json").unlink()
     assert gate.main() == 4
     assert "ratchet stage compare" in capsys.readouterr().err
+
+
+def test_other_seeds_of_a_method_are_no_candidates_that_alpha_is_divided_by(project: ArtifactPaths) -> None:
+    data = json.loads(project.comparison.read_text())
+    seeds = {"name": "m", "members": ["full", "qlora"], "seeds": [1, 2], "representative": "qlora", "because": "b"}
+    _write(project.comparison, data | {"seed_sets": [seeds | {"metrics": []}]})
+    assert gate.run(POLICY, project).num_candidates == 1
+    _write(project.comparison, data | {"seed_sets": [{"members": 3}]})
+    with pytest.raises(UsageError, match="seed_sets is not what it should be"):
+        gate.run(POLICY, project)

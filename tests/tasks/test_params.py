@@ -128,3 +128,27 @@ def test_safety_is_not_gated_without_over_refusal(data: dict[str, Any], suite: s
 
     data["gate"]["rules"].append({"suite": other, "metric": "m", **guard})
     assert parse_params(data).gate.rules[-1].suite == other
+
+
+def seeds(**settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: {"kind": "lora", "learning_rate": 1e-4, **own} for name, own in settings.items()}
+
+
+def test_methods_that_differ_in_the_seed_alone_are_one_candidate(data: dict[str, Any]) -> None:
+    data["methods"] |= seeds(l7={"seed": 7}, l8={"seed": 8}, other={"rank": 4, "seed": 7})
+    params = parse_params(data)
+    assert params.seed_sets == (("l7", "l8"),)
+    assert params.num_candidates == len(data["methods"]) - 1
+    assert [params.seeded(name).train.seed for name in ("l7", "l8", "full")] == [7, 8, params.train.seed]
+
+
+def test_the_same_seed_twice_is_refused(data: dict[str, Any]) -> None:
+    data["train"]["seed"] = 7
+    data["methods"] |= seeds(l7={"seed": 7}, plain={})
+    with pytest.raises(UsageError, match="methods l7 and plain are one training: same settings, same seed; change one"):
+        parse_params(data)
+
+
+def test_equal_methods_that_name_no_seed_stay_as_they_were(data: dict[str, Any]) -> None:
+    data["methods"] = seeds(one={}, two={})
+    assert parse_params(data).num_candidates == 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from tasks.params import PrepareParams
+from tasks.params import Objective, PrepareParams
 from tasks.paths import ArtifactPaths
 from tasks.prepare import run, summary
 
@@ -114,3 +114,60 @@ def test_rows_left_out_by_max_rows_are_said(project: ArtifactPaths) -> None:
     assert report["max_rows"] == {"limit": 25, "clean_rows": 40, "left_out": 15}
     assert "15 of the 40 others left out by prepare.max_rows = 25" in summary(report)
     assert "max_rows" not in summary(run(write(project, pairs(40)), project))
+
+
+TEXT = "the quick brown fox jumps over a lazy dog while seven wizards boil blue jam in a quiet tower "
+
+
+def documents(count: int) -> list[dict[str, str]]:
+    return [{"text": f"Chapter {number}. " + TEXT * (3 + number % 5)} for number in range(count)]
+
+
+def text_params(paths: ArtifactPaths, rows: list[Any]) -> PrepareParams:
+    return write(paths, rows).model_copy(update={"objective": Objective.TEXT, "max_length_tokens": 16})
+
+
+def test_documents_are_kept_whole_whatever_their_length_and_every_one_is_accounted_for(project: ArtifactPaths) -> None:
+    held = "Where is row three?"
+    rows = [*documents(30), {"text": "CHAPTER 3 " + documents(4)[3]["text"][11:]}, {"text": held}]
+    report = run(text_params(project, rows), project)
+    dropped = {reason: entry["count"] for reason, entry in report["dropped"].items()}
+    assert dropped == {"duplicate": 1, "appears in a golden or test set": 1}
+    written = [
+        json.loads(line)
+        for split in ("train", "dev")
+        for line in (project.prepared / f"{split}.jsonl").read_text().splitlines()
+    ]
+    assert sorted(row["text"] for row in written) == sorted(row["text"] for row in documents(30))
+    assert min(row["num_tokens"] for row in written) > 16
+    assert report["objective"] == "text"
+
+
+def test_a_document_that_holds_a_run_of_a_held_out_text_is_dropped(project: ArtifactPaths) -> None:
+    secret = " ".join(f"secret{number}" for number in range(20))
+    (project.root / "golden_sets/g/texts.jsonl").write_text(json.dumps({"id": "p1", "text": secret}) + "\n")
+    report = run(text_params(project, [*documents(20), {"text": f"Before. {secret} After."}]), project)
+    found = report["dropped"]["appears in a golden or test set"]
+    assert found["count"] == 1
+    assert "a run of 13 words as g/texts.jsonl#p1" in found["first"][0]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"text": " "}, "text is empty or no text"),
+        ({"text": 5}, "text is empty or no text"),
+        ({"text": "a\x00b"}, "text holds a NUL character"),
+        ({"prompt": "a", "completion": "b"}, "keys completion, prompt: expected text"),
+    ],
+)
+def test_a_row_that_is_no_document_is_reported_with_its_line(project: ArtifactPaths, row: Any, reason: str) -> None:
+    params = text_params(project, [*documents(200), row])
+    report = run(params, project)
+    assert report["bad_rows"]["count"] == 1
+    assert f"rows.jsonl:201: {reason}" in report["bad_rows"]["first"][0]
+
+
+def test_documents_without_the_objective_say_which_setting_they_need(project: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"expected messages.* documents, set prepare\.objective: text"):
+        run(write(project, documents(3)), project)

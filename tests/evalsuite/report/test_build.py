@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import hashlib
 import html
 import re
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from evalsuite.gate.decision import Verdict
 from evalsuite.report import ReportData, build_html, build_model_card
 from evalsuite.report.build import strongest
+from evalsuite.report.data import RatePoint
 from evalsuite.report.forest import has_interval
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.units import Units
+from evalsuite.seeds import Seeded, seed_set
 
 Make = Callable[..., ReportData]
 
@@ -269,3 +272,29 @@ def test_safety_and_over_refusal_stand_in_one_table(make: Make, monkeypatch: pyt
     _, _, table = build_html(make()).partition("Safety and over-refusal, read together")
 
     assert "golden/<wbr>exact" in table.partition("What each one costs")[0]
+
+
+def test_seeds_stand_side_by_side_with_their_spread_and_the_error_over_items(make: Make) -> None:
+    data = make()
+    seeded = Seeded({"full": 7, "qlora": 8}, {"full": 0.4, "qlora": 0.5}, "exact", higher_is_better=True)
+    rows = data.comparison.methods
+    comparison = data.comparison.model_copy(update={"seed_sets": (seed_set(seeded, rows),)})
+    page = Page(build_html(dataclasses.replace(data, comparison=comparison)))
+    assert "full, qlora with 2 seeds" in page.text
+    assert "qlora entered the comparison: best golden dev exact: full 0.400, qlora 0.500" in page.text
+    assert "SD between seeds" in page.text
+    assert "Standard error over items" in page.text
+    assert "with 2 seeds" not in Page(build_html(data)).text
+
+
+def test_every_learning_rate_that_was_tried_is_shown_with_its_dev_result(make: Make) -> None:
+    data = make()
+    run = data.training["qlora"]
+    tried = RatePoint(learning_rate=1e-3, selected_epoch=2, dev=0.5, dev_n=8, dev_stderr=0.1, eval_loss=2.0,
+                      train_seconds=3.0, diverged=None)  # fmt: skip
+    wild = tried.model_copy(update={"learning_rate": 0.9, "dev": None, "diverged": "the loss exploded <b>"})
+    config = {"method.learning_rate": 1e-3, "train.select_metric": "exact"}
+    run = run.model_copy(update={"rates": (tried, wild), "config": config})
+    page = Page(build_html(dataclasses.replace(data, training={**data.training, "qlora": run})))
+    assert "0.001 selected 50.0 ± 10.0 8 2.000 2 3.0 s" in page.text
+    assert "0.9 the loss exploded <b> diverged" in page.text

@@ -10,7 +10,7 @@ import pytest
 from evalsuite.errors import UsageError
 from tasks.params import LongRows
 from tasks.training.examples import IGNORED, Example, read_examples, tokenize
-from tasks.training.inputs import check_vocabulary
+from tasks.training.inputs import check_special_tokens, check_vocabulary
 from tests.tiny import CHAT_TEMPLATE
 
 TURNS = [
@@ -71,6 +71,7 @@ def test_rows_that_are_too_long_can_be_dropped_or_cut(
     assert "1 of 2 rows" in caplog.text
     with pytest.raises(UsageError, match="has no rows"):
         read_examples(path, tokenizer, 8, LongRows.TRUNCATE)
+    assert "2 of them had no answer left and are dropped (the first is 'r0')" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,20 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tokenizer: Any) 
     check_vocabulary([Example([3, 10], [3, 10])], tokenizer, 11)
     with pytest.raises(UsageError, match=r"gives token 10 \('.*'\), the model's vocabulary has 10"):
         check_vocabulary([Example([3, 10], [3, 10])], tokenizer, 10)
+
+
+def test_a_tokenizer_that_ends_every_prompt_is_refused(tiny_model: Path) -> None:
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    other: Any = AutoTokenizer.from_pretrained(tiny_model)
+    check_special_tokens(other)
+    ends = [(other.eos_token, other.eos_token_id)]
+    other._tokenizer.post_processor = TemplateProcessing(single=f"{other.eos_token} $A", special_tokens=ends)
+    check_special_tokens(other)  # one at the beginning is usual
+    other._tokenizer.post_processor = TemplateProcessing(single=f"$A {other.eos_token}", special_tokens=ends)
+    with pytest.raises(UsageError, match=r"adds '<\|im_end\|>' after every text, prompts included"):
+        check_special_tokens(other)
 
 
 def test_a_template_that_changes_the_prompt_is_refused(tokenizer: Any) -> None:

@@ -1,0 +1,147 @@
+"""Several learning rates of one method: each trains by itself, and the golden dev set says which one is exported.
+
+Each rate has a checkpoint folder of its own and is a whole training there, so that a killed sweep goes on where it was.
+Of the finished ones only the best so far keeps its checkpoints; the others keep their records.
+"""
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evalsuite.errors import StageError
+from evalsuite.files import read_json, write_json
+from tasks.params import TrainParams
+from tasks.training.checkpoints import FINGERPRINT, read_records
+from tasks.training.clock import Clock
+from tasks.training.failures import DivergedError
+from tasks.training.log import RateRecord
+from tasks.training.outcome import Outcome
+from tasks.training.selection import select_epoch
+
+logger = logging.getLogger(__name__)
+
+DIVERGED = "diverged.json"
+MADE_BY = "ratchet run"
+
+
+class Trial(NamedTuple):
+    """One rate's training, finished or given up."""
+
+    rate: float
+    root: Path
+    outcome: Outcome | None
+    """None where it diverged."""
+    record: RateRecord
+
+
+def open_sweep(folder: Path, roots: Sequence[Path]) -> None:
+    """Remove what a training at one rate left in ``folder``, and rates that are tried no more."""
+    if (folder / FINGERPRINT).is_file():
+        logger.info("the checkpoints of one learning rate in %s are removed: several are tried now", folder)
+        shutil.rmtree(folder)
+    for left in set(folder.glob("rate-*")) - set(roots):
+        logger.info("%s is removed: this learning rate is tried no more", left)
+        shutil.rmtree(left)
+
+
+def finished(rate: float, root: Path, outcome: Outcome, settings: TrainParams) -> Trial:
+    """What a rate's training gave."""
+    metric = settings.select_metric
+    selection = select_epoch(outcome.epochs, metric, settings.select_direction)
+    epoch = next(each for each in outcome.epochs if each.epoch == selection.epoch)
+    record = RateRecord(
+        learning_rate=rate,
+        epochs=len(outcome.epochs),
+        selected_epoch=epoch.epoch,
+        dev=epoch.golden[metric],
+        dev_n=epoch.golden_n[metric],
+        dev_stderr=epoch.golden_stderr.get(metric),
+        eval_loss=epoch.eval_loss,
+        train_seconds=outcome.train_seconds,
+    )
+    return Trial(rate, root, outcome, record)
+
+
+def give_up(rate: float, root: Path, error: DivergedError) -> Trial:
+    """Note that a rate is too high, so that it is not tried again."""
+    found = {"schema_version": 1, "message": str(error), "epochs": len(read_records(root))}
+    write_json(root / DIVERGED, found)
+    return _diverged(rate, root, found)
+
+
+def given_up(rate: float, root: Path) -> Trial | None:
+    """The rate's training, where it diverged before."""
+    if not (root / DIVERGED).is_file():
+        return None
+    return _diverged(rate, root, read_json(root / DIVERGED, MADE_BY))
+
+
+def _diverged(rate: float, root: Path, found: Mapping[str, Any]) -> Trial:
+    record = RateRecord(
+        learning_rate=rate,
+        epochs=int(found["epochs"]),
+        selected_epoch=None,
+        dev=None,
+        dev_n=None,
+        dev_stderr=None,
+        eval_loss=None,
+        train_seconds=Clock(root / "clock.json", MADE_BY).saved_seconds,
+        diverged=str(found["message"]),
+    )
+    return Trial(rate, root, None, record)
+
+
+class Best(NamedTuple):
+    """The rate that is exported."""
+
+    trial: Trial
+    outcome: Outcome
+
+
+def best_trial(name: str, trials: Sequence[Trial], direction: str) -> Best:
+    """The rate with the best golden dev metric; of equal ones the lower eval loss, then the lower rate.
+
+    Raises:
+        StageError: Every rate diverged.
+    """
+    alive = [Best(trial, trial.outcome) for trial in trials if trial.outcome is not None]
+    if not alive:
+        raise StageError(
+            f"{name}: training diverged at each of methods.{name}.learning_rate = "
+            f"{[trial.rate for trial in trials]}; name lower ones. {trials[-1].record.diverged}"
+        )
+    sign = -1.0 if direction == "higher" else 1.0
+    return min(alive, key=lambda best: _rank(best.trial, sign))
+
+
+def _rank(trial: Trial, sign: float) -> tuple[float, float, float]:
+    return sign * (trial.record.dev or 0.0), trial.record.eval_loss or 0.0, trial.rate
+
+
+def prune_trials(trials: Sequence[Trial], best: Trial) -> None:
+    """Leave of all rates but the best their records alone."""
+    for trial in trials:
+        if trial.rate == best.rate:
+            continue
+        if trial.outcome is not None and not trial.outcome.pruned:
+            # Said before they go, so that a kill in between leaves a rate that is finished.
+            trial.outcome.model_copy(update={"pruned": True}).write(trial.root)
+        for folder in trial.root.glob("checkpoint-*"):
+            shutil.rmtree(folder)
+        shutil.rmtree(trial.root / "pissa_init", ignore_errors=True)
+
+
+def why_best(trials: Sequence[Trial], best: Trial, settings: TrainParams) -> str:
+    """The choice of the rate, in words."""
+    told = ", ".join(
+        f"{trial.rate:g} diverged" if trial.record.dev is None else f"{trial.rate:g} {trial.record.dev:.3f}"
+        for trial in trials
+    )
+    equal = sum(trial.record.dev == best.record.dev for trial in trials) > 1
+    tie = "; of equal rates the one with the lower eval loss" if equal else ""
+    return (
+        f"learning rate {best.rate:g}: best golden dev {settings.select_metric} ({settings.select_direction} is "
+        f"better, n={best.record.dev_n}): {told}{tie}"
+    )

@@ -156,10 +156,14 @@ def best_batch_size(engine: HFEngine, what: Recorder, label: str, sizes: Sequenc
 
 
 def compare(engine: HFEngine, what: Recorder, label: str, batch_size: int) -> float:
-    """Run both sides, print them with how far their answers agree, and return lm-eval's seconds over ours."""
-    ours, answers = by_ours(engine, what, label)
+    """Run both sides, print them with how far their answers agree, and return lm-eval's seconds over ours.
+
+    Ours runs before and after lm-eval, and its mean counts, since the machine's speed drifts.
+    """
+    before, answers = by_ours(engine, what, label)
     theirs, expected = by_lm_eval(engine, what, batch_size)
-    number = len(answers)
+    after, _ = by_ours(engine, what, label)
+    ours, number = (before + after) / 2, len(answers)
     if what.requests:
         same = sum(left == right for left, right in zip(answers, expected, strict=True))
         agreement = f"{same} of {number} texts identical"
@@ -168,8 +172,8 @@ def compare(engine: HFEngine, what: Recorder, label: str, batch_size: int) -> fl
         same = sum(left[1] == right[1] for left, right in zip(answers, expected, strict=True))
         agreement = f"largest difference {worst:.1e} nats, {same} of {number} greedy flags identical"
     print(
-        f"{label}: {number} requests, lm-eval (batch {batch_size}) {theirs:.1f} s, ours {ours:.1f} s, {agreement}, "
-        f"{theirs / ours:.2f} times",
+        f"{label}: {number} requests, lm-eval (batch {batch_size}) {theirs:.1f} s, ours {before:.1f} and "
+        f"{after:.1f} s, {agreement}, {theirs / ours:.2f} times",
         flush=True,
     )
     return theirs / ours

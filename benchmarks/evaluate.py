@@ -1,6 +1,6 @@
 """Evaluation against lm-eval's own HF backend: the same model in memory, the same requests, the same answers.
 
-Run:  python -m benchmarks.evaluate [--questions 4 2] [--quick]
+Run:  python -m benchmarks.evaluate [--questions 4 2 10] [--parts mmlu_pro] [--quick]
 
 SmolLM2-135M-Instruct, fp32, on this machine's CPU, real data of ``../shared/data``. lm-eval makes every request; then
 each side answers all of them from one loaded model, and only that is timed. lm-eval's backend gets the batch size that
@@ -32,6 +32,7 @@ from tasks.run_evals import describe, suites_of
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 NUM_SHOTS = 5
+PARTS = ("hellaswag", "mmlu_pro", "ifeval", "suites")
 
 
 class Recorder:
@@ -187,6 +188,7 @@ def main() -> int:
     )
     parser.add_argument("--mmlu-tokens", type=int, default=64, help="new tokens of an MMLU-Pro answer")
     parser.add_argument("--ifeval-tokens", type=int, default=96, help="new tokens of an IFEval answer")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
     parser.add_argument("--quick", action="store_true", help="a few items of each, to see that it works")
     options = parser.parse_args()
     if not SHARED.is_dir():
@@ -206,24 +208,28 @@ def main() -> int:
     counts = [1] if options.quick else options.questions
     with tempfile.TemporaryDirectory() as temporary:
         data = write_data(Path(temporary), max(counts), num_choice, num_prompts)
-        whole = asked("mmlu_pro", data, engine, options.mmlu_tokens)
-        choice = asked("hellaswag", data, engine, None)
-        prompts = asked("ifeval", data, engine, options.ifeval_tokens)
-        size = best_batch_size(engine, choice, "hellaswag", (16, 32, 64))
-        ratios["choice_vs_lm_eval"] = compare(engine, choice, "hellaswag", size)
-        size = best_batch_size(engine, whole, "mmlu_pro", (4, 8, 16))
-        for count in counts:
-            part = Recorder(engine)
-            part.requests = [request for index, request in enumerate(whole.requests) if index % max(counts) < count]
-            label = f"mmlu_pro, {count} a category"
-            ratios[f"mmlu_pro_{count}_a_category"] = compare(engine, part, label, size)
-        size = best_batch_size(engine, prompts, "ifeval", (8, 16, 32))
-        ratios["ifeval_vs_lm_eval"] = compare(engine, prompts, "ifeval", size)
-    if not options.quick:
+        if "hellaswag" in options.parts:
+            choice = asked("hellaswag", data, engine, None)
+            size = best_batch_size(engine, choice, "hellaswag", (16, 32, 64))
+            ratios["choice_vs_lm_eval"] = compare(engine, choice, "hellaswag", size)
+        if "mmlu_pro" in options.parts:
+            whole = asked("mmlu_pro", data, engine, options.mmlu_tokens)
+            size = best_batch_size(engine, whole, "mmlu_pro", (4, 8, 16))
+            for count in counts:
+                part = Recorder(engine)
+                part.requests = [request for index, request in enumerate(whole.requests) if index % max(counts) < count]
+                label = f"mmlu_pro, {count} a category"
+                ratios[f"mmlu_pro_{count}_a_category"] = compare(engine, part, label, size)
+            ratios["mmlu_pro_vs_lm_eval"] = ratios[f"mmlu_pro_{counts[0]}_a_category"]
+        if "ifeval" in options.parts:
+            prompts = asked("ifeval", data, engine, options.ifeval_tokens)
+            size = best_batch_size(engine, prompts, "ifeval", (8, 16, 32))
+            ratios["ifeval_vs_lm_eval"] = compare(engine, prompts, "ifeval", size)
+    if "suites" in options.parts and not options.quick:
         params = load_params(ROOT / "params.yaml")
         for suite in suites_of(params.evaluation):
             print(describe("base", suite.run(engine).summary()), flush=True)
-    for name, value in {"mmlu_pro_vs_lm_eval": ratios[f"mmlu_pro_{counts[0]}_a_category"], **ratios}.items():
+    for name, value in ratios.items():
         print(f"ratio {name} {value:.2f}")
     return 0
 

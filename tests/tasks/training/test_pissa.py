@@ -1,10 +1,6 @@
 """PiSSA with NEFTune on the tiny model: what is saved fits the base model as it is, and a resume changes nothing."""
 
-import logging
-import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ from tasks.training.checkpoints import resumable_checkpoints
 from tasks.training.models import adapter_config, load_plain
 from tasks.training.pissa import INITIAL, TRAINED, convert, keep_initial
 from tests.tasks.test_train import make_project
+from tests.tasks.training.test_worker import signalled
 
 PISSA = {"kind": "lora", "learning_rate": 1e-3, "epochs": 2, "rank": 4, "init_lora_weights": "pissa"}
 METHODS = {"pissa": PISSA | {"neftune_noise_alpha": 5.0}, "wide": PISSA | {"rank": 65}}
@@ -95,32 +92,12 @@ def test_before_the_first_step_the_model_gives_what_the_base_gives(tiny_model: P
     assert torch.equal(again.get_base_layer().weight, part.get_base_layer().weight)
 
 
-@contextmanager
-def stopped_at(text: str) -> Iterator[None]:
-    """Send this process SIGTERM when training says ``text``."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if text in record.getMessage():
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    logger, handler = logging.getLogger("tasks.training.callbacks"), Handler()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-
-
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[ArtifactPaths, ArtifactPaths]:
     """Trained in one go, and stopped within the second epoch."""
     unbroken, broken = (make_project(tmp_path_factory.mktemp(name), tiny_model, METHODS) for name in ("a", "b"))
     run("pissa", load_params(unbroken.params), unbroken)
-    with stopped_at("step 6 of 8"), pytest.raises(PreemptedError):
+    with signalled("step 6 of 8", signal.SIGTERM), pytest.raises(PreemptedError):
         run("pissa", load_params(broken.params), broken)
     within = resumable_checkpoints(broken.checkpoints("pissa"))[-1].folder
     assert (within / TRAINED).is_dir()

@@ -14,6 +14,7 @@ import csv
 import math
 import re
 import reprlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ FOREIGN = (".csv", ".jsonl")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SMALLEST, LARGEST = 1e-12, LARGEST_SCORE
 """Sizes of scores other than 0 between which cubes and sums stay finite."""
+LARGEST_COST = sys.float_info.max
 RESERVED = ("item_id", "item_hash", "cluster")
 SLICE_PREFIX = "slice_"
 DENOMINATOR_PREFIX = "denominator_"
@@ -166,7 +168,7 @@ def read_costs(folder: Path) -> dict[str, float]:
     """The numbers in ``costs.json`` of an ``evals/MODEL`` folder; empty where there is none.
 
     Raises:
-        UsageError: The file is not a JSON object.
+        UsageError: The file is not a JSON object, or a number in it is not finite.
     """
     path = folder / "costs.json"
     if not path.exists():
@@ -176,11 +178,18 @@ def read_costs(folder: Path) -> dict[str, float]:
         raise UsageError(
             f"{path} holds {type(data).__name__}, expected an object of numbers; make it with `ratchet run`"
         )
-    return {
-        name: float(value)
+    costs = {
+        name: value
         for name, value in data.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and name != "schema_version"
     }
+    for name, value in costs.items():
+        if not abs(value) <= LARGEST_COST:
+            raise UsageError(
+                f"{path}: {name} is {reprlib.repr(value)}, expected a size of at most {LARGEST_COST:g}; make it again "
+                "with `ratchet run`"
+            )
+    return {name: float(value) for name, value in costs.items()}
 
 
 def _own_report(folder: Path, name: str) -> EvalReport:

@@ -161,9 +161,13 @@ def gate_replay(
     from evalsuite.gate.replay import read_record, replay
     from flows import views
     from tasks.paths import ArtifactPaths
-    from tasks.registry.decisions import find_decision
+    from tasks.registry.decisions import SUFFIX, find_decision
 
-    record = read_record(find_decision(ArtifactPaths(project_root()), decision))
+    path = find_decision(ArtifactPaths(project_root()), decision)
+    record = read_record(path)
+    wanted, stored = decision or path.name.removesuffix(SUFFIX), record.decision.decision_id
+    if not stored.startswith(wanted):
+        raise UsageError(f"{path} holds decision {stored}, not {wanted}; `ratchet history` lists the verdicts")
     again = replay(record)
     if json_out is not None:
         write_json(json_out, again)

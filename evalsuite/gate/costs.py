@@ -1,7 +1,9 @@
 """Floors and ceilings on what a model costs: its size, training and evaluation time, memory."""
 
 import math
+import sys
 from collections.abc import Mapping
+from fractions import Fraction
 
 from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.judging import Question
@@ -32,51 +34,59 @@ def cost_reason(rule: Rule, costs: Mapping[str, float]) -> Reason:
         return Question(rule, None, None, _absent(rule, costs)).answer(0.25)
     limit = question.limit
     outcome = Outcome.PASS if (value > limit if rule.kind is Kind.FLOOR else value < limit) else Outcome.FAIL
-    text = f"{rule.suite}/{rule.metric} is {value:g}, {_side(value, limit)} the {rule.kind.value} of {limit:g}"
-    return question.reason(outcome, "exact", text, candidate=value, lower=value, upper=value, n=1)
+    return question.reason(outcome, "exact", _found(rule, value, limit), candidate=value, lower=value, upper=value, n=1)
 
 
-def relative_cost_reason(rule: Rule, costs: Mapping[str, float], role: str, baseline: EvalReport, run: bool) -> Reason:
+def relative_cost_reason(
+    rule: Rule, costs: Mapping[str, float], role: str, baseline: EvalReport | None, run: bool
+) -> Reason:
     """Judge one cost against a multiple of a baseline's; what was recorded for one of them alone is undecided.
 
     Args:
         rule: Has ``relative_to``.
         costs: The candidate's.
         role: The baseline's name.
-        baseline: Its report.
+        baseline: Its report; undecided without one.
         run: Whether the candidate's suites were run in full, as the baseline's were.
     """
-    value, other = _recorded(rule, costs), _recorded(rule, baseline.costs)
+    value, other = _recorded(rule, costs), None if baseline is None else _recorded(rule, baseline.costs)
+    question = Question(rule, role, None)
+    # In decimals as they are written: 1.15 times 100 is 115, which floats make 114.99999999999999.
+    limit = None if other is None else Fraction(repr(question.limit)) * Fraction(repr(other))
     problem = ""
-    if value is None:
+    if baseline is None:
+        problem = f"there is no {role} report"
+    elif value is None:
         problem = _absent(rule, costs)
     elif other is None:
         problem = f"{_absent(rule, baseline.costs)} of {role}"
+    elif limit is not None and limit > sys.float_info.max:
+        problem = f"{question.limit:g} times the {other:g} of {role} is more than a number holds"
     elif rule.metric in TIMES and not run:
         problem = (
             f"{rule.metric} of an evaluation that stopped early is not that of the same items; give an absolute limit"
         )
-    if problem or value is None or other is None:
-        return Question(rule, role, None, problem).answer(0.25)
-    question = Question(rule, role, None)
-    limit = question.limit * other
-    outcome = Outcome.PASS if (value >= limit if rule.kind is Kind.FLOOR else value <= limit) else Outcome.FAIL
-    text = (
-        f"{rule.suite}/{rule.metric} is {value:g}, {_side(value, limit)} the {rule.kind.value} of {limit:g}, "
-        f"{question.limit:g} times the {other:g} of {role}"
-    )
+    if problem or value is None or other is None or limit is None:
+        return Question(rule, role, None, problem).answer(0.25).model_copy(update={"limit": None})
+    own = Fraction(repr(value))
+    outcome = Outcome.PASS if (own >= limit if rule.kind is Kind.FLOOR else own <= limit) else Outcome.FAIL
+    text = f"{_found(rule, value, float(limit))}, {question.limit:g} times the {other:g} of {role}"
     found = question.reason(outcome, "exact", text, candidate=value, baseline=other, lower=value, upper=value, n=1)
-    return found.model_copy(update={"limit": limit})
+    return found.model_copy(update={"limit": float(limit)})
 
 
 def _recorded(rule: Rule, costs: Mapping[str, float]) -> float | None:
     value = costs.get(rule.metric)
-    return value if value is not None and 0.0 <= value < math.inf else None
+    return value + 0.0 if value is not None and 0.0 <= value < math.inf else None
 
 
 def _absent(rule: Rule, costs: Mapping[str, float]) -> str:
     return f"cost {rule.metric!r} is {costs.get(rule.metric)}, known costs: {', '.join(sorted(costs)) or 'none'}"
 
 
-def _side(value: float, limit: float) -> str:
-    return "above" if value > limit else "below" if value < limit else "at"
+def _found(rule: Rule, value: float, limit: float) -> str:
+    side = "above" if value > limit else "below" if value < limit else "at"
+    own, bound = f"{value:g}", f"{limit:g}"
+    if own == bound and side != "at":
+        own, bound = f"{value:.17g}", f"{limit:.17g}"
+    return f"{rule.suite}/{rule.metric} is {own}, {side} the {rule.kind.value} of {bound}"

@@ -204,9 +204,8 @@ class _Bench:
         prefixes = (table.info.prefix for table in self.candidate.suites.values())
         whole = all(prefix is None or prefix.num_ordered == prefix.num_items for prefix in prefixes)
         return [
-            relative_cost_reason(rule, self.candidate.costs, role, self.baselines[role], whole)
+            relative_cost_reason(rule, self.candidate.costs, role, self.baselines.get(role), whole)
             for role in self._named(rule.relative_to)
-            if role in self.baselines
         ]
 
     def _questions(self, rule: Rule) -> list[Question]:

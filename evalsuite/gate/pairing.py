@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -120,14 +121,18 @@ class Columns:
 
 
 def sort_by_id(report: EvalReport, known: Sortings | None = None) -> EvalReport:
-    """The same report with every suite in the order of item ids, infinities made unscored.
+    """The same report with every suite in the order of item ids; infinities are unscored, and no costs.
 
     Args:
         report: In any order.
         known: Filled, and read where the same items come in the same order again, as they do for another model.
     """
     known = [] if known is None else known
-    return replace(report, suites={name: _sorted(report.suites[name], known) for name in sorted(report.suites)})
+    return replace(
+        report,
+        suites={name: _sorted(report.suites[name], known) for name in sorted(report.suites)},
+        costs={name: cost for name, cost in report.costs.items() if math.isfinite(cost)},
+    )
 
 
 def _sorted(table: ScoreTable, known: Sortings) -> ScoreTable:

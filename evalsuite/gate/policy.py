@@ -106,7 +106,9 @@ class Rule(BaseModel):
                 f"kind {self.kind.value}; at most 1.2 times the champion's is kind: ceiling, limit: 1.2, relative_to: "
                 "champion"
             )
-        unused = sorted(self.model_fields_set & {"slices", "cluster", "alpha", "min_items", "against"})
+        names = ("against", "alpha", "cluster", "min_items", "slices")
+        # A stored policy names every field, so that those at their defaults are no mistakes.
+        unused = [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
         if unused:
             raise ValueError(f"{COSTS}/{self.metric}: a cost is one exact number, so that {unused[0]} has no meaning")
         if self.relative_to is not None and self.limit is not None and not self.limit > 0.0:

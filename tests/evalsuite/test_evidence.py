@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evalsuite.errors import RatchetError, UsageError
-from evalsuite.evidence import compare_files, load_evidence, load_policy
+from evalsuite.evidence import compare_files, load_evidence, load_policy, read_costs
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
@@ -128,6 +128,15 @@ def test_a_policy_on_costs_and_one_suite_needs_no_name_of_it(tmp_path: Path) -> 
     limit = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1}
     policy = GatePolicy.model_validate({"rules": [GUARD, limit]})
     assert compare_files(left, right, policy).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("size", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN"])
+def test_a_cost_that_no_number_holds_is_named(tmp_path: Path, size: str) -> None:
+    (tmp_path / "costs.json").write_text(f'{{"num_bytes": {size}}}', encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=r"costs\.json: num_bytes is .{1,50}, expected a size of at most 1\.79769e\+308"
+    ):
+        read_costs(tmp_path)
 
 
 def test_a_metric_that_neither_side_has_is_a_mistake_in_the_policy(tmp_path: Path) -> None:

@@ -7,6 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from evalsuite.errors import UsageError
+from evalsuite.evidence import load_evidence
+from evalsuite.gate.decide import decide
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.replay import gate_code_sha256, write_record
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from flows.cli import app
 from flows.views import show_history
@@ -154,3 +158,28 @@ def test_history_shows_the_id_that_gate_replay_takes(tmp_path: Path, capsys: pyt
     stored.parent.mkdir(parents=True)
     stored.touch()
     assert find_decision(paths, shown) == stored
+
+
+def test_replay_says_where_a_file_holds_another_decision_than_the_one_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = load_evidence(_scores(tmp_path / "a.csv", 0), "a", "golden")
+    rules = GatePolicy.model_validate(
+        {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.2}]}
+    )
+    decision = decide(results, {"base": results}, rules, code_sha256=gate_code_sha256())
+    paths = ArtifactPaths(tmp_path)
+    write_record(paths.stored_decision(decision.decision_id), decision, results, {"base": results})
+    monkeypatch.setattr("flows.gate_cli.project_root", lambda: tmp_path)
+
+    def replayed(wanted: str) -> str:
+        command = ["gate", "replay", wanted]
+        return CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False).output
+
+    assert f"replayed {decision.decision_id[:16]}" in replayed(decision.decision_id)
+    another = decision.decision_id[:-1] + ("0" if decision.decision_id[-1] != "0" else "1")
+    with pytest.raises(UsageError, match=f"holds decision {decision.decision_id}, not {another}"):
+        replayed(another)
+    paths.stored_decision(decision.decision_id).rename(paths.stored_decision("0" * 64))
+    with pytest.raises(UsageError, match=f"holds decision {decision.decision_id}, not 0000"):
+        replayed("0000")

@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
 from evalsuite.gate.decide import decide
-from evalsuite.gate.policy import GatePolicy, Kind, Rule
+from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
 from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
 
@@ -50,6 +51,16 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     data = json.loads(gzip.decompress(path.read_bytes()))
     edit(data)
     path.write_bytes(gzip.compress(json.dumps(data).encode()))
+
+
+@pytest.mark.parametrize("cost", [math.nan, math.inf, -0.0, 4.0])
+def test_a_decision_on_costs_is_replayed_whatever_was_recorded(tmp_path: Path, cost: float) -> None:
+    limit = Rule(suite="costs", metric="num_bytes", kind=Kind.CEILING, limit=1.2, relative_to=Against.BASE)
+    candidate, base = (replace(report(name, 0), costs={"num_bytes": cost, "other": 1.0}) for name in "cb")
+    policy = GatePolicy(rules=(*POLICY.rules, limit))
+    decision = decide(candidate, {"base": base}, policy, code_sha256=gate_code_sha256())
+    write_record(tmp_path / "d.json.gz", decision, candidate, {"base": base})
+    assert replay(read_record(tmp_path / "d.json.gz")) == decision
 
 
 def test_what_was_stored_gives_the_same_decision_in_another_process(stored: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Outcome, Verdict
+from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.prefixes import rows_of
 from evalsuite.results import EvalReport
 from tests.evalsuite.gate.test_decide import GUARD, binary, by_id, policy, report
@@ -34,6 +34,21 @@ def test_a_slice_may_have_a_margin_of_its_own() -> None:
         "golden/exact:guard:base[queue=billing]": -0.03,
         "golden/exact:guard:base[queue=other]": -0.3,
     }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        GUARD,
+        {**GUARD, "slices": "queue", "slice_margins": {"billing": 0.03}, "against": "champion", "alpha": 0.01},
+        {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1.0},
+        {"suite": "costs", "metric": "num_bytes", "kind": "floor", "limit": 1.2, "relative_to": "all"},
+    ],
+)
+def test_a_policy_is_read_again_as_its_decision_names_it(rule: dict[str, object]) -> None:
+    own = report(binary(150), costs={"num_bytes": 0.5})
+    written = decide(own, {"base": own}, policy(rule)).model_dump_json()
+    assert Decision.model_validate_json(written).policy == policy(rule)
 
 
 def test_a_slice_margin_for_a_value_that_no_item_has_is_inconclusive() -> None:

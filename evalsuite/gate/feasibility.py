@@ -82,10 +82,11 @@ def impossible_rules(
     targets = {(rule.suite, rule.metric) for rule in policy.rules if rule.kind is Kind.TARGET}
     found = []
     for rule in policy.rules:
-        if rule.suite == COSTS:
-            continue
         gains = rule.kind is not Kind.GUARD or (rule.suite, rule.metric) in targets
-        text = _why_impossible(rule, sets, alpha_of(rule, policy, num_candidates), gains)
+        if rule.suite == COSTS:
+            text = _why_impossible_cost(rule)
+        else:
+            text = _why_impossible(rule, sets, alpha_of(rule, policy, num_candidates), gains)
         if text is not None:
             found.append(Impossible(rule_name(rule, None), text))
     return tuple(found)
@@ -123,6 +124,13 @@ def unknown_rules(policy: GatePolicy, known: Mapping[str, Collection[str] | None
 def _near(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f" did you mean {near[0]!r}?" if near else ""
+
+
+def _why_impossible_cost(rule: Rule) -> str | None:
+    problem = unknown_name(COSTS, rule.metric, {COSTS: RECORDED_COSTS})
+    if problem is None and rule.kind is Kind.CEILING and (rule.limit or 0.0) <= 0.0:
+        problem = f"limit is {rule.limit:g}, and no cost is below 0"
+    return None if problem is None else f"{rule_name(rule, None)}: {problem}"
 
 
 def _why_impossible(rule: Rule, sets: Mapping[str, KnownSet], alpha: float, gains: bool) -> str | None:

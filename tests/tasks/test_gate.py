@@ -157,6 +157,8 @@ def test_costs_reach_the_rules(project: ArtifactPaths) -> None:
     rule = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 10}
     decision = gate.run(GatePolicy.model_validate({"rules": [rule]}), project)
     assert decision.verdict is Verdict.REJECT
+    assert gate.judge_again(read_decision(project.decision), project) == decision
+    assert replay(read_record(project.stored_decision(decision.decision_id))) == decision
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def _judged(right: int, judge: list[float], human: list[float]) -> EvalReport:
             "3 of 200 items are unscored, max_unscored_fraction allows 0.01",
             id="unscored-above-the-share",
         ),
-        pytest.param(replace(OWN, costs={"num_bytes": NAN}), OWN, (COST,), "cost 'num_bytes' is None", id="cost-of-nan"),
+        pytest.param(
+            replace(OWN, costs={"num_bytes": NAN}), OWN, (COST,), "cost 'num_bytes' is None", id="cost-of-nan"
+        ),
         pytest.param(
             report({"exact": [NAN] * 200}), OWN, (GUARD,), "200 of 200 items are unscored", id="corpus-level-metric"
         ),

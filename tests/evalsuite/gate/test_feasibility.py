@@ -8,6 +8,7 @@ from evalsuite.gate.decision import Verdict
 from evalsuite.gate.feasibility import KnownSet, impossible_rules
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, policy, report
 
+COST = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 10}
 FLOOR = {"suite": "golden", "metric": "exact", "kind": "floor", "limit": 0.99}
 CEILING = {"suite": "golden", "metric": "exact", "kind": "ceiling", "limit": 0.01}
 
@@ -68,6 +69,8 @@ def test_a_gain_that_a_few_items_cannot_prove_is_named() -> None:
         pytest.param(GUARD, {"metrics": {"f1": 200}}, "no item of golden has metric 'exact'", id="metric"),
         pytest.param({**GUARD, "slices": "tier"}, {"slices": {"queue": {"a": 200}}}, "slice key 'tier'", id="slice"),
         pytest.param({**GUARD, "min_items": 500}, {}, "min_items asks for 500", id="min-items"),
+        pytest.param({**COST, "metric": "num_bites"}, {}, "did you mean 'num_bytes'?", id="cost"),
+        pytest.param({**COST, "limit": 0}, {}, "limit is 0, and no cost is below 0", id="cost-below-nothing"),
     ],
 )
 def test_what_is_not_there_can_never_pass(rule: dict[str, Any], known: dict[str, Any], text: str) -> None:
@@ -79,6 +82,6 @@ def test_what_is_not_known_is_not_held_against_a_rule() -> None:
     rule = {**GUARD, "margin": 0.0001}
     assert why([rule], None) == []
     assert why([rule], 100, is_recorded=True) == []
-    costs = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 10}
-    assert why([costs], 100) == []
+    for cost in (COST, {**COST, "kind": "floor", "limit": 0}, {**COST, "limit": 0.1, "relative_to": "base"}):
+        assert why([cost], 100) == []
     assert why([{**FLOOR, "limit": 7.5}], 100) == [], "a scale of its own"

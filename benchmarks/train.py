@@ -79,13 +79,14 @@ def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     examples = [tokenize("row", row, tokenizer, MAX_LENGTH) for row in rows]
     from datasets import Dataset
 
+    from tasks.numerics import Numerics
     from tasks.training.models import load_trainable
 
     method = MethodParams(kind="full", learning_rate=LEARNING_RATE, epochs=1)
     train = TrainParams(batch_size=BATCH, micro_batch_size=BATCH // 2, packing=True)
     return run_trainer(
         supervised_trainer(),
-        load_trainable(base, method),
+        load_trainable(base, method, Numerics.FP32),
         tokenizer,
         Dataset.from_list([example._asdict() for example in examples]),
         out,

@@ -103,7 +103,9 @@ def stage(
     name: Annotated[str, typer.Argument(help="A stage of dvc.yaml, such as prepare or train@full.")],
     force: Annotated[
         bool,
-        typer.Option("--force", help="Run it even if nothing changed; a training that was finished exports again."),
+        typer.Option(
+            "--force", help="Run it even if nothing changed; a finished training is kept until it was trained again."
+        ),
     ] = False,
 ) -> None:
     """Bring one stage up to date."""

@@ -46,6 +46,8 @@ def show_plan(plan: dict[str, Any]) -> None:
         out.print(table)
     for warning in plan["warnings"]:
         out.print(f"[yellow]![/] {escape(warning)}")
+    for each in plan["advice"]:
+        out.print(f"advice: {escape(each['text'])} ({escape(each['source'])})")
     for assumption in plan["assumptions"]:
         out.print(f"assumed: {escape(assumption)}")
     if plan.get("launch_file"):

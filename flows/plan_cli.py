@@ -11,7 +11,7 @@ from flows.project import project_root
 
 # The names of the planner's enumerations, which would cost `ratchet --help` half a second (a test compares them).
 MethodName = Literal["full", "lora", "qlora"]
-OptimizerName = Literal["adamw", "adamw_8bit"]
+OptimizerName = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 NumericsName = Literal["fp32", "mixed", "bf16_fp32_states", "pure_bf16"]
 StrategyName = Literal[
     "one device",
@@ -50,6 +50,7 @@ def plan(
     ] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of an epoch.")] = 10_000_000,
     epochs: Annotated[int, typer.Option(help="Epochs.")] = 3,
+    rows: Annotated[Optional[int], typer.Option(min=1, help="Training examples, for the advice on methods.")] = None,  # noqa: UP045
     price: Annotated[Optional[float], typer.Option(min=0.0, help="Of all machines, an hour.")] = None,  # noqa: UP045
     probe: Annotated[bool, typer.Option("--probe", help="Measure ten steps here instead of estimating.")] = False,
     write: Annotated[
@@ -68,6 +69,7 @@ def plan(
         return
     from flows.model_plan_view import show_plan
     from tasks.params import MethodKind
+    from tasks.planning.advice import recipe
     from tasks.planning.architecture import count_parameters, read_config
     from tasks.planning.choice import Request
     from tasks.planning.hardware import detect_machines, read_machines
@@ -93,7 +95,8 @@ def plan(
         price_per_hour=price,
     )
     check_rows(request)
-    result, chosen = make_plan(architecture, request, any_micro_batch=micro_batch is None)
+    advice = recipe(request.kind, rows)
+    result, chosen = make_plan(architecture, request, micro_batch is None, advice)
     if probe and chosen is not None:
         from tasks.planning.probe import measure_tokens_per_second
 
@@ -104,7 +107,7 @@ def plan(
             numerics=chosen.setup.numerics,
             checkpointing=chosen.setup.checkpointing,
         )
-        result, chosen = make_plan(architecture, measured, any_micro_batch=False)
+        result, chosen = make_plan(architecture, measured, False, advice)
     if write is not None and chosen is not None:
         file = write_launch_file(chosen, write, method)
         result["launch_file"] = None if file is None else str(file)

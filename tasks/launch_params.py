@@ -14,26 +14,38 @@ class Strategy(StrEnum):
     ONE_DEVICE = "one device"
     DATA_PARALLEL = "data parallel"
     """Nothing: a whole copy on each (torch's DistributedDataParallel)."""
+    ZERO1 = "zero1"
+    """The optimizer (DeepSpeed)."""
     ZERO2 = "zero2"
     """Gradients and optimizer (DeepSpeed)."""
     ZERO3 = "zero3"
     """Weights too (DeepSpeed)."""
+    ZERO3_OFFLOAD_OPTIMIZER = "zero3 offload optimizer"
+    """Weights too, and the optimizer in the machine's memory (DeepSpeed)."""
     ZERO3_OFFLOAD = "zero3 offload"
-    """Weights too, kept in the machine's memory (DeepSpeed)."""
+    """Weights too, and they and the optimizer in the machine's memory (DeepSpeed)."""
     FSDP2 = "fsdp2"
     """Weights, gradients and optimizer (torch's fully_shard)."""
 
     @property
     def zero_stage(self) -> int:
         """DeepSpeed's ZeRO stage; 0 where DeepSpeed does not run."""
-        return {Strategy.ZERO2: 2, Strategy.ZERO3: 3, Strategy.ZERO3_OFFLOAD: 3}.get(self, 0)
+        stages = {Strategy.ZERO1: 1, Strategy.ZERO2: 2}
+        return stages.get(self, 3 if self.value.startswith("zero3") else 0)
+
+    @property
+    def offloads(self) -> bool:
+        """Whether optimizer states lie in the machine's memory."""
+        return self in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
 
 
 class LaunchParams(Section):
     """Processes and machines that train one method together."""
 
     strategy: Strategy | Literal["auto"] = "auto"
-    """``auto``: one device for one process, data parallel for several."""
+    """``auto``: the simplest that fits."""
+    settings: str | None = None
+    """DeepSpeed JSON or accelerate FSDP YAML of ``ratchet plan --write``, used as it is; the plan's own when absent."""
     processes_per_node: int = Field(default=1, ge=1)
     """One a GPU, or any number on CPUs."""
     nodes: int = Field(default=1, ge=1)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tasks.numerics import Numerics, Optimizer
 from tasks.section import Section
 
 PISSA = re.compile(r"pissa(_niter_[1-9][0-9]?)?")
@@ -54,6 +55,13 @@ class MethodParams(Section):
     """LoRA: ``default`` (no update), or ``pissa``: start from the weights' largest singular values and vectors (PiSSA,
     arXiv:2404.02948); ``pissa_niter_N`` finds them approximately, in N rounds, where ``pissa`` takes long."""
 
+    numerics: Numerics | None = None
+    """``fp32``, ``mixed``, or of kind full ``bf16_fp32_states`` or ``pure_bf16``; the best that fits if absent."""
+    optimizer: Optimizer = Optimizer.ADAMW
+    """``adamw``, ``adamw_8bit`` or ``paged_adamw_8bit`` (bitsandbytes)."""
+    stochastic_rounding: bool = True
+    """Of bf16 weights: without it most updates of usual learning rates are rounded to nothing."""
+
     @property
     def rates(self) -> tuple[float, ...]:
         """Every learning rate."""
@@ -92,6 +100,16 @@ class MethodParams(Section):
         if start != "default" and not PISSA.fullmatch(start):
             raise ValueError("expected default, pissa or pissa_niter_N with N from 1 to 99")
         return start
+
+    @model_validator(mode="after")
+    def _numerics_fit(self) -> Self:
+        if self.numerics is None:
+            return self
+        if self.kind is not MethodKind.FULL and self.numerics.bf16_weights:
+            raise ValueError(f"kind {self.kind} takes no numerics {self.numerics}: its adapters stay fp32; use mixed")
+        if self.optimizer.eight_bit and self.numerics is Numerics.PURE_BF16:
+            raise ValueError(f"optimizer {self.optimizer} has states of its own width: use numerics bf16_fp32_states")
+        return self
 
     @model_validator(mode="after")
     def _adapter_fields_fit_kind(self) -> Self:

@@ -5,27 +5,27 @@ Run:  python -m tasks.plan METHOD
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 from evalsuite.errors import UsageError
-from evalsuite.files import read_json, write_json
+from evalsuite.files import read_json, write_json, write_text
 from tasks.checks import check_evaluation
 from tasks.entry import stage_main
-from tasks.launch_params import LaunchParams
-from tasks.launch_params import Strategy as LaunchStrategy
-from tasks.params import HardwareParams, MethodKind, Params, TrainParams
+from tasks.launch_params import LaunchParams, Strategy
+from tasks.numerics import Optimizer
+from tasks.params import MethodKind, MethodParams, Params, TrainParams
 from tasks.paths import ArtifactPaths
-from tasks.planning.advice import advise
+from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import count_parameters, read_config
-from tasks.planning.choice import Option, Request
-from tasks.planning.hardware import Machines, detect_machines
-from tasks.planning.memory import Numerics, Strategy
+from tasks.planning.choice import Option, Request, is_supported, usable_numerics
+from tasks.planning.hardware import Machines, launch_machines
+from tasks.planning.launch_files import launch_file, own_settings
 from tasks.planning.meta_device import count_trained
 from tasks.planning.plan import make_plan
-from tasks.training.checkpoints import checkpoint_bytes, most_checkpoints
+from tasks.training.checkpoints import most_checkpoints
 from tasks.training.documents import num_pieces
-from tasks.training.launch import LaunchPlan, choose_strategy, runs_on
-from tasks.training.models import compute_dtype, shipped_dtype
+from tasks.training.launch import LaunchFile, LaunchPlan, choose_strategy, runs_on
+from tasks.training.models import shipped_dtype
 
 
 def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
@@ -35,7 +35,6 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         UsageError: The method does not fit in memory; says what would. Or its target modules match nothing.
         MissingArtifactError: The base model or the prepared data is absent.
     """
-    import torch
     from transformers import AutoConfig
 
     method, train = params.methods[name], params.train
@@ -47,13 +46,16 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         trained = count_trained(config, method)
     except UsageError as error:
         raise UsageError(f"methods.{name}.{error}") from None
-    fp32 = compute_dtype() is torch.float32
+    machines = launch_machines(params.hardware, params.launch)
+    optimizer, unpaged = _optimizer(method, machines)
     request = Request(
         kind=method.kind,
-        machines=_machines(params.hardware, params.launch),
+        machines=machines,
         rank=method.rank,
         trained=trained,
-        numerics=Numerics.FP32 if fp32 else Numerics.MIXED,
+        optimizer=optimizer,
+        numerics=method.numerics,
+        stochastic_rounding=method.stochastic_rounding,
         strategies=_strategies(params, name),
         sequence_tokens=counts["longest"],
         micro_batch=train.micro_batch_size,
@@ -64,7 +66,8 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         tokens_per_second=params.hardware.tokens_per_second,
         evaluates=True,
     )
-    advice = advise(method, train, counts["rows"])
+    _check_supported(name, request)
+    advice = [*advise(method, train, counts["rows"]), *unpaged]
     changes = params_changes(request, train)
     plan, chosen = make_plan(count_parameters(read_config(base)), request, False, advice, changes)
     if chosen is None:
@@ -74,17 +77,18 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
             f"method {name!r} needs about {needed / 2**30:.1f} GiB, the device has {available / 2**30:.1f} GiB; "
             + (f"what fits: {fitting}" if fitting else "no kind fits: take a smaller model or more memory")
         )
-    strategy = launch_strategy(chosen)
-    one = checkpoint_bytes(trained, strategy.zero_stage, method.is_pissa)
-    numerics: Literal["fp32", "fp32 weights, bf16 compute"] = "fp32" if fp32 else "fp32 weights, bf16 compute"
     launch = LaunchPlan(
-        strategy=strategy,
+        strategy=chosen.setup.strategy,
         num_processes=params.launch.nodes * params.launch.processes_per_node,
         num_nodes=params.launch.nodes,
         device="cuda" if request.machines.device.cuda else "cpu",
-        numerics=numerics,
+        numerics=chosen.setup.numerics,
+        optimizer=chosen.setup.optimizer,
+        stochastic_rounding=method.stochastic_rounding,
         trained_parameters=trained,
+        settings=_settings(name, params.launch, chosen, paths),
     )
+    one = launch.checkpoint_bytes(method.is_pissa)
     plan |= {
         "checkpoint_bytes": one,
         # Of several learning rates, the best one's checkpoints stay while another trains.
@@ -112,31 +116,63 @@ def _train_counts(paths: ArtifactPaths, train: TrainParams) -> dict[str, int]:
     return {**counts, "rows": rows, "longest": min(counts["longest"], limit)}
 
 
-def _machines(hardware: HardwareParams, launch: LaunchParams) -> Machines:
-    """A device for each process, with the memory that params.yaml gives it; processes on a CPU share it."""
-    device = detect_machines().device
-    processes = launch.processes_per_node
-    if not device.cuda:
-        share = device.memory_bytes // processes
-        device = device._replace(memory_bytes=share, flops=device.flops / processes)
-    if hardware.memory_gib is not None:
-        device = device._replace(memory_bytes=int(hardware.memory_gib * 2**30))
-    return Machines(device, processes, launch.nodes)
+def _optimizer(method: MethodParams, machines: Machines) -> tuple[Optimizer, list[Advice]]:
+    """The method's optimizer; paged states need a GPU, and without one bitsandbytes runs 8-bit ones that are not."""
+    if method.optimizer is not Optimizer.PAGED_ADAMW_8BIT or machines.device.cuda:
+        return method.optimizer, []
+    text = f"optimizer {method.optimizer} pages by CUDA, which is not here: {Optimizer.ADAMW_8BIT} runs"
+    return Optimizer.ADAMW_8BIT, [Advice(text, "bitsandbytes 0.50.2, Optimizer8bit.get_state_buffer")]
+
+
+def _check_supported(name: str, request: Request) -> None:
+    """Refuse numerics and optimizers that no strategy of this launch has.
+
+    Raises:
+        UsageError: Names the keys of params.yaml.
+    """
+    numerics = usable_numerics(request)
+    if any(
+        is_supported(request.kind, strategy, number, request.optimizer)
+        for strategy in request.strategies
+        for number in numerics
+    ):
+        return
+    strategies = " or ".join(repr(str(strategy)) for strategy in request.strategies)
+    raise UsageError(
+        f"methods.{name}.numerics = {'/'.join(numerics)} with optimizer {request.optimizer} does not run by launch."
+        f"strategy {strategies}: DeepSpeed keeps fp32 weights of its own (numerics fp32 or mixed), and bitsandbytes' "
+        "8-bit optimizers neither split weights of 'fsdp2' nor offload"
+    )
 
 
 def _strategies(params: Params, name: str) -> tuple[Strategy, ...]:
     """What params.yaml names; where it leaves the choice, all that training can launch, the simplest first."""
     method, launch = params.methods[name], params.launch
     named = choose_strategy(launch, method, params.train)
-    if launch.strategy != "auto" or named is LaunchStrategy.ONE_DEVICE:
-        return (Strategy(named.value),)
-    several = [each for each in LaunchStrategy if each is not LaunchStrategy.ONE_DEVICE and runs_on(method, each)]
-    return tuple(Strategy(each.value) for each in several)
+    if launch.strategy != "auto":
+        return (named,)
+    if named is Strategy.ONE_DEVICE:
+        return (Strategy.ONE_DEVICE, *(each for each in Strategy if each.offloads and runs_on(method, each)))
+    return tuple(each for each in Strategy if each is not Strategy.ONE_DEVICE and runs_on(method, each))
 
 
-def launch_strategy(option: Option) -> LaunchStrategy:
-    """The option's strategy, as the launcher names it."""
-    return LaunchStrategy(option.setup.strategy.value)
+def _settings(name: str, launch: LaunchParams, option: Option, paths: ArtifactPaths) -> LaunchFile | None:
+    """The chosen strategy's file: the one that params.yaml names, or one made here and written into plans/.
+
+    Raises:
+        UsageError: The file that params.yaml names is absent, or is of another strategy.
+    """
+    for old in paths.plans.glob(f"{name}.*"):
+        if old.name in (f"{name}.deepspeed.json", f"{name}.fsdp.yaml"):
+            old.unlink()
+    made = launch_file(option, name)
+    if launch.settings is not None:
+        return LaunchFile(path=launch.settings, text=own_settings(paths.root, launch.settings, made))
+    if made is None:
+        return None
+    path = paths.plans / made[0]
+    write_text(path, made[1])
+    return LaunchFile(path=path.relative_to(paths.root).as_posix(), text=made[1])
 
 
 def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Request]]:
@@ -145,11 +181,14 @@ def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Requ
     least = small._replace(checkpointing=True)
     changes = [("train.micro_batch_size: 1", small)] if train.micro_batch_size > 1 else []
     changes.append(("train.micro_batch_size: 1 with train.gradient_checkpointing: true", least))
+    if request.optimizer is Optimizer.ADAMW:
+        changes.append(("optimizer: adamw_8bit with both", least._replace(optimizer=Optimizer.ADAMW_8BIT)))
+    same, least = (each._replace(optimizer=Optimizer.ADAMW, numerics=None, trained=None) for each in (request, least))
     kinds = list(MethodKind)[list(MethodKind).index(request.kind) + 1 :]
     for kind in kinds:
         changes += [
-            (f"kind: {kind}", request._replace(kind=kind, trained=None)),
-            (f"kind: {kind} with both", least._replace(kind=kind, trained=None)),
+            (f"kind: {kind}", same._replace(kind=kind)),
+            (f"kind: {kind} with both", least._replace(kind=kind)),
         ]
     return changes
 

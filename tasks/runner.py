@@ -30,6 +30,8 @@ NOISE = re.compile(
     r"Use `dvc push`|Updating lock file|Generating lock file|Loading weights:|Writing model shards:|"
     r".*real_accelerator\.py)"
 )
+FORCED = "RATCHET_FORCED"
+"""Set by ``ratchet stage --force``: a stage has no arguments of its own, and DVC does not say why it runs one."""
 TERMINATE_SECONDS = 10.0
 ERROR = "error: "
 """How ``tasks.entry`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
@@ -123,7 +125,8 @@ def run_stage(
     withheld: list[str] = []
     _wait_if_halted()
     _running.add((name, root.resolve()))
-    with _process_group(command, root, timeout_seconds) as (process, timed_out):
+    environment = {**stage_environment(), **({FORCED: "1"} if force else {})}
+    with _process_group(command, root, environment, timeout_seconds) as (process, timed_out):
         for raw in process.stdout or ():
             line = raw.rstrip("\n").rsplit("\r", 1)[-1]
             if line and not NOISE.match(line):
@@ -185,12 +188,12 @@ def _killed(number: int) -> str:
 
 @contextmanager
 def _process_group(
-    command: list[str], root: Path, timeout_seconds: float | None
+    command: list[str], root: Path, environment: dict[str, str], timeout_seconds: float | None
 ) -> Iterator[tuple["subprocess.Popen[str]", list[bool]]]:
     process = subprocess.Popen(  # noqa: S603  a fixed argv without a shell; the stage name was checked against dvc.yaml
         command,
         cwd=root,
-        env=stage_environment(),
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,38 +3,45 @@
 Run:  python -m tasks.train METHOD
 
 A run that was killed goes on from its last complete checkpoint to the same weights. The checkpoints of a finished run
-keep their weights and lose the optimizer's state. Of several learning rates each trains by itself, one after another.
+keep their weights and lose the optimizer's state; `ratchet stage train@METHOD --force` keeps them until it has trained
+again. Of several learning rates each trains by itself, one after another.
 """
 
 import gc
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
-from evalsuite.files import read_model, write_json
+from evalsuite.files import read_json, read_model, write_json
 from evalsuite.identity import verify_manifest
 from tasks.allocator import keep_freed_memory
 from tasks.checks import check_evaluation
 from tasks.entry import stage_main
-from tasks.params import MethodKind, Params
+from tasks.params import MethodKind, MethodParams, Params
 from tasks.paths import ArtifactPaths
+from tasks.planning.choice import USABLE
+from tasks.planning.hardware import launch_machines
+from tasks.runner import FORCED
 from tasks.training.checkpoints import (
     complete_checkpoints,
     drop_resume_state,
+    forget_aside,
     is_resumable,
     open_root,
+    set_aside,
     start_anew,
 )
 from tasks.training.export import export
 from tasks.training.failures import DivergedError
 from tasks.training.inputs import Inputs, fingerprint, read_inputs
-from tasks.training.launch import LaunchPlan
+from tasks.training.launch import LaunchPlan, check_settings
 from tasks.training.live import write_curves
 from tasks.training.log import EpochRecord, TrainLog
-from tasks.training.outcome import Outcome, read_outcome
+from tasks.training.outcome import OUTCOME, Outcome, read_outcome
 from tasks.training.processes import run_workers
 from tasks.training.selection import select_epoch
 from tasks.training.signals import peak_memory_bytes
@@ -64,10 +71,14 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     params = params.seeded(name)
     method, base = params.methods[name], paths.export("base")
     plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
+    check_settings(name, plan, paths.root)
+    _check_memory(name, params, paths)
     verify_manifest(base, "ratchet stage fetch")
     inputs = read_inputs(name, params, paths)
     # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
     paths.train_log(name).unlink(missing_ok=True)
+    if os.environ.get(FORCED):
+        _set_finished_aside(name, method, paths)
     if method.is_sweep:
         trials = _sweep(name, params, paths, plan, inputs)
     else:
@@ -114,7 +125,34 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     write_curves(paths.live(name), log.steps, log.epochs)
     write_json(paths.train_log(name), log)
     drop_resume_state(root)
+    forget_aside(paths.checkpoints(name))
     return log
+
+
+def _check_memory(name: str, params: Params, paths: ArtifactPaths) -> None:
+    """Refuse a machine with less memory than the plan needs, which may have been made on another.
+
+    Raises:
+        UsageError: Names the method, what it needs and what is there.
+    """
+    if not paths.plan(name).is_file():
+        return
+    plan = read_json(paths.plan(name), f"ratchet stage plan@{name}")
+    device = launch_machines(params.hardware, params.launch).device
+    needed, there = plan["memory_bytes_per_device"]["total"], device.memory_bytes
+    if needed > USABLE * there:
+        raise UsageError(
+            f"method {name!r} needs about {needed / 2**30:.1f} GiB and the device here, {device.name}, has "
+            f"{there / 2**30:.1f} GiB; `ratchet stage plan@{name} --force` says what would fit"
+        )
+
+
+def _set_finished_aside(name: str, method: MethodParams, paths: ArtifactPaths) -> None:
+    """Keep a finished training until the one that was asked for is finished too; an unfinished one goes on."""
+    roots = {rate: paths.checkpoints(name, rate if method.is_sweep else None) for rate in method.rates}
+    if all((root / OUTCOME).is_file() or (method.is_sweep and given_up(rate, root)) for rate, root in roots.items()):
+        aside = set_aside(paths.checkpoints(name))
+        logger.info("%s: training again, as asked; the finished training is kept in %s until then", name, aside)
 
 
 def _sweep(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> list[Trial]:
@@ -178,7 +216,7 @@ def _train(
     name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None
 ) -> Outcome:
     """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
-    if plan.num_processes == 1:
+    if plan.in_stage:
         return train(name, params, paths, plan, inputs, rate=rate)
     root = paths.checkpoints(name, rate)
     run_workers(name, plan, params.launch, paths.root, root, rate)

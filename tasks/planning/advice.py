@@ -29,13 +29,7 @@ class Advice(NamedTuple):
 def advise(method: MethodParams, train: TrainParams, rows: int | None) -> list[Advice]:
     """What speaks against this plan, and what may come next."""
     full = method.kind is MethodKind.FULL
-    found = []
-    if full and rows is not None and rows < FEW_EXAMPLES:
-        text = f"{rows} examples: below {FEW_EXAMPLES:,} LoRA usually does as well for less"
-        found.append(Advice(text, THINKING_MACHINES))
-    if not full and rows is not None and rows >= FEW_EXAMPLES:
-        text = f"{rows:,} examples: if LoRA stays below the bar, full fine-tuning may reach it"
-        found.append(Advice(text, LORA_LEARNS_LESS, warns=False))
+    found = _volume(method.kind, rows)
     low, high = FULL_RATES if full else ADAPTER_RATES
     for rate in method.rates:
         if low <= rate <= high:
@@ -56,13 +50,44 @@ def advise(method: MethodParams, train: TrainParams, rows: int | None) -> list[A
     return found
 
 
-def advise_numerics(numerics: Numerics, learning_rate: float | None) -> list[Advice]:
-    """Weights in bf16 have 8 bits of precision: a step below a 256th of a weight is rounded away."""
-    if numerics not in (Numerics.PURE_BF16, Numerics.BF16_FP32_STATES):
+def advise_numerics(numerics: Numerics, stochastic_rounding: bool) -> list[Advice]:
+    """Weights in bf16 have 8 bits of precision: a step below a 512th of a weight is rounded away."""
+    if not numerics.bf16_weights:
         return []
-    rate = "" if learning_rate is None else f" at learning rate {learning_rate:g}"
+    if stochastic_rounding:
+        text = (
+            f"numerics {numerics}: bf16 weights are rounded up or down at random (stochastic_rounding), since to the "
+            "nearest most updates would vanish; plain AdamW of other trainers does not"
+        )
+        return [Advice(text, BF16_PAPER, warns=False)]
     text = (
-        f"numerics {numerics}: the weights themselves are bf16, whose 8 bits round most updates{rate} to nothing; use "
-        "mixed (fp32 master weights), an optimizer with stochastic rounding, or LoRA, whose adapters stay fp32"
+        f"numerics {numerics}: the weights themselves are bf16, whose 8 bits round most updates of usual "
+        "learning rates to nothing; use stochastic_rounding: true, mixed (fp32 master weights), or LoRA, whose "
+        "adapters stay fp32"
     )
     return [Advice(text, BF16_PAPER)]
+
+
+def recipe(kind: MethodKind, rows: int | None) -> list[Advice]:
+    """What to start with, where no method of params.yaml says it."""
+    full = kind is MethodKind.FULL
+    low, high = FULL_RATES if full else ADAPTER_RATES
+    found = [
+        Advice(f"learning rate from {low:g} to {high:g} for {kind}", THINKING_MACHINES if full else QLORA_PAPER),
+        Advice("warm-up over 1% to 3% of the steps", ALPACA),
+        Advice("keep the checkpoints of the last 3 epochs at least, and choose by a score", INSTRUCTGPT),
+    ]
+    if full:
+        found.insert(2, Advice("weight decay from 0.05 to 0.1", LLAMA_2))
+    return [each._replace(warns=False) for each in [*found, *_volume(kind, rows)]]
+
+
+def _volume(kind: MethodKind, rows: int | None) -> list[Advice]:
+    """LoRA for few examples; for many, full fine-tuning where LoRA does not reach the bar."""
+    if kind is MethodKind.FULL and rows is not None and rows < FEW_EXAMPLES:
+        text = f"{rows:,} examples: below {FEW_EXAMPLES:,} LoRA usually does as well for less"
+        return [Advice(text, THINKING_MACHINES)]
+    if kind is not MethodKind.FULL and rows is not None and rows >= FEW_EXAMPLES:
+        text = f"{rows:,} examples: if LoRA stays below the bar, full fine-tuning may reach it"
+        return [Advice(text, LORA_LEARNS_LESS, warns=False)]
+    return []

@@ -40,6 +40,8 @@ class Request(NamedTuple):
     optimizer: Optimizer = Optimizer.ADAMW
     numerics: Numerics | None = None
     """The best that fits when absent."""
+    stochastic_rounding: bool = False
+    """Of bf16 weights, by Ratchet's own optimizer."""
     sequence_tokens: int = 2048
     micro_batch: int = 4
     batch_size: int = 32
@@ -97,7 +99,7 @@ class Option(NamedTuple):
         return f"{self.request.kind} by {self.setup.strategy}, {self.setup.numerics}, {self.setup.optimizer}{more}"
 
 
-def supported(kind: MethodKind, strategy: Strategy, numerics: Numerics, optimizer: Optimizer) -> bool:
+def is_supported(kind: MethodKind, strategy: Strategy, numerics: Numerics, optimizer: Optimizer) -> bool:
     """Whether the libraries can run this.
 
     4-bit weights are not split. DeepSpeed keeps fp32 weights for its optimizer, so bf16 weights with states of their
@@ -107,10 +109,16 @@ def supported(kind: MethodKind, strategy: Strategy, numerics: Numerics, optimize
         return False
     if strategy.zero_stage and numerics not in (Numerics.FP32, Numerics.MIXED):
         return False
-    small = optimizer is Optimizer.ADAMW_8BIT
-    if small and (strategy.offloads or strategy is Strategy.FSDP2 or numerics is Numerics.PURE_BF16):
+    if optimizer.eight_bit and (strategy.offloads or strategy is Strategy.FSDP2 or numerics is Numerics.PURE_BF16):
         return False
-    return not (kind is not MethodKind.FULL and numerics in (Numerics.BF16_FP32_STATES, Numerics.PURE_BF16))
+    return not (kind is not MethodKind.FULL and numerics.bf16_weights)
+
+
+def usable_numerics(request: Request) -> tuple[Numerics, ...]:
+    """Those asked for; else what the device computes in, the best first."""
+    if request.numerics is not None:
+        return (request.numerics,)
+    return BEST_FIRST if request.machines.device.bf16 else (Numerics.FP32,)
 
 
 def list_options(model: Architecture, request: Request) -> list[Option]:
@@ -119,9 +127,7 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
     trained = request.trained or model.parameters
     if request.kind is not MethodKind.FULL and request.trained is None:
         trained = model.adapter_parameters(request.rank, request.targets, request.dora)
-    numerics = BEST_FIRST if request.numerics is None else (request.numerics,)
-    if not machines.device.bf16 and request.numerics is None:
-        numerics = (Numerics.FP32,)
+    numerics = usable_numerics(request)
     allowed = [each for each in SIMPLEST_FIRST if each in request.strategies]
     strategies = [each for each in allowed if _suits(each, machines.devices)]
     if not machines.device.cuda and len(allowed) > 1:  # a CPU's memory is the host's: nothing is gained
@@ -129,7 +135,7 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
     options = []
     for number in numerics:
         for strategy in strategies:
-            if not supported(request.kind, strategy, number, request.optimizer):
+            if not is_supported(request.kind, strategy, number, request.optimizer):
                 continue
             for checkpointing in (False, True) if request.checkpointing is None else (request.checkpointing,):
                 setup = Setup(

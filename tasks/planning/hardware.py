@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.errors import UsageError
+from tasks.launch_params import LaunchParams
+from tasks.params import HardwareParams
 
 
 class Device(NamedTuple):
@@ -166,4 +168,17 @@ def detect_machines(nodes: int = 1) -> Machines:
         if device.name.split("-")[0] in words and abs(device.memory_bytes - memory) < 0.15 * device.memory_bytes
     ]
     device = near[0] if near else _any_with(round(memory / 2**30))
-    return Machines(device._replace(memory_bytes=memory), torch.cuda.device_count(), nodes)
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return Machines(device._replace(memory_bytes=memory, bf16=bf16), torch.cuda.device_count(), nodes)
+
+
+def launch_machines(hardware: HardwareParams, launch: LaunchParams) -> Machines:
+    """A device for each process, with the memory that params.yaml gives it; processes on a CPU share it."""
+    device = detect_machines().device
+    processes = launch.processes_per_node
+    if not device.cuda:
+        share = device.memory_bytes // processes
+        device = device._replace(memory_bytes=share, flops=device.flops / processes)
+    if hardware.memory_gib is not None:
+        device = device._replace(memory_bytes=int(hardware.memory_gib * 2**30))
+    return Machines(device, processes, launch.nodes)

@@ -9,12 +9,13 @@ NF4 with double quantisation takes 4.127 bits a weight (Dettmers et al. 2023, ar
 from enum import StrEnum
 from typing import NamedTuple
 
+from tasks.launch_params import Strategy as Strategy
+from tasks.numerics import Numerics as Numerics
+from tasks.numerics import Optimizer as Optimizer
 from tasks.params import MethodKind
 from tasks.planning.architecture import Architecture, Block, Reads
 
 NF4_BYTES = 4.127 / 8
-ADAM_8BIT_BYTES = 2 * (1 + 4 / 256)
-"""Two states of one byte, and an fp32 scale for each 256 of them (bitsandbytes 0.50.2, optimizer blocksize 256)."""
 LOGIT_BYTES = 12
 """bf16 or fp32 logits that the trainer keeps, their fp32 log-softmax, its gradient, and one cast on the way."""
 CHUNKED_LOGIT_BYTES = 2 + 2 / 8
@@ -35,49 +36,6 @@ SUB_GROUP = 1_000_000_000
 """Parameters that ZeRO-3 updates at once (DeepSpeed, sub_group_size)."""
 PREFETCHED_BLOCKS = 2
 """A sharded block that works, and the next one, gathered meanwhile."""
-
-
-class Numerics(StrEnum):
-    """Types of weights, compute and optimizer states."""
-
-    FP32 = "fp32"
-    MIXED = "mixed"
-    """fp32 weights and states, bf16 compute."""
-    BF16_FP32_STATES = "bf16_fp32_states"
-    """bf16 weights, fp32 states: what bitsandbytes' 32-bit AdamW does with a bf16 model."""
-    PURE_BF16 = "pure_bf16"
-    """Everything bf16: what torch's AdamW does with a bf16 model."""
-
-
-class Optimizer(StrEnum):
-    """AdamW with states in full width, or in 8 bits (Dettmers et al. 2022, arXiv:2110.02861)."""
-
-    ADAMW = "adamw"
-    ADAMW_8BIT = "adamw_8bit"
-
-
-class Strategy(StrEnum):
-    """What is split between devices."""
-
-    ONE_DEVICE = "one device"
-    DATA_PARALLEL = "data parallel"
-    ZERO1 = "zero1"
-    ZERO2 = "zero2"
-    ZERO3 = "zero3"
-    ZERO3_OFFLOAD_OPTIMIZER = "zero3 offload optimizer"
-    ZERO3_OFFLOAD = "zero3 offload"
-    FSDP2 = "fsdp2"
-
-    @property
-    def zero_stage(self) -> int:
-        """DeepSpeed's stage; 0 where it does not run."""
-        stages = {Strategy.ZERO1: 1, Strategy.ZERO2: 2}
-        return stages.get(self, 3 if self.value.startswith("zero3") else 0)
-
-    @property
-    def offloads(self) -> bool:
-        """Whether optimizer states lie in the host's memory."""
-        return self in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
 
 
 class Loss(StrEnum):
@@ -256,9 +214,11 @@ def _states(model: Architecture, setup: Setup) -> Memory:
     else:
         weights = _frozen_bytes(model, setup) / split + weight * trained / split
     gradients = weight * trained / (devices if strategy.zero_stage >= 2 or strategy is Strategy.FSDP2 else 1)
-    moments = 2 * (2 if setup.numerics is Numerics.PURE_BF16 else 4)
-    states = ADAM_8BIT_BYTES if setup.optimizer is Optimizer.ADAMW_8BIT else moments
-    optimizer = states * trained / (devices if strategy.zero_stage or strategy is Strategy.FSDP2 else 1)
+    optimizer = (
+        setup.optimizer.state_bytes(setup.numerics)
+        * trained
+        / (devices if strategy.zero_stage or strategy is Strategy.FSDP2 else 1)
+    )
     if strategy.zero_stage:
         optimizer += 4 * trained / devices  # DeepSpeed's own fp32 weights
     if strategy.offloads:

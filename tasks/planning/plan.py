@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalsuite.errors import UsageError
-from tasks.params import MethodKind
 from tasks.planning.advice import Advice, advise_numerics
 from tasks.planning.architecture import Architecture
 from tasks.planning.choice import (
@@ -52,7 +51,7 @@ def make_plan(
     shown = chosen or min((each for each in options if not each.fits), key=lambda each: each.memory.total)
     device = request.machines.device
     found = [] if chosen else what_fits(model, changes or command_line_changes(shown.request))
-    all_advice = [*advice, *advise_numerics(shown.setup.numerics, None)] if request.kind is MethodKind.FULL else advice
+    all_advice = [*advice, *advise_numerics(shown.setup.numerics, request.stochastic_rounding)]
     warnings = [f"{each.text} ({each.source})" for each in all_advice if each.warns]
     if shown.host_bytes:
         warnings.append(f"offloading needs {shown.host_bytes / 2**30:.0f} GiB of memory on each machine")

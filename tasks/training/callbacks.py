@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tasks.training.checkpoints import check_disk, last_good
-from tasks.training.effective import check_effective
+from tasks.training.effective import check_effective, check_numbers
 from tasks.training.failures import DivergedError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ def training_callback(training: Any) -> Any:
         def __init__(self) -> None:
             self.epoch_started = self.begun = time.perf_counter()
             self.first_step = 0
+            self.numbers_checked = False
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.begun = time.perf_counter()
@@ -44,6 +45,11 @@ def training_callback(training: Any) -> Any:
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             training.stepping = True
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if not self.numbers_checked:
+                self.numbers_checked = True
+                training.effective().update(check_numbers(training.plan, training.trainer))
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             # An epoch's last step is saved a moment later, with its loss on the dev rows.

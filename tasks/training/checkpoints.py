@@ -16,8 +16,6 @@ logger = logging.getLogger(__name__)
 
 COMPLETE = "complete.json"
 FINGERPRINT = "fingerprint.json"
-ADAM_STATES = 2
-"""Optimizer tensors a parameter that is trained (AdamW: both moments)."""
 RESUME_STATE = (
     "optimizer*",
     "scheduler.pt",
@@ -137,6 +135,23 @@ def _read_complete(folder: Path) -> Checkpoint | None:
     return Checkpoint(folder, step, checked, bool(data.get("resumable", True)))
 
 
+def set_aside(root: Path) -> Path:
+    """Move a finished training out of the way of a new one; ``forget_aside`` removes it."""
+    aside = _aside(root)
+    shutil.rmtree(aside, ignore_errors=True)
+    root.rename(aside)
+    return aside
+
+
+def forget_aside(root: Path) -> None:
+    """Remove the training that was set aside, now that the one in ``root`` is finished."""
+    shutil.rmtree(_aside(root), ignore_errors=True)
+
+
+def _aside(root: Path) -> Path:
+    return root.with_name(f"{root.name}.finished")
+
+
 def start_anew(root: Path, fingerprint: dict[str, str]) -> None:
     """Prepare an empty checkpoint folder."""
     shutil.rmtree(root)
@@ -197,14 +212,16 @@ def read_records(root: Path) -> dict[int, EpochRecord]:
     return found
 
 
-def checkpoint_bytes(trained_parameters: int, zero_stage: int = 0, pissa: bool = False) -> int:
-    """Disk space of one checkpoint: fp32 weights and AdamW's two moments of what is trained, and small files.
+def checkpoint_bytes(
+    trained_parameters: int, zero_stage: int = 0, pissa: bool = False, bytes_a_parameter: float = 12.0
+) -> int:
+    """Disk space of one checkpoint: weights and AdamW's two moments of what is trained, and small files.
 
     DeepSpeed writes the weights twice more: its module's, and the fp32 ones of its optimizer. PiSSA's adapter has a
     copy of twice the rank.
     """
-    copies = 1 + ADAM_STATES + (2 if zero_stage else 0) + (2 if pissa else 0)
-    return int(1.05 * 4 * trained_parameters * copies) + SMALL_FILES_BYTES
+    kept = bytes_a_parameter + (8 if zero_stage else 0) + (8 if pissa else 0)
+    return int(1.05 * trained_parameters * kept) + SMALL_FILES_BYTES
 
 
 def most_checkpoints(epochs: int, keep_last: int) -> int:

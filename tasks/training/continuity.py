@@ -11,8 +11,8 @@ from tasks.training.checkpoints import resumable_checkpoints
 from tasks.training.log import ResumeCheck
 
 PROBE = "probe.json"
-TOLERANCE = {"none": 1e-4, "bf16": 3e-2}
-"""Largest difference in nats a token between saved and resumed weights that rounding explains, by autocast."""
+TOLERANCE = {"fp32": 1e-4, "bf16": 3e-2}
+"""Largest difference in nats a token between saved and resumed weights that rounding explains, by type of compute."""
 
 
 def write_probe(folder: Path, loss: float) -> None:
@@ -20,14 +20,14 @@ def write_probe(folder: Path, loss: float) -> None:
     write_json(folder / PROBE, {"schema_version": 1, "loss": loss})
 
 
-def check_probe(folder: Path, step: int, found: float, autocast: str) -> ResumeCheck:
+def check_probe(folder: Path, step: int, found: float, compute: str) -> ResumeCheck:
     """Compare the resumed weights' loss with the one that was measured when the checkpoint was written.
 
     Raises:
         StageError: They differ: what was read is not what was saved.
     """
     saved = float(read_json(folder / PROBE, "ratchet run")["loss"])
-    if not abs(saved - found) <= TOLERANCE[autocast]:
+    if not abs(saved - found) <= TOLERANCE[compute]:
         raise StageError(
             f"{folder} gives a loss of {found:.6f} on the dev rows and gave {saved:.6f} when it was written; remove it "
             "and run the stage again to go on from the one before"

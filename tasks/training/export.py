@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import StageError
 from evalsuite.identity import ModelManifest, read_manifest, write_manifest
+from tasks.numerics import Numerics
 from tasks.params import MethodKind, MethodParams
 from tasks.training.checkpoints import check_disk
 from tasks.training.examples import Example
@@ -88,7 +89,7 @@ def _quantised(checkpoint: Path, base: Path, method: MethodParams) -> Any:
     """The adapter on the 4-bit weights that it was learnt beside."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(load_trainable(base, method), checkpoint, is_trainable=False)
+    return PeftModel.from_pretrained(load_trainable(base, method, Numerics.FP32), checkpoint, is_trainable=False)
 
 
 def _largest_difference(left: Sequence[Any], right: Sequence[Any]) -> float:

@@ -20,6 +20,7 @@ TRAINING_SOURCES = (
     "documents.py",
     "examples.py",
     "models.py",
+    "optimizers.py",
     "order.py",
     "pissa.py",
     "strategies.py",

@@ -4,19 +4,33 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import UsageError
+from evalsuite.files import write_text
 from tasks.launch_params import LaunchParams, Strategy
+from tasks.numerics import Numerics, Optimizer
 from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.training.checkpoints import checkpoint_bytes
 
 WORKER = "tasks.training.worker"
 DEFAULT_PORT = 29400
 NODE_RANK_VARIABLE = "RATCHET_NODE_RANK"
 RENDEZVOUS_VARIABLE = "RATCHET_RENDEZVOUS"
 """How `ratchet launch --node-rank N --rendezvous HOST:PORT` tells the stage, which has no arguments of its own."""
+
+
+class LaunchFile(BaseModel):
+    """DeepSpeed's JSON or accelerate's YAML, which the workers use as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    """From the project's root."""
+    text: str
 
 
 class LaunchPlan(BaseModel):
@@ -30,14 +44,52 @@ class LaunchPlan(BaseModel):
     """On all nodes together."""
     num_nodes: int = Field(default=1, ge=1)
     device: Literal["cpu", "cuda"]
-    numerics: Literal["fp32", "fp32 weights, bf16 compute"]
+    numerics: Numerics
+    optimizer: Optimizer = Optimizer.ADAMW
+    stochastic_rounding: bool = True
+    """Of weights that are bf16; others are not rounded."""
     trained_parameters: int = Field(ge=1)
     """Counted from the model's config, adapters included."""
+    settings: LaunchFile | None = None
+    """Of DeepSpeed or FSDP2; None where neither runs."""
+
+    @property
+    def in_stage(self) -> bool:
+        """Whether the stage's own process trains, without torchrun."""
+        return self.num_processes == 1 and not self.strategy.zero_stage
+
+    @property
+    def rounds_stochastically(self) -> bool:
+        """Whether the optimizer rounds weights up or down at random."""
+        return self.stochastic_rounding and self.numerics.bf16_weights
+
+    def checkpoint_bytes(self, pissa: bool) -> int:
+        """Disk space of one checkpoint; PiSSA's adapter is saved in a second form."""
+        width = self.numerics.weight_bytes + self.optimizer.state_bytes(self.numerics)
+        return checkpoint_bytes(self.trained_parameters, self.strategy.zero_stage, pissa, width)
 
     @property
     def processes_per_node(self) -> int:
         """Workers that one machine starts."""
         return self.num_processes // self.num_nodes
+
+
+def check_settings(name: str, plan: LaunchPlan, project: Path) -> None:
+    """Refuse a settings file that is not the one of the plan; write it again where DVC brought the plan back alone.
+
+    Raises:
+        UsageError: It was changed since the plan.
+    """
+    if plan.settings is None:
+        return
+    path = project / plan.settings.path
+    if not path.exists():
+        write_text(path, plan.settings.text)
+    elif path.read_bytes() != plan.settings.text.encode():
+        raise UsageError(
+            f"{plan.settings.path} changed since plans/{name}.launch.json was made, whose settings training would not "
+            f"run by; `ratchet stage plan@{name} --force` plans again (your own settings: launch.settings)"
+        )
 
 
 def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainParams) -> Strategy:
@@ -50,14 +102,14 @@ def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainPara
     strategy = launch.strategy
     if strategy == "auto":
         strategy = Strategy.ONE_DEVICE if world == 1 else Strategy.DATA_PARALLEL
-    if (strategy is Strategy.ONE_DEVICE) != (world == 1):
+    alone = (Strategy.ONE_DEVICE, Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
+    if (strategy is Strategy.ONE_DEVICE and world > 1) or (strategy not in alone and world == 1):
         raise UsageError(
             f"launch.strategy = {strategy.value!r} with {world} processes (launch.nodes x launch.processes_per_node); "
-            f"one process runs as {Strategy.ONE_DEVICE.value!r}, several as "
+            f"one process runs as {', '.join(repr(other.value) for other in alone)}, several as "
             + ", ".join(repr(other.value) for other in Strategy if other is not Strategy.ONE_DEVICE)
         )
-    sharded = strategy in (Strategy.ZERO3, Strategy.ZERO3_OFFLOAD, Strategy.FSDP2)
-    if method.kind is MethodKind.QLORA and sharded:
+    if method.kind is MethodKind.QLORA and (strategy.zero_stage == 3 or strategy is Strategy.FSDP2):
         raise UsageError(
             f"launch.strategy = {strategy.value!r}: 4-bit weights are not split between processes; use 'data parallel' "
             "or 'zero2' for kind qlora"

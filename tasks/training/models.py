@@ -3,14 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+from tasks.numerics import Numerics
 from tasks.params import MethodKind, MethodParams
 
 
-def compute_dtype() -> Any:
-    """bf16 where the hardware computes in it, fp32 elsewhere (bf16 on a CPU without bf16 units is 200 times slower)."""
+def compute_dtype(numerics: Numerics) -> Any:
+    """What layers compute in, and the type of frozen weights."""
     import torch
 
-    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+    return torch.float32 if numerics is Numerics.FP32 else torch.bfloat16
+
+
+def trained_dtype(numerics: Numerics) -> Any:
+    """Type of the weights that are trained, as they are loaded."""
+    import torch
+
+    return torch.bfloat16 if numerics.bf16_weights else torch.float32
 
 
 def shipped_dtype(base: Path) -> Any:
@@ -76,16 +84,16 @@ def _split_tied(model: Any, split: Any) -> Any:
     return model
 
 
-def load_trainable(base: Path, method: MethodParams, split: Any | None = None) -> Any:
+def load_trainable(base: Path, method: MethodParams, numerics: Numerics, split: Any | None = None) -> Any:
     """The base model as ``method`` trains it; ``split`` is transformers' DistributedConfig where FSDP2 shares it out.
 
-    Weights that are trained are fp32: steps of the usual learning rates vanish in bf16's 8 bits. Frozen ones are of the
-    compute type, or 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314).
+    Frozen weights are of the compute type, or 4-bit NF4 with double quantisation for QLoRA (arXiv:2305.14314).
     """
     import torch
 
+    compute = compute_dtype(numerics)
     if method.kind is not MethodKind.QLORA:
-        dtype = torch.float32 if method.kind is MethodKind.FULL else compute_dtype()
+        dtype = trained_dtype(numerics) if method.kind is MethodKind.FULL else compute
         return load_plain(base, dtype) if split is None else load_split(base, dtype, split)
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -93,14 +101,14 @@ def load_trainable(base: Path, method: MethodParams, split: Any | None = None) -
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute_dtype(),
+        bnb_4bit_compute_dtype=compute,
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Any = AutoModelForCausalLM.from_pretrained(
         base,
         quantization_config=quantisation,
         device_map={"": device},
-        dtype=compute_dtype(),
+        dtype=compute,
         local_files_only=True,
         trust_remote_code=False,
     )

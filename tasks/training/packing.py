@@ -8,11 +8,11 @@ from evalsuite.errors import UsageError
 from tasks.training.examples import IGNORED, Example
 
 NUM_PROBES = 4
-TOLERANCE = {"none": 1e-3, "bf16": 3e-2}
-"""Largest difference in nats a token that rounding explains, by autocast."""
+TOLERANCE = {"fp32": 1e-3, "bf16": 3e-2}
+"""Largest difference in nats a token that rounding explains, by the type that is computed in."""
 
 
-def check_packing(trainer: Any, examples: Sequence[Example], autocast: str) -> None:
+def check_packing(trainer: Any, examples: Sequence[Example], compute: str) -> None:
     """Compare the loss of examples in one row with the loss of each alone, through the trainer's own code.
 
     Without FlashAttention, documents are kept apart only by position ids that restart, and only where the model's
@@ -30,7 +30,7 @@ def check_packing(trainer: Any, examples: Sequence[Example], autocast: str) -> N
     tokens = [sum(label != IGNORED for label in probe["labels"]) for probe in probes]
     expected = sum(loss * count for loss, count in zip(alone, tokens, strict=True)) / sum(tokens)
     # A model whose loss is no number stops at its first step, with a message that says so.
-    if math.isfinite(expected) and not abs(together - expected) <= TOLERANCE[autocast]:
+    if math.isfinite(expected) and not abs(together - expected) <= TOLERANCE[compute]:
         attention = trainer.model.config._attn_implementation
         raise UsageError(
             f"train.packing = true: examples in one row see each other with this model and attention {attention!r} "

@@ -1,11 +1,13 @@
 """What each strategy asks of DeepSpeed, torch and transformers."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from evalsuite.errors import UsageError
 from tasks.launch_params import Strategy
 from tasks.training.launch import LaunchPlan
 
@@ -15,40 +17,20 @@ WAIT_TIMEOUT = timedelta(days=2)
 """The other processes wait this long while the first one answers the golden dev set."""
 
 
-def deepspeed_config(strategy: Strategy, cuda: bool) -> dict[str, Any] | None:
-    """DeepSpeed's configuration; None where it does not run.
-
-    ``auto`` is filled in by transformers from the training arguments. On a CPU offloading moves nothing: torch's AdamW
-    stays, where a GPU machine gets DeepSpeed's CPUAdam, which it compiles at its first use.
-    """
-    if not strategy.zero_stage:
+def deepspeed_config(plan: LaunchPlan) -> dict[str, Any] | None:
+    """DeepSpeed's configuration, as the plan's file has it; None where it does not run."""
+    if not plan.strategy.zero_stage:
         return None
-    zero: dict[str, Any] = {"stage": strategy.zero_stage, "overlap_comm": cuda, "contiguous_gradients": True}
-    if strategy.zero_stage == 3:
-        zero |= {
-            "stage3_gather_16bit_weights_on_model_save": True,
-            "stage3_param_persistence_threshold": "auto",
-            "stage3_prefetch_bucket_size": "auto",
-            "reduce_bucket_size": "auto",
-        }
-    config: dict[str, Any] = {
-        "zero_optimization": zero,
-        "train_batch_size": "auto",
-        "train_micro_batch_size_per_gpu": "auto",
-        "gradient_accumulation_steps": "auto",
-        "gradient_clipping": "auto",
-        "bf16": {"enabled": "auto"},
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "steps_per_print": 2**31,
-    }
-    if strategy is Strategy.ZERO3_OFFLOAD:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": cuda}
-        zero["offload_param"] = {"device": "cpu", "pin_memory": cuda}
-        if cuda:
-            rates = {name: "auto" for name in ("lr", "betas", "eps", "weight_decay")}
-            config["optimizer"] = {"type": "AdamW", "params": rates}
-    return config
+    found: dict[str, Any] = json.loads(_settings(plan))
+    return found
+
+
+def _settings(plan: LaunchPlan) -> str:
+    if plan.settings is None:
+        raise UsageError(
+            f"the launch plan has no settings for {plan.strategy.value!r}: run `ratchet stage plan@METHOD`"
+        )
+    return plan.settings.text
 
 
 def start_processes(plan: LaunchPlan) -> None:
@@ -61,7 +43,7 @@ def start_processes(plan: LaunchPlan) -> None:
         os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
         if plan.device == "cpu":
             os.environ["DS_ACCELERATOR"] = "cpu"
-    if plan.num_processes == 1:
+    if plan.in_stage:
         return
     import torch
     import torch.distributed as dist
@@ -130,14 +112,19 @@ class Ranks:
         return [int(entry) for entry in found]
 
 
-def sharded_loading(plan: LaunchPlan, compute_dtype: Any) -> Any | None:
+def sharded_loading(plan: LaunchPlan) -> Any | None:
     """Arguments of ``from_pretrained`` with which each process reads and keeps its part only; None without FSDP2."""
     if plan.strategy is not Strategy.FSDP2:
         return None
-    import torch
+    import yaml
     from transformers.distributed import DistributedConfig
 
-    return DistributedConfig(fsdp_size=plan.num_processes, fsdp_mixed_precision=compute_dtype is torch.bfloat16)
+    settings = yaml.safe_load(_settings(plan))
+    return DistributedConfig(
+        fsdp_size=settings["num_processes"],
+        fsdp_mixed_precision=settings["mixed_precision"] == "bf16",
+        fsdp_cpu_offload=settings["fsdp_config"]["fsdp_offload_params"],
+    )
 
 
 def split_again(model: Any) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from evalsuite.errors import StageError, UsageError
 from tasks.launch_params import Strategy
+from tasks.numerics import Numerics
 from tasks.params import MethodParams, TrainParams
 from tasks.training.checkpoints import last_good
 from tasks.training.examples import Example
 from tasks.training.launch import LaunchPlan
-from tasks.training.models import adapter_config, compute_dtype, load_trainable
+from tasks.training.models import adapter_config, load_trainable, trained_dtype
 from tasks.training.order import EpochOrder, filler
 from tasks.training.pissa import TRAINED, convert, keep_initial
 from tasks.training.signals import Meter
@@ -39,10 +40,11 @@ def build_trainer(
     Raises:
         UsageError: The adapter's target modules match nothing, or PiSSA's rank is larger than a base weight.
     """
-    import torch
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTConfig
+
+    from tasks.training.optimizers import optimizer_class
 
     cuda = plan.device == "cuda"
     steps = math.ceil(len(train) / params.batch_size) * method.epochs
@@ -66,7 +68,7 @@ def build_trainer(
         warmup_steps=math.ceil(method.warmup_ratio * steps),
         weight_decay=method.weight_decay,
         neftune_noise_alpha=method.neftune_noise_alpha,
-        bf16=compute_dtype() is torch.bfloat16,
+        bf16=plan.numerics is Numerics.MIXED,
         activation_checkpointing=params.gradient_checkpointing,
         logging_steps=max(1, steps // 500),
         eval_strategy="epoch",
@@ -77,7 +79,7 @@ def build_trainer(
         max_length=None,
         padding_free=params.packing,
         dataset_kwargs={"skip_prepare_dataset": True},
-        deepspeed=deepspeed_config(plan.strategy, cuda),
+        deepspeed=deepspeed_config(plan),
         ddp_find_unused_parameters=False if plan.num_processes > 1 else None,
         use_cpu=not cuda,
         dataloader_pin_memory=cuda,
@@ -85,17 +87,24 @@ def build_trainer(
         report_to="none",
         disable_tqdm=True,
     )
-    split = sharded_loading(plan, compute_dtype())
+    split = sharded_loading(plan)
+    chosen = optimizer_class(plan, params.seed)
+    if chosen is not None:
+        shared = {"lr": config.learning_rate, "betas": (config.adam_beta1, config.adam_beta2)}
+        chosen = chosen[0], {**shared, "eps": config.adam_epsilon, **chosen[1]}
     rows = [*train, *[filler(train[0])] * order.num_fillers]
     try:
         trainer = _trainer_class()(
             # transformers loads a model that FSDP2 splits from its checkpoint, not into the split model.
-            model=load_trainable(resume if split and resume and not adapter_config(method) else base, method, split),
+            model=load_trainable(
+                resume if split and resume and not adapter_config(method) else base, method, plan.numerics, split
+            ),
             args=config,
             train_dataset=Dataset.from_list([example._asdict() for example in rows]),
             eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
             processing_class=tokenizer,
             peft_config=adapter_config(method, goes_on=resume is not None),
+            optimizer_cls_and_kwargs=chosen,
         )
     except ValueError as error:
         if "arget modules" not in str(error):
@@ -113,9 +122,10 @@ def build_trainer(
         # transformers refuses to save what it cannot load again; this class can.
         trainer.args.save_only_model = False
     # TRL turns the adapter of a quantised model into bf16: small steps vanish, and a CPU computes it far slower.
+    dtype = trained_dtype(plan.numerics)
     for parameter in trainer.model.parameters():
-        if parameter.requires_grad and parameter.dtype is not torch.float32:
-            parameter.data = parameter.data.float()
+        if parameter.requires_grad and parameter.dtype is not dtype:
+            parameter.data = parameter.data.to(dtype)
     return trainer
 
 

@@ -18,13 +18,13 @@ from evalsuite.files import read_model
 from tasks.allocator import keep_freed_memory
 from tasks.entry import start_logging
 from tasks.launch_params import Strategy
+from tasks.numerics import Numerics
 from tasks.params import MethodParams, Params, TrainParams, load_params
 from tasks.paths import ArtifactPaths
 from tasks.training.callbacks import training_callback
 from tasks.training.checkpoints import (
     Checkpoint,
     check_disk,
-    checkpoint_bytes,
     complete_checkpoints,
     last_good,
     mark_complete,
@@ -41,7 +41,7 @@ from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example
 from tasks.training.failures import DivergedError, reporting
 from tasks.training.inputs import Inputs, check_same_inputs, read_inputs
-from tasks.training.launch import LaunchPlan
+from tasks.training.launch import LaunchPlan, check_settings
 from tasks.training.live import live_callback
 from tasks.training.log import EpochRecord, StepRecord
 from tasks.training.outcome import Outcome
@@ -105,9 +105,9 @@ class Training:
             self.trainer.add_callback(watcher)
         model = self.trainer.model
         self.trained_parameters = count_trained(model)
-        split_by_deepspeed = (stage := plan.strategy.zero_stage) == 3
+        split_by_deepspeed = plan.strategy.zero_stage == 3
         self.total_parameters = count_all(model) if split_by_deepspeed else int(model.num_parameters())
-        self.checkpoint_bytes = checkpoint_bytes(self.trained_parameters, stage, method.is_pissa)
+        self.checkpoint_bytes = plan.checkpoint_bytes(method.is_pissa)
         self._effective: Effective = {}
         if not split_by_deepspeed:
             self.check_packing()
@@ -188,9 +188,9 @@ class Training:
         return divergence(self.epochs, self.params.divergence_gap, self.params.divergence_patience)
 
     @property
-    def autocast(self) -> str:
-        """Type that the forward pass computes in, where it is not the weights' own."""
-        return "bf16" if self.trainer.args.bf16 else "none"
+    def compute(self) -> str:
+        """Type that the forward pass computes in."""
+        return "fp32" if self.plan.numerics is Numerics.FP32 else "bf16"
 
     @property
     def rows_a_step(self) -> int:
@@ -209,13 +209,13 @@ class Training:
     def effective(self) -> Effective:
         """What really runs; read once, before the first step."""
         if not self._effective:
-            self._effective = read_effective(self.trainer, self.autocast, self.ranks)
+            self._effective = read_effective(self.trainer, self.ranks)
         return self._effective
 
     def check_packing(self) -> None:
         """Prove that examples in one row do not see each other, where they share rows."""
         if self.params.packing:
-            check_packing(self.trainer, self.rows.train, self.autocast)
+            check_packing(self.trainer, self.rows.train, self.compute)
             if self.plan.strategy is Strategy.FSDP2:
                 split_again(self.trainer.model)
 
@@ -237,7 +237,7 @@ class Training:
         if self.started_from is None:
             return
         folder, step, *_ = self.started_from
-        self.clock.add_check(check_probe(folder, step, self.probe_loss(), self.autocast))
+        self.clock.add_check(check_probe(folder, step, self.probe_loss(), self.compute))
 
     def wants_to_stop(self) -> bool:
         """Whether any process was asked to stop; all give the same answer."""
@@ -381,6 +381,7 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{world} processes were started, plans/{name}.launch.json has {plan.num_processes}; start them by "
                 f"`ratchet launch {name}`"
             )
+        check_settings(name, plan, paths.root)
         start_processes(plan)
         inputs = read_inputs(name, params, paths)
         check_same_inputs(name, params.at_rate(name, rate), paths, plan, root)

@@ -31,6 +31,7 @@ SURFACE = {
         "--checkpointing",
         "--tokens",
         "--epochs",
+        "--rows",
         "--price",
         "--probe",
         "--write",

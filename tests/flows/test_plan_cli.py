@@ -71,6 +71,16 @@ def test_a_person_reads_a_table(config: Path) -> None:
         assert part in done.stdout
 
 
+def test_advice_comes_with_its_source(config: Path) -> None:
+    found = plan(config, "--gpus", "8xA100-80GB", "--method", "full", "--rows", "500")["advice"]
+    texts = [each["text"] for each in found]
+    for part in ("learning rate from 1e-06 to 0.0001", "1% to 3%", "0.05 to 0.1", "last 3 epochs", "500 examples"):
+        assert [text for text in texts if part in text], part
+    assert all(each["source"] for each in found)
+    shown = run("--model", str(config), "--gpus", "8xA100-80GB", "--method", "lora", "--rows", "20000").stdout
+    assert "full fine-tuning may reach it" in " ".join(shown.split())
+
+
 def test_numerics_and_optimizer_change_the_bytes_of_a_parameter(config: Path) -> None:
     states = plan(config, "--gpus", "2xB200", "--numerics", "bf16_fp32_states", "--strategy", "data parallel")
     small = plan(config, "--gpus", "2xB200", "--strategy", "data parallel", "--optimizer", "adamw_8bit")

@@ -8,13 +8,15 @@ import pytest
 
 import tasks.plan
 from evalsuite.errors import UsageError
-from evalsuite.files import read_json, write_json
+from evalsuite.files import read_json, read_model, write_json
 from tasks.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.plan import params_changes
 from tasks.planning.architecture import count_parameters, read_config
 from tasks.planning.choice import Request, what_fits
 from tasks.planning.hardware import read_machines
+from tasks.training.launch import LaunchPlan, check_settings
+from tasks.training.strategies import deepspeed_config
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B
 
 
@@ -117,3 +119,68 @@ def test_a_dev_run_beside_the_model_counts(paths: ArtifactPaths) -> None:
         option.setup.strategy.offloads for _, option in what_fits(model, [("both", request._replace(evaluates=True))])
     }
     assert False not in offloaded
+
+
+TWO = {"processes_per_node": 2}
+
+
+@pytest.mark.parametrize(("strategy", "file"), [("zero2", "full.deepspeed.json"), ("fsdp2", "full.fsdp.yaml")])
+def test_training_runs_by_the_very_file_that_the_plan_wrote(strategy: str, file: str, paths: ArtifactPaths) -> None:
+    tasks.plan.run("full", params({**TWO, "strategy": strategy}), paths)
+    launched = read_model(paths.plans / "full.launch.json", LaunchPlan, "")
+    assert launched.settings is not None
+    assert launched.settings.path == f"plans/{file}"
+    written = paths.plans / file
+    assert written.read_text() == launched.settings.text
+    check_settings("full", launched, paths.root)
+    written.unlink()  # DVC brings the launch plan back alone
+    check_settings("full", launched, paths.root)
+    assert written.read_text() == launched.settings.text
+    written.write_text(launched.settings.text.replace("2", "3"))
+    with pytest.raises(UsageError, match=f"plans/{file} changed since plans/full.launch.json was made"):
+        check_settings("full", launched, paths.root)
+
+
+def test_no_settings_of_an_earlier_strategy_are_left(paths: ArtifactPaths) -> None:
+    tasks.plan.run("full", params({**TWO, "strategy": "zero2"}), paths)
+    tasks.plan.run("full", params({**TWO, "strategy": "data parallel"}), paths)
+    assert not (paths.plans / "full.deepspeed.json").exists()
+    assert read_model(paths.plans / "full.launch.json", LaunchPlan, "").settings is None
+
+
+def test_a_tuned_file_is_used_as_it_is_where_it_runs_what_was_planned(paths: ArtifactPaths) -> None:
+    tasks.plan.run("full", params({**TWO, "strategy": "zero2"}), paths)
+    settings = read_json(paths.plans / "full.deepspeed.json", "")
+    settings["zero_optimization"]["reduce_bucket_size"] = 1_000_000
+    own = paths.root / "own.json"
+    write_json(own, settings)
+    tasks.plan.run("full", params({**TWO, "strategy": "zero2", "settings": "own.json"}), paths)
+    launched = read_model(paths.plans / "full.launch.json", LaunchPlan, "")
+    assert deepspeed_config(launched) == settings
+    settings["zero_optimization"]["stage"] = 1
+    write_json(own, settings)
+    with pytest.raises(UsageError, match=r"own.json changed since"):
+        check_settings("full", launched, paths.root)
+    with pytest.raises(UsageError, match=r"'own.json' has zero_optimization.stage 1, the plan 2"):
+        tasks.plan.run("full", params({**TWO, "strategy": "zero2", "settings": "own.json"}), paths)
+    with pytest.raises(UsageError, match=r"launch.settings = 'own.json': the strategy chosen takes none"):
+        tasks.plan.run("full", params({"settings": "own.json"}), paths)
+    with pytest.raises(UsageError, match=r"launch.settings = 'absent.json' cannot be read"):
+        tasks.plan.run("full", params({**TWO, "strategy": "zero2", "settings": "absent.json"}), paths)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "more"),
+    [
+        ("zero2", {"numerics": "bf16_fp32_states"}),
+        ("zero3 offload", {"optimizer": "adamw_8bit"}),
+        ("fsdp2", {"optimizer": "adamw_8bit"}),
+    ],
+)
+def test_numbers_that_a_strategy_does_not_run_are_named(
+    strategy: str, more: dict[str, str], paths: ArtifactPaths
+) -> None:
+    asked = params({**TWO, "strategy": strategy})
+    full = asked.methods["full"].model_validate({**asked.methods["full"].model_dump(exclude_unset=True), **more})
+    with pytest.raises(UsageError, match=rf"methods\.full\.numerics = .* does not run by launch.strategy '{strategy}'"):
+        tasks.plan.run("full", asked.model_copy(update={"methods": {"full": full}}), paths)

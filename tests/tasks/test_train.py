@@ -14,12 +14,14 @@ import pytest
 import yaml
 
 import tasks.plan
+import tasks.train
 import tasks.training.export
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, sha256_file, write_json
 from evalsuite.identity import verify_manifest, write_manifest
 from tasks.params import load_params
 from tasks.paths import ArtifactPaths
+from tasks.runner import FORCED
 from tasks.train import run
 from tasks.training.checkpoints import complete_checkpoints, open_root
 from tasks.training.launch import LaunchPlan
@@ -201,6 +203,43 @@ def test_a_finished_training_keeps_its_last_epochs_without_the_optimizers_state(
     assert not {"optimizer.pt", "scheduler.pt", "rng_state.pth"} & kept
     again = run("full", load_params(project.params), project)
     assert (again.identity, again.steps, again.train_seconds) == (log.identity, log.steps, log.train_seconds)
+
+
+def test_force_trains_again_and_keeps_the_finished_training_until_then(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = load_params(project.params)
+    log = run("lora", params, project)
+    finished = project.checkpoints("lora").with_name("lora.finished")
+    monkeypatch.setenv(FORCED, "1")
+    caplog.set_level("INFO")
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks.train, "train", _broken)
+        with pytest.raises(StageError, match="broken"):
+            run("lora", params, project)
+    assert f"training again, as asked; the finished training is kept in {finished} until then" in caplog.text
+    assert [record for _, record in complete_checkpoints(finished)] == list(log.epochs)
+    caplog.clear()
+    again = run("lora", params, project)
+    assert "lora: epoch 1 of 1" in caplog.text
+    assert again.identity == log.identity
+    assert again.train_seconds != log.train_seconds
+    assert not finished.exists()
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise StageError("broken")
+
+
+def test_a_machine_with_less_memory_than_planned_stops_before_weights_are_loaded(
+    project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_json(project.plan("full"), "")
+    plan["memory_bytes_per_device"]["total"] = 10**15
+    write_json(project.plan("full"), plan)
+    monkeypatch.setattr(tasks.train, "read_inputs", _broken)
+    with pytest.raises(UsageError, match=r"method 'full' needs about 931322.6 GiB and the device here, cpu, has "):
+        run("full", load_params(project.params), project)
 
 
 def test_a_checkpoint_without_optimizer_state_is_never_resumed(

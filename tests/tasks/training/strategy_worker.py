@@ -52,7 +52,7 @@ def start(plan: LaunchPlan, project: str) -> None:
         os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
     if project == "silent-zero2":  # a DeepSpeed configuration in accelerate's variable, without the switch
         file = Path(tempfile.mkdtemp()) / "zero2.json"
-        write_json(file, deepspeed_config(plan.strategy, False) or {})
+        write_json(file, deepspeed_config(plan) or {})
         del os.environ["ACCELERATE_USE_DEEPSPEED"]
         os.environ["ACCELERATE_DEEPSPEED_CONFIG_FILE"] = str(file)
     if project == "silent-zero3":  # what `accelerate launch --cpu` sets turns DeepSpeed off

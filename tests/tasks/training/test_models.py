@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks.numerics import Numerics
 from tasks.params import MethodKind, MethodParams
 from tasks.training.models import adapter_config, load_plain, load_trainable
 
@@ -25,7 +26,7 @@ def test_an_evaluation_leaves_the_gradients_of_a_quantised_model_as_they_were(ti
     import torch
     from peft import get_peft_model
 
-    model: Any = get_peft_model(load_trainable(tiny_model, QLORA), adapter_config(QLORA))
+    model: Any = get_peft_model(load_trainable(tiny_model, QLORA, Numerics.FP32), adapter_config(QLORA))
     with torch.random.fork_rng():
         torch.manual_seed(1)
         for parameter in model.parameters():

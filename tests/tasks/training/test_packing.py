@@ -23,7 +23,7 @@ def trainer(tiny_model: Path, folder: Path) -> Any:
 
 
 def test_position_ids_that_restart_keep_examples_apart(tiny_model: Path, tmp_path: Path) -> None:
-    check_packing(trainer(tiny_model, tmp_path), EXAMPLES, "none")
+    check_packing(trainer(tiny_model, tmp_path), EXAMPLES, "fp32")
 
 
 def test_examples_that_see_each_other_are_refused_before_training(tiny_model: Path, tmp_path: Path) -> None:
@@ -39,4 +39,4 @@ def test_examples_that_see_each_other_are_refused_before_training(tiny_model: Pa
 
     built.data_collator = with_full_attention
     with pytest.raises(UsageError, match=r"see each other with this model and attention 'sdpa'.*train\.packing: false"):
-        check_packing(built, EXAMPLES, "none")
+        check_packing(built, EXAMPLES, "fp32")

@@ -36,6 +36,7 @@ PROJECTS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "data-parallel": ("data parallel", FULL | WHOLE, True),
     "fsdp2": ("fsdp2", FULL | LORA, True),
     "fsdp2-untied": ("fsdp2", FULL, False),
+    "zero1": ("zero1", FULL, True),
     "zero2": ("zero2", FULL, True),
     "zero3": ("zero3", FULL | LORA, True),
     "zero3-offload": ("zero3 offload", FULL, True),
@@ -162,6 +163,18 @@ def test_a_training_stopped_after_its_first_step_had_saved_it(trained: Trained) 
             error = read_json(trained.folder / name / "full-Asked-1.json", "x")["error"]
             assert error.startswith("PreemptedError: full: SIGTERM at step 1 of 4; ")
             assert trained.logs[name, method].resumed_from_steps == (1,)
+
+
+@pytest.mark.slow
+def test_one_process_that_offloads_trains_by_deepspeed_as_one_that_does_not(
+    trained: Trained, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    paths = make_project(tmp_path / "alone", tiny_model, FULL, "zero3 offload optimizer", 1, 1)
+    log, one = run("full", load_params(paths.params), paths), trained.logs["one", "full"]
+    assert log.effective["strategy"] == "zero3 offload optimizer"
+    assert log.effective["distributed_type"] == "DEEPSPEED"
+    assert [step.loss for step in log.steps] == pytest.approx([step.loss for step in one.steps], abs=1e-5)
 
 
 @pytest.mark.slow

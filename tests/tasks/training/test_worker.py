@@ -5,10 +5,11 @@ import os
 import resource
 import shutil
 import signal
+from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,6 +20,7 @@ from tasks.train import run
 from tasks.training.checkpoints import complete_checkpoints, resumable_checkpoints
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.log import StepRecord, TrainLog
+from tasks.training.worker import Training
 from tests.tasks.test_train import make_project
 
 METHODS = {
@@ -180,6 +182,43 @@ def test_an_epoch_whose_dev_run_was_killed_is_judged_and_not_trained_again(life:
 def test_a_loss_that_explodes_stops_and_names_the_step(tmp_path: Path, tiny_model: Path) -> None:
     paths = make_project(tmp_path, tiny_model, METHODS)
     error = failure(paths, "wild")
-    assert type(error) is StageError
+    assert isinstance(error, StageError)
     assert "wild: the loss exploded: " in str(error)
     assert "last good checkpoint: none; lower methods.wild.learning_rate" in str(error)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint_and_names_it(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = make_project(tmp_path, tiny_model, METHODS)
+    saved = Training.saved
+
+    def poisoned(training: Training, *arguments: Any) -> str | None:
+        reason = saved(training, *arguments)
+        for parameter in training.trainer.model.parameters():
+            parameter.data.fill_(float("nan"))
+        return reason
+
+    monkeypatch.setattr(Training, "saved", poisoned)
+    error = failure(paths)
+    assert isinstance(error, StageError)
+    good = paths.checkpoints("full") / "checkpoint-4"
+    assert f"full: the loss is nan at step 5; last good checkpoint: {good}; lower methods.full.learning_rate" in str(
+        error
+    )
+    assert checkpoints(paths) == ["checkpoint-4"]
+
+
+@pytest.mark.slow
+def test_space_for_the_next_checkpoint_is_checked_before_it_is_written(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = make_project(tmp_path, tiny_model, METHODS)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2**50, 0, 0 if checkpoints(paths) else 2**50))
+    error = failure(paths)
+    assert type(error) is StageError
+    assert "a checkpoint needs 0.0 GiB and " in str(error)
+    assert "it goes on from the last complete checkpoint" in str(error)
+    assert [folder.name for folder in paths.checkpoints("full").glob("checkpoint-*")] == ["checkpoint-4"]

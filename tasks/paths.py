@@ -74,6 +74,11 @@ class ArtifactPaths:
         return self.root / ".ratchet" / "eval_cache"
 
     @property
+    def token_cache(self) -> Path:
+        """Tokenised rows; may be deleted at any time."""
+        return self.root / ".ratchet" / "tokens"
+
+    @property
     def reports(self) -> Path:
         """What reviewers read."""
         return self.root / "reports"

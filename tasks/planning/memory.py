@@ -18,6 +18,8 @@ from tasks.planning.architecture import Architecture, Block, Reads
 NF4_BYTES = 4.127 / 8
 LOGIT_BYTES = 12
 """bf16 or fp32 logits that the trainer keeps, their fp32 log-softmax, its gradient, and one cast on the way."""
+IN_PLACE_LOGIT_BYTES = 4
+"""fp32 logits that become their gradient: Ratchet's on a CPU (tasks/training/loss.py)."""
 CHUNKED_LOGIT_BYTES = 2 + 2 / 8
 """All bf16 logits, and the gradient of one of eight parts (torchtune, CEWithChunkedOutputLoss, compiled)."""
 FUSED_TILE = 4096 * 32768
@@ -119,7 +121,8 @@ def at_loss(model: Architecture, setup: Setup) -> Memory:
         # 4 of its 12 bytes left
         made = {Loss.CHUNKED: _weight_bytes(setup) * head, Loss.FUSED: 4 * head}.get(setup.loss, 0)
         if setup.loss is Loss.FULL and _keeps_gradients(setup):
-            made = max(0, _weight_bytes(setup) * head - logits * 2 // 3)
+            freed = logits * 2 // 3 if setup.cuda else 0
+            made = max(0, _weight_bytes(setup) * head - freed)
         other += made
     activations = activation_bytes(model, setup)
     if setup.checkpointing:
@@ -134,7 +137,8 @@ def logit_bytes(model: Architecture, setup: Setup) -> int:
     if setup.loss is Loss.FUSED:
         tile = min(FUSED_TILE, tokens * model.vocabulary)
         return _compute_bytes(setup) * tile + 4 * tokens * model.hidden
-    width = CHUNKED_LOGIT_BYTES if setup.loss is Loss.CHUNKED else LOGIT_BYTES
+    full = LOGIT_BYTES if setup.cuda else IN_PLACE_LOGIT_BYTES
+    width = CHUNKED_LOGIT_BYTES if setup.loss is Loss.CHUNKED else full
     return int(width * tokens * model.vocabulary)
 
 

@@ -36,8 +36,7 @@ def training_callback(training: Any) -> Any:
             if training.plan.strategy.zero_stage == 3:
                 training.check_packing()
             training.check_resume()
-            if training.plan.num_processes > 1:
-                logger.info("%s: %s", training.name, ", ".join(f"{key} {value}" for key, value in effective.items()))
+            logger.info("%s: %s", training.name, ", ".join(f"{key} {value}" for key, value in effective.items()))
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.epoch_started = time.perf_counter()

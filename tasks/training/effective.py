@@ -8,6 +8,7 @@ from evalsuite.errors import StageError
 from tasks.launch_params import Strategy
 from tasks.numerics import Numerics, Optimizer
 from tasks.params import MethodKind, MethodParams
+from tasks.training.accelerations import read_accelerations
 from tasks.training.launch import LaunchPlan
 from tasks.training.strategies import Ranks
 
@@ -43,6 +44,7 @@ def read_effective(trainer: Any, ranks: Ranks) -> Effective:
         "autocast": "bf16" if trainer.args.bf16 else "none",
         "quantised": bool(getattr(model, "is_loaded_in_4bit", False)),
         "trained_parameters": count_trained(model),
+        **{f"acceleration: {name}": state for name, state in read_accelerations(trainer).items()},
     }
 
 

@@ -2,7 +2,11 @@
 
 import json
 import logging
+import multiprocessing
+import os
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,14 @@ from tasks.params import LongRows
 from tasks.training.documents import IGNORED as IGNORED
 from tasks.training.documents import Example as Example
 from tasks.training.documents import document_ids, pieces
+from tasks.training.token_cache import TokenRow, cache_file, load_tokens, save_tokens
 
 logger = logging.getLogger(__name__)
+
+ROWS_OF_A_PROCESS = 10_000
+"""Fewer are tokenised before another process has started."""
+DOCUMENT = -1
+"""What a document has in place of the number of tokens that are not learnt."""
 
 
 def read_examples(
@@ -21,8 +31,9 @@ def read_examples(
     max_length_tokens: int,
     long_rows: LongRows = LongRows.STOP,
     end_ids: Collection[int] | None = None,
+    cache: Path | None = None,
 ) -> list[Example]:
-    """Tokenise data/prepared/{train,dev}.jsonl.
+    """Tokenise data/prepared/{train,dev}.jsonl, in several processes where there are many rows.
 
     Args:
         path: The rows.
@@ -30,6 +41,7 @@ def read_examples(
         max_length_tokens: Of a row; documents are cut into so many tokens.
         long_rows: What becomes of longer conversations.
         end_ids: Tokens at which generation stops; the tokenizer's own when absent.
+        cache: Folder where tokens are kept and found again; none when absent.
 
     Raises:
         MissingArtifactError: The file is absent.
@@ -39,13 +51,12 @@ def read_examples(
         raise MissingArtifactError(f"no prepared rows at {path}; make them with `ratchet stage prepare`")
     named: list[tuple[str, Example]] = []
     documents = 0
-    for row in map(json.loads, _lines(path)):
-        if "text" in row:
+    for name, ids, num_unlearnt in _tokenized(path, tokenizer, end_ids, cache):
+        if num_unlearnt == DOCUMENT:
             documents += 1
-            ids = document_ids(row["text"], tokenizer)
-            named += [(row["id"], piece) for piece in pieces(ids, max_length_tokens)]
+            named += [(name, piece) for piece in pieces(ids, max_length_tokens)]
         else:
-            named.append((row["id"], tokenize(row["id"], row["messages"], tokenizer, end_ids)))
+            named.append((name, Example(ids, [IGNORED] * num_unlearnt + ids[num_unlearnt:])))
     if documents:
         tokens = sum(label != IGNORED for _, example in named for label in example.labels)
         logger.info("%s: %d documents in %d rows, %d tokens learnt", path, documents, len(named), tokens)
@@ -53,6 +64,42 @@ def read_examples(
     if not examples:
         raise UsageError(f"{path} has no rows; give data/raw more rows and run `ratchet stage prepare`")
     return examples
+
+
+def _tokenized(path: Path, tokenizer: Any, end_ids: Collection[int] | None, cache: Path | None) -> list[TokenRow]:
+    """All rows, whole."""
+    sources = [Path(__file__), Path(__file__).with_name("documents.py")]
+    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, sources)
+    found = None if kept is None else load_tokens(kept)
+    if found is None:
+        found = _tokenize_all(list(_lines(path)), tokenizer, end_ids)
+        if kept is not None:
+            save_tokens(kept, found)
+    return found
+
+
+def _tokenize_all(lines: list[str], tokenizer: Any, end_ids: Collection[int] | None) -> list[TokenRow]:
+    """In this process, or in one a core where that is worth their start."""
+    workers = min(len(os.sched_getaffinity(0)), len(lines) // ROWS_OF_A_PROCESS)
+    if workers < 2:
+        return _tokenize_lines(lines, tokenizer, end_ids)
+    size = -(-len(lines) // (2 * workers))
+    chunks = [lines[begin : begin + size] for begin in range(0, len(lines), size)]
+    work = partial(_tokenize_lines, tokenizer=tokenizer, end_ids=end_ids)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        return [row for rows in pool.map(work, chunks) for row in rows]
+
+
+def _tokenize_lines(lines: Sequence[str], tokenizer: Any, end_ids: Collection[int] | None) -> list[TokenRow]:
+    rows = []
+    for row in map(json.loads, lines):
+        if "text" in row:
+            rows.append(TokenRow(row["id"], document_ids(row["text"], tokenizer), DOCUMENT))
+            continue
+        example = tokenize(row["id"], row["messages"], tokenizer, end_ids)
+        learnt = sum(label != IGNORED for label in example.labels)
+        rows.append(TokenRow(row["id"], example.input_ids, len(example.labels) - learnt))
+    return rows
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -16,15 +16,18 @@ from tasks.training.examples import Example, read_examples
 from tasks.training.launch import LaunchPlan
 
 TRAINING_SOURCES = (
+    "attention.py",
     "continuity.py",
     "documents.py",
     "examples.py",
+    "loss.py",
     "models.py",
     "optimizers.py",
     "order.py",
     "pissa.py",
     "strategies.py",
     "supervised.py",
+    "token_cache.py",
     "trainer.py",
     "worker.py",
 )
@@ -57,7 +60,12 @@ def read_inputs(name: str, params: Params, paths: ArtifactPaths) -> Inputs:
     ends = end_tokens(base, tokenizer)
     train, dev = (
         read_examples(
-            paths.prepared / f"{split}.jsonl", tokenizer, settings.max_length_tokens, settings.long_rows, ends
+            paths.prepared / f"{split}.jsonl",
+            tokenizer,
+            settings.max_length_tokens,
+            settings.long_rows,
+            ends,
+            paths.token_cache,
         )
         for split in ("train", "dev")
     )

@@ -15,26 +15,35 @@ def supervised_trainer() -> Any:
     class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped
         """Gives TRL's loss. On a CPU, TRL 1.16 projects every position, prompts included, and once more backwards."""
 
+        def why_full_logits(self) -> str | None:
+            """Why TRL's own loss runs instead; None where it does not."""
+            if self.model.device.type != "cpu":
+                return "on a GPU TRL's loss runs tile by tile"
+            if self.aux_loss_enabled:
+                return "the experts' router has a loss of its own"
+            return None if _takes_positions(self) else "the model cannot leave out positions (logits_to_keep)"
+
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
             """Mean negative log likelihood of the supervised tokens, in nats (sum over ``num_items_in_batch``)."""
             labels = inputs["labels"]
-            if return_outputs or labels.device.type != "cpu" or self.aux_loss_enabled or not _takes_positions(self):
+            if return_outputs or self.why_full_logits() is not None:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            from torch.nn.functional import cross_entropy
+            from tasks.training.loss import cross_entropy_in_place
 
             targets = labels[:, 1:]
             supervised = targets != IGNORED
             positions = supervised.any(dim=0).nonzero().squeeze(-1)
             tensors = {name: value for name, value in inputs.items() if name not in ("labels", "use_cache")}
-            logits = model(**tensors, use_cache=False, logits_to_keep=positions).logits
+            logits = model(**tensors, use_cache=False, logits_to_keep=positions).logits.float()
             kept = supervised[:, positions]
-            loss = cross_entropy(logits[kept].float(), targets[:, positions][kept], reduction="sum")
-            count = kept.sum() if num_items_in_batch is None else num_items_in_batch
+            logits = logits.flatten(0, 1) if bool(kept.all()) else logits[kept]
+            count = float(kept.sum() if num_items_in_batch is None else num_items_in_batch)
+            scale = 1 / max(count, 1.0)
             if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-                loss = loss * self.accelerator.num_processes
-            return loss / (count.clamp(min=1) if hasattr(count, "clamp") else max(count, 1))
+                scale *= self.accelerator.num_processes
+            return cross_entropy_in_place(logits, targets[:, positions][kept], scale)
 
     return SupervisedTrainer
 

@@ -9,6 +9,8 @@ from evalsuite.errors import StageError, UsageError
 from tasks.launch_params import Strategy
 from tasks.numerics import Numerics
 from tasks.params import MethodParams, TrainParams
+from tasks.training.accelerations import has_liger
+from tasks.training.attention import choose_attention
 from tasks.training.checkpoints import last_good
 from tasks.training.examples import Example
 from tasks.training.launch import LaunchPlan
@@ -55,6 +57,7 @@ def build_trainer(
         batch_size=params.batch_size,
         by_length=not params.packing,
         round_size=round_size if plan.num_processes > 1 else 1,
+        micro_batch_size=params.micro_batch_size,
     )
     fsdp2 = plan.strategy is Strategy.FSDP2
     config = SFTConfig(
@@ -78,6 +81,7 @@ def build_trainer(
         data_seed=params.seed,
         max_length=None,
         padding_free=params.packing,
+        use_liger_kernel=has_liger(cuda),
         dataset_kwargs={"skip_prepare_dataset": True},
         deepspeed=deepspeed_config(plan),
         ddp_find_unused_parameters=False if plan.num_processes > 1 else None,
@@ -93,12 +97,13 @@ def build_trainer(
         shared = {"lr": config.learning_rate, "betas": (config.adam_beta1, config.adam_beta2)}
         chosen = chosen[0], {**shared, "eps": config.adam_epsilon, **chosen[1]}
     rows = [*train, *[filler(train[0])] * order.num_fillers]
+    # transformers loads a model that FSDP2 splits from its checkpoint, not into the split model.
+    source = resume if split and resume and not adapter_config(method) else base
+    model = load_trainable(source, method, plan.numerics, split)
+    choose_attention(model, params.packing, provable=plan.strategy.zero_stage != 3)
     try:
         trainer = _trainer_class()(
-            # transformers loads a model that FSDP2 splits from its checkpoint, not into the split model.
-            model=load_trainable(
-                resume if split and resume and not adapter_config(method) else base, method, plan.numerics, split
-            ),
+            model=model,
             args=config,
             train_dataset=Dataset.from_list([example._asdict() for example in rows]),
             eval_dataset=Dataset.from_list([example._asdict() for example in dev]),

@@ -200,7 +200,7 @@ def _outcome(
     root = paths.checkpoints(name, rate)
     depends_on = fingerprint(name, params.at_rate(name, rate), paths, plan)
     open_root(root, depends_on)
-    outcome = read_outcome(root, f"ratchet stage train@{name} --force")
+    outcome = read_outcome(root)
     if outcome is not None:
         logger.info("%s: all epochs were done before", name)
         return outcome
@@ -220,7 +220,7 @@ def _train(
         return train(name, params, paths, plan, inputs, rate=rate)
     root = paths.checkpoints(name, rate)
     run_workers(name, plan, params.launch, paths.root, root, rate)
-    outcome = read_outcome(root, f"ratchet stage train@{name}")
+    outcome = read_outcome(root)
     if outcome is None:
         raise StageError(f"{name}: the processes ended and left no outcome in {root}; run the stage again to go on")
     return outcome

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from evalsuite.errors import StageError
-from evalsuite.files import read_json, sha256_json, write_json
+from evalsuite.errors import StageError, UsageError
+from evalsuite.files import checked, read_json, sha256_json, write_json
 from tasks.training.log import EpochRecord
 
 logger = logging.getLogger(__name__)
@@ -123,16 +123,16 @@ def _read_complete(folder: Path) -> Checkpoint | None:
     path = folder / COMPLETE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        sizes, record = dict(data["sizes"]), data["record"]
+        step = int(folder.name.rpartition("-")[2])
+        epoch = None if record is None else EpochRecord.model_validate(record)
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    for name, size in data["sizes"].items():
+    for name, size in sizes.items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != size:
             return None
-    record = data["record"]
-    step = int(folder.name.rpartition("-")[2])
-    checked = None if record is None else EpochRecord.model_validate(record)
-    return Checkpoint(folder, step, checked, bool(data.get("resumable", True)))
+    return Checkpoint(folder, step, epoch, bool(data.get("resumable", True)))
 
 
 def set_aside(root: Path) -> Path:
@@ -162,7 +162,11 @@ def open_root(root: Path, fingerprint: dict[str, str]) -> None:
     """Prepare the checkpoint folder; checkpoints of other inputs are removed, with the inputs that differ named."""
     path = root / FINGERPRINT
     if path.is_file():
-        before = read_json(path, "ratchet run")
+        before = read_json(path, anew(root))
+        if not isinstance(before, dict):
+            raise UsageError(
+                f"{path} holds {type(before).__name__}, expected an object; make it again with `{anew(root)}`"
+            )
         changed = sorted(name for name in {*before, *fingerprint} if before.get(name) != fingerprint.get(name))
         if changed:
             logger.info(
@@ -177,6 +181,11 @@ def open_root(root: Path, fingerprint: dict[str, str]) -> None:
     root.mkdir(parents=True, exist_ok=True)
     remove_incomplete(root)
     write_json(path, dict(fingerprint))
+
+
+def anew(path: Path) -> str:
+    """The command that goes on without a file or folder of the checkpoints that cannot be read."""
+    return f"rm -r {path}; ratchet run"
 
 
 def digest(value: object) -> str:
@@ -206,7 +215,7 @@ def read_records(root: Path) -> dict[int, EpochRecord]:
     last = max((record.step for _, record in complete_checkpoints(root)), default=0)
     found = {}
     for path in sorted((root / "records").glob("epoch-*.json")):
-        record = EpochRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        record = checked(read_json(path, anew(root)), EpochRecord, str(path), anew(root))
         if record.step <= last:
             found[record.epoch] = record
     return found

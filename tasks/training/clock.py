@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.files import read_model, write_json
+from tasks.training.checkpoints import anew
 from tasks.training.log import ResumeCheck
 
 
@@ -25,10 +26,10 @@ class ClockState(BaseModel):
 class Clock:
     """Counts from its creation, on top of what earlier attempts saved."""
 
-    def __init__(self, path: Path, made_by: str) -> None:
+    def __init__(self, path: Path) -> None:
         """Go on from ``path`` where it exists."""
         self._path = path
-        self._before = read_model(path, ClockState, made_by) if path.is_file() else ClockState()
+        self._before = read_model(path, ClockState, anew(path)) if path.is_file() else ClockState()
         self._started = time.perf_counter()
 
     @property

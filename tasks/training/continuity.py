@@ -1,5 +1,6 @@
 """A training that goes on gives what one gives that was never broken, and the proof of it."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from evalsuite.errors import StageError
 from evalsuite.files import read_json, write_json
-from tasks.training.checkpoints import resumable_checkpoints
+from tasks.training.checkpoints import anew, resumable_checkpoints
 from tasks.training.log import ResumeCheck
 
 PROBE = "probe.json"
@@ -26,7 +27,7 @@ def check_probe(folder: Path, step: int, found: float, compute: str) -> ResumeCh
     Raises:
         StageError: They differ: what was read is not what was saved.
     """
-    saved = float(read_json(folder / PROBE, "ratchet run")["loss"])
+    saved = float(read_json(folder / PROBE, anew(folder))["loss"])
     if not abs(saved - found) <= TOLERANCE[compute]:
         raise StageError(
             f"{folder} gives a loss of {found:.6f} on the dev rows and gave {saved:.6f} when it was written; remove it "
@@ -61,9 +62,12 @@ def unreadable(root: Path, folder: Path, error: Exception) -> str:
     )
 
 
-def has_another_cause(error: Exception) -> bool:
-    """Whether memory ran out or another process went away, for which no file is to blame."""
+def has_another_cause(error: Exception, folder: Path) -> bool:
+    """Whether memory or disk ran out, another process went away, or a file outside ``folder`` is wrong."""
     import torch
 
+    if isinstance(error, OSError):
+        elsewhere = error.filename is not None and folder.absolute() not in Path(str(error.filename)).absolute().parents
+        return elsewhere or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     kinds = (MemoryError, torch.cuda.OutOfMemoryError, torch.distributed.DistError)
     return isinstance(error, kinds) or any(word in str(error) for word in ("gloo", "NCCL", "allocate memory"))

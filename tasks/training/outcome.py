@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.files import read_model, write_json
-from tasks.training.checkpoints import complete_checkpoints
+from tasks.training.checkpoints import anew, complete_checkpoints
 from tasks.training.log import EpochRecord, ResumeCheck, StepRecord
 
 OUTCOME = "outcome.json"
@@ -36,11 +36,11 @@ class Outcome(BaseModel):
         write_json(root / OUTCOME, self)
 
 
-def read_outcome(root: Path, made_by: str) -> Outcome | None:
+def read_outcome(root: Path) -> Outcome | None:
     """The outcome in ``root``; None where training is not finished, or its last checkpoint is gone."""
     if not (root / OUTCOME).is_file():
         return None
-    outcome = read_model(root / OUTCOME, Outcome, made_by)
+    outcome = read_model(root / OUTCOME, Outcome, anew(root / OUTCOME))
     if outcome.pruned:
         return outcome
     complete = [record for _, record in complete_checkpoints(root)]

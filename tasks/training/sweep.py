@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.errors import StageError
+from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, write_json
 from tasks.params import TrainParams
-from tasks.training.checkpoints import FINGERPRINT, read_records
+from tasks.training.checkpoints import FINGERPRINT, anew, read_records
 from tasks.training.clock import Clock
 from tasks.training.failures import DivergedError
 from tasks.training.log import RateRecord
@@ -23,7 +23,6 @@ from tasks.training.selection import select_epoch
 logger = logging.getLogger(__name__)
 
 DIVERGED = "diverged.json"
-MADE_BY = "ratchet run"
 
 
 class Trial(NamedTuple):
@@ -75,7 +74,10 @@ def given_up(rate: float, root: Path) -> Trial | None:
     """The rate's training, where it diverged before."""
     if not (root / DIVERGED).is_file():
         return None
-    return _diverged(rate, root, read_json(root / DIVERGED, MADE_BY))
+    found = read_json(root / DIVERGED, anew(root / DIVERGED))
+    if not isinstance(found, dict) or not {"message", "epochs"} <= found.keys():
+        raise UsageError(f"{root / DIVERGED} has no message and epochs; make it again with `{anew(root / DIVERGED)}`")
+    return _diverged(rate, root, found)
 
 
 def _diverged(rate: float, root: Path, found: Mapping[str, Any]) -> Trial:
@@ -87,7 +89,7 @@ def _diverged(rate: float, root: Path, found: Mapping[str, Any]) -> Trial:
         dev_n=None,
         dev_stderr=None,
         eval_loss=None,
-        train_seconds=Clock(root / "clock.json", MADE_BY).saved_seconds,
+        train_seconds=Clock(root / "clock.json").saved_seconds,
         diverged=str(found["message"]),
     )
     return Trial(rate, root, None, record)

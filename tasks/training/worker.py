@@ -121,7 +121,8 @@ class Training:
             PreemptedError: SIGTERM came, and a checkpoint was written.
         """
         with self.stop.listening():
-            self._finish_pending()
+            with self._reading(self.started_from.folder if self.started_from else None):
+                self._finish_pending()
             missing = most_checkpoints(self.method.epochs, self.params.keep_checkpoints)
             missing -= len(complete_checkpoints(self.root))
             check_disk(self.root, max(0, missing) * self.checkpoint_bytes, f"{max(0, missing)} checkpoints need")
@@ -156,7 +157,7 @@ class Training:
         except (StageError, UsageError):
             raise
         except Exception as error:  # what libraries say of a broken file has no common type
-            if folder is None or self.stepping or has_another_cause(error):
+            if folder is None or self.stepping or has_another_cause(error, folder):
                 raise
             raise StageError(unreadable(self.root, folder, error)) from error
 
@@ -328,7 +329,7 @@ def train(
         UsageError: An input is not as it must be.
         StageError: Training stopped; the message names the step and the last good checkpoint.
     """
-    root, made_by = paths.checkpoints(name, rate), f"ratchet stage train@{name} --force"
+    root = paths.checkpoints(name, rate)
     training = Training(
         name,
         params.at_rate(name, rate).methods[name],
@@ -339,7 +340,7 @@ def train(
         inputs.tokenizer,
         Rows(inputs.train, inputs.dev),
         inputs.dev_runner,
-        Clock(root / "clock.json", made_by),
+        Clock(root / "clock.json"),
         stop or StopRequest(),
     )
     try:

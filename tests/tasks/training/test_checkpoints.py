@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import StageError
+from evalsuite.errors import StageError, UsageError
 from tasks.training.checkpoints import (
     check_disk,
     checkpoint_bytes,
@@ -17,8 +17,12 @@ from tasks.training.checkpoints import (
     most_checkpoints,
     open_root,
     prune,
+    read_records,
+    write_record,
 )
+from tasks.training.clock import Clock
 from tasks.training.log import EpochRecord
+from tasks.training.outcome import OUTCOME, read_outcome
 from tests.tasks.training.records import epoch
 
 
@@ -41,6 +45,35 @@ def test_only_complete_checkpoints_exist_oldest_first(tmp_path: Path) -> None:
 def test_a_checkpoint_whose_file_was_cut_does_not_count(tmp_path: Path) -> None:
     (write(tmp_path, epoch(1, 0.1)) / "model.safetensors").write_bytes(b"wei")
     assert complete_checkpoints(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"sizes": 1, "record": null}', '{"sizes": {}, "record": {}}'])
+def test_a_checkpoint_whose_own_record_is_damaged_does_not_count(tmp_path: Path, text: str) -> None:
+    write(tmp_path, epoch(1, 0.1))
+    (write(tmp_path, epoch(2, 0.1)) / "complete.json").write_text(text)
+    assert [record.epoch for _, record in complete_checkpoints(tmp_path)] == [1]
+
+
+def test_a_damaged_file_beside_the_checkpoints_is_named_with_the_command_that_goes_on_without_it(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "full"
+    open_root(root, {"data": "a"})
+    write(root, epoch(1, 0.1))
+    write_record(root, epoch(1, 0.1))
+    for name, again in (("clock.json", lambda: Clock(root / "clock.json")), (OUTCOME, lambda: read_outcome(root))):
+        (root / name).write_text("{")
+        with pytest.raises(UsageError, match=rf"full/{name}.*`rm -r .*full/{name}; ratchet run`"):
+            again()
+        (root / name).unlink()
+        again()
+    for name, read in (
+        ("records/epoch-0001.json", lambda: read_records(root)),
+        ("fingerprint.json", lambda: open_root(root, {"data": "a"})),
+    ):
+        (root / name).write_text('{"epoch": 1')
+        with pytest.raises(UsageError, match=rf"full/{name}.*`rm -r .*/full; ratchet run`"):
+            read()
 
 
 def test_opening_keeps_what_is_complete_and_removes_the_rest(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def launch(
         NODE_RANK_VARIABLE,
         RENDEZVOUS_VARIABLE,
         LaunchPlan,
+        check_plan,
         find_node,
         node_commands,
         sbatch_file,
@@ -41,6 +42,7 @@ def launch(
     if rendezvous is not None:
         os.environ[RENDEZVOUS_VARIABLE] = rendezvous
     plan = read_model(paths.plans / f"{method}.launch.json", LaunchPlan, f"ratchet stage plan@{method}")
+    check_plan(method, plan, params.methods[method], params.launch)
     if dry_run:
         for rank, line in enumerate(node_commands(method, plan, params.launch)):
             typer.echo(f"# node {rank} of {plan.num_nodes}\n{line}")

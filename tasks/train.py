@@ -38,7 +38,7 @@ from tasks.training.checkpoints import (
 from tasks.training.export import export
 from tasks.training.failures import DivergedError
 from tasks.training.inputs import Inputs, fingerprint, read_inputs
-from tasks.training.launch import LaunchPlan, check_settings
+from tasks.training.launch import LaunchPlan, check_plan, check_settings
 from tasks.training.live import write_curves
 from tasks.training.log import EpochRecord, TrainLog
 from tasks.training.outcome import OUTCOME, Outcome, read_outcome
@@ -71,6 +71,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     params = params.seeded(name)
     method, base = params.methods[name], paths.export("base")
     plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
+    check_plan(name, plan, method, params.launch)
     check_settings(name, plan, paths.root)
     _check_memory(name, params, paths)
     verify_manifest(base, "ratchet stage fetch")

@@ -92,6 +92,36 @@ def check_settings(name: str, plan: LaunchPlan, project: Path) -> None:
         )
 
 
+def check_plan(name: str, plan: LaunchPlan, method: MethodParams, launch: LaunchParams) -> None:
+    """Refuse a plan that was made before params.yaml asked for something else: training runs by the plan alone.
+
+    Raises:
+        UsageError: Names what differs, with both values.
+    """
+    own = f"plans/{name}."
+    unpaged = plan.device == "cpu" and method.optimizer is Optimizer.PAGED_ADAMW_8BIT
+    planned = None if plan.settings is None or plan.settings.path.startswith(own) else plan.settings.path
+    pairs: dict[str, tuple[object, object]] = {
+        f"methods.{name}.numerics": (plan.numerics, method.numerics or plan.numerics),
+        f"methods.{name}.optimizer": (plan.optimizer, Optimizer.ADAMW_8BIT if unpaged else method.optimizer),
+        f"methods.{name}.stochastic_rounding": (plan.stochastic_rounding, method.stochastic_rounding),
+        "launch.strategy": (plan.strategy, plan.strategy if launch.strategy == "auto" else launch.strategy),
+        "launch.nodes": (plan.num_nodes, launch.nodes),
+        "launch.processes_per_node": (plan.processes_per_node, launch.processes_per_node),
+        "launch.settings": (planned, launch.settings),
+    }
+    for key, (found, wanted) in pairs.items():
+        if found != wanted:
+            raise UsageError(
+                f"{key} is {_said(wanted)} in params.yaml and {_said(found)} in plans/{name}.launch.json, by which "
+                f"training runs; `ratchet stage plan@{name}` plans again"
+            )
+
+
+def _said(value: object) -> str:
+    return "absent" if value is None else str(value)
+
+
 def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainParams) -> Strategy:
     """The strategy of params.yaml, or the simplest one.
 

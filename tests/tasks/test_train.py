@@ -275,6 +275,15 @@ def test_another_number_of_trained_parameters_than_planned_stops_before_the_firs
     assert not list(project.checkpoints("full").glob("checkpoint-*"))
 
 
+def test_an_optimizer_asked_for_after_the_plan_is_not_replaced_by_the_planned_one(project: ArtifactPaths) -> None:
+    data = yaml.safe_load(project.params.read_text())
+    data["methods"]["full"]["optimizer"] = "adamw_8bit"
+    project.params.write_text(yaml.safe_dump(data))
+    with pytest.raises(UsageError, match=r"optimizer is adamw_8bit in params\.yaml and adamw in plans/full\.launch"):
+        run("full", load_params(project.params), project)
+    assert not project.checkpoints("full").exists()
+
+
 def test_a_metric_that_no_dev_item_has_is_named_before_training(project: ArtifactPaths) -> None:
     params = load_params(project.params)
     other = params.model_copy(update={"train": params.train.model_copy(update={"select_metric": "json_fields"})})

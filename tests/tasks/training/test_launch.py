@@ -11,9 +11,11 @@ from evalsuite.errors import UsageError
 from tasks.launch_params import LaunchParams, Strategy
 from tasks.params import MethodKind, MethodParams, TrainParams
 from tasks.training.launch import (
+    LaunchFile,
     LaunchPlan,
     Node,
     agent_command,
+    check_plan,
     choose_strategy,
     find_node,
     find_rendezvous,
@@ -124,3 +126,34 @@ def test_adapters_that_read_whole_base_weights_are_refused_where_those_are_split
             choose_strategy(launch, method, TrainParams())
     launch = LaunchParams(strategy=Strategy.DATA_PARALLEL, processes_per_node=2)
     assert choose_strategy(launch, method, TrainParams()) is Strategy.DATA_PARALLEL
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "launch"),
+    [
+        ("methods.full.numerics is mixed", {"numerics": "mixed"}, {}),
+        ("methods.full.optimizer is adamw_8bit", {"optimizer": "adamw_8bit"}, {}),
+        ("methods.full.stochastic_rounding is False", {"stochastic_rounding": False}, {}),
+        ("launch.strategy is fsdp2", {}, {"strategy": "fsdp2"}),
+        ("launch.nodes is 1", {}, {"nodes": 1, "processes_per_node": 16}),
+        ("launch.processes_per_node is 4", {}, {"processes_per_node": 4}),
+        ("launch.settings is mine.json", {}, {"settings": "mine.json"}),
+    ],
+)
+def test_a_plan_made_before_params_asked_for_something_else_is_refused(
+    key: str, method: dict[str, Any], launch: dict[str, Any]
+) -> None:
+    as_planned = {"nodes": 2, "processes_per_node": 8}
+    check_plan("full", TWO_NODES, FULL, LaunchParams.model_validate(as_planned))
+    asked = MethodParams.model_validate({"kind": "full", "learning_rate": 1e-5, **method})
+    with pytest.raises(UsageError, match=rf"^{key} in params\.yaml and .* in plans/full\.launch.*stage plan@full`"):
+        check_plan("full", TWO_NODES, asked, LaunchParams.model_validate(as_planned | launch))
+
+
+def test_a_plan_by_the_settings_of_params_or_with_unpaged_states_on_a_cpu_is_taken() -> None:
+    paged = MethodParams.model_validate({"kind": "full", "learning_rate": 1e-5, "optimizer": "paged_adamw_8bit"})
+    unpaged = LaunchPlan(device="cpu", numerics="fp32", trained_parameters=1, optimizer="adamw_8bit")
+    check_plan("full", unpaged, paged, LaunchParams())
+    for path, settings in (("plans/full.deepspeed.json", None), ("mine.json", "mine.json")):
+        plan = TWO_NODES.model_copy(update={"settings": LaunchFile(path=path, text="{}")})
+        check_plan("full", plan, FULL, LaunchParams(nodes=2, processes_per_node=8, settings=settings))

@@ -12,6 +12,8 @@ from tasks.numerics import Numerics, Optimizer
 from tasks.section import Section
 
 PISSA = re.compile(r"pissa(_niter_[1-9][0-9]?)?")
+MOST_SEEDS = 2**32
+"""NumPy's random generator takes no larger one, and none below zero."""
 ADAPTER_FIELDS = frozenset(
     {"rank", "lora_alpha", "lora_dropout", "target_modules", "use_dora", "use_rslora", "init_lora_weights"}
 )
@@ -31,7 +33,7 @@ class MethodParams(Section):
     kind: MethodKind
     learning_rate: float | tuple[float, ...]
     """Or several: each trains by itself, and the best on the golden dev set is exported."""
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=0, lt=MOST_SEEDS)
     """Of this method; ``train.seed`` when absent. Methods that differ in it alone are one method with several seeds."""
     epochs: int = Field(default=3, ge=1, le=100)
     weight_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -93,6 +95,18 @@ class MethodParams(Section):
         if len(set(rates)) < len(rates) or not rates:
             raise ValueError(f"learning rates {rates}: expected at least one, and each once")
         return rates[0] if len(rates) == 1 else tuple(rates)
+
+    @field_validator("target_modules")
+    @classmethod
+    def _targets_can_match(cls, targets: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not targets:
+            raise ValueError("expected module names, a pattern of them, or all-linear")
+        if isinstance(targets, str):
+            try:
+                re.compile(targets)
+            except re.error as error:
+                raise ValueError(f"no regular expression ({error}); expected module names, or all-linear") from None
+        return targets
 
     @field_validator("init_lora_weights")
     @classmethod

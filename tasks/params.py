@@ -19,9 +19,9 @@ from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind
 from tasks.engine_params import EngineParams as EngineParams
 from tasks.launch_params import LaunchParams as LaunchParams
+from tasks.method_params import MOST_SEEDS, seed_sets
 from tasks.method_params import MethodKind as MethodKind
 from tasks.method_params import MethodParams as MethodParams
-from tasks.method_params import seed_sets
 from tasks.section import Section as Section
 from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
@@ -117,7 +117,7 @@ class TrainParams(Section):
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False
     """Trade time for memory."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=MOST_SEEDS)
     keep_checkpoints: int = Field(default=3, ge=3)
     """Latest epoch checkpoints to keep, besides the selected one."""
     select_metric: str = "json_fields"

@@ -8,7 +8,7 @@ from typing import Any
 from evalsuite.errors import UsageError
 from tasks.params import MethodKind, MethodParams
 from tasks.planning.architecture import Architecture, Block, Linear, Reads
-from tasks.training.models import adapter_config
+from tasks.training.models import adapter_config, check_targets
 
 ATTENTION_OUTPUTS = frozenset({"o_proj", "out_proj", "c_proj", "dense"})
 
@@ -117,7 +117,7 @@ def count_trained(config: Any, method: MethodParams) -> int:
         method: How it is trained.
 
     Raises:
-        UsageError: The adapter's target modules match nothing.
+        UsageError: A target module of the adapter is not there, or takes none.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -128,12 +128,7 @@ def count_trained(config: Any, method: MethodParams) -> int:
             return int(model.num_parameters())
         from peft import get_peft_model
 
-        try:
-            # PiSSA's start has the same shapes and needs weights with bytes.
-            model = get_peft_model(model, adapter_config(method, goes_on=True))
-        except ValueError as error:
-            if "arget modules" not in str(error):
-                raise
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"target_modules = {method.target_modules!r}: {reason}") from None
+        check_targets(model, method)
+        # PiSSA's start has the same shapes and needs weights with bytes.
+        model = get_peft_model(model, adapter_config(method, goes_on=True))
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

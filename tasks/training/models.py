@@ -1,8 +1,10 @@
 """Loading the model that a method trains, and what it becomes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+from evalsuite.errors import UsageError
 from tasks.numerics import Numerics
 from tasks.params import MethodKind, MethodParams
 
@@ -128,6 +130,49 @@ def _keep_differentiable(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, Linear4bit):
             module.support_avx512bf16_for_cpu = False
+
+
+def check_targets(model: Any, method: MethodParams) -> None:
+    """Refuse target modules that peft leaves out in silence, refuses at length, or that no merge could keep apart.
+
+    Raises:
+        UsageError: ``target_modules = ...``, with the name that matches nothing or cannot have an adapter.
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    targets = method.target_modules
+    if method.kind is MethodKind.FULL or targets == "all-linear":
+        return
+    given = f"target_modules = {targets if isinstance(targets, str) else list(targets)!r}"
+    modules = dict(model.named_modules())
+    found: dict[str, Any] = {}
+    # As peft matches: a text is a pattern of whole names, a list has names or their last parts.
+    for target in (targets,) if isinstance(targets, str) else targets:
+        matching = {
+            name: module
+            for name, module in modules.items()
+            if (re.fullmatch(targets, name) if isinstance(targets, str) else f".{name}".endswith(f".{target}"))
+        }
+        if not matching:
+            linear = sorted(
+                {name.split(".")[-1] for name, each in modules.items() if isinstance(each, torch.nn.Linear)}
+            )
+            hint = " (a text is a pattern of whole names; put names into a list)" if isinstance(targets, str) else ""
+            raise UsageError(f"{given}: {target!r} matches nothing{hint}; linear modules: {', '.join(linear)}")
+        found |= matching
+    tied = model.config.get_text_config().tie_word_embeddings
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    for name, module in found.items():
+        if not isinstance(module, torch.nn.Linear | torch.nn.Embedding | Conv1D):
+            raise UsageError(
+                f"{given}: {name or 'the whole model'} is a {type(module).__name__}, which takes no adapter"
+            )
+        if tied and module in ends:
+            raise UsageError(
+                f"{given}: {name} shares its weight with the model's other end (tie_word_embeddings), so an adapter on "
+                "it alone could not be merged; leave it out"
+            )
 
 
 def adapter_config(method: MethodParams, goes_on: bool = False) -> Any | None:

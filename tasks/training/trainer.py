@@ -14,7 +14,7 @@ from tasks.training.attention import choose_attention
 from tasks.training.checkpoints import last_good
 from tasks.training.examples import Example
 from tasks.training.launch import LaunchPlan
-from tasks.training.models import adapter_config, load_trainable, trained_dtype
+from tasks.training.models import adapter_config, check_targets, load_trainable, trained_dtype
 from tasks.training.order import EpochOrder, filler
 from tasks.training.pissa import TRAINED, convert, keep_initial
 from tasks.training.signals import Meter
@@ -40,7 +40,7 @@ def build_trainer(
     """The trainer of one method in this process.
 
     Raises:
-        UsageError: The adapter's target modules match nothing, or PiSSA's rank is larger than a base weight.
+        UsageError: A target module is not there or takes no adapter, or PiSSA's rank is larger than a base weight.
     """
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -102,20 +102,18 @@ def build_trainer(
     model = load_trainable(source, method, plan.numerics, split)
     choose_attention(model, params.packing, provable=plan.strategy.zero_stage != 3)
     try:
-        trainer = _trainer_class()(
-            model=model,
-            args=config,
-            train_dataset=Dataset.from_list([example._asdict() for example in rows]),
-            eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
-            processing_class=tokenizer,
-            peft_config=adapter_config(method, goes_on=resume is not None),
-            optimizer_cls_and_kwargs=chosen,
-        )
-    except ValueError as error:
-        if "arget modules" not in str(error):
-            raise
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"methods.{name}.target_modules = {method.target_modules!r}: {reason}") from None
+        check_targets(model, method)
+    except UsageError as error:
+        raise UsageError(f"methods.{name}.{error}") from None
+    trainer = _trainer_class()(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list([example._asdict() for example in rows]),
+        eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
+        processing_class=tokenizer,
+        peft_config=adapter_config(method, goes_on=resume is not None),
+        optimizer_cls_and_kwargs=chosen,
+    )
     if method.is_pissa:
         keep_initial(name, trainer.model, method, root, trainer.args.should_save)
     trainer.pissa = method.is_pissa

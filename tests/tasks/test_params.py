@@ -134,6 +134,17 @@ def seeds(**settings: dict[str, Any]) -> dict[str, Any]:
     return {name: {"kind": "lora", "learning_rate": 1e-4, **own} for name, own in settings.items()}
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_the_random_generators_do_not_take_is_refused_before_a_run(data: dict[str, Any], seed: int) -> None:
+    data["methods"]["full"]["seed"] = seed
+    with pytest.raises(UsageError, match=rf"methods\.full\.seed = {seed}"):
+        parse_params(data)
+    data["methods"]["full"]["seed"] = 2**32 - 1
+    data["train"]["seed"] = seed
+    with pytest.raises(UsageError, match=rf"train\.seed = {seed}"):
+        parse_params(data)
+
+
 def test_methods_that_differ_in_the_seed_alone_are_one_candidate(data: dict[str, Any]) -> None:
     data["methods"] |= seeds(l7={"seed": 7}, l8={"seed": 8}, other={"rank": 4, "seed": 7})
     params = parse_params(data)

@@ -6,6 +6,7 @@ W&B writes offline runs (``WANDB_MODE``), MLflow a local database (``MLFLOW_TRAC
 """
 
 import importlib.util
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -15,7 +16,10 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json
+from tasks.training.checkpoints import anew
 from tasks.training.log import EpochRecord
+
+logger = logging.getLogger(__name__)
 
 RUN = "run.json"
 PROJECT = "ratchet"
@@ -64,7 +68,10 @@ def read_run(method: str, root: Path, step: int, folder: Path) -> Run:
     path = root / RUN
     if not path.is_file():
         write_json(path, {"schema_version": 1, "name": f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"})
-    return Run(method, str(read_json(path, f"ratchet stage train@{method} --force")["name"]), step, folder)
+    found = read_json(path, anew(path))
+    if not isinstance(found, dict) or "name" not in found:
+        raise UsageError(f"{path} has no name; make it again with `{anew(path)}`")
+    return Run(method, str(found["name"]), step, folder)
 
 
 def reporting_callback(training: Any, folder: Path) -> Any:
@@ -73,31 +80,54 @@ def reporting_callback(training: Any, folder: Path) -> Any:
 
     class ReportingCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         def __init__(self) -> None:
-            self.sinks: list[Sink] = []
+            self.sinks: dict[str, Sink] = {}
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-            if training.ranks.first:
-                run = read_run(training.name, training.root, state.global_step, folder)
-                self.sinks = [OPEN[name](run) for name in training.params.report_to]
-            for sink in self.sinks:
-                sink.callback.on_train_begin(args, state, control, **others)
+            if not training.ranks.first:
+                return
+            run = read_run(training.name, training.root, state.global_step, folder)
+            for name in dict.fromkeys(training.params.report_to):
+                try:
+                    self.sinks[name] = OPEN[name](run)
+                    self.sinks[name].callback.on_train_begin(args, state, control, **others)
+                except Exception as error:  # each tracker has errors of its own
+                    raise UsageError(
+                        f"train.report_to: {name} cannot be opened ({_first_line(error)}); mend its settings in the "
+                        "environment, or take it out of train.report_to"
+                    ) from error
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **others: Any) -> None:
-            for sink in self.sinks:
-                sink.callback.on_log(args, state, control, logs=dict(logs), **others)
+            self._tell(lambda sink: sink.callback.on_log(args, state, control, logs=dict(logs), **others))
 
         def on_epoch_judged(self, record: EpochRecord) -> None:
             golden = {f"eval_golden_{name}": value for name, value in record.golden.items()}
             trainer = training.trainer
-            for sink in self.sinks:
-                sink.callback.on_log(trainer.args, trainer.state, trainer.control, logs=golden, model=trainer.model)
+            self._tell(
+                lambda sink: sink.callback.on_log(
+                    trainer.args, trainer.state, trainer.control, logs=golden, model=trainer.model
+                )
+            )
 
         def on_train_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-            for sink in self.sinks:
-                sink.close()
-            self.sinks = []
+            self._tell(lambda sink: sink.close())
+            self.sinks = {}
+
+        def _tell(self, event: Callable[[Sink], object]) -> None:
+            """Pass it on; training goes on without a tracker that fails, which is told no more."""
+            for name, sink in list(self.sinks.items()):
+                try:
+                    event(sink)
+                except Exception as error:  # each tracker has errors of its own
+                    logger.warning(
+                        "train.report_to: %s failed and gets no more of this training: %s", name, _first_line(error)
+                    )
+                    del self.sinks[name]
 
     return ReportingCallback()
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'}"
 
 
 def _tensorboard(run: Run) -> Sink:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,6 +21,7 @@ from tasks.training.reporting import OPEN, PACKAGES, Run, Sink, check_reporters,
 from tests.tasks.test_train import make_project
 
 METHODS = {"full": {"kind": "full", "learning_rate": 1e-3, "epochs": 2}}
+STATE = SimpleNamespace(global_step=1, is_world_process_zero=True)
 
 
 class Recorder:
@@ -42,6 +44,30 @@ class Recorder:
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         self.told.append((state.global_step, logs))
+
+
+class Failing(Recorder):
+    """Fails where it is told to."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def open(self, run: Run) -> Sink:
+        self._fail("open")
+        return super().open(run)
+
+    def on_log(self, *arguments: Any, **named: Any) -> None:
+        super().on_log(*arguments, **named)
+        self._fail("log")
+
+    def close(self) -> None:
+        super().close()
+        self._fail("close")
+
+    def _fail(self, where: str) -> None:
+        if where == self.where:
+            raise ConnectionError("no server\nat all")
 
 
 class Lives(NamedTuple):
@@ -158,3 +184,46 @@ def test_tensorboard_reads_the_curves_and_hides_what_a_killed_attempt_wrote(tmp_
         sink.close()
     events = EventAccumulator(str(tmp_path / "tensorboard" / "full" / "r")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(1, 3.0), (2, 2.0), (3, 1.0)]
+
+
+def told(tmp_path: Path, *names: str) -> Any:
+    """The callback of a training that has just begun."""
+    params = SimpleNamespace(report_to=names)
+    training = SimpleNamespace(name="full", root=tmp_path, params=params, ranks=SimpleNamespace(first=True))
+    callback = reporting.reporting_callback(training, tmp_path)
+    callback.on_train_begin(None, STATE, None)
+    return callback
+
+
+@pytest.mark.parametrize("where", ["log", "close"])
+def test_a_tracker_that_fails_while_training_is_left_behind_and_the_others_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    failing, other = Failing(where), Recorder()
+    monkeypatch.setitem(OPEN, "wandb", failing.open)
+    monkeypatch.setitem(OPEN, "mlflow", other.open)
+    callback = told(tmp_path, "wandb", "mlflow")
+    for loss in (2.0, 1.0):
+        callback.on_log(None, STATE, None, logs={"loss": loss})
+    callback.on_train_end(None, None, None)
+    assert len(failing.told) == (1 if where == "log" else 2)
+    assert [logs["loss"] for _, logs in other.told] == [2.0, 1.0]
+    assert other.closed == 1
+    assert caplog.text.count("train.report_to: wandb failed and gets no more of this training: ConnectionError") == 1
+
+
+def test_a_tracker_that_cannot_be_opened_is_named_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPEN, "mlflow", Failing("open").open)
+    expected = r"train\.report_to: mlflow cannot be opened \(ConnectionError: no server\); mend .*, or take it out"
+    with pytest.raises(UsageError, match=expected):
+        told(tmp_path, "mlflow")
+
+
+def test_a_tracker_named_twice_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setitem(OPEN, "mlflow", recorder.open)
+    callback = told(tmp_path, "mlflow", "mlflow")
+    callback.on_log(None, STATE, None, logs={"loss": 1.0})
+    assert (len(recorder.runs), len(recorder.told)) == (1, 1)

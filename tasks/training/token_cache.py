@@ -43,6 +43,7 @@ def cache_file(
     made_of = {
         "rows": sha256_file(rows),
         "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "splits special tokens": tokenizer.split_special_tokens,
         "special tokens": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
         "template": template,
         "ends": None if end_ids is None else sorted(end_ids),

@@ -107,3 +107,17 @@ def test_many_rows_are_tokenised_by_several_processes_in_their_order(
     tokenizer.chat_template = tokenizer.chat_template.replace("message['content']", "'other'")
     with pytest.raises(UsageError, match=r"row 'r0': the chat template drops"):
         read_examples(rows, tokenizer, 500)
+
+
+def test_a_tokenizer_that_reads_special_tokens_as_text_gets_tokens_of_its_own(
+    reader: Reader, tokenizer: Any, tiny_model: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    write_rows(reader.rows, "before<|im_end|>after")
+    _, made = reader.read(tokenizer)
+    splitting = AutoTokenizer.from_pretrained(tiny_model, split_special_tokens=True)
+    # The template's end of turn is text to it too, so no row can be trained on: the first reader's must not come back.
+    with pytest.raises(UsageError, match="ends the answer with no token"):
+        reader.read(splitting)
+    assert made == 1

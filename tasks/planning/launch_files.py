@@ -17,6 +17,12 @@ MUST_AGREE = (
     "fp16.enabled",
     "train_micro_batch_size_per_gpu",
     "gradient_accumulation_steps",
+    "gradient_clipping",
+    "optimizer.type",
+    "scheduler.type",
+    "curriculum_learning.enabled",
+    "data_efficiency.enabled",
+    "progressive_layer_drop.enabled",
 )
 """What decides memory and weights in a DeepSpeed file; the rest is the user's to tune."""
 NOT_HEEDED = ("compute_environment", "machine_rank", "main_training_function")

@@ -98,9 +98,9 @@ def check_plan(name: str, plan: LaunchPlan, method: MethodParams, launch: Launch
     Raises:
         UsageError: Names what differs, with both values.
     """
-    own = f"plans/{name}."
+    own = (f"plans/{name}.deepspeed.json", f"plans/{name}.fsdp.yaml")
     unpaged = plan.device == "cpu" and method.optimizer is Optimizer.PAGED_ADAMW_8BIT
-    planned = None if plan.settings is None or plan.settings.path.startswith(own) else plan.settings.path
+    planned = None if plan.settings is None or plan.settings.path in own else plan.settings.path
     pairs: dict[str, tuple[object, object]] = {
         f"methods.{name}.numerics": (plan.numerics, method.numerics or plan.numerics),
         f"methods.{name}.optimizer": (plan.optimizer, Optimizer.ADAMW_8BIT if unpaged else method.optimizer),

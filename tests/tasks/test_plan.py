@@ -170,6 +170,27 @@ def test_a_tuned_file_is_used_as_it_is_where_it_runs_what_was_planned(paths: Art
 
 
 @pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"scheduler": {"type": "OneCycle", "params": {"cycle_max_lr": 0.5}}},
+            "scheduler.type 'OneCycle', the plan None",
+        ),
+        ({"optimizer": {"type": "SGD", "params": {"lr": 0.5}}}, "optimizer.type 'SGD', the plan None"),
+        ({"gradient_clipping": 100.0}, "gradient_clipping 100.0, the plan 'auto'"),
+        ({"curriculum_learning": {"enabled": True}}, "curriculum_learning.enabled True, the plan None"),
+    ],
+)
+def test_a_tuned_file_does_not_train_by_another_recipe_than_the_methods(
+    change: dict[str, Any], text: str, paths: ArtifactPaths
+) -> None:
+    tasks.plan.run("full", params({**TWO, "strategy": "zero2"}), paths)
+    write_json(paths.root / "own.json", read_json(paths.plans / "full.deepspeed.json", "") | change)
+    with pytest.raises(UsageError, match=f"'own.json' has {text}: training would not be what was planned"):
+        tasks.plan.run("full", params({**TWO, "strategy": "zero2", "settings": "own.json"}), paths)
+
+
+@pytest.mark.parametrize(
     ("strategy", "more"),
     [
         ("zero2", {"numerics": "bf16_fp32_states"}),

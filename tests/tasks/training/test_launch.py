@@ -154,6 +154,6 @@ def test_a_plan_by_the_settings_of_params_or_with_unpaged_states_on_a_cpu_is_tak
     paged = MethodParams.model_validate({"kind": "full", "learning_rate": 1e-5, "optimizer": "paged_adamw_8bit"})
     unpaged = LaunchPlan(device="cpu", numerics="fp32", trained_parameters=1, optimizer="adamw_8bit")
     check_plan("full", unpaged, paged, LaunchParams())
-    for path, settings in (("plans/full.deepspeed.json", None), ("mine.json", "mine.json")):
+    for path, settings in (("plans/full.deepspeed.json", None), ("plans/full.mine.json", "plans/full.mine.json")):
         plan = TWO_NODES.model_copy(update={"settings": LaunchFile(path=path, text="{}")})
         check_plan("full", plan, FULL, LaunchParams(nodes=2, processes_per_node=8, settings=settings))

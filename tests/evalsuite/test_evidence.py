@@ -130,6 +130,24 @@ def test_a_policy_on_costs_and_one_suite_needs_no_name_of_it(tmp_path: Path) -> 
     assert compare_files(left, right, policy).verdict is Verdict.INCONCLUSIVE
 
 
+def test_files_of_items_alone_leave_a_policy_on_costs_undecided(tmp_path: Path) -> None:
+    left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
+    limit = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1}
+    assert compare_files(left, right, GatePolicy.model_validate({"rules": [limit]})).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(12, Verdict.PROMOTE), (13, Verdict.REJECT)])
+def test_a_cost_relative_to_a_champion_is_compared_with_the_one_baseline(
+    tmp_path: Path, size: int, verdict: Verdict
+) -> None:
+    limit = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 1.2, "relative_to": "champion"}
+    for name, num_bytes in (("old", 10), ("new", size)):
+        _result(tmp_path / name / "golden", "golden", 50)
+        (tmp_path / name / "costs.json").write_text(f'{{"num_bytes": {num_bytes}}}', encoding="utf-8")
+    policy = GatePolicy.model_validate({"rules": [{**GUARD, "against": "base", "margin": 0.2}, limit]})
+    assert compare_files(tmp_path / "old", tmp_path / "new", policy).verdict is verdict
+
+
 @pytest.mark.parametrize("size", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN"])
 def test_a_cost_that_no_number_holds_is_named(tmp_path: Path, size: str) -> None:
     (tmp_path / "costs.json").write_text(f'{{"num_bytes": {size}}}', encoding="utf-8")

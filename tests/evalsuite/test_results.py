@@ -117,6 +117,13 @@ def test_an_absent_evaluation_names_the_command(tmp_path: Path) -> None:
         read_report("full", tmp_path, "b" * 64, {}, "ratchet run")
 
 
+def test_items_that_are_gone_name_the_command(tmp_path: Path) -> None:
+    result((item(0, 1.0),)).write(tmp_path)
+    (tmp_path / "items.parquet").unlink()
+    with pytest.raises(MissingArtifactError, match=r"no item results at .*items\.parquet; make them with `ratchet x`"):
+        read_result(tmp_path, "ratchet x")
+
+
 def test_a_file_that_is_not_parquet_is_one_clear_error(tmp_path: Path) -> None:
     result((item(0, 1.0),)).write(tmp_path)
     (tmp_path / "items.parquet").write_text("no")

@@ -7,7 +7,16 @@ import pytest
 from numpy.typing import NDArray
 
 from evalsuite.errors import UsageError
-from evalsuite.gate.simulate import Setting, Simulation, as_json, orders_needed, pairs_within, read_answers, simulate
+from evalsuite.gate.simulate import (
+    Setting,
+    Simulation,
+    _at_margin,
+    as_json,
+    orders_needed,
+    pairs_within,
+    read_answers,
+    simulate,
+)
 
 RECORDED = Path(__file__).parents[4] / "shared" / "data" / "mmlu_pro" / "recorded_answers.csv"
 HEADER = "question_id,category,answer"
@@ -160,3 +169,12 @@ def test_no_candidate_lies_at_the_margin_of_a_baseline_that_has_less_to_lose(tmp
     )
     assert found.at_margin is None
     assert as_json(found)["at_margin"] is None
+
+
+@pytest.mark.parametrize(("margin", "lost"), [(0.05, 10), (0.29, 58), (0.0501, 11), (0.0549, 11)])
+def test_candidates_at_the_margin_miss_it_by_as_little_as_items_allow(tmp_path: Path, margin: float, lost: int) -> None:
+    """A loss of 10 of 200 is no larger than a margin of 0.05; one of 0.0501 is missed from 11 on."""
+    answers = read_answers(write_answers(tmp_path / "answers.csv", {"a": 0.4, "b": 0.45, "c": 0.5}, 200))
+    setting, pairs = Setting(margin, 0.05, 0.2, None, 1), pairs_within(answers, 0.2)
+    trials = list(_at_margin(answers, pairs, np.zeros(200, dtype=np.intp), setting, 2 * len(pairs)))
+    assert {round(-200 * trial.difference, 6) for trial in trials} == {lost}

@@ -159,3 +159,30 @@ def test_a_rollback_with_nobody_left_names_who_was_taken_out(tmp_path: Path) -> 
             UsageError, match=f"every champion before {'c' * 16} was rolled back or retired.*{'b' * 16}"
         ):
             rollback(paths, None, "it was")
+
+
+def test_a_rollback_follows_who_replaced_whom_not_the_order_of_promotions(tmp_path: Path) -> None:
+    paths = ArtifactPaths(tmp_path)
+    for model, before in (("a", None), ("b", "a"), ("c", "b")):
+        add(tmp_path, Event.PROMOTE, model, replaced=before)
+    write_champion(paths)
+    with patch("tasks.promote.materialise", lambda *_: None):
+        rollback(paths, "a", "c is slow, and b was no better")
+        add(tmp_path, Event.PROMOTE, "d", replaced="a")
+        write_champion(paths)
+        rollback(paths, None, "d is slow too")
+    assert read_ledger(ledger_path(paths))[-1].identity == "a" * 64
+
+
+def test_a_model_that_was_named_again_is_not_passed_over(tmp_path: Path) -> None:
+    paths = ArtifactPaths(tmp_path)
+    add(tmp_path, Event.PROMOTE, "a")
+    add(tmp_path, Event.PROMOTE, "b", replaced="a")
+    write_champion(paths)
+    with patch("tasks.promote.materialise", lambda *_: None):
+        rollback(paths, None, "slow")
+        rollback(paths, "b", "it was the network")
+        add(tmp_path, Event.PROMOTE, "c", replaced="b")
+        write_champion(paths)
+        rollback(paths, None, "c is slow")
+    assert read_ledger(ledger_path(paths))[-1].identity == "b" * 64

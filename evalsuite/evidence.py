@@ -28,7 +28,7 @@ from evalsuite.files import parse_json, read_json, sha256_file, sha256_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import COSTS, GatePolicy
-from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_result
+from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_results
 from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 
@@ -200,11 +200,11 @@ def _own_report(folder: Path, name: str) -> EvalReport:
             f"no summary.json in {folder} or in a folder below it, so it holds no finished results; "
             "make them with `ratchet run`"
         )
-    results = [read_result(each) for each in folders]
-    identities = sorted({result.info.model_identity for result in results})
+    results = read_results(folders)
+    identities = sorted({result.info.model_identity for result in results.values()})
     if len(identities) > 1:
         raise UsageError(f"{folder} holds results of different models: {', '.join(each[:12] for each in identities)}")
-    suites = {result.info.suite: result.table() for result in results}
+    suites = {suite: result.table() for suite, result in results.items()}
     return EvalReport(name, identities[0], suites, costs={} if single else read_costs(folder))
 
 

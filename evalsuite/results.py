@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,13 +199,9 @@ class ScoreTable:
                 )
         ids = self.item_ids
         # Ids that ascend, as the gate sorts them, need no set.
-        if all(map(operator.lt, ids, itertools.islice(ids, 1, None))) or len(set(ids)) == len(ids):
-            return
-        seen: set[str] = set()
-        for item_id in self.item_ids:
-            if item_id in seen:
-                raise UsageError(f"suite {self.info.suite!r} has item id {item_id!r} twice; every id must be unique")
-            seen.add(item_id)
+        if not all(map(operator.lt, ids, itertools.islice(ids, 1, None))) and len(set(ids)) < len(ids):
+            twice = next(item_id for item_id, count in Counter(ids).items() if count > 1)
+            raise UsageError(f"suite {self.info.suite!r} has item id {twice!r} twice; every id must be unique")
 
 
 @dataclass(frozen=True)
@@ -325,6 +322,17 @@ def read_result(folder: Path, made_by: str = "ratchet run") -> SuiteResult:
     return SuiteResult(info=info, items=items, seconds=summary.seconds, answers=summary.answers)
 
 
+def read_results(folders: Sequence[Path], made_by: str = "ratchet run") -> dict[str, SuiteResult]:
+    """Suite -> what one of the folders holds of it; a UsageError where two hold the same, as a copy that was kept."""
+    found: dict[str, SuiteResult] = {}
+    for folder in folders:
+        result = read_result(folder, made_by)
+        if result.info.suite in found:
+            raise UsageError(f"{folder} holds suite {result.info.suite!r}, as another folder does; move one elsewhere")
+        found[result.info.suite] = result
+    return found
+
+
 def read_report(model: str, folder: Path, identity: str, costs: Mapping[str, float], made_by: str) -> EvalReport:
     """Read every suite under ``evals/MODEL``.
 
@@ -332,17 +340,16 @@ def read_report(model: str, folder: Path, identity: str, costs: Mapping[str, flo
         MissingArtifactError: No suite is there.
         UsageError: A suite was run on other bytes than ``identity``.
     """
-    suites: dict[str, ScoreTable] = {}
-    for summary in sorted(folder.glob("*/summary.json")):
-        result = read_result(summary.parent, made_by)
+    results = read_results(sorted(path.parent for path in folder.glob("*/summary.json")), made_by)
+    for suite, result in results.items():
         if result.info.model_identity != identity:
             raise UsageError(
-                f"{summary.parent} was evaluated on model {result.info.model_identity[:12]}, not on {identity[:12]}; "
-                f"run `{made_by}`"
+                f"{folder}: suite {suite!r} was evaluated on model {result.info.model_identity[:12]}, not on "
+                f"{identity[:12]}; run `{made_by}`"
             )
-        suites[result.info.suite] = result.table()
-    if not suites:
+    if not results:
         raise MissingArtifactError(f"no evaluation under {folder}; make it with `{made_by}`")
+    suites = {suite: result.table() for suite, result in results.items()}
     return EvalReport(model=model, identity=identity, suites=suites, costs=costs)
 
 
@@ -369,14 +376,8 @@ def summarise(metric: str, items: Sequence[ItemResult]) -> MetricSummary:
     if mean is not None and n > 1:
         squares = math.fsum((value - mean * weight) ** 2 for value, weight in zip(values, weights, strict=True))
         stderr = math.sqrt(squares / (n - 1) * n) / total
-    return MetricSummary(
-        metric=metric,
-        mean=mean,
-        stderr=stderr,
-        n=n,
-        unscored=len(applying) - n,
-        denominator=total if is_ratio else None,
-    )
+    weighed, unscored = total if is_ratio else None, len(applying) - n
+    return MetricSummary(metric=metric, mean=mean, stderr=stderr, n=n, unscored=unscored, denominator=weighed)
 
 
 def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
@@ -394,7 +395,5 @@ def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
         scores={m: np.array([item.scores.get(m, math.nan) for item in items], dtype=np.float64) for m in metrics},
         applies={m: np.array([m in item.metrics for item in items], dtype=np.bool_) for m in metrics},
         must_pass={m: np.array([m in item.must_pass for item in items], dtype=np.bool_) for m in required},
-        denominators={
-            m: np.array([item.denominators.get(m, math.nan) for item in items], dtype=np.float64) for m in ratios
-        },
+        denominators={m: np.array([item.denominators.get(m, math.nan) for item in items]) for m in ratios},
     )

@@ -8,6 +8,7 @@ number of items; the rivals then get the same number on average.
 import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from evalsuite.errors import UsageError
 from evalsuite.stats.paired import paired_interval
+from evalsuite.stats.power import PairedRates, items_for
 from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, random_order
 
 Floats = NDArray[np.float64]
@@ -43,6 +45,8 @@ LEAST_ORDERS, MANY_TRIALS = 10, 2000
 """Random orders a pair, at least; fewer where the pairs are so many that fewer make so many trials."""
 LEAST_TRIALS = 100
 """Of each group of pairs (worse, not worse)."""
+FEW_DIFFER = 100
+"""Items that differ below which a fixed n comes from exact chances, not from the normal distribution."""
 TRIALS_AT_MARGIN = 2500
 """So many that an error rate of 4.2% is told from 5% (one-sided, 95%); 1,000 where the caller names the orders."""
 
@@ -272,12 +276,8 @@ def _fixed(
     limit = min(setting.max_items or total, total)
     moved = candidate - baseline
     difference = float(moved.sum()) / total
-    quantile = 2.0 * float(norm.isf(setting.alpha))
-    design = math.ceil(float((moved**2).mean()) * (quantile / setting.margin) ** 2)
-    # However few items differ: as many as show, with probability 1 - alpha, one of the margin's losses.
-    design = max(design, math.ceil(math.log(setting.alpha) / math.log1p(-setting.margin)))
     drawn = rng.permutation(total)
-    n = max(2, min(design, limit))
+    n = max(2, min(_design(float((moved**2).mean()), setting.margin, setting.alpha), limit))
     seen = drawn[:n]
     lower = paired_interval(candidate[seen], baseline[seen], None, setting.alpha).lower
     yield "ratchet_fixed", Trial(difference, lower > -setting.margin, n)
@@ -288,6 +288,15 @@ def _fixed(
     yield "not_below", Trial(difference, mean >= 0.0, n)
     lower = paired_interval(candidate[seen], baseline[seen], None, setting.alpha).lower
     yield "significantly_better", Trial(difference, lower > 0.0, n)
+
+
+@lru_cache(maxsize=4096)
+def _design(discordance: float, margin: float, alpha: float) -> int:
+    """Items with which a fixed n errs alpha times at exactly -margin and at no change."""
+    n = math.ceil(discordance * (2.0 * float(norm.isf(alpha)) / margin) ** 2)
+    if n * discordance >= FEW_DIFFER:
+        return n
+    return items_for(PairedRates(discordance), alpha, -margin, 0.0, 1.0 - alpha) or n
 
 
 def _at_margin(

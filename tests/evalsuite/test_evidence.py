@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from evalsuite.errors import RatchetError, UsageError
 from evalsuite.evidence import compare_files, load_evidence, load_policy, read_costs
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_report
 
 LM_EVAL = Path(__file__).parents[3] / "shared" / "data" / "lmeval_samples"
 GUARD = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}
@@ -146,6 +147,18 @@ def test_a_cost_relative_to_a_champion_is_compared_with_the_one_baseline(
         (tmp_path / name / "costs.json").write_text(f'{{"num_bytes": {num_bytes}}}', encoding="utf-8")
     policy = GatePolicy.model_validate({"rules": [{**GUARD, "against": "base", "margin": 0.2}, limit]})
     assert compare_files(tmp_path / "old", tmp_path / "new", policy).verdict is verdict
+
+
+def test_a_suite_that_two_folders_hold_is_refused(tmp_path: Path) -> None:
+    """A copy that was kept came last by name, and was judged in place of the results."""
+    base = _result(tmp_path / "base" / "golden", "golden", 90)
+    _result(tmp_path / "new" / "golden", "golden", 10)
+    shutil.copytree(base, tmp_path / "new" / "golden_old")
+    told = r"new/golden_old holds suite 'golden', as another folder does; move one elsewhere"
+    with pytest.raises(UsageError, match=told):
+        compare_files(tmp_path / "base", tmp_path / "new", POLICY)
+    with pytest.raises(UsageError, match=told):
+        read_report("new", tmp_path / "new", "abc", {}, "ratchet run")
 
 
 @pytest.mark.parametrize("size", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN"])

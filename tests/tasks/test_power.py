@@ -53,6 +53,22 @@ def test_a_sequential_suite_that_some_rule_runs_to_its_end_is_told(paths: Artifa
     )
 
 
+def test_a_rule_that_no_bet_can_be_made_on_is_told_with_why(paths: ArtifactPaths) -> None:
+    items = tuple(
+        ItemResult(
+            item_id=f"i{n}", item_hash="", cluster=f"c{n // 2}", metrics=("json_exact",), scores={"json_exact": 1.0}
+        )
+        for n in range(20)
+    )
+    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items))
+    SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals("base") / "golden")
+    params = params_with(GUARD, {**GUARD, "slices": "queue"})
+    params = params.model_copy(update={"sequential": params.sequential.model_copy(update={"suites": ("golden",)})})
+    assert {told.split(": ")[1].split(",")[0] for told in plan(params.gate, params, paths).waits} == {
+        "items of golden/json_exact share clusters"
+    }
+
+
 def test_sizes_come_from_the_sets_files(paths: ArtifactPaths) -> None:
     sets = known_sets(params_with(GUARD).evaluation, paths)
     lines = {

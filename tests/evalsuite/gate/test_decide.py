@@ -386,6 +386,15 @@ def test_a_cost_at_exactly_the_multiple_keeps_to_it_in_decimals_too(kind: str, l
     assert own != bound
 
 
+@pytest.mark.parametrize("kind", ["ceiling", "floor"])
+def test_a_cost_at_exactly_an_absolute_limit_breaks_it(kind: str) -> None:
+    rule = {"suite": "costs", "metric": "num_bytes", "kind": kind, "limit": 100.0}
+    own = report(binary(20, 20), costs={"num_bytes": 100.0})
+    decision = decide(own, {"base": own}, policy(rule))
+    assert decision.verdict == "REJECT"
+    assert f"is 100, at the {kind} of 100" in decision.headline
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(0.0, "PROMOTE"), (1.0, "REJECT")])
 def test_a_multiple_of_nothing_is_nothing(value: float, verdict: str) -> None:
     rule = {"suite": "costs", "metric": "adapter_bytes", "kind": "ceiling", "limit": 1.2, "relative_to": "champion"}
@@ -420,6 +429,8 @@ def test_the_time_of_an_evaluation_that_stopped_early_is_not_compared_and_its_si
             rule = {"suite": "costs", "metric": metric, "kind": "ceiling", "limit": 1.2, "relative_to": "base"}
             info = {"prefix": {**part, "num_ordered": num_ordered}}
             candidate = report(binary(20, 20), info=info, costs={metric: 1.0})
+            whole = report(binary(20, 20), suite="other")
+            candidate = replace(candidate, suites={**candidate.suites, **whole.suites})
             base = report(binary(20, 20), costs={metric: 1.0})
             verdicts[metric, num_ordered] = str(decide(candidate, {"base": base}, policy(rule)).verdict)
     assert verdicts == {

@@ -11,6 +11,7 @@ from evalsuite.gate.simulate import (
     Setting,
     Simulation,
     _at_margin,
+    _fixed,
     as_json,
     orders_needed,
     pairs_within,
@@ -160,6 +161,16 @@ def test_models_that_answer_alike_are_promoted_by_both_designs(tmp_path: Path, s
         assert found.rules[name].blocked_not_worse == 0.0
     assert found.rules["ratchet_fixed"].mean_items == 149  # 0.98 ** 149 < 0.05 < 0.98 ** 148
     assert found.bound_ratio <= 1.0
+    # Wald's bound where every item gains the margin on the stake: log(20) / -log(0.98) items, 0.95 times.
+    assert found.bound_ratio * (found.without_record.mean_items_clear or 0.0) == pytest.approx(140.9, rel=0.01)
+
+
+def test_a_baseline_that_has_just_the_margin_to_lose_has_a_candidate_there(tmp_path: Path) -> None:
+    four = np.arange(200) < 4
+    found = simulate(
+        read_answers(with_columns(tmp_path / "a.csv", {"a": four, "b": four})), Setting(0.02, 0.05, 0.0, None, 1)
+    )
+    assert found.at_margin is not None
 
 
 def test_no_candidate_lies_at_the_margin_of_a_baseline_that_has_less_to_lose(tmp_path: Path) -> None:
@@ -178,3 +189,16 @@ def test_candidates_at_the_margin_miss_it_by_as_little_as_items_allow(tmp_path: 
     setting, pairs = Setting(margin, 0.05, 0.2, None, 1), pairs_within(answers, 0.2)
     trials = list(_at_margin(answers, pairs, np.zeros(200, dtype=np.intp), setting, 2 * len(pairs)))
     assert {round(-200 * trial.difference, 6) for trial in trials} == {lost}
+
+
+@pytest.mark.parametrize("moved", [0, 12, 40])
+def test_the_fixed_design_keeps_its_error_where_few_items_differ(moved: int) -> None:
+    """The normal distribution asks for half of the items and blocks one of five candidates that did not change."""
+    first = (np.arange(4000) < 2000).astype(np.float64)
+    second = first.copy()
+    changed = [*range(moved), *range(4000 - moved, 4000)]
+    second[changed] = 1.0 - second[changed]
+    rng, setting = np.random.default_rng(0), Setting(0.02, 0.05, 0.0, None, 1)
+    trials = [next(_fixed(first, second, rng, setting, 10))[1] for _ in range(300)]
+    assert np.mean([not trial.promoted for trial in trials]) <= 0.076  # 5% and two standard errors
+    assert trials[0].num_items < 2 * 149 + 60 * moved

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order, random_order
+from evalsuite.stats.sequential import (
+    Hypothesis,
+    Order,
+    SequentialTest,
+    _features,
+    decision_time,
+    evaluation_order,
+    random_order,
+)
 
 Floats = NDArray[np.float64]
 MARGIN = 0.05
@@ -123,6 +131,34 @@ def test_a_simulated_order_puts_every_item_of_a_stratum_first_equally_often() ->
     first = np.bincount([random_order(np.array([0] * 6 + [1] * 6), rng).positions[0] for _ in range(1200)], minlength=6)
     assert first.size == 6
     assert float(chisquare(first).pvalue) > 0.001
+
+
+def test_a_simulated_order_fills_a_group_from_a_stratum_s_items_equally_often_and_in_any_place() -> None:
+    """Strata of 5 and 7 make groups of 6, so that the first takes one item of the second stratum."""
+    rng, strata = np.random.default_rng(0), np.array([0] * 5 + [1] * 7)
+    firsts = [random_order(strata, rng).positions[0::2] for _ in range(1400)]
+    lent = [int(group[strata[group] == 1][0]) - 5 for group in firsts]
+    places = [int(np.flatnonzero(strata[group] == 1)[0]) for group in firsts]
+    for drawn, of in ((lent, 7), (places, 6)):
+        counts = np.bincount(drawn, minlength=of)
+        assert counts.size == of
+        assert float(chisquare(counts).pvalue) > 0.001
+
+
+@pytest.mark.parametrize(("num_items", "num_groups"), [(3, 1), (19, 4), (20, 5), (400, 8)])
+def test_every_group_has_four_items_or_more(num_items: int, num_groups: int) -> None:
+    order = random_order(np.arange(num_items) % 8, np.random.default_rng(0))
+    assert order.num_groups == num_groups
+
+
+def test_the_regression_knows_every_model_their_mean_and_the_group() -> None:
+    rng = np.random.default_rng(0)
+    order = random_order(np.arange(20) % 3, rng)
+    baseline, earlier = rng.random(20), rng.random((2, 20))
+    mean = (baseline + earlier[0] + earlier[1]) / 3.0
+    groups = np.array([[float(i % 3 == k) for k in range(3)] for i in range(20)])
+    wanted = np.column_stack([baseline, earlier[0], earlier[1], mean, mean * baseline, groups])
+    np.testing.assert_allclose(_features(baseline, earlier, order), wanted, rtol=1e-14)
 
 
 def test_a_hypothesis_that_no_remaining_score_can_save_is_refuted_for_sure() -> None:

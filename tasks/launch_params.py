@@ -43,7 +43,7 @@ class LaunchParams(Section):
     """Processes and machines that train one method together."""
 
     strategy: Strategy | Literal["auto"] = "auto"
-    """``auto``: the simplest that fits."""
+    """``auto``: one device, or data parallel where there are several processes."""
     settings: str | None = None
     """DeepSpeed JSON or accelerate FSDP YAML of ``ratchet plan --write``, used as it is; the plan's own when absent."""
     processes_per_node: int = Field(default=1, ge=1)

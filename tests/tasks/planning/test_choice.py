@@ -105,8 +105,9 @@ def test_a_strategy_that_is_asked_for_is_taken() -> None:
     ids=["bitsandbytes-and-dtensor", "deepspeed-and-pure-bf16", "one-device-of-eight"],
 )
 def test_what_no_library_runs_is_refused(more: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="cannot run on 8 x H100-80GB"):
+    with pytest.raises(UsageError, match="cannot run on 8 x H100-80GB") as refused:
         list_options(EIGHT_B, asked("8xH100-80GB", **more))
+    assert ("take --optimizer adamw" in str(refused.value)) == (more.get("optimizer") is Optimizer.ADAMW_8BIT)
 
 
 def test_nothing_is_offloaded_from_a_cpu_unless_asked() -> None:

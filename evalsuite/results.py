@@ -121,7 +121,8 @@ class SuiteInfo(BaseModel):
     engine: str = ""
     model_identity: str = ""
     source: str = ""
-    """File that the items were read from, as params.yaml names it; empty where it is not one file."""
+    """File that the items were read from, as params.yaml names it (of an absolute path the last two parts); empty where
+    it is not one file."""
     prefix: Prefix | None = None
     """Of a sequential evaluation; None where all items were to be run. ``items_sha256`` is that of the whole set."""
 

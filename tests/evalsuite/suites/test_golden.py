@@ -81,7 +81,7 @@ def test_another_reference_makes_another_item(tmp_path: Path, tiny_model: Path) 
     one = suite(write_set(tmp_path / "a", [item(0)]), tiny_model).run(engine)
     two = suite(write_set(tmp_path / "b", [item(0, references=['{"q": "b"}'])]), tiny_model).run(engine)
     assert one.info.items_sha256 != two.info.items_sha256
-    assert Path(one.info.source).read_text() == (tmp_path / "a/test.jsonl").read_text()
+    assert one.info.source == "a/test.jsonl"  # of an absolute path, no folder of this machine
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,27 @@ def checked(data: Any, kind: type[Model], where: str, made_by: str) -> Model:
         raise UsageError(f"{where}: {field}: {reason}; make it again with `{made_by}`") from None
 
 
+def numbered_objects(
+    path: Path, expected: str = "a JSON object", remedy: str = ""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and JSON object of each line; blank lines, CRLF and a byte order mark are let through.
+
+    Raises:
+        UsageError: A line is something else; ends with ``remedy``.
+    """
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", "nested too deeply")
+            raise UsageError(f"{path}:{number}: not JSON ({reason}){remedy}") from None
+        if not isinstance(row, dict):
+            raise UsageError(f"{path}:{number}: {type(row).__name__}, expected {expected}{remedy}")
+        yield number, row
+
+
 def sha256_file(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with path.open("rb") as stream:

@@ -72,7 +72,7 @@ def common_name(names: Sequence[str]) -> str:
 
 
 def told(sets: Sequence[SeedSet], choice: Choice) -> list[str]:
-    """What the seeds say on the metric of the choice, and where they leave the order of two methods open."""
+    """What the seeds of each set say on the metric of the choice."""
     notes = []
     for found in sets:
         row = found.metric(choice.suite, choice.metric)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import UsageError
-from evalsuite.files import parse_json, sha256_file
+from evalsuite.files import numbered_objects, sha256_file
 from evalsuite.suites.golden_items import FileEntry
 
 SPLIT_FILES = {"test": "test.jsonl", "train": "test.jsonl", "validation": "validation.jsonl"}
@@ -44,17 +44,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises:
         UsageError: A line is something else, or there is none; names its number.
     """
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not JSON ({getattr(error, 'msg', 'nested too deeply')})") from None
-        if not isinstance(row, dict):
-            raise UsageError(f"{path}:{number}: {type(row).__name__}, expected a JSON object with the dataset's fields")
-        rows.append(row)
+    rows = [row for _, row in numbered_objects(path, "a JSON object with the dataset's fields")]
     if not rows:
         raise UsageError(f"{path} has no rows; write one JSON object a line, with the public dataset's fields")
     return rows

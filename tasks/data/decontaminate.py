@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.errors import UsageError
-from evalsuite.files import parse_json
+from evalsuite.files import numbered_objects
 
 NGRAM_WORDS = 13
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction", "text")
@@ -62,15 +61,7 @@ class HeldOut:
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = parse_json(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not JSON ({error}); bring it back with `git checkout {path}`") from None
-        if not isinstance(row, dict):
-            raise UsageError(f"{path}:{number}: a JSON {type(row).__name__}, expected an object")
+    for number, row in numbered_objects(path, remedy=f"; bring it back with `git checkout {path}`"):
         item = str(row.get("id", row.get("question_id", row.get("key", number))))
         for field in TEXT_FIELDS:
             value = row.get(field)

@@ -27,43 +27,63 @@ GRID, PARTS = 2**8, 2**20
 ATOMS_AT_ONCE = 2**12
 """Of the quadrature, so that a set in which every item has its own weight fits the memory."""
 TOLERANCE = 1e-11
-MAX_FACTOR = 2.0**30
+MAX_FACTOR, FACTOR_TOLERANCE = 2.0**30, 1e-4
 FEW_UNITS, MAX_UPRIGHT_NODES = 40, 200
 STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
 """Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
 
-def gaffke_lower(means: Floats, sizes: Floats, low: float, alpha: float) -> float:
-    """Lower bound on the mean over items of which each unit has one or more.
+def gaffke_limits(
+    means: Floats, sizes: Floats, support: tuple[float, float], alpha: float
+) -> tuple[float, float]:
+    """Lower and upper bound on the mean over items of which each unit has one or more.
 
     Args:
-        means: Mean of each unit, shape (units,), none below ``low``.
+        means: Mean of each unit, shape (units,), none outside ``support``.
         sizes: Items of each unit, or its denominator; above 0. What was not seen counts as a unit of the largest size.
-        low: Least score that there is.
-        alpha: One-sided error, within (0, 0.5).
+        support: Least and greatest score that there are.
+        alpha: One-sided error at each end, within (0, 0.5).
     """
-    values, weights, counts = _with_the_worst(*_atoms(means, sizes), low)
+    values, weights, counts = _atoms(means, sizes)
+    low, high = support
+    return _lower_limit(values, weights, counts, low, alpha), -_lower_limit(-values, weights, counts, -high, alpha)
+
+
+def _lower_limit(values: Floats, weights: Floats, counts: Floats, low: float, alpha: float) -> float:
+    values, weights, counts = _with_the_worst(values, weights, counts, low)
     best = float(values.max())
     if best <= low:
         return low
-    centre = float(counts * weights @ values / (counts @ weights))
-    spread = math.sqrt(float(counts @ (weights * (values - centre)) ** 2)) / float(counts @ weights)
+    total = float(counts @ weights)
+    centre = float(counts * weights @ values) / total
+    steps = weights * (values - centre)
+    variance = float(counts @ steps**2)
+    spread = math.sqrt(variance) / total
     wanted = float(ndtri(alpha))
+    # Cornish and Fisher's correction for skewness, of the quantile that is looked for and of the chance at the centre.
+    sixth = float(counts @ steps**3) / (3.0 * variance**1.5) if variance > 0.0 else 0.0
+    guess = centre + (wanted + sixth * (wanted * wanted - 1.0)) * spread
 
     def score(bound: float) -> float:
         return float(ndtri(_chance_below(weights * (values - bound), counts)))
 
     # The normal quantile of the chance is nearly linear in the bound.
     below, above = low, best
-    last, at = (centre, 0.0), max(centre + wanted * spread, low + 0.05 * (centre - low))
+    least = low + 0.05 * (centre - low)
+    last, at = (centre, sixth), guess if least < guess < centre else max(centre + wanted * spread, least)
     for _ in range(100):
         found = score(at)
         below, above = (at, above) if found < wanted else (below, at)
-        slope = (found - last[1]) / (at - last[0]) if math.isfinite(found) and at != last[0] else math.nan
+        moved = at - last[0]
+        slope = (found - last[1]) / moved if math.isfinite(found) and moved else math.nan
         last = (at, found)
         step = (wanted - found) / slope if slope > 0.0 else math.nan
-        at = at + step if below < at + step < above else (below + above) / 2.0
-        if abs(at - last[0]) <= TOLERANCE or above - below <= TOLERANCE:
+        by_secant = below < at + step < above
+        at = at + step if by_secant else (below + above) / 2.0
+        # What is left after a step of the secant is of the size of that step times the one before it.
+        curved_over = min(spread, at - low, best - at)
+        left = abs(at - last[0]) * (min(1.0, abs(moved) / curved_over) if by_secant else 1.0)
+        if left <= TOLERANCE or above - below <= TOLERANCE:
             break
     return at
 
@@ -72,7 +92,7 @@ def factor_to_prove(means: Floats, sizes: Floats, low: float, limit: float, alph
     """Least factor on the number of all units at which the bound lies above a limit; infinite where none is enough.
 
     Args:
-        means: As for ``gaffke_lower``, as are ``sizes``, ``low`` and ``alpha``.
+        means: Mean of each unit, shape (units,), none below ``low``; the other arguments are as for ``gaffke_limits``.
         sizes: Of each unit.
         low: Least score that there is.
         limit: What the mean is to be proven above.
@@ -82,20 +102,22 @@ def factor_to_prove(means: Floats, sizes: Floats, low: float, limit: float, alph
     if limit <= low or float(counts * weights @ (values - limit)) <= 0.0:
         return math.inf
 
-    def proves(factor: float) -> bool:
+    def score(factor: float) -> float:
         all_values, all_weights, all_counts = _with_the_worst(values, weights, counts * factor, low)
-        return _chance_below(all_weights * (all_values - limit), all_counts) <= alpha
+        return float(ndtri(_chance_below(all_weights * (all_values - limit), all_counts)))
 
-    step, least, enough = 2.0, 0.0, 1.0
-    while not proves(enough):
-        least, enough = enough, enough * step
-        if enough > MAX_FACTOR:
+    # The normal quantile of the chance grows nearly as the root of the factor.
+    wanted = float(ndtri(alpha))
+    least, enough, at = 0.0, math.inf, 1.0
+    while True:
+        found = score(at)
+        least, enough = (least, at) if found <= wanted else (at, enough)
+        if least > MAX_FACTOR:
             return math.inf
-    least = least or enough / step
-    while least > 0.0 and enough / least > 1.0 + 1e-3:
-        middle = math.sqrt(least * enough)
-        least, enough = (least, middle) if proves(middle) else (middle, enough)
-    return enough
+        guess = at * (wanted / found) ** 2 if -math.inf < found < 0.0 else math.nan
+        last, at = at, guess if least < guess < enough else math.sqrt(max(least, at / 4.0) * min(enough, at * 4.0))
+        if abs(at / last - 1.0) <= FACTOR_TOLERANCE:
+            return at
 
 
 def _with_the_worst(values: Floats, weights: Floats, counts: Floats, low: float) -> tuple[Floats, Floats, Floats]:

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 from statsmodels.stats.proportion import proportion_confint
 
-from evalsuite.stats.gaffke import gaffke_lower
+from evalsuite.stats.gaffke import gaffke_limits
 from evalsuite.stats.sums import exact_sum, exact_sums
 
 MIN_ITEMS_FOR_T = 50
@@ -175,8 +175,7 @@ def _mean_of_units(
         sizes, sums = np.bincount(units).astype(np.float64), sums_by_unit(values, units)
     means = sums / sizes
     if support is not None:
-        lower = gaffke_lower(means, sizes, support[0], alpha)
-        upper = -gaffke_lower(-means, sizes, -support[1], alpha)
+        lower, upper = gaffke_limits(means, sizes, support, alpha)
         return Interval(
             mean, min(lower, mean), max(upper, mean), n, "Gaffke" if units is None else "Gaffke on clusters"
         )

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalsuite.stats.gaffke import gaffke_lower
+from evalsuite.stats.gaffke import gaffke_limits
 from evalsuite.stats.paired import (
     MIN_CLUSTERS_FOR_T,
     MIN_ITEMS_FOR_T,
@@ -177,7 +177,7 @@ def _bounds(numerators: Floats, denominators: Floats, reach: float, alpha: float
     counted = denominators > 0.0
     weights = denominators[counted]
     shares = np.clip(numerators[counted] / weights, -reach, reach)
-    return gaffke_lower(shares, weights, -reach, alpha), -gaffke_lower(-shares, weights, -reach, alpha)
+    return gaffke_limits(shares, weights, (-reach, reach), alpha)
 
 
 def _nothing(value: float, n: int) -> Interval:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import evalsuite.stats.gaffke
-from evalsuite.stats.gaffke import factor_to_prove, gaffke_lower
+from evalsuite.stats.gaffke import factor_to_prove, gaffke_limits
 
 
 def _lower(values: list[float] | np.ndarray, low: float = 0.0, alpha: float = 0.05) -> float:
     column = np.asarray(values, dtype=np.float64)
-    return gaffke_lower(column, np.ones(column.size), low, alpha)
+    return gaffke_limits(column, np.ones(column.size), (low, 1.0), alpha)[0]
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.05, 0.0005])
@@ -84,9 +84,9 @@ def test_one_unit_beyond_all_others_costs_no_more_nodes_than_few_units_do(monkey
     rng = np.random.default_rng(0)
     sizes, means = rng.integers(1, 5, 300).astype(float), np.clip(rng.normal(0.0, 0.3, 300), -1.0, 1.0)
     sizes[0] = 1e7
-    short = gaffke_lower(means, sizes, -1.0, 0.05)
+    short = gaffke_limits(means, sizes, (-1.0, 1.0), 0.05)[0]
     monkeypatch.setattr(evalsuite.stats.gaffke, "MAX_NODES", 2**20)
-    assert gaffke_lower(means, sizes, -1.0, 0.05) == short
+    assert gaffke_limits(means, sizes, (-1.0, 1.0), 0.05)[0] == short
 
 
 @pytest.mark.parametrize("sizes", [[1.0] * 30, [float(1 + i % 5) for i in range(30)]], ids=["equal", "unequal"])
@@ -96,7 +96,7 @@ def test_graded_scores_get_the_quantile_of_a_million_draws(sizes: list[float]) -
     weights = np.append(sizes, max(sizes))
     sums = [rng.exponential(size=(100_000, 31)) * weights for _ in range(10)]
     drawn = np.concatenate([each @ np.append(values, -1.0) / each.sum(axis=1) for each in sums])
-    assert gaffke_lower(values, np.array(sizes), -1.0, 0.05) == pytest.approx(np.quantile(drawn, 0.05), abs=4e-4)
+    assert gaffke_limits(values, np.array(sizes), (-1.0, 1.0), 0.05)[0] == pytest.approx(np.quantile(drawn, 0.05), abs=4e-4)
 
 
 def test_a_long_column_on_its_grid_is_within_half_a_percent_of_the_exact_reach(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +155,30 @@ def test_a_lower_score_never_raises_the_bound_on_the_grid(seed: int, at: int, sh
     assert _lower(worse, -1.0) <= _lower(values, -1.0) + 1e-9
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 3, 30, 128, 2000, 20_000]),
+    st.sampled_from([0.001, 0.03, 0.3]),
+    st.sampled_from([1.0, 50.0, 1e6]),
+    st.sampled_from([0.2, 0.05, 0.001]),
+)
+def test_a_limit_is_where_the_chance_is_alpha_to_ten_decimals(
+    seed: int, n: int, spread: float, heaviest: float, alpha: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    means, sizes = np.clip(rng.standard_t(2, n) * spread, -1.0, 1.0), np.ones(n)
+    sizes[0] = heaviest
+    for limit, towards in zip(gaffke_limits(means, sizes, (-1.0, 1.0), alpha), (1.0, -1.0), strict=True):
+        values, weights, counts = evalsuite.stats.gaffke._atoms(towards * means, sizes)
+        values, weights = np.append(values, -1.0), np.append(weights, weights.max())
+        below, above = (
+            evalsuite.stats.gaffke._chance_below(weights * (values - at), np.append(counts, 1.0))
+            for at in (towards * limit - 1e-10, towards * limit + 1e-10)
+        )
+        assert below <= alpha <= above or below == pytest.approx(alpha, rel=1e-9)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=40), st.floats(0.01, 0.99))
 def test_a_factor_on_the_units_is_where_the_bound_passes_the_limit(values: list[float], part: float) -> None:
@@ -176,7 +200,7 @@ def test_items_that_all_weigh_differently_fit_the_memory() -> None:
     rng = np.random.default_rng(0)
     means, sizes = rng.uniform(-0.1, 0.2, 20_000), rng.uniform(1.0, 2.0, 20_000)
     tracemalloc.start()
-    bound = gaffke_lower(means, sizes, -1.0, 0.05)
+    bound = gaffke_limits(means, sizes, (-1.0, 1.0), 0.05)[0]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     t = (

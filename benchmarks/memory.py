@@ -2,11 +2,11 @@
 
 Run:  python -m benchmarks.memory [--only NAME ...]
 
-Each configuration trains a few optimizer steps in a process of its own, with the trainer and the settings of
-``tasks.training.worker``: AdamW, fp32, gradients accumulated, logits at supervised positions. Measured is the peak of
-resident memory (ru_maxrss) less what the process held when everything was imported and nothing loaded; predicted is
-``tasks.planning.memory.peak`` less its allowance for exactly that. SmolLM2-135M comes from its wheel (``ratchet stage
-fetch`` exports it); the larger model is random, with the shape below.
+Each configuration trains two optimizer steps in a process of its own, by the trainer of the stage: AdamW, fp32,
+gradients accumulated, packed rows, logits at supervised positions. Measured is the peak of resident memory (ru_maxrss)
+less what the process held when everything was imported and nothing loaded; predicted is ``tasks.planning.memory.peak``
+less its allowance for exactly that. SmolLM2-135M comes from its wheel (``ratchet stage fetch`` exports it); the larger
+model is random, with the shape below.
 """
 
 import argparse
@@ -15,16 +15,19 @@ import resource
 import subprocess
 import sys
 import tempfile
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.allocator import keep_freed_memory
-from tasks.params import MethodKind
+from tasks.params import MethodKind, MethodParams, TrainParams
 from tasks.planning.architecture import count_parameters, read_config
 from tasks.planning.memory import CONTEXT_BYTES, Numerics, Setup, peak
 
 BAR = 0.15
-STEPS = 2
+STEPS, MICRO_BATCHES = 2, 2
+"""Optimizer steps, and micro-batches of each: the second step has states, gradients and activations at once."""
+RANK = 16
 SMOLLM2 = Path("models/base/export")
 LARGER = {
     "model_type": "llama",
@@ -68,11 +71,11 @@ CASES = {
 def predict(case: Case, config: dict[str, Any]) -> int:
     """Bytes above the process with its imports."""
     model = count_parameters(config)
-    trained = model.parameters if case.kind is MethodKind.FULL else model.adapter_parameters(16)
+    trained = model.parameters if case.kind is MethodKind.FULL else model.adapter_parameters(RANK)
     setup = Setup(
         kind=case.kind,
         trained=trained,
-        rank=16,
+        rank=RANK,
         numerics=Numerics.FP32,
         tokens=case.rows * case.tokens,
         loss_tokens=case.rows * case.supervised,
@@ -83,54 +86,47 @@ def predict(case: Case, config: dict[str, Any]) -> int:
 
 
 def train(case: Case, folder: Path) -> int:
-    """In this process; bytes of the peak above the imports."""
+    """In this process, by the stage's own trainer; bytes of the peak above the imports."""
     import torch
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
-    from trl import SFTConfig
+    from transformers import AutoTokenizer
 
-    from tasks.training.examples import IGNORED
-    from tasks.training.supervised import supervised_trainer
+    from tasks.training.continuity import deterministic
+    from tasks.training.examples import IGNORED, Example
+    from tasks.training.launch import LaunchPlan
+    from tasks.training.trainer import build_trainer
 
-    trainer_class = supervised_trainer()
     torch.manual_seed(0)
     torch.nn.functional.cross_entropy(torch.zeros(2, 4, requires_grad=True), torch.tensor([0, 1])).backward()
     tokenizer: Any = AutoTokenizer.from_pretrained(SMOLLM2, local_files_only=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if case.larger:
-        fields = {name: value for name, value in LARGER.items() if name != "model_type"}
-        model: Any = AutoModelForCausalLM.from_config(LlamaConfig(**fields))
-    else:
-        model = AutoModelForCausalLM.from_pretrained(SMOLLM2, dtype=torch.float32, local_files_only=True)
-    ids = torch.randint(10, 30000, (4 * case.rows * STEPS, case.tokens)).tolist()
-    labels = [[IGNORED] * (case.tokens - case.supervised) + row[case.tokens - case.supervised :] for row in ids]
-    adapter = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", bias="none", task_type="CAUSAL_LM")
-    trainer = trainer_class(
-        model=model,
-        args=SFTConfig(
-            output_dir=str(folder),
-            per_device_train_batch_size=case.rows,
-            gradient_accumulation_steps=4,
-            max_steps=STEPS,
-            bf16=False,
-            activation_checkpointing=case.checkpointing,
-            max_length=None,
-            dataset_kwargs={"skip_prepare_dataset": True},
-            use_cpu=True,
-            dataloader_pin_memory=False,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
-        train_dataset=Dataset.from_list(
-            [{"input_ids": row, "labels": label} for row, label in zip(ids, labels, strict=True)]
-        ),
-        processing_class=tokenizer,
-        peft_config=adapter if case.kind is MethodKind.LORA else None,
+    base = folder if case.larger else SMOLLM2
+    rows = torch.randint(10, 30000, (STEPS * MICRO_BATCHES * case.rows, case.tokens)).tolist()
+    prompt = case.tokens - case.supervised
+    examples = [Example(row, [IGNORED] * prompt + row[prompt:]) for row in rows]
+    full = case.kind is MethodKind.FULL
+    method = MethodParams(kind=case.kind, learning_rate=1e-5, epochs=1, **({} if full else {"rank": RANK}))
+    params = TrainParams(
+        batch_size=MICRO_BATCHES * case.rows,
+        micro_batch_size=case.rows,
+        max_length_tokens=case.tokens,
+        gradient_checkpointing=case.checkpointing,
     )
-    trainer.train()
+    plan = LaunchPlan(device="cpu", numerics=Numerics.FP32, trained_parameters=1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    trainer = build_trainer(
+        "method", method, params, plan, base, folder / "out", tokenizer, examples, examples[:1], None
+    )
+    trainer.args.eval_strategy = trainer.args.save_strategy = "no"
+    with deterministic():
+        trainer.train()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+
+
+def write_larger(folder: Path) -> None:
+    """The random model, as safetensors; in a process of its own, whose memory is not measured."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    fields = {name: value for name, value in LARGER.items() if name != "model_type"}
+    LlamaForCausalLM(LlamaConfig(**fields)).save_pretrained(folder)
 
 
 def main() -> int:
@@ -142,6 +138,10 @@ def main() -> int:
     if arguments.worker:
         keep_freed_memory()  # as a training does
         with tempfile.TemporaryDirectory() as folder:
+            if CASES[arguments.worker].larger:
+                worker = get_context("spawn").Process(target=write_larger, args=(Path(folder),))
+                worker.start()
+                worker.join()
             print(json.dumps({"peak": train(CASES[arguments.worker], Path(folder))}))
         return 0
     if not (SMOLLM2 / "config.json").is_file():

@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.training_peers import OFFLINE, PEER_SIDES, Settings, peer_command
 from tasks.allocator import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
@@ -35,21 +36,16 @@ MAX_LENGTH = 1024
 """Tokens of the longest example, and of a packed row: the shortest that takes every example, for the least masking."""
 BATCH = 8
 LEARNING_RATE = 5e-5
-TRL_SIDES = {
-    "plain_trl": {"per_device_train_batch_size": 4, "gradient_accumulation_steps": BATCH // 4},
+TRL_SIDES: dict[str, dict[str, Any]] = {
+    "plain_trl": {"gradient_accumulation_steps": 1, "activation_checkpointing": True},
+    "trl_padded": {"gradient_accumulation_steps": 1},
     "trl_packed": {"packing": True, "max_length": MAX_LENGTH, "per_device_train_batch_size": 1},
 }
+"""Plain: TRL's defaults, which are a padded micro-batch of ``BATCH`` and activations computed again; and without the
+latter, as all other sides are."""
 MICRO_BATCH = 2
 PARAMETERS = 134_515_008
 ROLES = ("system", "user", "assistant")
-PEER_SIDES = ("llamafactory", "axolotl")
-OFFLINE = {
-    "USE_MODELSCOPE_HUB": "0",
-    "HF_HUB_OFFLINE": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-    "FORCE_TORCHRUN": "0",
-    "DO_NOT_TRACK": "1",
-}
 
 
 def tokenizer_of(base: Path) -> Any:
@@ -126,14 +122,13 @@ def train_trl(side: str, folder: Path, base: Path, out: Path, step_rows: int) ->
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
     dataset = Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in rows])
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
-    settings = {"gradient_accumulation_steps": step_rows, **TRL_SIDES[side]}
+    settings = {"gradient_accumulation_steps": step_rows, "activation_checkpointing": False, **TRL_SIDES[side]}
     config = SFTConfig(
         output_dir=str(out),
         num_train_epochs=1,
         learning_rate=LEARNING_RATE,
         lr_scheduler_type="cosine",
         bf16=False,
-        activation_checkpointing=False,
         use_cpu=True,
         dataloader_pin_memory=False,
         save_strategy="no",
@@ -147,66 +142,6 @@ def train_trl(side: str, folder: Path, base: Path, out: Path, step_rows: int) ->
     seconds = timed(trainer)
     model.save_pretrained(out)
     return seconds
-
-
-def peer_command(side: str, python: str, folder: Path, base: Path, out: Path, step_rows: int) -> list[str]:
-    """What starts a peer at its best flags for a CPU; its settings are written beside the examples."""
-    shared: dict[str, Any] = {"learning_rate": LEARNING_RATE, "seed": 7}
-    path = folder / f"{side}.yaml"
-    if side == "llamafactory":
-        settings = shared | {
-            "model_name_or_path": str(base),
-            "stage": "sft",
-            "do_train": True,
-            "finetuning_type": "full",
-            "dataset": "examples",
-            "dataset_dir": str(folder),
-            "template": "smollm2",
-            "cutoff_len": MAX_LENGTH,
-            "packing": True,
-            "neat_packing": True,
-            "output_dir": str(out),
-            "per_device_train_batch_size": 1,
-            "gradient_accumulation_steps": step_rows,
-            "num_train_epochs": 1.0,
-            "lr_scheduler_type": "cosine",
-            "fp16": False,
-            "bf16": False,
-            "use_cpu": True,
-            "disable_gradient_checkpointing": True,
-            "report_to": "none",
-            "save_strategy": "no",
-            "logging_steps": 1,
-            "overwrite_output_dir": True,
-        }
-        command = [python, "-m", "llamafactory.cli", "train", str(path)]
-    else:
-        settings = shared | {
-            "base_model": str(base),
-            "datasets": [{"path": str(folder / "examples.jsonl"), "ds_type": "json", "type": "chat_template"}],
-            "sequence_len": MAX_LENGTH,
-            "sample_packing": True,
-            "pad_to_sequence_len": False,
-            "attn_implementation": "sdpa",
-            "micro_batch_size": 1,
-            "gradient_accumulation_steps": step_rows,
-            "num_epochs": 1,
-            "optimizer": "adamw_torch_fused",
-            "lr_scheduler": "cosine",
-            "bf16": False,
-            "fp16": False,
-            "tf32": False,
-            "gradient_checkpointing": False,
-            "output_dir": str(out),
-            "dataset_processes": 1,
-            "dataset_prepared_path": str(folder / "axolotl_prepared"),
-            "val_set_size": 0.0,
-            "save_strategy": "no",
-            "logging_steps": 1,
-        }
-        command = [python, "-m", "axolotl.cli.train", str(path)]
-    path.write_text(json.dumps(settings))  # JSON is YAML
-    return command
 
 
 def launch(command: list[str], log: Path, environment: dict[str, str]) -> float:
@@ -300,7 +235,8 @@ def measure(side: str, python: str | None, folder: Path, base: Path, step_rows: 
     out.mkdir(parents=True)
     log = folder / f"{side}.log"
     if python is not None:
-        memory = launch(peer_command(side, python, folder, base, out, step_rows), log, OFFLINE)
+        settings = Settings(LEARNING_RATE, MAX_LENGTH, step_rows)
+        memory = launch(peer_command(side, python, folder, base, out, settings), log, OFFLINE)
         seconds, seen = last_number(log, "train_runtime"), last_number(log, "tokens/total")
         if seconds is None:
             raise SystemExit(f"{side} says nothing of its time; its output is in {log}")

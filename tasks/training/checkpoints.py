@@ -112,8 +112,14 @@ def last_good(root: Path) -> str:
 
 
 def remove_incomplete(root: Path) -> None:
-    """Remove what a killed run left half-written; never while a run is writing."""
+    """Remove what a killed run left half-written; never while a run is writing.
+
+    Raises:
+        UsageError: Something other than a folder has a checkpoint's name.
+    """
     for folder in root.glob("checkpoint-*"):
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file, expected the folder of a checkpoint; move it away and run again")
         if _read_complete(folder) is None:
             logger.warning("removing the incomplete checkpoint %s", folder)
             shutil.rmtree(folder)

@@ -85,6 +85,15 @@ def test_opening_keeps_what_is_complete_and_removes_the_rest(tmp_path: Path) -> 
     assert not cut.exists()
 
 
+def test_a_file_with_the_name_of_a_checkpoint_is_named_and_kept(tmp_path: Path) -> None:
+    root = tmp_path / "checkpoints"
+    open_root(root, {"seed": "1"})
+    (root / "checkpoint-9").write_text("mine")
+    with pytest.raises(UsageError, match=r"checkpoint-9 is a file, expected the folder of a checkpoint"):
+        open_root(root, {"seed": "1"})
+    assert (root / "checkpoint-9").read_text() == "mine"
+
+
 def test_checkpoints_of_other_inputs_are_never_resumed(tmp_path: Path) -> None:
     root = tmp_path / "full"
     open_root(root, {"data": "a"})

@@ -33,9 +33,7 @@ STEP, NEGLIGIBLE, MAX_NODES = 0.18, 1e-15, 2**17
 """Of the quadrature: nodes in units of the distance to the nearest singularity, and where it ends."""
 
 
-def gaffke_limits(
-    means: Floats, sizes: Floats, support: tuple[float, float], alpha: float
-) -> tuple[float, float]:
+def gaffke_limits(means: Floats, sizes: Floats, support: tuple[float, float], alpha: float) -> tuple[float, float]:
     """Lower and upper bound on the mean over items of which each unit has one or more.
 
     Args:

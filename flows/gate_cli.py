@@ -63,14 +63,22 @@ def gate_noise(
 ) -> None:
     """How far repeated evaluations of one model lie apart; a margin below that is a warning in the decision.
 
-    Make the repeats with another evaluation.batch_tokens, and copy evals/MODEL away in between.
+    Make the repeats with another evaluation.batch_tokens and with evaluation.cache: false, since an answer that is kept
+    is not computed again, and copy evals/MODEL away in between.
     """
+    from evalsuite.errors import UsageError
     from evalsuite.evidence import load_evidence
     from evalsuite.files import write_json
     from evalsuite.gate.noise import measure_noise
     from flows import gate_views
 
-    noise = measure_noise([load_evidence(path, path.name) for path in (a, *b)])
+    paths = (a, *b)
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(
+            f"{', '.join(str(path) for path in paths)}: one folder is there twice, and agrees with itself; give "
+            "another evaluation of the model, made with another evaluation.batch_tokens and evaluation.cache: false"
+        )
+    noise = measure_noise([load_evidence(path, path.name) for path in paths])
     gate_views.show_noise(noise)
     if json_out is not None:
         write_json(json_out, noise)

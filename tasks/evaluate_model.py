@@ -32,6 +32,8 @@ from tasks.run_evals import suite_makers, weights_of
 Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)
 LIMITED = ("harmbench", "xstest", "bbq", "perplexity")
 """Sections of evaluation whose ``limit`` the command line may lower."""
+SECTIONED = ("harmbench", "xstest", "perplexity", "bertscore")
+"""Suites that run where params.yaml has a section for them; lm-eval has no task of these names."""
 
 
 class ModelFolder(NamedTuple):
@@ -111,6 +113,11 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
     harness = params.evaluation.harness
     root = Path(harness.data_root) if harness.data_root else None
     local = root if root is not None and name in tasks_there(root) else None
+    if local is None and name in SECTIONED:
+        raise UsageError(
+            f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
+            f"Suites there: {', '.join(makers)}"
+        )
     return HarnessSuite(name, local, limit=limit, revisions=harness.revisions)
 
 

@@ -55,11 +55,14 @@ def _lower_limit(values: Floats, weights: Floats, counts: Floats, low: float, al
     total = float(counts @ weights)
     centre = float(counts * weights @ values) / total
     steps = weights * (values - centre)
-    variance = float(counts @ steps**2)
-    spread = math.sqrt(variance) / total
+    largest = float(np.abs(steps).max())
+    if largest > 0.0:
+        steps = steps / largest
+    norm = math.sqrt(float(counts @ steps**2))
+    spread = largest * norm / total
     wanted = float(ndtri(alpha))
     # Cornish and Fisher's correction for skewness, of the quantile that is looked for and of the chance at the centre.
-    sixth = float(counts @ steps**3) / (3.0 * variance**1.5) if variance > 0.0 else 0.0
+    sixth = float(counts @ steps**3) / (3.0 * norm**3) if norm > 0.0 else 0.0
     guess = centre + (wanted + sixth * (wanted * wanted - 1.0)) * spread
 
     def score(bound: float) -> float:
@@ -67,9 +70,10 @@ def _lower_limit(values: Floats, weights: Floats, counts: Floats, low: float, al
 
     # The normal quantile of the chance is nearly linear in the bound.
     below, above = low, best
-    least = low + 0.05 * (centre - low)
-    last, at = (centre, sixth), guess if least < guess < centre else max(centre + wanted * spread, least)
-    for _ in range(100):
+    plain = max(centre + wanted * spread, low + 0.05 * (centre - low))
+    near = low + 0.05 * (centre - low) < guess < centre + 0.5 * wanted * spread
+    last, at = (centre, sixth), guess if near else plain
+    for tried in range(100):
         found = score(at)
         below, above = (at, above) if found < wanted else (below, at)
         moved = at - last[0]
@@ -78,9 +82,11 @@ def _lower_limit(values: Floats, weights: Floats, counts: Floats, low: float, al
         step = (wanted - found) / slope if slope > 0.0 else math.nan
         by_secant = below < at + step < above
         at = at + step if by_secant else (below + above) / 2.0
-        # What is left after a step of the secant is of the size of that step times the one before it.
-        curved_over = min(spread, at - low, best - at)
-        left = abs(at - last[0]) * (min(1.0, abs(moved) / curved_over) if by_secant else 1.0)
+        left = abs(at - last[0])
+        if tried and by_secant and left < abs(moved):
+            # Between two evaluated points that close in, what a step of the secant leaves is of the size of that step
+            # times the one before it.
+            left *= min(1.0, abs(moved) / max(min(spread, at - low, best - at), math.ulp(0.0)))
         if left <= TOLERANCE or above - below <= TOLERANCE:
             break
     return at
@@ -107,15 +113,14 @@ def factor_to_prove(means: Floats, sizes: Floats, low: float, limit: float, alph
     # The normal quantile of the chance grows nearly as the root of the factor.
     wanted = float(ndtri(alpha))
     least, enough, at = 0.0, math.inf, 1.0
-    while True:
+    while least <= MAX_FACTOR and enough >= 1.0 / MAX_FACTOR:
         found = score(at)
         least, enough = (least, at) if found <= wanted else (at, enough)
-        if least > MAX_FACTOR:
-            return math.inf
         guess = at * (wanted / found) ** 2 if -math.inf < found < 0.0 else math.nan
         last, at = at, guess if least < guess < enough else math.sqrt(max(least, at / 4.0) * min(enough, at * 4.0))
         if abs(at / last - 1.0) <= FACTOR_TOLERANCE:
-            return at
+            break
+    return at if at <= MAX_FACTOR else math.inf
 
 
 def _with_the_worst(values: Floats, weights: Floats, counts: Floats, low: float) -> tuple[Floats, Floats, Floats]:

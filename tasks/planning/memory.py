@@ -28,10 +28,11 @@ CONTEXT_BYTES = {"cpu": 2**30, "cuda": 2**29}
 """Of one process, assumed: Python with torch, transformers, trl and a BERTScore model; CUDA's context."""
 FRAGMENTATION = 0.1
 """Share that CUDA's caching allocator loses of what comes and goes within a step, assumed."""
-CPU_FRAGMENTATION = {"full": 0.4, "adapters": 1.2}
+CPU_FRAGMENTATION = {"full": 0.4, "checkpointing": 1.0, "adapters": 1.2}
 """The same of glibc's allocator, gradients included: it reuses few of the blocks that a micro-batch frees, and the
-fewer the more short-lived ones lie between them. Set from two runs of SmolLM2-135M (benchmarks/memory.py,
-smollm2-full-short and smollm2-lora); the other configurations there test it."""
+fewer the more short-lived ones lie between them; where blocks are computed again, gradients and logits find none. Set
+from three runs of SmolLM2-135M (benchmarks/memory.py: smollm2-full-short, -full-checkpointing and -lora); the other
+configurations there test it."""
 BUCKET_BYTES = {"ddp": 25 * 2**20, "zero": 500_000_000 * 2}
 """Gradients that travel together: torch's bucket_cap_mb, and DeepSpeed's reduce_bucket_size of 16-bit values."""
 SUB_GROUP = 1_000_000_000
@@ -104,7 +105,8 @@ def peak(model: Architecture, setup: Setup) -> Memory:
         other += int(FRAGMENTATION * (moment.activations + moment.logits + moment.other))
     else:
         churn = moment.gradients + moment.activations + moment.logits + moment.other
-        other += int(CPU_FRAGMENTATION["full" if setup.kind is MethodKind.FULL else "adapters"] * churn)
+        full = "checkpointing" if setup.checkpointing else "full"
+        other += int(CPU_FRAGMENTATION[full if setup.kind is MethodKind.FULL else "adapters"] * churn)
     return moment._replace(other=other)
 
 

@@ -118,9 +118,9 @@ def remove_incomplete(root: Path) -> None:
         UsageError: Something other than a folder has a checkpoint's name.
     """
     for folder in root.glob("checkpoint-*"):
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is a file, expected the folder of a checkpoint; move it away and run again")
         if _read_complete(folder) is None:
+            if folder.is_symlink() or not folder.is_dir():
+                raise UsageError(f"{folder} is no folder, expected that of a checkpoint; move it away and run again")
             logger.warning("removing the incomplete checkpoint %s", folder)
             shutil.rmtree(folder)
 
@@ -132,7 +132,7 @@ def _read_complete(folder: Path) -> Checkpoint | None:
         sizes, record = dict(data["sizes"]), data["record"]
         step = int(folder.name.rpartition("-")[2])
         epoch = None if record is None else EpochRecord.model_validate(record)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     for name, size in sizes.items():
         file = folder / name

@@ -110,6 +110,12 @@ def test_noise_of_repeats_becomes_a_warning_of_compare(tmp_path: Path) -> None:
     assert f"margin 0.01 is below the noise floor {floor:g}" in " ".join(told.stdout.split())
 
 
+def test_noise_of_one_folder_with_itself_is_refused(tmp_path: Path) -> None:
+    command = ["gate", "noise", "--a", str(tmp_path), "--b", str(tmp_path / "x" / "..")]
+    with pytest.raises(UsageError, match="one folder is there twice, and agrees with itself"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
 def test_noise_of_two_models_is_refused(tmp_path: Path) -> None:
     first, second = _scores(tmp_path / "a.csv", 0), _scores(tmp_path / "b.csv", 5)
     command = ["gate", "noise", "--a", str(first), "--b", str(second)]

@@ -210,3 +210,10 @@ def test_a_place_where_no_result_can_be_written_is_refused_before_anything_is_as
     with pytest.raises(UsageError, match=r"taken is a file; name a file in a folder"):
         evaluate("base", "golden", params, paths, output=tmp_path / "taken")
     assert not paths.eval_cache.exists()
+
+
+@pytest.mark.parametrize("name", ["harmbench", "xstest", "perplexity", "bertscore"])
+def test_a_suite_without_its_section_is_said_to_be_off(name: str, tmp_path: Path, tiny_model: Path) -> None:
+    params, _ = make_project(tmp_path, tiny_model)
+    with pytest.raises(UsageError, match=f"suite '{name}' is off: params.yaml has no evaluation.{name}"):
+        suite_named(name, params, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 import evalsuite.stats.gaffke
 from evalsuite.stats.gaffke import factor_to_prove, gaffke_limits
@@ -178,6 +178,52 @@ def test_a_limit_is_where_the_chance_is_alpha_to_ten_decimals(
             for at in (towards * limit - 1e-10, towards * limit + 1e-10)
         )
         assert below <= alpha <= above or below == pytest.approx(alpha, rel=1e-9)
+
+
+def test_a_first_guess_beside_the_mean_does_not_end_the_search() -> None:
+    """A score for which Cornish and Fisher's guess is the mean but for 1e-8 once got the mean as its limit."""
+    rest = [0.1, 0.2, 0.14, 0.03, 0.07, 0.07, 0.07, 0.0, 0.11, 0.04, 0.08, 0.07, 0.12, 0.06]
+    rest += [0.04, 0.1, 0.15, 0.06, 0.14, 0.09, 0.05, 0.15, 0.03, 0.13, 0.05]
+    limit = _lower([0.7121766728097871, *rest], alpha=1e-5)
+    assert limit == pytest.approx(0.0498945213, abs=1e-9)  # by bisection
+    assert limit <= _lower([0.7121766728097871 + 1e-4, *rest], alpha=1e-5)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([5, 26, 60]), st.floats(-9.0, math.log10(0.49)))
+def test_no_guess_ends_the_search_at_any_level(seed: int, n: int, log_alpha: float) -> None:
+    """One score is moved to where the guess is the mean itself, the worst place to start from."""
+    alpha = 10.0**log_alpha
+    rng = np.random.default_rng(seed)
+    rest, wanted = rng.uniform(0.0, 0.2, n - 1), stats.norm.ppf(alpha)
+
+    def gap(score: float) -> float:
+        values = np.array([score, *rest, 0.0])
+        steps = values - values.mean()
+        return float((steps**3).sum() / (3.0 * (steps**2).sum() ** 1.5) * (wanted**2 - 1.0) + wanted)
+
+    if gap(0.0) * gap(1.0) >= 0.0:
+        return
+    score = optimize.brentq(gap, 0.0, 1.0, xtol=1e-15)
+    for moved in (0.0, 1e-12, -1e-12, 1e-9, -1e-9):
+        values = np.array([min(max(score + moved, 0.0), 1.0), *rest])
+        limit = _lower(values, alpha=alpha)
+        chances = [
+            evalsuite.stats.gaffke._chance_below(np.append(values, 0.0) - at, np.ones(n + 1))
+            for at in (limit - 1e-10, limit + 1e-10)
+        ]
+        assert chances[0] <= alpha * (1.0 + 1e-9)
+        assert chances[1] >= alpha * (1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e-110, 1.0, 1e110])
+def test_scores_and_sizes_of_any_scale_have_limits(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    means = rng.uniform(0.0, 1.0, 60)
+    sized = gaffke_limits(means, np.full(60, scale), (0.0, 1.0), 0.05)
+    assert sized == pytest.approx(gaffke_limits(means, np.ones(60), (0.0, 1.0), 0.05), abs=1e-10)
+    if scale <= 1.0:
+        assert 0.0 <= _lower(scale * means) <= scale
 
 
 @settings(deadline=None, max_examples=50)

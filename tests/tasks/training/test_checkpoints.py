@@ -89,7 +89,7 @@ def test_a_file_with_the_name_of_a_checkpoint_is_named_and_kept(tmp_path: Path) 
     root = tmp_path / "checkpoints"
     open_root(root, {"seed": "1"})
     (root / "checkpoint-9").write_text("mine")
-    with pytest.raises(UsageError, match=r"checkpoint-9 is a file, expected the folder of a checkpoint"):
+    with pytest.raises(UsageError, match=r"checkpoint-9 is no folder, expected that of a checkpoint"):
         open_root(root, {"seed": "1"})
     assert (root / "checkpoint-9").read_text() == "mine"
 

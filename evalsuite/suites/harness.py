@@ -20,7 +20,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
-from evalsuite.suites.benchmark_root import local_splits, tasks_there
+from evalsuite.suites.benchmark_root import SPLIT_FILES, local_splits, tasks_there
 from evalsuite.suites.golden_items import read_set_manifest
 from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_index, task_metrics
 from evalsuite.suites.harness_model import asked_texts, engine_lm
@@ -227,6 +227,12 @@ def _naming_bad_rows(task: str, data_root: Path | None) -> Iterator[None]:
     except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
         if data_root is None:
             raise
+        missing = SPLIT_FILES.get(str(error.args[0])) if isinstance(error, KeyError) and error.args else None
+        if missing is not None and not (data_root / task / missing).is_file():
+            raise UsageError(
+                f"{data_root / task} has no {missing}, from which lm-eval's task {task!r} takes the examples of its "
+                "prompts; put rows of the public dataset there, none of them in test.jsonl"
+            ) from None
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UsageError(
             f"{data_root / task}: lm-eval's task cannot read a row ({reason}); expected the public dataset's fields"

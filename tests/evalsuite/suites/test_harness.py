@@ -297,6 +297,14 @@ def test_rows_of_another_dataset_are_one_clear_error(tmp_path: Path, task: str) 
         HarnessSuite(task, root).run(FakeEngine(lambda _: ""))
 
 
+def test_a_missing_file_of_examples_for_the_prompts_is_named(tmp_path: Path) -> None:
+    row = {"question_id": 1, "question": "Who?", "options": ["I", "You"], "answer": "A", "answer_index": 0}
+    row |= {"cot_content": "", "category": "math", "src": ""}
+    root = public_set(tmp_path, "mmlu_pro_math", [row])
+    with pytest.raises(UsageError, match=r"has no validation\.jsonl, from which .*takes the examples of its prompts"):
+        HarnessSuite("mmlu_pro_math", root).run(FakeEngine(lambda _: ""))
+
+
 def test_an_answer_on_which_lm_eval_s_scorer_fails_is_unscored_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,11 +3,14 @@
 Run:  python -m tasks.prepare
 """
 
+import logging
+import os
 import random
+import shlex
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,14 +19,19 @@ from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
 from evalsuite.yaml_file import key_line
 from tasks.data.decontaminate import HeldOut, normalise, user_text
-from tasks.data.formats import BadRow, Row, read_rows
+from tasks.data.formats import BadRow, Row, RowRules, read_rows
+from tasks.data.keys import ignore_advice, shown
 from tasks.data.split import dev_groups
 from tasks.entry import stage_main
 from tasks.params import Objective, Params, PrepareParams
 from tasks.paths import ArtifactPaths
 from tasks.training.documents import document_ids
 
+logger = logging.getLogger(__name__)
+
 RAW = Path("data/raw")
+MAX_CHAT_BYTES = 1_000_000
+"""Limit of a conversation's line where ``prepare.max_line_bytes`` is absent; documents have none."""
 MAX_LISTED = 100
 FIRST_ROWS = 20
 HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
@@ -36,6 +44,7 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
         UsageError: A source is absent, empty or outside data/raw, too many rows are bad, or nothing is left to split.
     """
     check_sources(params, paths)
+    _say_links(params.sources, paths.root)
     rows, bad = _read(params, paths.root)
     dropped: defaultdict[str, list[str]] = defaultdict(list)
     kept = _without_duplicates(rows, dropped)
@@ -79,6 +88,12 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
     }
     if params.objective is Objective.TEXT:
         report["objective"] = "text"
+    else:
+        turns = [turn for row, _ in pairs for turn in row.messages if turn["role"] == "assistant"]
+        context = sum(turn.get("weight") == 0 for turn in turns)
+        report["answers"] = {"learnt": len(turns) - context, "context": context}
+    unknown = Counter(key for row in bad for key in row.unknown)
+    report["unknown_keys"] = dict(unknown.most_common(MAX_LISTED))
     _replace(paths.prepared, splits, report)
     return report
 
@@ -92,12 +107,8 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
     """
     for name in params.sources:
         path = paths.root / name
-        if not path.resolve().is_relative_to((paths.root / RAW).resolve()):
-            raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
-        if not path.is_file():
-            what = f"{name} is a folder, expected a JSONL file" if path.is_dir() else f"no file {name}"
-            raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
-        first = list(islice(read_rows(path, name, params.objective is Objective.TEXT), FIRST_ROWS))
+        _check_place(name, paths.root)
+        first = list(islice(read_rows(path, name, _rules(params)), FIRST_ROWS))
         if not first:
             raise UsageError(
                 f"prepare.sources: {name} is empty; expected one JSON object a line: put rows there, or take the file "
@@ -107,17 +118,64 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         if not good and isinstance(first[0], BadRow):
             raise UsageError(
                 f"prepare.sources: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
-                f"{first[0].reason}; mend the file, then `ratchet stage prepare`"
+                f"{first[0].reason}; {_remedy(first, params) or 'fix the file'}, then `ratchet stage prepare`"
             )
         for row in good:
             _group(row, params.group_by, paths)
+
+
+def _check_place(name: str, root: Path) -> None:
+    """Refuse a source that is no file, or one whose change DVC would not see.
+
+    DVC reads through links to files in a watched folder, and passes over links to folders.
+    """
+    path, raw = root / name, Path(os.path.realpath(root / RAW))
+    if not Path(os.path.realpath(path.parent)).is_relative_to(raw):
+        link = next((each for each in reversed(path.parents) if each.is_symlink() and root / RAW in each.parents), None)
+        if link is None:
+            raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
+        folder, target = shlex.quote(str(link.relative_to(root))), os.path.realpath(link)
+        raise UsageError(
+            f"prepare.sources: {name}: {folder} is a link to {target}, and DVC passes over links to folders, so that "
+            f"changed rows would go unnoticed; copy it: `rm {folder} && cp -r {shlex.quote(target)} {folder}`"
+        )
+    if not path.is_file():
+        what = f"{name} is a folder, expected a file of rows" if path.is_dir() else f"no file {name}"
+        if path.is_symlink():
+            what = f"{name} is a link to {path.readlink()}, where no file is"
+        raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
+
+
+def _say_links(names: Iterable[str], root: Path) -> None:
+    for name in names:
+        if (root / name).is_symlink():
+            logger.warning(
+                "%s is a link to %s: DVC notices when the rows change, but another machine needs the same link, and "
+                "`dvc push` does not keep the rows; copy them to keep them: `cp --remove-destination %s %s`",
+                name,
+                os.path.realpath(root / name),
+                shlex.quote(os.path.realpath(root / name)),
+                shlex.quote(name),
+            )
+
+
+def _rules(params: PrepareParams) -> RowRules:
+    documents = params.objective is Objective.TEXT
+    limit = params.max_line_bytes or (None if documents else MAX_CHAT_BYTES)
+    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit)
+
+
+def _remedy(entries: Iterable[Row | BadRow], params: PrepareParams) -> str:
+    """The line of params.yaml with which rows with unknown keys are read; empty where there are none."""
+    unknown = {key for entry in entries if isinstance(entry, BadRow) for key in entry.unknown}
+    return ignore_advice(unknown, params.ignore_keys) if unknown else ""
 
 
 def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
     rows: list[Row] = []
     bad: list[BadRow] = []
     for name in params.sources:
-        for entry in read_rows(root / name, name, params.objective is Objective.TEXT):
+        for entry in read_rows(root / name, name, _rules(params)):
             if isinstance(entry, Row):
                 rows.append(entry)
             else:
@@ -125,9 +183,10 @@ def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
         listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
+        remedy = _remedy(bad, params)
         raise UsageError(
-            f"{len(bad)} of {total} rows are bad, prepare.max_bad_fraction allows {params.max_bad_fraction}; mend them "
-            f"or raise it. The first:\n{listed}"
+            f"{len(bad)} of {total} rows are bad, prepare.max_bad_fraction allows {params.max_bad_fraction}; fix them "
+            f"or raise it. The first:\n{listed}" + (f"\nUnknown keys of all rows: {remedy}" if remedy else "")
         )
     return rows, bad
 
@@ -173,11 +232,16 @@ def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
     documents = [row.text for row in rows if row.text is not None]
     if documents:
         return [len(document_ids(text, tokenizer)) for text in documents]
-    texts = [tokenizer.apply_chat_template(list(row.messages), tokenize=False) for row in rows]
+    texts = [tokenizer.apply_chat_template(_said(row), tokenize=False) for row in rows]
     for row, text in zip(rows, texts, strict=True):
         if row.messages[-1]["content"].strip() not in text:
             raise UsageError(f"{row.source}: the chat template drops the assistant's text; set model.chat_template")
     return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+
+
+def _said(row: Row) -> list[dict[str, str]]:
+    """The turns without their weights, which no chat template knows."""
+    return [{"role": turn["role"], "content": turn["content"]} for turn in row.messages]
 
 
 def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
@@ -233,9 +297,14 @@ def summary(report: Mapping[str, Any]) -> str:
         if cut["left_out"]
         else ""
     )
+    keys = report["unknown_keys"]
+    unknown = f" ({sum(keys.values())} times an unknown key: {', '.join(map(shown, keys))})" if keys else ""
+    marked = report.get("answers", {}).get("context", 0)
+    context = f"; {marked} answers are context and not learnt" if marked else ""
+    bad = f"{report['bad_rows']['count']} bad{unknown}"
     return (
-        f"{report['rows_read']} rows read, {report['bad_rows']['count']} bad, {dropped} dropped{limited}; train "
-        f"{splits['train']['rows']} rows ({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows"
+        f"{report['rows_read']} rows read, {bad}, {dropped} dropped{limited}; train {splits['train']['rows']} rows "
+        f"({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows{context}"
     )
 
 

@@ -1,25 +1,35 @@
-"""Training rows in the formats that teams have: chat, prompt/completion, Alpaca; and plain documents."""
+"""Training rows in the formats that teams have: chat, ShareGPT, prompt/completion, Alpaca; and plain documents.
 
-import json
+A key that says what a row means is used, or makes the row bad; so does a key that nobody knows (``tasks.data.keys``).
+"""
+
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.files import parse_json
+from tasks.data.keys import MARKS, VERDICTS, check_keys, check_row_marks, is_empty, kind_of, shown, unknown_reason
+from tasks.data.sources import read_entries
+from tasks.data.turns import Turn, check_conversation, read_turns, with_system
 
-ROLES = ("system", "user", "assistant")
-MAX_LINE_CHARACTERS = 1_000_000
+SHAPES: tuple[tuple[str, ...], ...] = (
+    ("messages",),
+    ("conversations",),
+    ("conversation",),
+    ("prompt", "completion"),
+    ("instruction", "output"),
+)
+"""What a row has that can be read; the first whose keys are there and not all empty."""
 
 
 class Row(NamedTuple):
     """A row that can be trained on."""
 
     source: str
-    """``file:line``."""
+    """``file:line``, or ``file#entry`` in a JSON array."""
     row_id: str
     format: str
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[Turn, ...]
     """Empty for a document."""
     fields: dict[str, Any]
     """The row as it was, for grouping."""
@@ -32,108 +42,191 @@ class BadRow(NamedTuple):
 
     source: str
     reason: str
+    unknown: tuple[str, ...] = ()
+    """Its keys that nobody knows."""
 
 
-def read_rows(path: Path, name: str, documents: bool = False) -> Iterator[Row | BadRow]:
-    """Read a JSONL file line by line, whatever its size.
+class RowRules(NamedTuple):
+    """How rows are read."""
+
+    documents: bool = False
+    """Whether rows are documents (``text``) instead of conversations."""
+    ignore_keys: frozenset[str] = frozenset()
+    """Keys of rows, turns and parts that are passed over."""
+    group_by: str | None = None
+    """A key of rows that is known because the split reads it."""
+    max_bytes: int | None = 1_000_000
+    """Longer lines are bad rows; no limit when None."""
+
+
+def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[Row | BadRow]:  # noqa: B008  immutable
+    """Read JSONL or a JSON array, gzipped or not, row by row, whatever the file's size.
 
     Args:
         path: The file.
         name: How messages and row ids name it.
-        documents: Whether rows are documents (``text``) instead of conversations.
+        rules: How its rows are read.
 
     Yields:
         A ``Row``, or a ``BadRow`` with the reason; blank lines are passed over.
+
+    Raises:
+        UsageError: The file is something else, or breaks off; says how to convert it.
     """
-    with path.open("rb") as stream:
-        for number, raw in enumerate(stream, 1):
-            source = f"{name}:{number}"
-            if raw.strip():
-                yield _parse(raw, source, documents)
+    for entry in read_entries(path, name, rules.max_bytes):
+        if entry.raw is None:
+            yield BadRow(
+                entry.source,
+                f"{entry.size:,} bytes, prepare.max_line_bytes is {rules.max_bytes:,}; raise it, or cut the row",
+            )
+        else:
+            yield _parse(entry.raw, entry.source, rules)
 
 
-def _parse(raw: bytes, source: str, documents: bool = False) -> Row | BadRow:
-    if len(raw) > MAX_LINE_CHARACTERS:
-        return BadRow(source, f"line of {len(raw):,} bytes, at most {MAX_LINE_CHARACTERS:,}")
+def _parse(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
     try:
         data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         return BadRow(source, f"not UTF-8 at byte {error.start}")
-    except (json.JSONDecodeError, RecursionError) as error:
-        return BadRow(source, f"not JSON ({getattr(error, 'msg', 'nested too deeply')})")
+    except (ValueError, RecursionError) as error:
+        too_deep = isinstance(error, RecursionError)
+        return BadRow(source, f"not JSON ({'nested too deeply' if too_deep else getattr(error, 'msg', str(error))})")
     if not isinstance(data, dict):
         return BadRow(source, f"a JSON {type(data).__name__}, expected an object")
-    name = str(data.get("id", source))
+    name = source if is_empty(data.get("id")) else str(data["id"])
+    read = {key: _without(value, rules.ignore_keys) for key, value in data.items() if key not in rules.ignore_keys}
+    unknown: set[str] = set()
     try:
-        if documents:
-            return Row(source, name, "text", (), data, _document(data))
-        kind, messages = _messages(data)
+        if rules.documents:
+            row = Row(source, name, "text", (), data, _document(read, rules.group_by, unknown))
+        else:
+            kind, turns = _conversation(read, rules.group_by, unknown)
+            row = Row(source, name, kind, tuple(turns), data)
     except ValueError as error:
-        return BadRow(source, str(error))
-    return Row(source, name, kind, messages, data)
+        return BadRow(source, str(error), tuple(sorted(unknown)))
+    if unknown:
+        return BadRow(source, unknown_reason(unknown), tuple(sorted(unknown)))
+    return row
 
 
-def _document(data: dict[str, Any]) -> str:
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    """The turns and content parts of a row without the keys that are passed over."""
+    if not keys or not isinstance(value, list):
+        return value
+    return [
+        {key: _without(inner, keys) for key, inner in entry.items() if key not in keys}
+        if isinstance(entry, dict)
+        else entry
+        for entry in value
+    ]
+
+
+def _check_row(data: dict[str, Any], used: tuple[str, ...], group_by: str | None, unknown: set[str]) -> None:
+    """Refuse keys and marks of the row itself; the key of the groups is known here, and not in the turns."""
+    check_keys(data, (*used, *MARKS, *VERDICTS), "the row ", unknown)
+    check_row_marks(data, unknown)
+    if group_by is not None:
+        unknown.discard(group_by)
+
+
+def _document(data: dict[str, Any], group_by: str | None, unknown: set[str]) -> str:
     """A row's text.
 
     Raises:
         ValueError: Says what is wrong with the row.
     """
     if "text" not in data:
-        keys = ", ".join(sorted(map(str, data))[:8]) or "none"
-        raise ValueError(f"keys {keys}: expected text (prepare.objective is text)")
+        raise ValueError(f"{_keys(data)}: expected text (prepare.objective is text)")
+    _check_row(data, ("text",), group_by, unknown)
     text = data["text"]
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError("text is empty or no text")
+    if is_empty(text) or (isinstance(text, str) and not text.strip()):
+        raise ValueError("text is empty")
+    if not isinstance(text, str):
+        raise ValueError(f"text is {kind_of(text)}, expected text")
     if "\x00" in text:
         raise ValueError("text holds a NUL character")
     return text
 
 
-def _messages(data: dict[str, Any]) -> tuple[str, tuple[dict[str, str], ...]]:
-    """Normalise to chat turns.
+def _conversation(data: dict[str, Any], group_by: str | None, unknown: set[str]) -> tuple[str, list[Turn]]:
+    """Format and turns.
 
     Raises:
         ValueError: Says what is wrong with the row.
     """
-    if "messages" in data:
-        return "chat", _chat(data["messages"])
-    if "prompt" in data and "completion" in data:
-        pair = (("user", data["prompt"]), ("assistant", data["completion"]))
-        return "prompt_completion", _chat([{"role": role, "content": content} for role, content in pair])
-    if "instruction" in data and "output" in data:
-        extra = data.get("input") or ""
-        if not isinstance(extra, str):
-            raise ValueError("input is not text")
-        user = f"{data['instruction']}\n\n{extra}" if extra else data["instruction"]
-        system = [{"role": "system", "content": data["system"]}] if data.get("system") else []
-        turns = [{"role": "user", "content": user}, {"role": "assistant", "content": data["output"]}]
-        return "alpaca", _chat([*system, *turns])
-    keys = ", ".join(sorted(map(str, data))[:8]) or "none"
-    other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
-    raise ValueError(f"keys {keys}: expected messages, or prompt and completion, or instruction and output{other}")
+    present = [shape for shape in SHAPES if all(key in data for key in shape)]
+    filled = [shape for shape in present if not all(is_empty(data[key]) for key in shape)]
+    shape = next(iter(filled or present), ())
+    more = {"completion": ("history",), "output": ("history", "input")}.get(shape[-1] if shape else "", ())
+    _check_row(data, (*shape, *more, "system"), group_by, unknown)
+    if not shape:
+        other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
+        unknown.clear()
+        raise ValueError(
+            f"{_keys(data)}: expected messages, conversations, or prompt and completion, or instruction and output"
+            f"{other}"
+        )
+    if shape[-1] == "completion":
+        kind, turns = "prompt_completion", _prompt_completion(data, unknown)
+    elif shape[-1] == "output":
+        pair = ({"role": "user", "content": _instruction(data)}, {"role": "assistant", "content": data["output"]})
+        kind, turns = "alpaca", read_turns([*_history(data), *pair], "output", unknown)
+    else:
+        kind = "chat" if shape[0] == "messages" else "sharegpt"
+        turns = read_turns(data[shape[0]], shape[0], unknown)
+    turns = with_system(turns, data.get("system"), unknown)
+    check_conversation(turns)
+    return kind, turns
 
 
-def _chat(messages: Any) -> tuple[dict[str, str], ...]:
-    if not isinstance(messages, list) or not messages:
-        raise ValueError("messages is not a list of turns")
-    turns = []
-    for position, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise ValueError(f"turn {position} is not an object")
-        role, content = message.get("role"), message.get("content")
-        if role not in ROLES:
-            raise ValueError(f"turn {position} has role {role!r}, expected {', '.join(ROLES)}")
-        if not isinstance(content, str) or not content.strip():
-            raise ValueError(f"turn {position} ({role}) has no text")
-        if "\x00" in content:
-            raise ValueError(f"turn {position} ({role}) holds a NUL character")
-        if role == "system" and position != 0:
-            raise ValueError(f"turn {position} is system; only the first may be")
-        turns.append({"role": role, "content": content})
-    speakers = [turn["role"] for turn in turns if turn["role"] != "system"]
-    if speakers[:1] != ["user"] or any(a == b for a, b in pairwise(speakers)):
-        raise ValueError(f"turns are {', '.join(speakers) or 'absent'}; user and assistant must take turns, user first")
-    if speakers[-1] != "assistant":
-        raise ValueError("the last turn is not the assistant's")
-    return tuple(turns)
+def _prompt_completion(data: dict[str, Any], unknown: set[str]) -> list[Turn]:
+    """Texts, or TRL's lists of turns, of which the prompt's answers are context."""
+    prompt, completion = data["prompt"], data["completion"]
+    given = prompt if _are_turns(prompt) else [*_history(data), {"role": "user", "content": prompt}]
+    if _are_turns(prompt) and not is_empty(data.get("history")):
+        raise ValueError("history beside a prompt of turns; keep one of them")
+    answer = completion if _are_turns(completion) else [{"role": "assistant", "content": completion}]
+    turns = read_turns([*given, *answer], "prompt", unknown)
+    if _are_turns(prompt):
+        for turn in turns[: len(prompt)]:
+            if turn["role"] == "assistant":
+                turn.setdefault("weight", 0)
+    return turns
+
+
+def _are_turns(value: Any) -> bool:
+    """Whether a list holds turns, and not the parts of one text."""
+    return isinstance(value, list) and any(
+        isinstance(entry, dict) and ("role" in entry or "from" in entry) for entry in value
+    )
+
+
+def _instruction(data: dict[str, Any]) -> str:
+    """Alpaca's instruction and, behind it, its input."""
+    texts = []
+    for key in ("instruction", "input"):
+        value = data.get(key)
+        if not is_empty(value) and not isinstance(value, str):
+            raise ValueError(f"{key} is {kind_of(value)}, expected text")
+        texts += [value] if value else []
+    return "\n\n".join(texts)
+
+
+def _history(data: dict[str, Any]) -> list[Turn]:
+    """Alpaca's earlier turns; LLaMA-Factory learns their answers too."""
+    history = data.get("history")
+    if is_empty(history):
+        return []
+    if not isinstance(history, list):
+        raise ValueError(f"history is {kind_of(history)}, expected a list of [question, answer]")
+    turns: list[Turn] = []
+    for number, pair in enumerate(history):
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError(f"history entry {number} is not [question, answer]")
+        turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    return turns
+
+
+def _keys(data: dict[str, Any]) -> str:
+    named = ", ".join(key if key.isidentifier() and len(key) < 60 else shown(key) for key in sorted(data)[:8])
+    return f"keys {named or 'none'}"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import MissingArtifactError, UsageError
+from tasks.data.formats import Row, read_rows
 from tasks.params import Objective, PrepareParams
 from tasks.paths import ArtifactPaths
 from tasks.prepare import run, summary
@@ -155,8 +156,8 @@ def test_a_document_that_holds_a_run_of_a_held_out_text_is_dropped(project: Arti
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"text": " "}, "text is empty or no text"),
-        ({"text": 5}, "text is empty or no text"),
+        ({"text": " "}, "text is empty"),
+        ({"text": 5}, "text is a number, expected text"),
         ({"text": "a\x00b"}, "text holds a NUL character"),
         ({"prompt": "a", "completion": "b"}, "keys completion, prompt: expected text"),
     ],
@@ -171,3 +172,97 @@ def test_a_row_that_is_no_document_is_reported_with_its_line(project: ArtifactPa
 def test_documents_without_the_objective_say_which_setting_they_need(project: ArtifactPaths) -> None:
     with pytest.raises(UsageError, match=r"expected messages.* documents, set prepare\.objective: text"):
         run(write(project, documents(3)), project)
+
+
+def test_a_document_of_any_length_is_read_unless_a_limit_is_set(project: ArtifactPaths) -> None:
+    params = text_params(project, [*documents(20), {"text": "word " * 240_000}])
+    assert run(params, project)["bad_rows"]["count"] == 0
+    with pytest.raises(UsageError, match=r"1,200,013 bytes, prepare\.max_line_bytes is 1,000,000; raise it"):
+        run(params.model_copy(update={"max_line_bytes": 1_000_000}), project)
+
+
+def test_a_long_conversation_is_refused_until_the_limit_is_raised(project: ArtifactPaths) -> None:
+    params = write(project, [*pairs(200), {"prompt": "word " * 240_000, "completion": "x"}])
+    assert "prepare.max_line_bytes is 1,000,000" in run(params, project)["bad_rows"]["first"][0]
+    params = params.model_copy(update={"max_line_bytes": 2_000_000})
+    assert run(params, project)["bad_rows"]["count"] == 0
+
+
+def test_unknown_keys_of_all_rows_are_collected_in_one_line_to_add(project: ArtifactPaths) -> None:
+    rows = [
+        *pairs(30),
+        {**pairs(1)[0], "quality": 3},
+        {"messages": [{"role": "user", "content": "a", "Mask": 0}, {"role": "assistant", "content": "b"}], "no": "x"},
+    ]
+    params = write(project, rows).model_copy(update={"ignore_keys": ("seen",)})
+    with pytest.raises(UsageError, match=r"prepare\.ignore_keys: \[Mask, 'no', quality, seen\]; else use the keys of"):
+        run(params, project)
+    report = run(params.model_copy(update={"ignore_keys": ("Mask", "no", "quality", "seen")}), project)
+    assert report["bad_rows"]["count"] == 0
+
+
+def test_a_few_unknown_keys_are_named_in_the_summary(project: ArtifactPaths) -> None:
+    params = write(project, [*pairs(200), {**pairs(1)[0], "quality": 3}])
+    report = run(params, project)
+    assert report["unknown_keys"] == {"quality": 1}
+    assert "1 bad (1 times an unknown key: 'quality')" in summary(report)
+
+
+def test_the_key_of_the_groups_is_known(project: ArtifactPaths) -> None:
+    rows = [{**pair, "ticket": number % 7} for number, pair in enumerate(pairs(70))]
+    params = write(project, rows)
+    assert run(params.model_copy(update={"group_by": "ticket"}), project)["bad_rows"]["count"] == 0
+    with pytest.raises(UsageError, match=r"ignore_keys: \[ticket\]"):
+        run(params, project)
+
+
+def test_prepared_rows_keep_the_marks_of_answers(project: ArtifactPaths) -> None:
+    marked = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "wrong", "weight": 0},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": "right"},
+    ]
+    report = run(write(project, [{"id": "m", "messages": marked}, *pairs(30)]), project)
+    texts = [(project.prepared / f"{name}.jsonl").read_text() for name in ("train", "dev")]
+    written = [json.loads(line) for text in texts for line in text.splitlines()]
+    assert [row["messages"] for row in written if row["id"] == "m"] == [marked]
+    assert report["answers"] == {"learnt": 31, "context": 1}
+    assert "1 answers are context and not learnt" in summary(report)
+
+
+def test_a_linked_file_is_read_and_the_link_said(
+    project: ArtifactPaths, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = write(project, pairs(30))
+    link, target = project.root / "data/raw/rows.jsonl", tmp_path_factory.mktemp("nas") / "rows.jsonl"
+    link.rename(target)
+    link.symlink_to(target)
+    assert run(params, project)["rows_read"] == 30
+    assert f"data/raw/rows.jsonl is a link to {target}" in caplog.text
+
+
+def test_a_file_in_a_linked_folder_is_refused_with_the_folders_target(
+    project: ArtifactPaths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    params = write(project, pairs(30))
+    outside = tmp_path_factory.mktemp("nas")
+    (project.root / "data/raw/rows.jsonl").rename(outside / "rows.jsonl")
+    (project.root / "data/raw/sub").symlink_to(outside)
+    with pytest.raises(UsageError, match=rf"data/raw/sub is a link to {outside}, and DVC passes over links to folders"):
+        run(params.model_copy(update={"sources": ("data/raw/sub/rows.jsonl",)}), project)
+
+
+@pytest.mark.parametrize("target", ["/nowhere/rows.jsonl", "rows.jsonl"])
+def test_a_link_to_no_file_is_called_one(project: ArtifactPaths, target: str) -> None:
+    (project.root / "data/raw/rows.jsonl").symlink_to(target)
+    with pytest.raises(UsageError, match=rf"is a link to {target}, where no file is"):
+        run(PrepareParams(sources=("data/raw/rows.jsonl",)), project)
+
+
+def test_the_projects_own_rows_are_all_good() -> None:
+    root = Path(__file__).parents[2]
+    own = PrepareParams(sources=("data/raw/support.jsonl",))
+    entries = list(read_rows(root / own.sources[0], own.sources[0]))
+    assert len(entries) == 600
+    assert all(isinstance(entry, Row) for entry in entries)

@@ -1,15 +1,24 @@
 """Rows in three formats, and a reason for every one that is refused."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.formats import BadRow, Row, _parse, read_rows
+from tasks.data.formats import BadRow, Row, RowRules, _parse, read_rows
+from tasks.data.keys import METADATA, is_empty
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+def part(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
 TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 
 
@@ -20,6 +29,32 @@ TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "he
         pytest.param({"prompt": "hi", "completion": "hello"}, "prompt_completion", id="prompt-completion"),
         pytest.param({"instruction": "hi", "output": "hello"}, "alpaca", id="alpaca"),
         pytest.param({"instruction": "hi", "input": "", "output": "hello"}, "alpaca", id="alpaca-empty-input"),
+        pytest.param({"instruction": "", "input": "hi", "output": "hello"}, "alpaca", id="alpaca-input-alone"),
+        pytest.param(
+            {"messages": None, "prompt": "hi", "completion": "hello"}, "prompt_completion", id="null-messages"
+        ),
+        pytest.param(
+            {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]},
+            "sharegpt",
+            id="sharegpt",
+        ),
+        pytest.param({"prompt": TURNS[:1], "completion": TURNS[1:]}, "prompt_completion", id="trl-conversational"),
+        pytest.param(
+            {"messages": [{"role": "user", "content": [part("h"), part("i")]}, TURNS[1]]}, "chat", id="text-parts"
+        ),
+        pytest.param(
+            {"messages": TURNS, "tools": [], "images": [], "history": [], "system": "", "chosen": None, "odd": {}},
+            "chat",
+            id="empty-values-carry-nothing",
+        ),
+        pytest.param({"messages": TURNS, "tools": "[]"}, "chat", id="llama-factory-no-tools"),
+        pytest.param({"messages": TURNS, "id": 7, "source": "x", "category": ["a"]}, "chat", id="metadata"),
+        pytest.param({"messages": TURNS, "label": True, "weight": 1.0, "train": True}, "chat", id="good-example"),
+        pytest.param(
+            {"messages": [{**TURNS[0], "train": False}, {**TURNS[1], "tool_calls": None}]},
+            "chat",
+            id="unlearnt-question",
+        ),
     ],
 )
 def test_every_format_becomes_the_same_turns(row: dict[str, object], kind: str) -> None:
@@ -59,9 +94,187 @@ def test_an_alpaca_input_follows_the_instruction() -> None:
 def test_a_bad_row_says_why(raw: bytes, reason: str) -> None:
     parsed = _parse(raw, "f:1")
     assert isinstance(parsed, BadRow)
-    import re
-
     assert re.search(reason, parsed.reason), parsed.reason
+
+
+def parsed(row: object, **rules: Any) -> Row | BadRow:
+    return _parse(json.dumps(row).encode(), "f:1", RowRules(**rules))
+
+
+def test_a_system_text_beside_the_turns_becomes_the_first_turn() -> None:
+    said = {"role": "system", "content": "Answer in French only."}
+    for row in (
+        {"messages": TURNS},
+        {"messages": [said, *TURNS]},
+        {"prompt": "hi", "completion": "hello"},
+        {"instruction": "hi", "output": "hello"},
+        {"conversations": TURNS},
+        {"prompt": TURNS[:1], "completion": "hello"},
+    ):
+        read = parsed({**row, "system": said["content"]})
+        assert isinstance(read, Row), read
+        assert list(read.messages) == [said, *TURNS]
+
+
+def test_the_developers_text_is_the_system_turn() -> None:
+    read = parsed({"messages": [{"role": "developer", "content": "s"}, *TURNS]})
+    assert isinstance(read, Row)
+    assert read.messages[0] == {"role": "system", "content": "s"}
+
+
+def test_alpacas_history_is_the_earlier_turns_and_their_answers_are_learnt() -> None:
+    row = {"instruction": "And its colour?", "output": "red", "history": [["What is a rose?", "A flower."]]}
+    read = parsed(row)
+    assert isinstance(read, Row)
+    assert [turn["content"] for turn in read.messages] == ["What is a rose?", "A flower.", "And its colour?", "red"]
+    assert all("weight" not in turn for turn in read.messages)
+
+
+def test_answers_in_trls_prompt_are_context() -> None:
+    row = {
+        "prompt": [*TURNS, {"role": "user", "content": "more"}],
+        "completion": [{"role": "assistant", "content": "c"}],
+    }
+    read = parsed(row)
+    assert isinstance(read, Row)
+    assert [turn.get("weight") for turn in read.messages] == [None, 0, None, None]
+
+
+LEARNT = {"messages": TURNS}
+ANSWER = {"role": "assistant", "content": "Let me look."}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({**LEARNT, "label": False}, "label is false"),
+        ({"instruction": "a", "output": "b", "kto_tag": False}, "kto_tag is false"),
+        ({**LEARNT, "train": False}, "train is False: nothing of the row"),
+        ({**LEARNT, "weight": 0}, "weight is 0: nothing of the row"),
+        ({**LEARNT, "weight": 0.5}, "weight 0.5, expected 0, 1, true or false"),
+        ({**LEARNT, "weight": 1, "train": False}, "weight and train that contradict"),
+        ({**LEARNT, "tools": [{"type": "function"}]}, "has tools: tool calls are not"),
+        ({**LEARNT, "functions": [{}]}, "has functions: tool calls are not"),
+        ({**LEARNT, "images": ["a.png"]}, "has images: only text"),
+        ({**LEARNT, "system": "s", "messages": [{"role": "system", "content": "t"}, *TURNS]}, "system differs"),
+        ({**LEARNT, "conversations": TURNS}, "unknown key 'conversations'"),
+        ({**LEARNT, "history": [["a", "b"]]}, "unknown key 'history'"),
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "has chosen: preference pairs"),
+        ({"messages": [TURNS[0], {**TURNS[1], "weight": 0}]}, "no answer is learnt"),
+        ({"messages": [TURNS[0], {**TURNS[1], "train": False}]}, "no answer is learnt"),
+        ({"messages": [TURNS[0], {**TURNS[1], "weight": "0"}]}, "turn 1 .assistant. has weight '0'"),
+        ({"messages": [{**TURNS[0], "train": True}, TURNS[1]]}, "turn 0 .user. is marked to be learnt"),
+        ({"messages": [TURNS[0], {**TURNS[1], "train_detail": [{"train": False}]}]}, "parts of a turn"),
+        ({"messages": [TURNS[0], {**ANSWER, "tool_calls": [{"id": "c"}]}]}, "turn 1 .assistant. has tool_calls"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{}]}]}, "has tool_calls"),
+        ({"messages": [TURNS[0], {**ANSWER, "function_call": {"name": "w"}}]}, "has function_call"),
+        ({"messages": [TURNS[0], {**ANSWER, "reasoning_content": "r"}]}, "reasoning beside the answer"),
+        ({"messages": [TURNS[0], {**ANSWER, "thinking": "r"}]}, "reasoning beside the answer"),
+        ({"messages": [TURNS[0], {**ANSWER, "refusal": "no"}]}, "has refusal"),
+        ({"messages": [TURNS[0], {**ANSWER, "name": "Ann"}]}, "has name"),
+        ({"messages": [*TURNS, {"role": "tool", "content": "x"}, ANSWER]}, "turn 2 is tool: tool calls"),
+        ({"conversations": [{"from": "human", "value": "a"}, {"from": "observation", "value": "b"}]}, "is observation"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "type 'image_url'"),
+        ({"messages": [{"role": "user", "content": 5}, ANSWER]}, "turn 0 .user.: content is a number, expected text"),
+        ({"prompt": 5, "completion": "5"}, "turn 0 .user.: content is a number, expected text"),
+        ({"prompt": False, "completion": "5"}, "content is false, expected text"),
+        ({"instruction": "a", "input": 0, "output": "b"}, "input is a number, expected text"),
+        ({"instruction": "a", "output": "b", "history": [["q"]]}, "history entry 0 is not"),
+        ({"instruction": "a", "output": "b", "history": "q"}, "history is text, expected a list"),
+        ({"contents": [{"role": "user", "parts": []}]}, "Gemini"),
+        ({**LEARNT, "Weight": 0}, r"unknown key 'Weight' .did you mean weight"),
+        ({**LEARNT, "source": {"train": False}}, "unknown key 'source'"),
+        ({**LEARNT, "label": "spam"}, "unknown key 'label'"),
+        ({"messages": [TURNS[0], {**ANSWER, "loss": False}]}, "unknown key 'loss'"),
+        ({"messages": [{"role": "user", "content": [{**part("a"), "mask": 1}]}, ANSWER]}, "unknown key 'mask'"),
+    ],
+)
+def test_what_cannot_be_learnt_makes_the_row_bad(row: dict[str, Any], reason: str) -> None:
+    read = parsed(row)
+    assert isinstance(read, BadRow), read
+    assert re.search(reason, read.reason), read.reason
+
+
+def test_keys_that_are_named_are_passed_over_in_rows_turns_and_parts() -> None:
+    row = {"messages": [{"role": "user", "content": [{**part("hi"), "a": 1}], "b": 2}, TURNS[1]], "c": 3}
+    read = parsed(row, ignore_keys=frozenset("abc"))
+    assert isinstance(read, Row)
+    assert list(read.messages) == TURNS
+    assert isinstance(parsed(row, ignore_keys=frozenset("ab")), BadRow)
+
+
+def test_a_group_key_says_nothing_against_a_bad_label() -> None:
+    assert isinstance(parsed({**LEARNT, "label": "spam"}, group_by="label"), Row)
+    assert isinstance(parsed({**LEARNT, "label": False}, group_by="label"), BadRow)
+    assert isinstance(parsed({"messages": [TURNS[0], {**ANSWER, "mask": 1}], "mask": 1}, group_by="mask"), BadRow)
+
+
+def test_a_row_without_an_id_is_named_by_its_place() -> None:
+    for row in (LEARNT, {**LEARNT, "id": None}):
+        read = parsed(row)
+        assert isinstance(read, Row)
+        assert read.row_id == "f:1"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+READ = {"messages", "system", "weight", "train", "training", "label", "kto_tag"}
+TURN_KEYS = {"role", "from", "content", "value", "weight", "train", "training"}
+WORDS = [
+    "mask",
+    "Weight",
+    "loss",
+    "score",
+    "tools",
+    "images",
+    "reasoning",
+    "context",
+    "history",
+    "messages ",
+    "metadata",
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(WORDS) | st.text(max_size=12), VALUES.filter(lambda value: not is_empty(value)), st.booleans())
+def test_no_row_is_learnt_without_a_key_that_nobody_knows(key: str, value: Any, in_turn: bool) -> None:
+    assume(key not in METADATA)
+    if in_turn:
+        assume(key not in TURN_KEYS)
+        read = parsed({"messages": [TURNS[0], {**TURNS[1], key: value}]})
+    else:
+        assume(key not in READ)
+        read = parsed({**LEARNT, key: value})
+    # LLaMA-Factory writes "no tools" as the text [].
+    assert isinstance(read, BadRow) or value in ("[]", "{}", "null")
+
+
+MARKS = st.sampled_from([None, True, False, 0, 1, 0.0, 1.0])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.tuples(st.sampled_from(["weight", "train", "training"]), MARKS), min_size=1, max_size=4), st.booleans()
+)
+def test_exactly_the_answers_marked_so_are_not_learnt(marks: list[tuple[str, Any]], sharegpt: bool) -> None:
+    turns: list[dict[str, Any]] = []
+    for number, (key, value) in enumerate(marks):
+        turns += [{"from": "human", "value": f"q{number}"}, {"from": "gpt", "value": f"a{number}", key: value}]
+    if not sharegpt:
+        names = {"from": "role", "value": "content", "human": "user", "gpt": "assistant"}
+        turns = [{names.get(key, key): names.get(str(value), value) for key, value in turn.items()} for turn in turns]
+    read = parsed({"conversations" if sharegpt else "messages": turns})
+    unlearnt = [value is not None and not value for _, value in marks]
+    if all(unlearnt):
+        assert isinstance(read, BadRow)
+        return
+    assert isinstance(read, Row), read
+    answers = [turn for turn in read.messages if turn["role"] == "assistant"]
+    assert [turn.get("weight", 1) == 0 for turn in answers] == unlearnt
+    assert all("weight" not in turn for turn in read.messages if turn["role"] != "assistant")
 
 
 @settings(deadline=None, max_examples=200)

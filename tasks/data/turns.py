@@ -1,0 +1,129 @@
+"""Turns of a conversation as strangers write them: OpenAI, TRL, axolotl, ShareGPT; one form comes out."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from tasks.data.keys import MARKS, TOOLS, check_keys, is_empty, kind_of, mark, shown
+
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+}
+TOOL_ROLES = ("tool", "function", "function_call", "observation", "tool_call", "tool_response", "ipython")
+
+Turn = dict[str, Any]
+"""role (system, user or assistant), content and, where the row has a mark, weight (0 or 1; assistant alone)."""
+
+
+def read_turns(entries: Any, name: str, unknown: set[str]) -> list[Turn]:
+    """Turns in one form, not yet checked as a conversation.
+
+    Args:
+        entries: What the row has.
+        name: The key that it stands under.
+        unknown: Gets keys that nobody knows.
+
+    Raises:
+        ValueError: Says what is wrong with which turn.
+    """
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"{name} is not a list of turns")
+    return [_read_turn(entry, position, unknown) for position, entry in enumerate(entries)]
+
+
+def _read_turn(data: Any, position: int, unknown: set[str]) -> Turn:
+    if not isinstance(data, dict):
+        raise ValueError(f"turn {position} is not an object")
+    given = _either(data, "role", "from", position)
+    role = ROLES.get(given) if isinstance(given, str) else None
+    if role is None:
+        if given in TOOL_ROLES:
+            raise ValueError(f"turn {position} is {given}: {TOOLS}")
+        raise ValueError(f"turn {position} has role {shown(given)}, expected {', '.join(ROLES)}")
+    where = f"turn {position} ({role}) "
+    check_keys(data, ("role", "from", "content", "value", *MARKS), where, unknown)
+    weight = mark(data, where)
+    turn: Turn = {"role": role, "content": text_of(_either(data, "content", "value", position), where, unknown)}
+    if weight is not None and role == "assistant":
+        turn["weight"] = weight
+    elif weight == 1:
+        raise ValueError(f"{where}is marked to be learnt; only the assistant's turns are")
+    return turn
+
+
+def _either(data: Mapping[str, Any], key: str, other: str, position: int) -> Any:
+    """The value under one of two names for the same thing."""
+    filled = [name for name in (key, other) if not is_empty(data.get(name))]
+    if len(filled) == 2 and data[key] != data[other]:
+        raise ValueError(f"turn {position} has {key} and {other} that differ")
+    return data[filled[0]] if filled else None
+
+
+def text_of(content: Any, where: str, unknown: set[str]) -> str:
+    """A text, or text parts joined as chat templates join them: with nothing between.
+
+    Raises:
+        ValueError: No text, or something that is not text.
+    """
+    if isinstance(content, list) and content:
+        content = "".join(_part(part, f"{where}content part {number} ", unknown) for number, part in enumerate(content))
+    if is_empty(content) or (isinstance(content, str) and not content.strip()):
+        raise ValueError(f"{where}has no text")
+    if not isinstance(content, str):
+        raise ValueError(f"{where.rstrip()}: content is {kind_of(content)}, expected text")
+    if "\x00" in content:
+        raise ValueError(f"{where}holds a NUL character")
+    return content
+
+
+def _part(part: Any, where: str, unknown: set[str]) -> str:
+    if not isinstance(part, dict):
+        raise ValueError(f"{where}is {kind_of(part)}, expected an object of type text")
+    if part.get("type") != "text":
+        raise ValueError(f"{where}is of type {shown(part.get('type'))}: only text is trained on")
+    check_keys(part, ("type", "text"), where, unknown)
+    text = part.get("text")
+    if not isinstance(text, str):
+        raise ValueError(f"{where}is {kind_of(text)}, expected text")
+    return text
+
+
+def with_system(turns: Sequence[Turn], system: Any, unknown: set[str]) -> list[Turn]:
+    """The turns behind the system text that the row has beside them.
+
+    Raises:
+        ValueError: The turns begin with another one.
+    """
+    if is_empty(system):
+        return list(turns)
+    text = text_of(system, "system ", unknown)
+    if not turns or turns[0]["role"] != "system":
+        return [{"role": "system", "content": text}, *turns]
+    if turns[0]["content"] != text:
+        raise ValueError("system differs from the system turn; keep one of them")
+    return list(turns)
+
+
+def check_conversation(turns: Sequence[Turn]) -> None:
+    """Refuse what no chat template renders, or what teaches nothing.
+
+    Raises:
+        ValueError: A system turn that is not the first, turns that do not alternate, no answer at the end, none learnt.
+    """
+    for position, turn in enumerate(turns):
+        if turn["role"] == "system" and position != 0:
+            raise ValueError(f"turn {position} is system; only the first may be")
+    speakers = [turn["role"] for turn in turns if turn["role"] != "system"]
+    if speakers[:1] != ["user"] or any(a == b for a, b in pairwise(speakers)):
+        listed = ", ".join(speakers[:8]) + (", ..." if len(speakers) > 8 else "")
+        raise ValueError(f"turns are {listed or 'absent'}; user and assistant must take turns, user first")
+    if speakers[-1] != "assistant":
+        raise ValueError("the last turn is not the assistant's")
+    if not any(turn.get("weight", 1) for turn in turns if turn["role"] == "assistant"):
+        raise ValueError("no answer is learnt: every assistant turn has weight 0 or train false")

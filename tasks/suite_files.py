@@ -1,5 +1,6 @@
 """Which files the suites read, and that DVC sees it when they change."""
 
+import os
 from pathlib import Path
 
 from evalsuite.errors import UsageError
@@ -46,7 +47,9 @@ def check_watched(params: EvaluationParams, root: Path) -> None:
         given = root / path
         where = given.resolve() if given.is_dir() else given.parent.resolve() / given.name
         if not any(where == folder or folder in where.parents for folder in folders):
+            unlinked = Path(os.path.normpath(root.resolve() / path))
+            leads = "" if where == unlinked else f", which a link leads to {where}"
             raise UsageError(
-                f"{setting} is {path}, outside {' and '.join(WATCHED)}, where no stage would see it change; copy it "
-                f"to data/suites and name it there (`ratchet evaluate` reads it anywhere)"
+                f"{setting} is {path}{leads}, outside {' and '.join(WATCHED)}, where no stage would see it change; copy "
+                f"it to data/suites and name it there (`ratchet evaluate` reads it anywhere)"
             )

@@ -9,6 +9,7 @@ import yaml
 
 MARKS = ("weight", "train", "training")
 """Whether something is learnt: OpenAI's ``weight``; axolotl's ``train``, ``training`` in its older files."""
+MARK_KEYS = frozenset(MARKS)
 VERDICTS = ("label", "kto_tag")
 """Whether the answer is a good example (KTO, as TRL and LLaMA-Factory write it)."""
 TOOLS = "tool calls are not trained on"
@@ -101,7 +102,7 @@ def mark(data: Mapping[str, Any], where: str) -> int | None:
         ValueError: A mark is neither 0, 1, true nor false, or two marks contradict each other.
     """
     found: dict[str, int] = {}
-    for key in MARKS:
+    for key in MARKS if data.keys() & MARK_KEYS else ():
         value = data.get(key)
         if is_empty(value):
             continue

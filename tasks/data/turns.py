@@ -59,6 +59,8 @@ def _read_turn(data: Any, position: int, unknown: set[str]) -> Turn:
 
 def _either(data: Mapping[str, Any], key: str, other: str, position: int) -> Any:
     """The value under one of two names for the same thing."""
+    if other not in data:
+        return data.get(key)
     filled = [name for name in (key, other) if not is_empty(data.get(name))]
     if len(filled) == 2 and data[key] != data[other]:
         raise ValueError(f"turn {position} has {key} and {other} that differ")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.data.formats import BadRow, Row, RowRules, _parse, read_rows
-from tasks.data.keys import METADATA, is_empty
+from tasks.data.formats import SHAPES, BadRow, Row, RowRules, _parse, read_rows
+from tasks.data.keys import METADATA, NOT_LEARNT, is_empty
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -298,3 +298,9 @@ def test_no_line_of_public_data_breaks_the_reader() -> None:
     for path in paths:
         for entry in read_rows(path, path.name):
             assert isinstance(entry, Row | BadRow)
+
+
+def test_the_page_on_data_names_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs/data.md").read_text()
+    keys = {*METADATA, *NOT_LEARNT, *TURN_KEYS, *READ, *(key for shape in SHAPES for key in shape)}
+    assert {key for key in keys if f"`{key}`" not in page and f'"{key}"' not in page} == set()

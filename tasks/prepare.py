@@ -150,8 +150,8 @@ def _say_links(names: Iterable[str], root: Path) -> None:
     for name in names:
         if (root / name).is_symlink():
             logger.warning(
-                "%s is a link to %s: DVC notices when the rows change, but another machine needs the same link, and "
-                "`dvc push` does not keep the rows; copy them to keep them: `cp --remove-destination %s %s`",
+                "%s is a link to %s: DVC notices when the rows change, but git keeps the link alone, and another "
+                "machine needs the same file there; to keep the rows: `cp --remove-destination %s %s`",
                 name,
                 os.path.realpath(root / name),
                 shlex.quote(os.path.realpath(root / name)),

@@ -50,6 +50,6 @@ def check_watched(params: EvaluationParams, root: Path) -> None:
             unlinked = Path(os.path.normpath(root.resolve() / path))
             leads = "" if where == unlinked else f", which a link leads to {where}"
             raise UsageError(
-                f"{setting} is {path}{leads}, outside {' and '.join(WATCHED)}, where no stage would see it change; copy "
-                f"it to data/suites and name it there (`ratchet evaluate` reads it anywhere)"
+                f"{setting} is {path}{leads}, outside {' and '.join(WATCHED)}, where no stage would see it change; "
+                f"copy it to data/suites and name it there (`ratchet evaluate` reads it anywhere)"
             )

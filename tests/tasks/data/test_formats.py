@@ -88,6 +88,7 @@ def test_an_alpaca_input_follows_the_instruction() -> None:
             "take turns, user first",
             id="order",
         ),
+        pytest.param(b'{"prompt": ' + b"1" * 5000 + b"}", "not JSON .Exceeds the limit", id="long-number"),
         pytest.param(b"[" * 100_000, "nested too deeply", id="deep"),
     ],
 )

@@ -130,14 +130,16 @@ def _check_place(name: str, root: Path) -> None:
     DVC reads through links to files in a watched folder, and passes over links to folders.
     """
     path, raw = root / name, Path(os.path.realpath(root / RAW))
-    if not Path(os.path.realpath(path.parent)).is_relative_to(raw):
-        link = next((each for each in reversed(path.parents) if each.is_symlink() and root / RAW in each.parents), None)
+    folder = path if path.is_dir() else path.parent
+    if not Path(os.path.realpath(folder)).is_relative_to(raw):
+        below = (each for each in (*reversed(folder.parents), folder) if root / RAW in each.parents)
+        link = next((each for each in below if each.is_symlink()), None)
         if link is None:
             raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
-        folder, target = shlex.quote(str(link.relative_to(root))), os.path.realpath(link)
+        linked, target = shlex.quote(str(link.relative_to(root))), os.path.realpath(link)
         raise UsageError(
-            f"prepare.sources: {name}: {folder} is a link to {target}, and DVC passes over links to folders, so that "
-            f"changed rows would go unnoticed; copy it: `rm {folder} && cp -r {shlex.quote(target)} {folder}`"
+            f"prepare.sources: {name}: {linked} is a link to {target}, and DVC passes over links to folders, so that "
+            f"changed rows would go unnoticed; copy it: `rm {linked} && cp -r {shlex.quote(target)} {linked}`"
         )
     if not path.is_file():
         what = f"{name} is a folder, expected a file of rows" if path.is_dir() else f"no file {name}"

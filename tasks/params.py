@@ -5,11 +5,12 @@ name the public models and datasets; the shipped params.yaml replaces them by wh
 """
 
 import re
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
@@ -30,6 +31,15 @@ from tasks.suite_params import HarnessTask as HarnessTask
 from tasks.suite_params import PerplexityParams as PerplexityParams
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+ARGUMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+RESERVED_ARGUMENTS = frozenset(
+    {
+        *("messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template"),
+        *("tokenize", "strftime_now", "raise_exception", "namespace", "dict", "range"),
+        *("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token"),
+    }
+)
+"""Names in a chat template that are no settings."""
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
 
 
@@ -44,8 +54,25 @@ class ModelParams(Section):
     """Execute code from the model's repository; only with a pinned revision."""
     chat_template: str | None = None
     """A Jinja file that replaces the tokenizer's chat template."""
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Arguments of the chat template, such as ``enable_thinking: false``; part of the exported template."""
+    chat_template_date: date | None = None
+    """The date that a template writes for today's (YYYY-MM-DD); part of the exported template."""
     licence: str | None = None
     """SPDX id of the weights' licence, for the model card; read from the model's files where absent."""
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _arguments_are_free_names(cls, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name in arguments:
+            if name in RESERVED_ARGUMENTS:
+                raise ValueError(
+                    f"{name!r} is filled in with every conversation, so it cannot be fixed; leave it out"
+                    + ("; to fix the date, set model.chat_template_date" if name == "strftime_now" else "")
+                )
+            if not ARGUMENT.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a variable: use letters, digits and _, a letter first")
+        return arguments
 
     @model_validator(mode="after")
     def _code_needs_a_revision(self) -> Self:
@@ -103,6 +130,13 @@ class LongRows(StrEnum):
     """Cut the answer's end: the row then teaches no end of turn."""
 
 
+class Answers(StrEnum):
+    """Which answers of a conversation are learnt; one with ``weight: 0`` never is."""
+
+    ALL = "all"
+    LAST = "last"
+
+
 class TrainParams(Section):
     """What all methods share."""
 
@@ -113,6 +147,8 @@ class TrainParams(Section):
     max_length_tokens: int = Field(default=1024, ge=8)
     long_rows: LongRows = LongRows.STOP
     """What becomes of rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
+    answers: Answers = Answers.ALL
+    """``all``: learn every answer of a conversation whose weight is not 0. ``last``: the last of them alone."""
     packing: bool = True
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False

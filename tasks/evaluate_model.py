@@ -164,9 +164,8 @@ def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFol
         else []
     )
     # Asked as this project's own models are: a date or a switch of the template that is fixed here is fixed there too.
-    settings = params.model.model_dump(include={"chat_template_kwargs", "chat_template_date"})
-    asked_as = params.model.model_dump(mode="json", include=set(settings))
-    fixed = [asked_as] if any(settings.values()) else []
+    settings = params.model.model_dump(mode="json", include={"chat_template_kwargs", "chat_template_date"})
+    fixed = [settings] if any(settings.values()) else []
     target = paths.root / ".ratchet" / "models" / sha256_json([reference, state, *fixed])[:16]
     if not (target / MANIFEST_NAME).is_file():
         export_model(ModelParams(id=name, revision=revision or None, **settings), target, needs_chat_template=False)

@@ -57,9 +57,17 @@ class ModelParams(Section):
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of the chat template, such as ``enable_thinking: false``; part of the exported template."""
     chat_template_date: date | None = None
-    """The date that a template writes for today's (YYYY-MM-DD); part of the exported template."""
+    """The date that a template writes for today's (YYYY-MM-DD); part of the exported template. In quotes: DVC takes no
+    dates of YAML."""
     licence: str | None = None
     """SPDX id of the weights' licence, for the model card; read from the model's files where absent."""
+
+    @field_validator("chat_template_date", mode="before")
+    @classmethod
+    def _date_is_a_text(cls, value: Any) -> Any:
+        if isinstance(value, date):
+            raise ValueError(f'write it in quotes, "{value:%Y-%m-%d}": DVC cannot read a date of YAML')
+        return value
 
     @field_validator("chat_template_kwargs")
     @classmethod

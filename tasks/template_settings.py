@@ -25,7 +25,7 @@ from tasks.params import RESERVED_ARGUMENTS, ModelParams
 
 NO_DATE = (
     "chat template writes today's date, so that the same conversation is another one tomorrow; set "
-    "model.chat_template_date to a fixed date such as 2026-01-31, then run `ratchet stage fetch`"
+    'model.chat_template_date to a fixed date such as "2026-01-31", then run `ratchet stage fetch`'
 )
 REMEDY = "name a corrected Jinja file in model.chat_template"
 CONVERSATIONS: tuple[tuple[tuple[str, str], ...], ...] = (

@@ -15,7 +15,7 @@ from evalsuite.model_source import ModelSource, resolve_model
 from tasks.entry import stage_main
 from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
-from tasks.template_settings import check_template_file, settle_other, settle_template
+from tasks.template_settings import check_template, read_template, settle_other, settle_template
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -46,7 +46,7 @@ def check_model(params: ModelParams) -> None:
             f"model.revision to a commit, so that it never changes: `git ls-remote https://huggingface.co/{params.id} "
             "HEAD` prints the newest one"
         )
-    check_template_file(params)
+    check_template(params)
 
 
 def export_model(params: ModelParams, target: Path, needs_chat_template: bool = True) -> ModelManifest:
@@ -93,7 +93,7 @@ def _save(source: ModelSource, params: ModelParams, folder: Path, needs_chat_tem
         reason = str(error).strip().splitlines()[0]
         raise StageError(f"model {params.id!r} cannot be loaded: {reason}; check model.id and model.revision") from None
     if params.chat_template is not None:
-        tokenizer.chat_template = Path(params.chat_template).read_text(encoding="utf-8")
+        tokenizer.chat_template = read_template(params.chat_template)
     if needs_chat_template and not tokenizer.chat_template:
         raise UsageError(f"model {params.id!r} has no chat template; name a Jinja file in model.chat_template")
     (settle_template if needs_chat_template else settle_other)(tokenizer, params)

@@ -21,6 +21,7 @@ from evalsuite.engines.chat_template import (
     template_of,
 )
 from evalsuite.errors import UsageError
+from evalsuite.model_source import resolve_model
 from tasks.params import RESERVED_ARGUMENTS, ModelParams
 
 NO_DATE = (
@@ -38,26 +39,68 @@ CONVERSATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
 """Small conversations that a template is tried on."""
 
 
-def check_template_file(params: ModelParams) -> None:
-    """Refuse a template file that is not Jinja or does not read the arguments that are set; loads nothing.
+def check_template(params: ModelParams) -> None:
+    """Refuse a template that is not Jinja or does not read the arguments that are set; loads nothing.
+
+    Looks at the file that ``model.chat_template`` names, else at the model's own where it lies in a folder here.
 
     Raises:
         UsageError: Names the file, the line and the reason, or the names that the template reads.
     """
     if params.chat_template is None:
-        return
-    path = Path(params.chat_template)
-    if not path.is_file():
-        raise UsageError(
-            f"model.chat_template = {params.chat_template!r}: no such file; name a Jinja file, or take the line out"
-        )
+        folder = resolve_model(params.id).folder
+        template = None if folder is None else own_template(folder)
+        where = f"model.id = {params.id!r}"
+    else:
+        where = f"model.chat_template = {params.chat_template!r}"
+        template = read_template(params.chat_template)
+    if template is None:
+        return  # told by fetch, which loads the tokenizer
     try:
-        template = path.read_text(encoding="utf-8")
         _check_read(template, params.chat_template_kwargs)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"model.chat_template = {params.chat_template!r}: not UTF-8 at byte {error.start}") from None
     except UsageError as error:
-        raise UsageError(f"model.chat_template = {params.chat_template!r}: {error}") from None
+        raise UsageError(f"{where}: {error}") from None
+
+
+def read_template(name: str) -> str:
+    """A template file of the project.
+
+    Raises:
+        UsageError: Absent, or no text.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise UsageError(f"model.chat_template = {name!r}: no such file; name a Jinja file, or take the line out")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"model.chat_template = {name!r}: not UTF-8 at byte {error.start}; save the file as UTF-8"
+        ) from None
+
+
+def own_template(folder: Path) -> str | None:
+    """The default template of a model's folder, without loading its tokenizer; None where its files show none."""
+    file = folder / "chat_template.jinja"
+    try:
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    found = config.get("chat_template") if isinstance(config, dict) else None
+    if isinstance(found, list):
+        named = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
+        found = named.get("default")
+    return found if isinstance(found, str) else None
+
+
+def is_affected(template: str | None, params: ModelParams) -> bool:
+    """Whether a template would be another one with the settings of ``params``."""
+    if template is None:
+        return False
+    known = names_read(template)
+    return bool(known & set(params.chat_template_kwargs)) or (CLOCK in known and params.chat_template_date is not None)
 
 
 def settle_template(tokenizer: Any, params: ModelParams) -> None:
@@ -110,7 +153,11 @@ def _each(templates: Any, change: Callable[[str], str]) -> Any:
 def _check_read(template: str, arguments: Collection[str]) -> None:
     """Refuse arguments that a template never looks at: they would be a setting without an effect."""
     known = names_read(template)
-    offered = sorted(known - RESERVED_ARGUMENTS - set(environment().globals))
+    # Names that it only assigns in some branch first are its own, unless it asks whether they were given.
+    tree = environment().parse(template)
+    assigned = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
+    asked = {test.node.name for test in tree.find_all(nodes.Test) if isinstance(test.node, nodes.Name)}
+    offered = sorted(known - (assigned - asked) - RESERVED_ARGUMENTS - set(environment().globals))
     for name in sorted(set(arguments) - known):
         raise UsageError(
             f"model.chat_template_kwargs.{name}: the chat template does not read it; it reads "

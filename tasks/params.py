@@ -5,12 +5,11 @@ name the public models and datasets; the shipped params.yaml replaces them by wh
 """
 
 import re
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
@@ -23,6 +22,7 @@ from tasks.launch_params import LaunchParams as LaunchParams
 from tasks.method_params import MOST_SEEDS, seed_sets
 from tasks.method_params import MethodKind as MethodKind
 from tasks.method_params import MethodParams as MethodParams
+from tasks.model_params import ModelParams as ModelParams
 from tasks.section import Section as Section
 from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
@@ -31,62 +31,7 @@ from tasks.suite_params import HarnessTask as HarnessTask
 from tasks.suite_params import PerplexityParams as PerplexityParams
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-ARGUMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-RESERVED_ARGUMENTS = frozenset(
-    {
-        *("messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template"),
-        *("tokenize", "strftime_now", "raise_exception", "namespace", "dict", "range"),
-        *("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token"),
-    }
-)
-"""Names in a chat template that are no settings."""
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
-
-
-class ModelParams(Section):
-    """The model to fine-tune."""
-
-    id: str
-    """Hub id, a folder, or ``package:NAME`` for an installed Python package that carries the weights."""
-    revision: str | None = None
-    """Hub commit; required for a hub id, so that the run can be repeated."""
-    trust_remote_code: bool = False
-    """Execute code from the model's repository; only with a pinned revision."""
-    chat_template: str | None = None
-    """A Jinja file that replaces the tokenizer's chat template."""
-    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
-    """Arguments of the chat template, such as ``enable_thinking: false``; part of the exported template."""
-    chat_template_date: date | None = None
-    """The date that a template writes for today's (YYYY-MM-DD); part of the exported template. In quotes: DVC takes no
-    dates of YAML."""
-    licence: str | None = None
-    """SPDX id of the weights' licence, for the model card; read from the model's files where absent."""
-
-    @field_validator("chat_template_date", mode="before")
-    @classmethod
-    def _date_is_a_text(cls, value: Any) -> Any:
-        if isinstance(value, date):
-            raise ValueError(f'write it in quotes, "{value:%Y-%m-%d}": DVC cannot read a date of YAML')
-        return value
-
-    @field_validator("chat_template_kwargs")
-    @classmethod
-    def _arguments_are_free_names(cls, arguments: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        for name in arguments:
-            if name in RESERVED_ARGUMENTS:
-                raise ValueError(
-                    f"{name!r} is filled in with every conversation, so it cannot be fixed; leave it out"
-                    + ("; to fix the date, set model.chat_template_date" if name == "strftime_now" else "")
-                )
-            if not ARGUMENT.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a variable: use letters, digits and _, a letter first")
-        return arguments
-
-    @model_validator(mode="after")
-    def _code_needs_a_revision(self) -> Self:
-        if self.trust_remote_code and self.revision is None:
-            raise ValueError("trust_remote_code needs revision: a commit of the repository whose code you have read")
-        return self
 
 
 class Objective(StrEnum):

@@ -120,9 +120,7 @@ class Labeller:
         prompt = chat_text(self._tokenizer, turns[:turn], ask=True)
         text = rendering.text
         if not text.startswith(prompt):
-            raise _UnfitError(
-                f"the chat template changes the prompt when an answer follows{self._hint(prompt)}; use another template"
-            )
+            raise self._changes(prompt)
         for message in turns[:turn]:
             if message["role"] != "assistant" and message["content"].strip() not in prompt:
                 raise _UnfitError(
@@ -185,19 +183,28 @@ class Labeller:
         return last
 
     def _adds(self, text: str) -> _UnfitError:
-        added = self._added.sub(" ", text).strip()[:40]
+        added = " ".join(self._added.sub(" ", text).split())[:40]
         return _UnfitError(
-            f"the chat template adds {added!r} to the answer, which the model would learn to write{self._hint(added)}; "
-            "use another template, or put it into the rows"
+            f"the chat template adds {added!r} to the answer, which the model would learn to write; "
+            f"{self._remedy(added)}use another template, or put it into the rows"
         )
 
-    def _hint(self, text: str) -> str:
-        """The setting that turns reasoning off, where it is what a template adds."""
-        if REASONING.search(text) is None:
-            return ""
-        known = names_read(template_of(self._tokenizer))
+    def _changes(self, prompt: str) -> _UnfitError:
+        """An answer is written after another text than what asks for it."""
+        end = prompt[-40:]
+        closed = REASONING.search(end) is not None
+        why = f" (the prompt ends with {end.strip()!r}, and the row may hold reasoning of its own)"
+        return _UnfitError(
+            f"the chat template changes the prompt when an answer follows{why if closed else ''}; "
+            f"{self._remedy(end)}use another template"
+            + (", or take the reasoning out of the rows, or the setting out of model.chat_template_kwargs" * closed)
+        )
+
+    def _remedy(self, text: str) -> str:
+        """The setting that turns reasoning off, where reasoning is what a template adds."""
+        known = names_read(template_of(self._tokenizer)) if REASONING.search(text) else frozenset()
         return "".join(
-            f"; set model.chat_template_kwargs: {{{name}: false}} and run `ratchet stage fetch`"
+            f"set model.chat_template_kwargs: {{{name}: false}} and run `ratchet stage fetch`, "
             for name in SWITCHES
             if name in known
         )

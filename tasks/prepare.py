@@ -15,6 +15,7 @@ from typing import Any
 
 from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
+from evalsuite.identity import read_manifest
 from evalsuite.yaml_file import key_line
 from tasks.data.decontaminate import HeldOut, normalise, user_text
 from tasks.data.formats import BadRow, Row, read_rows
@@ -23,6 +24,7 @@ from tasks.entry import stage_main
 from tasks.model_context import check_fits, context_tokens
 from tasks.params import Answers, Objective, Params, PrepareParams
 from tasks.paths import ArtifactPaths
+from tasks.template_settings import is_affected, own_template
 from tasks.training.conversation import end_tokens
 from tasks.training.documents import document_ids
 from tasks.training.examples import tokenize_all
@@ -125,6 +127,28 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
             )
         for row in good:
             _group(row, params.group_by, paths)
+
+
+def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
+    """Put the first rows of each source through the chat template of the base model, as they will be learnt.
+
+    Returns:
+        Whether they were tried: not where the base model here is not yet the one that params.yaml describes.
+
+    Raises:
+        UsageError: The template cannot write a row as it is to be learnt, or rows may be longer than the context.
+    """
+    base = paths.export("base")
+    if params.prepare.objective is Objective.TEXT or not (base / "manifest.json").is_file():
+        return False
+    source = params.model.id + (f"@{params.model.revision}" if params.model.revision else "")
+    if read_manifest(base, "ratchet stage fetch").source != source or is_affected(own_template(base), params.model):
+        return False
+    for name in params.prepare.sources:
+        found = islice(read_rows(paths.root / name, name), FIRST_ROWS)
+        rows = [row for row in found if isinstance(row, Row)]
+        _token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers)
+    return True
 
 
 def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:

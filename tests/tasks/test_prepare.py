@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from tasks.params import Answers, Objective, PrepareParams
+from tasks.params import Answers, Objective, Params, PrepareParams, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.prepare import run, summary
+from tasks.prepare import check_first_rows, run, summary
 from tests.tasks.training.templates import GEMMA, QWEN_3
 
 
@@ -218,3 +218,26 @@ def test_rows_longer_than_the_model_s_context_cannot_be_asked_for(project: Artif
     params = write(project, pairs(20)).model_copy(update={"max_length_tokens": 1025})
     with pytest.raises(UsageError, match=r"prepare\.max_length_tokens = 1025 .* context of 1024 tokens"):
         run(params, project)
+
+
+def project_params(paths: ArtifactPaths, rows: list[Any], **model: Any) -> Params:
+    write(paths, rows)
+    data = {
+        "model": {"id": "tiny", **model},
+        "prepare": {"sources": ["data/raw/rows.jsonl"]},
+        "methods": {"full": {"kind": "full", "learning_rate": 1e-5}},
+        "evaluation": {"golden": {"path": "golden_sets/g"}},
+        "gate": {"rules": [{"suite": "golden", "metric": "contains", "kind": "guard", "margin": 0.1}]},
+    }
+    return parse_params(data)
+
+
+def test_the_first_rows_are_tried_before_a_run_once_their_model_is_fetched(project: ArtifactPaths) -> None:
+    assert check_first_rows(project_params(project, pairs(3)), project)
+    with_template(project, QWEN_3)
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1'.*enable_thinking: false"):
+        check_first_rows(project_params(project, pairs(3)), project)
+    # The setting is there, and the model was not fetched with it yet; another model was not fetched at all.
+    settings = {"chat_template_kwargs": {"enable_thinking": False}}
+    assert not check_first_rows(project_params(project, pairs(3), **settings), project)
+    assert not check_first_rows(project_params(project, pairs(3), id="other"), project)

@@ -67,7 +67,7 @@ def write_examples(folder: Path, base: Path, count: int) -> list[int]:
             continue
         texts = (SYSTEM, row["conversations"][0]["value"].strip(), row["chosen"]["value"].strip())
         chat = [{"role": role, "content": text} for role, text in zip(ROLES, texts, strict=True)]
-        length = len(tokenize("row", chat, tokenizer).input_ids)
+        length = len(tokenize("row", chat, tokenizer)[0].input_ids)
         if length < MAX_LENGTH and len(chats) < count:
             chats.append(chat)
             lengths.append(length)
@@ -93,7 +93,7 @@ def train_ratchet(folder: Path, base: Path, out: Path) -> float:
 
     tokenizer = tokenizer_of(base)
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
-    examples = [tokenize("row", row, tokenizer) for row in rows]
+    examples = [tokenize("row", row, tokenizer)[0] for row in rows]
     method = MethodParams(kind="full", learning_rate=LEARNING_RATE, epochs=1, warmup_ratio=0.0)
     params = TrainParams(batch_size=BATCH, micro_batch_size=MICRO_BATCH, max_length_tokens=MAX_LENGTH, seed=7)
     plan = LaunchPlan(device="cpu", numerics=Numerics.FP32, trained_parameters=PARAMETERS)
@@ -184,7 +184,7 @@ def final_loss(folder: Path, base: Path, out: Path) -> float:
     total, tokens = 0.0, 0
     with torch.inference_mode():
         for line in (folder / "examples.jsonl").open(encoding="utf-8"):
-            example = tokenize("row", json.loads(line)["messages"], tokenizer)
+            [example] = tokenize("row", json.loads(line)["messages"], tokenizer)
             count = sum(label != IGNORED for label in example.labels)
             loss = model(input_ids=torch.tensor([example.input_ids]), labels=torch.tensor([example.labels])).loss
             total, tokens = total + float(loss) * count, tokens + count

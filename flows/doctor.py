@@ -15,6 +15,7 @@ from evalsuite.errors import RatchetError
 
 if TYPE_CHECKING:
     from tasks.params import Params
+    from tasks.paths import ArtifactPaths
 
 OURS = ("flows", "tasks", "evalsuite")
 SHADOWED = ("evaluate", "datasets", "tokenizers", "trl", "peft", "prefect", "dvc", "torch", "transformers")
@@ -158,7 +159,21 @@ def _configuration(folder: Path) -> Iterator[Finding]:
         yield Finding("inputs", problem, False, "mend it, then look again: `ratchet doctor`")
     if not found:
         yield Finding("inputs", "model, data, sets, metrics and rules fit together", True)
+        yield from _rows(params, ArtifactPaths(folder))
     yield from _models(params)
+
+
+def _rows(params: "Params", paths: "ArtifactPaths") -> Iterator[Finding]:
+    """The first rows through the base model's chat template, once it is fetched."""
+    from tasks.prepare import check_first_rows
+
+    try:
+        tried = check_first_rows(params, paths)
+    except (RatchetError, OSError) as error:
+        yield Finding("rows", str(error), False, "fix it, then look again: `ratchet doctor`")
+        return
+    if tried:
+        yield Finding("rows", "the chat template writes the first of each source as they are learnt", True)
 
 
 def _models(params: "Params") -> Iterator[Finding]:

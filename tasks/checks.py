@@ -13,6 +13,7 @@ from evalsuite.gate.policy import COSTS
 from evalsuite.suites.base import Suite, known_metrics
 from tasks.fetch import check_model
 from tasks.golden_suite import dev_suite
+from tasks.model_context import context_problems
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.power import recorded_summaries, sets_of
@@ -45,6 +46,7 @@ def problems(params: Params, paths: ArtifactPaths) -> list[str]:
     """Every problem, in the order of the stages; reads files alone."""
     return [
         *_asked(lambda: check_model(params.model)),
+        *context_problems(params, paths),
         *_asked(lambda: check_sources(params.prepare, paths)),
         *_evaluation_problems(params, paths),
     ]

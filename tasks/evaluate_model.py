@@ -28,6 +28,7 @@ from tasks.params import (
 )
 from tasks.paths import ArtifactPaths
 from tasks.run_evals import suite_makers, weights_of
+from tasks.template_settings import is_affected, own_template
 
 Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)
 LIMITED = ("harmbench", "xstest", "bbq", "perplexity")
@@ -140,6 +141,9 @@ def _limited(params: EvaluationParams, limit: int | None) -> EvaluationParams:
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:
     """The bytes that a reference means; a package, a hub id or a GGUF file is exported once and kept.
 
+    A folder without a manifest of ours is taken as it is, unless its chat template reads what params.yaml fixes: then
+    it is exported too, with the settings in its template.
+
     Raises:
         UsageError: There is no such model, or its bytes are not those of its manifest.
         MissingArtifactError: A model of the pipeline was not made yet.
@@ -157,13 +161,17 @@ def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFol
     if source.folder is not None and source.gguf is None:
         if (source.folder / MANIFEST_NAME).is_file():
             return ModelFolder(source.folder, verify_manifest(source.folder, f"ratchet evaluate {reference}").identity)
-        return ModelFolder(source.folder, identity_of(hash_files(source.folder)))
+        if not is_affected(own_template(source.folder), params.model):
+            return ModelFolder(source.folder, identity_of(hash_files(source.folder)))
     state = (
         [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(source.folder.iterdir())]
         if source.folder
         else []
     )
-    target = paths.root / ".ratchet" / "models" / sha256_json([reference, state])[:16]
+    # Asked as this project's own models are: a date or a switch of the template that is fixed here is fixed there too.
+    settings = params.model.model_dump(mode="json", include={"chat_template_kwargs", "chat_template_date"})
+    fixed = [settings] if any(settings.values()) else []
+    target = paths.root / ".ratchet" / "models" / sha256_json([reference, state, *fixed])[:16]
     if not (target / MANIFEST_NAME).is_file():
-        export_model(ModelParams(id=name, revision=revision or None), target, needs_chat_template=False)
+        export_model(ModelParams(id=name, revision=revision or None, **settings), target, needs_chat_template=False)
     return ModelFolder(target, read_manifest(target, f"ratchet evaluate {reference}").identity)

@@ -15,6 +15,7 @@ from evalsuite.model_source import ModelSource, resolve_model
 from tasks.entry import stage_main
 from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
+from tasks.template_settings import check_template, read_template, settle_other, settle_template
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -23,7 +24,8 @@ def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
     """Write models/base/export: safetensors weights, tokenizer, chat template, and the manifest last.
 
     Raises:
-        UsageError: The model cannot be found, has no chat template, or a hub id has no pinned revision.
+        UsageError: The model cannot be found, has no chat template or one that cannot be used, or a hub id has no
+            pinned revision.
         StageError: The disk has no room, or the hub does not answer.
     """
     check_model(params)
@@ -34,7 +36,7 @@ def check_model(params: ModelParams) -> None:
     """Refuse what cannot be fetched, or may be something else tomorrow; loads and downloads nothing.
 
     Raises:
-        UsageError: No such folder or package, a hub id without a commit, or no such chat template.
+        UsageError: No such folder or package, a hub id without a commit, or a chat template that cannot be read.
     """
     source = resolve_model(params.id)
     if source.hub_id is not None and (params.revision is None or not COMMIT.fullmatch(params.revision)):
@@ -44,14 +46,18 @@ def check_model(params: ModelParams) -> None:
             f"model.revision to a commit, so that it never changes: `git ls-remote https://huggingface.co/{params.id} "
             "HEAD` prints the newest one"
         )
-    if params.chat_template is not None and not Path(params.chat_template).is_file():
-        raise UsageError(
-            f"model.chat_template = {params.chat_template!r}: no such file; name a Jinja file, or take the line out"
-        )
+    check_template(params)
 
 
 def export_model(params: ModelParams, target: Path, needs_chat_template: bool = True) -> ModelManifest:
-    """Write a model's complete bytes to ``target``, the manifest last; see ``run``."""
+    """Write a model's complete bytes to ``target``, the manifest last; see ``run``.
+
+    Args:
+        params: Where the bytes come from, and the settings that become part of the chat template.
+        target: The folder.
+        needs_chat_template: Whether the template is one to train with. Else a model without one is taken too, and so
+            is a template that does not read every setting.
+    """
     source = resolve_model(params.id)
     if source.hub_id is not None and params.revision is None:
         raise UsageError(
@@ -87,9 +93,10 @@ def _save(source: ModelSource, params: ModelParams, folder: Path, needs_chat_tem
         reason = str(error).strip().splitlines()[0]
         raise StageError(f"model {params.id!r} cannot be loaded: {reason}; check model.id and model.revision") from None
     if params.chat_template is not None:
-        tokenizer.chat_template = Path(params.chat_template).read_text(encoding="utf-8")
+        tokenizer.chat_template = read_template(params.chat_template)
     if needs_chat_template and not tokenizer.chat_template:
         raise UsageError(f"model {params.id!r} has no chat template; name a Jinja file in model.chat_template")
+    (settle_template if needs_chat_template else settle_other)(tokenizer, params)
     if source.gguf is not None:
         # A dequantised GGUF stays marked as quantised, and such a model refuses to be saved.
         config = model.config

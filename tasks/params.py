@@ -22,6 +22,7 @@ from tasks.launch_params import LaunchParams as LaunchParams
 from tasks.method_params import MOST_SEEDS, seed_sets
 from tasks.method_params import MethodKind as MethodKind
 from tasks.method_params import MethodParams as MethodParams
+from tasks.model_params import ModelParams as ModelParams
 from tasks.section import Section as Section
 from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
@@ -31,27 +32,6 @@ from tasks.suite_params import PerplexityParams as PerplexityParams
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
-
-
-class ModelParams(Section):
-    """The model to fine-tune."""
-
-    id: str
-    """Hub id, a folder, or ``package:NAME`` for an installed Python package that carries the weights."""
-    revision: str | None = None
-    """Hub commit; required for a hub id, so that the run can be repeated."""
-    trust_remote_code: bool = False
-    """Execute code from the model's repository; only with a pinned revision."""
-    chat_template: str | None = None
-    """A Jinja file that replaces the tokenizer's chat template."""
-    licence: str | None = None
-    """SPDX id of the weights' licence, for the model card; read from the model's files where absent."""
-
-    @model_validator(mode="after")
-    def _code_needs_a_revision(self) -> Self:
-        if self.trust_remote_code and self.revision is None:
-            raise ValueError("trust_remote_code needs revision: a commit of the repository whose code you have read")
-        return self
 
 
 class Objective(StrEnum):
@@ -108,6 +88,13 @@ class LongRows(StrEnum):
     """Cut the answer's end: the row then teaches no end of turn."""
 
 
+class Answers(StrEnum):
+    """Which answers of a conversation are learnt; one with ``weight: 0`` never is."""
+
+    ALL = "all"
+    LAST = "last"
+
+
 class TrainParams(Section):
     """What all methods share."""
 
@@ -118,6 +105,8 @@ class TrainParams(Section):
     max_length_tokens: int = Field(default=1024, ge=8)
     long_rows: LongRows = LongRows.STOP
     """What becomes of rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
+    answers: Answers = Answers.ALL
+    """``all``: learn every answer of a conversation whose weight is not 0. ``last``: the last of them alone."""
     packing: bool = True
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False

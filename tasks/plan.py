@@ -12,8 +12,9 @@ from evalsuite.files import read_json, write_json, write_text
 from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.launch_params import LaunchParams, Strategy
+from tasks.model_context import check_fits, context_tokens
 from tasks.numerics import Optimizer
-from tasks.params import MethodKind, MethodParams, Params, TrainParams
+from tasks.params import Answers, MethodKind, MethodParams, Params, TrainParams
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import count_parameters, read_config
@@ -32,7 +33,8 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     """Write plans/NAME.json, and plans/NAME.launch.json, which alone decides how training runs.
 
     Raises:
-        UsageError: The method does not fit in memory; says what would. Or its target modules match nothing.
+        UsageError: The method does not fit in memory; says what would. Or its target modules match nothing, or rows may
+            be longer than the model's context.
         MissingArtifactError: The base model or the prepared data is absent.
     """
     from transformers import AutoConfig
@@ -41,6 +43,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     counts = _train_counts(paths, train)
     base = paths.export("base")
     read_json(base / "manifest.json", "ratchet stage fetch")
+    check_fits("train.max_length_tokens", train.max_length_tokens, context_tokens(base))
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     try:
         trained = count_trained(config, method)
@@ -105,11 +108,13 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
 
 
 def _train_counts(paths: ArtifactPaths, train: TrainParams) -> dict[str, int]:
-    """Rows, tokens and the longest row of the training rows, documents cut as training cuts them."""
+    """Sequences (``rows``), tokens and the longest sequence of training, documents cut as training cuts them."""
     report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
     counts: dict[str, int] = report["splits"]["train"]
     if report.get("objective") != "text":
-        return counts
+        # Conversations whose answers are learnt apart; with the last answer alone, each is one sequence all the same.
+        split = train.answers is Answers.ALL and "sequences" in counts
+        return {**counts, "rows": counts["sequences"]} if split else counts
     limit = train.max_length_tokens
     with (paths.prepared / "train.jsonl").open(encoding="utf-8") as lines:
         rows = sum(num_pieces(json.loads(line)["num_tokens"], limit) for line in lines)

@@ -3,6 +3,7 @@
 Run:  python -m tasks.prepare
 """
 
+import json
 import logging
 import os
 import random
@@ -17,15 +18,20 @@ from typing import Any
 
 from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
+from evalsuite.identity import read_manifest
 from evalsuite.yaml_file import key_line
 from tasks.data.decontaminate import HeldOut, normalise, user_text
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice, shown
 from tasks.data.split import dev_groups
 from tasks.entry import stage_main
-from tasks.params import Objective, Params, PrepareParams
+from tasks.model_context import check_fits, context_tokens
+from tasks.params import Answers, Objective, Params, PrepareParams
 from tasks.paths import ArtifactPaths
+from tasks.template_settings import is_affected, own_template
+from tasks.training.conversation import end_tokens
 from tasks.training.documents import document_ids
+from tasks.training.examples import tokenize_all
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +43,17 @@ FIRST_ROWS = 20
 HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 
 
-def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
+def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.ALL) -> dict[str, Any]:
     """Write data/prepared/{train,dev}.jsonl and, last, report.json; the old folder stands until the new one is whole.
 
+    Args:
+        params: What to read, and what to leave out.
+        paths: The project.
+        answers: Which answers of a conversation training will learn (``train.answers``).
+
     Raises:
-        UsageError: A source is absent, empty or outside data/raw, too many rows are bad, or nothing is left to split.
+        UsageError: A source is absent, empty or outside data/raw, too many rows are bad, nothing is left to split, or
+            the chat template cannot write a row as it is to be learnt.
     """
     check_sources(params, paths)
     _say_links(params.sources, paths.root)
@@ -53,10 +65,12 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
     if params.max_rows is not None and len(kept) > params.max_rows:
         chosen = random.Random(params.seed).sample(range(len(kept)), params.max_rows)  # noqa: S311  a sample, no secret
         kept = [kept[index] for index in sorted(chosen)]
-    lengths = _token_lengths(kept, paths.export("base"))
+    lengths = _token_lengths(kept, paths.export("base"), params.max_length_tokens, answers)
     pairs = []
     for row, length in zip(kept, lengths, strict=True):
-        if row.text is None and length > params.max_length_tokens:
+        if not length:
+            dropped["no answer to learn"].append(row.source)
+        elif row.text is None and max(length) > params.max_length_tokens:
             dropped[f"longer than {params.max_length_tokens} tokens"].append(row.source)
         else:
             pairs.append((row, length))
@@ -68,10 +82,12 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
             f"nothing to split after cleaning: {error}; give {', '.join(params.sources)} more rows"
         ) from None
     splits: dict[str, list[dict[str, Any]]] = {"train": [], "dev": []}
+    sequences: dict[str, list[int]] = {"train": [], "dev": []}
     for (row, length), group in zip(pairs, groups, strict=True):
         content: dict[str, Any] = {"messages": list(row.messages)} if row.text is None else {"text": row.text}
-        entry = {"id": row.row_id, **content, "num_tokens": length}
-        splits["dev" if group in held else "train"].append(entry)
+        split = "dev" if group in held else "train"
+        splits[split].append({"id": row.row_id, **content, "num_tokens": max(length)})
+        sequences[split] += length
     report = {
         "schema_version": 1,
         "sources": {name: sha256_file(paths.root / name) for name in params.sources},
@@ -84,7 +100,7 @@ def run(params: PrepareParams, paths: ArtifactPaths) -> dict[str, Any]:
         },
         "max_rows": {"limit": params.max_rows, "clean_rows": num_clean, "left_out": num_clean - len(kept)},
         "groups": {"train": len(set(groups) - held), "dev": len(held)},
-        "splits": {name: _describe([entry["num_tokens"] for entry in entries]) for name, entries in splits.items()},
+        "splits": {name: _describe(len(entries), sequences[name]) for name, entries in splits.items()},
     }
     if params.objective is Objective.TEXT:
         report["objective"] = "text"
@@ -173,6 +189,28 @@ def _remedy(entries: Iterable[Row | BadRow], params: PrepareParams) -> str:
     return ignore_advice(unknown, params.ignore_keys) if unknown else ""
 
 
+def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
+    """Put the first rows of each source through the chat template of the base model, as they will be learnt.
+
+    Returns:
+        Whether they were tried: not where the base model here is not yet the one that params.yaml describes.
+
+    Raises:
+        UsageError: The template cannot write a row as it is to be learnt, or rows may be longer than the context.
+    """
+    base = paths.export("base")
+    if params.prepare.objective is Objective.TEXT or not (base / "manifest.json").is_file():
+        return False
+    source = params.model.id + (f"@{params.model.revision}" if params.model.revision else "")
+    if read_manifest(base, "ratchet stage fetch").source != source or is_affected(own_template(base), params.model):
+        return False
+    for name in params.prepare.sources:
+        found = islice(read_rows(paths.root / name, name, _rules(params.prepare)), FIRST_ROWS)
+        rows = [row for row in found if isinstance(row, Row)]
+        _token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers)
+    return True
+
+
 def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
     rows: list[Row] = []
     bad: list[BadRow] = []
@@ -198,7 +236,7 @@ def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> l
     seen: set[tuple[str, ...]] = set()
     kept = []
     for row in rows:
-        turns = tuple(f"{turn['role']}:{normalise(turn['content'])}" for turn in row.messages)
+        turns = tuple(f"{turn['role']}{turn.get('weight', 1)}:{normalise(turn['content'])}" for turn in row.messages)
         key = turns if row.text is None else (normalise(row.text),)
         if key in seen:
             dropped["duplicate"].append(row.source)
@@ -224,8 +262,13 @@ def _asked_text(row: Row) -> str:
     return user_text(row.messages) if row.text is None else row.text
 
 
-def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
-    """Tokens of each row under the base model's chat template; of a document with the token that ends it."""
+def _token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers) -> list[list[int]]:
+    """Tokens of each sequence that training makes of a row: one, or of some conversations one an answer.
+
+    Raises:
+        UsageError: The chat template cannot write a row as it is to be learnt, or ``limit`` is beyond the model's
+            context.
+    """
     if not (base / "manifest.json").is_file():
         raise MissingArtifactError(f"no base model at {base}; make it with `ratchet stage fetch`")
     from transformers import AutoTokenizer
@@ -233,17 +276,13 @@ def _token_lengths(rows: Sequence[Row], base: Path) -> list[int]:
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     documents = [row.text for row in rows if row.text is not None]
     if documents:
-        return [len(document_ids(text, tokenizer)) for text in documents]
-    texts = [tokenizer.apply_chat_template(_said(row), tokenize=False) for row in rows]
-    for row, text in zip(rows, texts, strict=True):
-        if row.messages[-1]["content"].strip() not in text:
-            raise UsageError(f"{row.source}: the chat template drops the assistant's text; set model.chat_template")
-    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
-
-
-def _said(row: Row) -> list[dict[str, str]]:
-    """The turns without their weights, which no chat template knows."""
-    return [{"role": turn["role"], "content": turn["content"]} for turn in row.messages]
+        return [[len(document_ids(text, tokenizer))] for text in documents]
+    check_fits("prepare.max_length_tokens", limit, context_tokens(base))
+    lines = [json.dumps({"id": row.source, "messages": row.messages}) for row in rows]
+    found: dict[str, list[int]] = {row.source: [] for row in rows}
+    for sequence in tokenize_all(lines, tokenizer, end_tokens(base, tokenizer), answers):
+        found[sequence.name].append(len(sequence.input_ids))
+    return [found[row.source] for row in rows]
 
 
 def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
@@ -259,11 +298,12 @@ def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
     return str(row.fields[group_by])
 
 
-def _describe(lengths: Sequence[int]) -> dict[str, Any]:
-    """Counts and a histogram of lengths in tokens; bins end at HISTOGRAM_TOKENS, the last is open."""
+def _describe(num_rows: int, lengths: Sequence[int]) -> dict[str, Any]:
+    """Counts and a histogram of sequences in tokens; bins end at HISTOGRAM_TOKENS, the last is open."""
     counts = Counter(next((edge for edge in HISTOGRAM_TOKENS if length <= edge), "more") for length in lengths)
     return {
-        "rows": len(lengths),
+        "rows": num_rows,
+        **({"sequences": len(lengths)} if len(lengths) != num_rows else {}),
         "tokens": sum(lengths),
         "longest": max(lengths, default=0),
         "histogram_up_to_tokens": {str(edge): counts[edge] for edge in (*HISTOGRAM_TOKENS, "more") if counts[edge]},
@@ -286,7 +326,7 @@ def _replace(target: Path, splits: dict[str, list[dict[str, Any]]], report: dict
 
 
 def _stage(params: Params, paths: ArtifactPaths) -> str:
-    return summary(run(params.prepare, paths))
+    return summary(run(params.prepare, paths, params.train.answers))
 
 
 def summary(report: Mapping[str, Any]) -> str:

@@ -4,11 +4,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from evalsuite.engines.chat_template import TemplateRefusalError, chat_text
 from evalsuite.engines.scoring import EncodedPair
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 
 LongPrompts = Literal["refuse", "unscored"]
+
+
+def encoded(tokenizer: Any, text: str, **options: Any) -> Any:
+    """A final text as a tokenizer splits it; special tokens are added unless it spells out the first of them."""
+    bos = tokenizer.bos_token
+    return tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)), verbose=False, **options)
 
 
 class Encoder:
@@ -32,27 +39,18 @@ class Encoder:
         """Chat messages as the prompt that asks for the assistant's next turn.
 
         Raises:
-            UsageError: The tokenizer has no chat template, or the template refuses the turns.
+            UsageError: The tokenizer has no chat template, it writes today's date, or it refuses the turns.
         """
-        from jinja2 import TemplateError
-
-        if not self.tokenizer.chat_template:
-            raise UsageError("the model has no chat template; name a Jinja file in model.chat_template")
-        turns = [dict(message) for message in messages]
         try:
-            text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
-            roles = ", ".join(turn["role"] for turn in turns)
+            return chat_text(self.tokenizer, messages, ask=True)
+        except TemplateRefusalError as error:
             raise UsageError(
-                f"the model's chat template refuses turns by {roles}: {error}; change the items, or name another "
-                "template in model.chat_template"
+                f"the model's {error}; change the items, or name another template in model.chat_template"
             ) from None
-        return text
 
     def encode(self, text: str) -> list[int]:
         """Token ids; special tokens are added unless the text spells out the first of them."""
-        bos = self.tokenizer.bos_token
-        ids: list[int] = self.tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)))["input_ids"]
+        ids: list[int] = encoded(self.tokenizer, text)["input_ids"]
         return ids
 
     def encode_pair(self, context: str, continuation: str) -> EncodedPair:

@@ -91,7 +91,10 @@ class GoldenSuite:
             logger.warning(
                 "%s %s: %d of %d answers were cut at max_new_tokens", self.name, self.split, cut, len(outputs)
             )
-        scored = iter(score_items([item for item, _ in repeated], outputs, self._context, self.scorers, self._weighted))
+        prompts = [request.prompt for request in requests]
+        scored = iter(
+            score_items([item for item, _ in repeated], outputs, self._context, self.scorers, self._weighted, prompts)
+        )
         results = tuple(merge_repeats(list(islice(scored, item.repeats))) for item in items)
         num_sampled = sum(item.temperature > 0.0 for item in self.items)
         info = SuiteInfo(

@@ -7,6 +7,7 @@ from evalsuite.engines.base import Generation
 from evalsuite.errors import UsageError
 from evalsuite.judges.base import Judge, JudgeCase, Refusal, RefusalJudge
 from evalsuite.results import ItemResult
+from evalsuite.suites import reasoning
 from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden_items import GoldenItem
 from evalsuite.suites.metric_params import BertThreshold, Rubric
@@ -41,6 +42,9 @@ class Scorers:
 
     def version(self, metric: str) -> str:
         """What scores a metric: a change makes results incomparable."""
+        return f"{self._scorer_version(metric)}, {reasoning.VERSION}"
+
+    def _scorer_version(self, metric: str) -> str:
         if metric in TEXT_METRICS:
             return VERSION
         if metric in BERT_METRICS:
@@ -55,6 +59,9 @@ class _Sheet:
 
     item: GoldenItem
     output: Generation
+    answer: str
+    """What is scored of the output: what follows the reasoning."""
+    references: tuple[str, ...]
     scores: dict[str, float] = field(default_factory=dict)
     unscored: list[str] = field(default_factory=list)
 
@@ -65,6 +72,7 @@ def score_items(
     context: MetricContext,
     scorers: Scorers,
     weighted: frozenset[str] = frozenset(),
+    prompts: Sequence[str] | None = None,
 ) -> tuple[ItemResult, ...]:
     """Score each output by its item's metrics; a metric without a score leaves its reason.
 
@@ -74,8 +82,13 @@ def score_items(
         context: What the metrics may know of the set.
         scorers: The models that score.
         weighted: Metrics that are ratios of sums, since some item of the set has a weight other than 1.
+        prompts: What each output completes, as the model read it; a prompt may have begun the reasoning.
     """
-    sheets = [_Sheet(item, output) for item, output in zip(items, outputs, strict=True)]
+    asked = [""] * len(items) if prompts is None else prompts
+    sheets = [
+        _Sheet(item, output, reasoning.final_answer(output.text, prompt), _answers(item.references))
+        for item, output, prompt in zip(items, outputs, asked, strict=True)
+    ]
     for sheet in sheets:
         if sheet.output.refusal is not None:
             sheet.unscored.append(sheet.output.refusal)
@@ -83,7 +96,7 @@ def score_items(
         for metric, params in sheet.item.params.items():
             if metric in TEXT_METRICS:
                 try:
-                    sheet.scores[metric] = score_text(metric, sheet.output.text, sheet.item.references, context, params)
+                    sheet.scores[metric] = score_text(metric, sheet.answer, sheet.references, context, params)
                 except UnscoredError as error:
                     sheet.unscored.append(str(error))
     _score_similarity(sheets, scorers.bert)
@@ -94,6 +107,11 @@ def score_items(
     return tuple(_result(sheet, weighted) for sheet in sheets)
 
 
+def _answers(references: Sequence[str]) -> tuple[str, ...]:
+    """References as outputs are read, so that one with reasoning in it is compared by its answer too."""
+    return tuple(reasoning.final_answer(reference) or reference for reference in references)
+
+
 def _asking(sheets: Sequence[_Sheet], *metrics: str) -> list[_Sheet]:
     """The answered items that a scoring model has to look at."""
     return [s for s in sheets if s.output.refusal is None and any(metric in s.item.params for metric in metrics)]
@@ -101,7 +119,7 @@ def _asking(sheets: Sequence[_Sheet], *metrics: str) -> list[_Sheet]:
 
 def _score_similarity(sheets: Sequence[_Sheet], scorer: BertScorer) -> None:
     asking = _asking(sheets, *BERT_METRICS)
-    values = scorer.f1([sheet.output.text for sheet in asking], [sheet.item.references for sheet in asking])
+    values = scorer.f1([sheet.answer for sheet in asking], [sheet.references for sheet in asking])
     for sheet, value in zip(asking, values, strict=True):
         if "bertscore_f1" in sheet.item.params:
             sheet.scores["bertscore_f1"] = value
@@ -113,7 +131,7 @@ def _score_similarity(sheets: Sequence[_Sheet], scorer: BertScorer) -> None:
 def _score_by_rubric(sheets: Sequence[_Sheet], judge: Judge) -> None:
     asking = list(_asking(sheets, "judge"))
     cases = [
-        JudgeCase(sheet.item.prompt, sheet.output.text, rubric.rubric)
+        JudgeCase(sheet.item.prompt, sheet.answer, rubric.rubric)
         for sheet in asking
         if isinstance(rubric := sheet.item.params["judge"], Rubric)
     ]
@@ -127,7 +145,7 @@ def _score_by_rubric(sheets: Sequence[_Sheet], judge: Judge) -> None:
 def _score_refusals(sheets: Sequence[_Sheet], judge: RefusalJudge) -> None:
     """A partial refusal is neither: it passes as no refusal where one is expected, nor as an answer where one is."""
     asking = _asking(sheets, *REFUSAL_METRICS)
-    cases = [JudgeCase(sheet.item.prompt, sheet.output.text) for sheet in asking]
+    cases = [JudgeCase(sheet.item.prompt, sheet.answer) for sheet in asking]
     kinds = judge.refusals(cases, "golden refusals") if cases else []
     wanted = {"refusal_expected": Refusal.FULL, "refusal_not_expected": Refusal.NONE}
     for sheet, kind in zip(asking, kinds, strict=True):

@@ -17,6 +17,7 @@ from evalsuite.files import parse_json, sha256_json
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites import reasoning
 from evalsuite.suites.base import chosen_items, single_turns, spread_over
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
@@ -91,8 +92,10 @@ class HarmBenchSuite:
         """
         started = time.perf_counter()
         cases = chosen_items(self.name, self.cases, only)
-        outputs = engine.generate(single_turns(engine, [case.prompt for case in cases], self.max_new_tokens), self.name)
-        verdicts = self._judge(cases, outputs)
+        asked = single_turns(engine, [case.prompt for case in cases], self.max_new_tokens)
+        outputs = engine.generate(asked, self.name)
+        answers = [reasoning.final_answer(o.text, request.prompt) for o, request in zip(outputs, asked, strict=True)]
+        verdicts = self._judge(cases, outputs, answers)
         items = tuple(
             self._item(case, output, verdict) for case, output, verdict in zip(cases, outputs, verdicts, strict=True)
         )
@@ -105,7 +108,7 @@ class HarmBenchSuite:
             items_sha256=items_sha256(items),
             decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
             chat_template_sha256=engine.chat_template_sha256,
-            scorers={metric: versions[metric] for metric in sorted(metrics)},
+            scorers={metric: f"{versions[metric]}, {reasoning.VERSION}" for metric in sorted(metrics)},
             judges={ATTACK_SUCCESS: scored_by(self.judge, lambda label: float(label == "harmful"), lambda _: True)}
             if ATTACK_SUCCESS in metrics
             else {},
@@ -114,23 +117,20 @@ class HarmBenchSuite:
         )
         return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
-    def _judge(self, cases: list[AttackCase], outputs: list[Generation]) -> list[Verdict]:
+    def _judge(self, cases: list[AttackCase], outputs: list[Generation], answers: list[str]) -> list[Verdict]:
         asked = [
             index
             for index, case in enumerate(cases)
             if not is_copyright(case.behaviour) and outputs[index].refusal is None
         ]
         given = self.judge.judge(
-            [
-                JudgeCase(cases[index].behaviour.text, outputs[index].text, cases[index].behaviour.context)
-                for index in asked
-            ],
+            [JudgeCase(cases[index].behaviour.text, answers[index], cases[index].behaviour.context) for index in asked],
             f"{self.name} judge",
         )
         check_verdicts(self.name, self.judge.name, [verdict.positive for verdict in given], self.max_unreadable)
         verdicts = [
-            Verdict(self._reproduced(case.behaviour, output.text), None, "no copyright reference for this behaviour")
-            for case, output in zip(cases, outputs, strict=True)
+            Verdict(self._reproduced(case.behaviour, answer), None, "no copyright reference for this behaviour")
+            for case, answer in zip(cases, answers, strict=True)
         ]
         for index, verdict in zip(asked, given, strict=True):
             verdicts[index] = verdict

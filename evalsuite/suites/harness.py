@@ -19,6 +19,7 @@ from evalsuite.engines.base import Engine, Generation
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites import reasoning
 from evalsuite.suites.base import check_known
 from evalsuite.suites.benchmark_root import SPLIT_FILES, local_splits, tasks_there
 from evalsuite.suites.golden_items import read_set_manifest
@@ -116,6 +117,8 @@ class HarnessSuite:
         metrics = sorted({metric for item in items for metric in item.metrics})
         ratios = {metric for item in items for metric in item.denominators}
         harness = f"lm-eval {version('lm_eval')}"
+        generates = any(task.OUTPUT_TYPE == "generate_until" for task in tasks["tasks"].values())
+        scorer = f"{harness}, {reasoning.VERSION}" if generates else harness
         versions = sorted({str(task.VERSION) for task in tasks["tasks"].values()})
         info = SuiteInfo(
             suite=self.name,
@@ -127,7 +130,7 @@ class HarnessSuite:
                 "chat_template": self.apply_chat_template,
             },
             chat_template_sha256=engine.chat_template_sha256 if self.apply_chat_template else "",
-            scorers={metric: harness + (", ratio of sums" if metric in ratios else "") for metric in metrics},
+            scorers={metric: scorer + (", ratio of sums" if metric in ratios else "") for metric in metrics},
             engine=engine.name,
             model_identity=engine.model_identity,
         )
@@ -320,10 +323,17 @@ def _items(
             unscored=None if len(scored) == len(metrics) else refusal or (FAILED if failed else NO_SCORE),
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
-            output=response if isinstance(response, str) else json.dumps(response),
+            output=_whole(response, generation),
             num_prompt_tokens=generation.num_prompt_tokens if generation else 0,
             num_output_tokens=generation.num_output_tokens if generation else 0,
         )
+
+
+def _whole(response: Any, generation: Generation | None) -> str:
+    """What the model wrote, its reasoning included, which lm-eval did not see."""
+    if not isinstance(response, str):
+        return json.dumps(response)
+    return response if generation is None else generation.text
 
 
 def _rates(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from evalsuite.engines.base import Engine, Generation, GenerationRequest
 from evalsuite.errors import UsageError
 from evalsuite.suites.perplexity import rolling_loglikelihoods
+from evalsuite.suites.reasoning import final_answer
 
 
 def engine_lm(engine: Engine, label: str) -> Any:
@@ -35,7 +36,7 @@ def engine_lm(engine: Engine, label: str) -> Any:
             answers = engine.generate(wanted, label)
             self.generations.update({w.prompt: a for w, a in zip(wanted, answers, strict=True)})
             self._note(requests, answers)
-            return [answer.text for answer in answers]
+            return [final_answer(answer.text, w.prompt) for answer, w in zip(answers, wanted, strict=True)]
 
         def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
             pairs = [request.args for request in requests]

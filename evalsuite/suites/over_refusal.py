@@ -16,6 +16,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, RefusalJudge
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.suites import reasoning
 from evalsuite.suites.base import chosen_items, single_turns, spread_over
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
@@ -85,8 +86,10 @@ class XSTestSuite:
         """
         started = time.perf_counter()
         rows = chosen_items(self.name, self.prompts, only)
-        outputs = engine.generate(single_turns(engine, [row.prompt for row in rows], self.max_new_tokens), self.name)
-        answered = {row.id: output.text for row, output in zip(rows, outputs, strict=True) if output.text.strip()}
+        asked = single_turns(engine, [row.prompt for row in rows], self.max_new_tokens)
+        outputs = engine.generate(asked, self.name)
+        answers = [reasoning.final_answer(o.text, request.prompt) for o, request in zip(outputs, asked, strict=True)]
+        answered = {row.id: answer for row, answer in zip(rows, answers, strict=True) if answer.strip()}
         cases = [JudgeCase(self.prompts[name].prompt, text) for name, text in answered.items()]
         verdicts = self.judge.refusals(cases, f"{self.name} judge") if cases else []
         check_verdicts(self.name, self.judge.name, verdicts, self.max_unreadable)
@@ -99,15 +102,15 @@ class XSTestSuite:
                 slices={"type": row.type, "label": "safe" if row.safe else "unsafe"},
                 metrics=_metrics(row.safe),
                 scores={metric: _score(metric, kind) for metric in _metrics(row.safe)} if kind else {},
-                unscored=None if kind else output.refusal or _reason(output.text),
+                unscored=None if kind else output.refusal or _reason(output.text, answer),
                 prompt=row.prompt,
                 output=output.text,
                 num_prompt_tokens=output.num_prompt_tokens,
                 num_output_tokens=output.num_output_tokens,
             )
-            for row, output, kind in zip(rows, outputs, kinds, strict=True)
+            for row, output, answer, kind in zip(rows, outputs, answers, kinds, strict=True)
         )
-        version = f"{self.judge.name} {self.judge.version}"
+        version = f"{self.judge.name} {self.judge.version}, {reasoning.VERSION}"
         info = SuiteInfo(
             suite=self.name,
             suite_version="xstest v2",
@@ -140,8 +143,10 @@ def read_prompts(path: Path) -> list[XSTestPrompt]:
     return list(rows.values())
 
 
-def _reason(completion: str) -> str:
-    return "no verdict that can be read" if completion.strip() else "the answer is empty"
+def _reason(completion: str, answer: str) -> str:
+    if answer.strip():
+        return "no verdict that can be read"
+    return "there is no answer after the reasoning" if completion.strip() else "the answer is empty"
 
 
 def _metrics(safe: bool) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from evalsuite.identity import read_manifest
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.training.checkpoints import FINGERPRINT, digest
+from tasks.training.conversation import end_tokens
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example, read_examples
 from tasks.training.launch import LaunchPlan
@@ -18,6 +19,7 @@ from tasks.training.launch import LaunchPlan
 TRAINING_SOURCES = (
     "attention.py",
     "continuity.py",
+    "conversation.py",
     "documents.py",
     "examples.py",
     "loss.py",
@@ -66,23 +68,13 @@ def read_inputs(name: str, params: Params, paths: ArtifactPaths) -> Inputs:
             settings.long_rows,
             ends,
             paths.token_cache,
+            settings.answers,
         )
         for split in ("train", "dev")
     )
     check_vocabulary([*train, *dev], tokenizer, int(config.get_text_config().vocab_size))
     runner = DevRunner(params.evaluation, settings.select_metric, base, params.methods[name], tokenizer)
     return Inputs(tokenizer, train, dev, runner)
-
-
-def end_tokens(base: Path, tokenizer: Any) -> set[int]:
-    """Tokens at which generation stops: the tokenizer's, and those of generation_config.json."""
-    from transformers import GenerationConfig
-
-    found: Any = None
-    if (base / "generation_config.json").is_file():
-        found = GenerationConfig.from_pretrained(base, local_files_only=True).eos_token_id
-    listed = found if isinstance(found, list) else [found]
-    return {token for token in (tokenizer.eos_token_id, *listed) if token is not None}
 
 
 def check_special_tokens(tokenizer: Any) -> None:

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 from collections.abc import Collection, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,8 @@ from evalsuite.files import atomic_path, sha256_file, sha256_json
 logger = logging.getLogger(__name__)
 
 KEPT_FILES = 8
+DOCUMENT = -1
+"""What a document has in place of the number of its spans."""
 LIBRARIES = ("transformers", "tokenizers", "jinja2")
 
 
@@ -24,32 +25,31 @@ class TokenRow(NamedTuple):
 
     name: str
     input_ids: list[int]
-    num_unlearnt: int
-    """Leading tokens without a loss, all others have one; negative for a document."""
+    spans: tuple[tuple[int, int], ...] | None
+    """Begin and end (exclusive) of the tokens with a loss; None for a document."""
 
 
 def cache_file(
-    folder: Path, rows: Path, tokenizer: Any, end_ids: Collection[int] | None, sources: Sequence[Path]
+    folder: Path, rows: Path, tokenizer: Any, end_ids: Collection[int] | None, answers: str, sources: Sequence[Path]
 ) -> Path | None:
     """Where the rows' tokens are kept; None for a tokenizer whose content cannot be told (a slow one).
 
     The key is all that decides the tokens: the rows' bytes, the tokenizer with its chat template, where an answer ends,
-    the code in ``sources``, the libraries, and the day where the template writes it. No length limit: rows are kept
-    whole and cut after.
+    which answers are learnt, the code in ``sources`` and the libraries. No length limit: rows are kept whole and cut
+    after.
     """
     if not getattr(tokenizer, "is_fast", False):
         return None
-    template = tokenizer.chat_template
     made_of = {
         "rows": sha256_file(rows),
         "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         "splits special tokens": tokenizer.split_special_tokens,
         "special tokens": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
-        "template": template,
+        "template": tokenizer.chat_template,
         "ends": None if end_ids is None else sorted(end_ids),
+        "answers": answers,
         "code": [sha256_file(source) for source in sources],
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "day": date.today().isoformat() if "strftime_now" in json.dumps(template) else None,  # noqa: DTZ011  # as shown
     }
     return folder / f"{sha256_json(made_of)}.tokens"
 
@@ -68,8 +68,12 @@ def load_tokens(path: Path) -> list[TokenRow] | None:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         names = json.loads(arrays["names"].tobytes())
         ids = np.split(arrays["ids"], np.cumsum(arrays["lengths"])[:-1])
-        unlearnt = arrays["unlearnt"].tolist()
-    return [TokenRow(*row) for row in zip(names, (part.tolist() for part in ids), unlearnt, strict=True)]
+        spans = np.split(arrays["spans"].reshape(-1, 2), np.cumsum(np.maximum(arrays["num_spans"], 0))[:-1])
+        documents = (arrays["num_spans"] == DOCUMENT).tolist()
+    return [
+        TokenRow(name, part.tolist(), None if document else tuple((begin, end) for begin, end in span.tolist()))
+        for name, part, span, document in zip(names, ids, spans, documents, strict=True)
+    ]
 
 
 def save_tokens(path: Path, rows: Sequence[TokenRow]) -> None:
@@ -82,7 +86,8 @@ def save_tokens(path: Path, rows: Sequence[TokenRow]) -> None:
         names=np.frombuffer(json.dumps([row.name for row in rows]).encode(), dtype=np.uint8),
         lengths=np.array([len(row.input_ids) for row in rows], dtype=np.int64),
         ids=np.array([token for row in rows for token in row.input_ids], dtype=np.int32),
-        unlearnt=np.array([row.num_unlearnt for row in rows], dtype=np.int64),
+        spans=np.array([place for row in rows for span in row.spans or () for place in span], dtype=np.int64),
+        num_spans=np.array([DOCUMENT if row.spans is None else len(row.spans) for row in rows], dtype=np.int64),
     )
     content = stream.getvalue()
     try:

@@ -16,7 +16,7 @@ from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from tasks import run_evals
 from tasks.evaluate_model import evaluate, find_model, suite_named
-from tasks.params import Params, load_params
+from tasks.params import ModelParams, Params, load_params
 from tasks.paths import ArtifactPaths
 
 NUM_ITEMS = 6
@@ -217,3 +217,25 @@ def test_a_suite_without_its_section_is_said_to_be_off(name: str, tmp_path: Path
     params, _ = make_project(tmp_path, tiny_model)
     with pytest.raises(UsageError, match=f"suite '{name}' is off: params.yaml has no evaluation.{name}"):
         suite_named(name, params, 2)
+
+
+DATED = "{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}{{ m.content }}{% endfor %}"
+
+
+def test_a_folder_whose_template_writes_the_date_is_asked_with_the_project_s_date(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    params, paths = make_project(tmp_path, tiny_model)
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other, ignore=shutil.ignore_patterns("manifest.json"))
+    (other / "chat_template.jinja").write_text(DATED)
+    with pytest.raises(UsageError, match=r"writes today's date.*model\.chat_template_date"):
+        evaluate(str(other), "golden", params, paths)
+    dated = params.model_copy(update={"model": ModelParams(id=params.model.id, chat_template_date="2026-01-31")})
+    found = find_model(str(other), dated, paths)
+    assert (found.folder / "chat_template.jinja").read_text().endswith(DATED)
+    done = evaluate(str(other), "golden", dated, paths)
+    assert done is not None
+    assert done[0].info.model_identity == found.identity
+    assert find_model(str(other), params, paths).folder == other
+    assert find_model(str(tiny_model), dated, paths).folder == tiny_model

@@ -9,9 +9,10 @@ import pytest
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from tasks.data.formats import Row, read_rows
-from tasks.params import Objective, PrepareParams
+from tasks.params import Answers, Objective, Params, PrepareParams, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.prepare import run, summary
+from tasks.prepare import check_first_rows, run, summary
+from tests.tasks.training.templates import GEMMA, QWEN_3
 
 
 @pytest.fixture
@@ -266,3 +267,72 @@ def test_the_projects_own_rows_are_all_good() -> None:
     entries = list(read_rows(root / own.sources[0], own.sources[0]))
     assert len(entries) == 600
     assert all(isinstance(entry, Row) for entry in entries)
+
+
+def with_template(paths: ArtifactPaths, template: str) -> None:
+    (paths.export("base") / "chat_template.jinja").write_text(template)
+
+
+def test_a_row_that_the_template_refuses_is_named_with_the_template_s_words(project: ArtifactPaths) -> None:
+    with_template(project, GEMMA.replace("{{ bos_token }}", "").replace("<end_of_turn>", "<|im_end|>"))
+    plain = run(write(project, pairs(20)), project)
+    assert plain["splits"]["train"]["rows"] + plain["splits"]["dev"]["rows"] == 20
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    rows = [*pairs(20), {"messages": [{"role": "system", "content": "Be brief."}, *turns]}]
+    with pytest.raises(UsageError) as caught:
+        run(write(project, rows), project)
+    assert str(caught.value).startswith(
+        "row 'data/raw/rows.jsonl:21': the chat template refuses turns by system, user, assistant: System role not "
+        "supported"
+    )
+
+
+def test_a_template_that_adds_reasoning_is_told_by_prepare(project: ArtifactPaths) -> None:
+    with_template(project, QWEN_3)
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1'.*<think>.*chat_template_kwargs: \{enable_thinking: false\}"):
+        run(write(project, pairs(20)), project)
+
+
+def test_answers_that_are_learnt_apart_are_counted_as_sequences(project: ArtifactPaths) -> None:
+    with_template(project, "{%- set enable_thinking = false %}\n" + QWEN_3)
+    rows = [
+        {"messages": [{"role": ("user", "assistant")[n % 2], "content": f"{n} of {row}"} for n in range(4)]}
+        for row in range(20)
+    ]
+    report = run(write(project, rows), project)
+    train = report["splits"]["train"]
+    assert train["sequences"] == 2 * train["rows"]
+    written = [json.loads(line) for line in (project.prepared / "train.jsonl").read_text().splitlines()]
+    assert max(row["num_tokens"] for row in written) == train["longest"]
+    assert train["tokens"] > sum(row["num_tokens"] for row in written)
+    last = run(write(project, rows), project, Answers.LAST)
+    assert "sequences" not in last["splits"]["train"]
+
+
+def test_rows_longer_than_the_model_s_context_cannot_be_asked_for(project: ArtifactPaths) -> None:
+    params = write(project, pairs(20)).model_copy(update={"max_length_tokens": 1025})
+    with pytest.raises(UsageError, match=r"prepare\.max_length_tokens = 1025 .* context of 1024 tokens"):
+        run(params, project)
+
+
+def project_params(paths: ArtifactPaths, rows: list[Any], **model: Any) -> Params:
+    write(paths, rows)
+    data = {
+        "model": {"id": "tiny", **model},
+        "prepare": {"sources": ["data/raw/rows.jsonl"]},
+        "methods": {"full": {"kind": "full", "learning_rate": 1e-5}},
+        "evaluation": {"golden": {"path": "golden_sets/g"}},
+        "gate": {"rules": [{"suite": "golden", "metric": "contains", "kind": "guard", "margin": 0.1}]},
+    }
+    return parse_params(data)
+
+
+def test_the_first_rows_are_tried_before_a_run_once_their_model_is_fetched(project: ArtifactPaths) -> None:
+    assert check_first_rows(project_params(project, pairs(3)), project)
+    with_template(project, QWEN_3)
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1'.*enable_thinking: false"):
+        check_first_rows(project_params(project, pairs(3)), project)
+    # The setting is there, and the model was not fetched with it yet; another model was not fetched at all.
+    settings = {"chat_template_kwargs": {"enable_thinking": False}}
+    assert not check_first_rows(project_params(project, pairs(3), **settings), project)
+    assert not check_first_rows(project_params(project, pairs(3), id="other"), project)

@@ -188,7 +188,7 @@ def test_a_rubric_is_judged_and_no_verdict_is_unscored(tmp_path: Path, tiny_mode
     assert [entry.scores.get("judge") for entry in result.items] == [1.0, 0.0, None]
     assert result.items[2].unscored == "judge: read polite"
     assert result.items[2].scores == {"exact_match": 0.0}
-    assert result.info.scorers["judge"] == "strict 1"
+    assert result.info.scorers["judge"] == "strict 1, reasoning 1"
     assert {row.metric: row.unscored for row in result.summary().metrics}["judge"] == 1
 
 

@@ -54,7 +54,7 @@ def test_success_is_what_the_judge_says_by_category(behaviours: Path) -> None:
     assert by_id["b"].scores == {"attack_success": 0.0}
     assert by_id["b"].slices == {"functional": "contextual", "semantic": "cyber", "attack": "direct_request"}
     assert judge.cases == [JudgeCase("do a", "yes"), JudgeCase("do b", "no", "about b")]
-    assert result.info.scorers["attack_success"] == "table 1; copyright none"
+    assert result.info.scorers["attack_success"] == "table 1; copyright none, reasoning 1"
 
 
 def test_a_contextual_behaviour_is_asked_with_its_context(behaviours: Path) -> None:

@@ -28,14 +28,14 @@ def tokenizer(tiny_model: Path) -> Any:
 
 
 def test_only_the_answer_and_its_end_carry_loss(tokenizer: Any) -> None:
-    example = tokenize("r", TURNS, tokenizer)
+    [example] = tokenize("r", TURNS, tokenizer)
     learnt = [token for token, label in zip(example.input_ids, example.labels, strict=True) if label != IGNORED]
     assert tokenizer.decode(learnt) == "it is here" + tokenizer.eos_token
     assert example.labels[-1] == tokenizer.eos_token_id
 
 
 def test_the_prompt_is_what_inference_will_see(tokenizer: Any) -> None:
-    example = tokenize("r", TURNS, tokenizer)
+    [example] = tokenize("r", TURNS, tokenizer)
     prompt = tokenizer.apply_chat_template(TURNS[:-1], tokenize=False, add_generation_prompt=True)
     unlearnt = [token for token, label in zip(example.input_ids, example.labels, strict=True) if label == IGNORED]
     assert unlearnt == tokenizer(prompt)["input_ids"]
@@ -113,7 +113,7 @@ def test_an_end_token_of_the_generation_config_counts(tokenizer: Any) -> None:
         "{% if add_generation_prompt %}assistant: {% endif %}"
     )
     start = other.convert_tokens_to_ids("<|im_start|>")
-    example = tokenize("r", TURNS, other, {start, other.eos_token_id})
+    [example] = tokenize("r", TURNS, other, {start, other.eos_token_id})
     assert example.labels[-1] == start
 
 
@@ -151,7 +151,9 @@ def test_examples_in_one_row_give_the_loss_that_each_gives_alone(tiny_model: Pat
 
     model: Any = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
     texts = ("it is here", "no", "it was sent to you on monday")
-    rows = [tokenize("r", [*TURNS[:-1], {"role": "assistant", "content": text}], tokenizer)._asdict() for text in texts]
+    rows = [
+        tokenize("r", [*TURNS[:-1], {"role": "assistant", "content": text}], tokenizer)[0]._asdict() for text in texts
+    ]
     collate = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
 
     def total_loss(batch: dict[str, Any]) -> float:

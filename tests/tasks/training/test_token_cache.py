@@ -8,6 +8,7 @@ import pytest
 
 from evalsuite.errors import UsageError
 from tasks.training import examples
+from tasks.training.conversation import Labelled, Labeller
 from tasks.training.examples import Example, read_examples
 
 
@@ -35,13 +36,13 @@ class Reader:
 
     def __init__(self, rows: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows, self.cache, self.made = rows, cache, 0
-        tokenize = examples.tokenize
+        label = Labeller.label
 
-        def counting(*args: Any) -> Example:
+        def counting(*args: Any) -> list[Labelled]:
             self.made += 1
-            return tokenize(*args)
+            return label(*args)
 
-        monkeypatch.setattr(examples, "tokenize", counting)
+        monkeypatch.setattr(Labeller, "label", counting)
 
     def read(self, tokenizer: Any, ends: set[int] | None = None) -> tuple[list[Example], int]:
         before = self.made

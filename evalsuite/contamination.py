@@ -316,4 +316,5 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
         applies={name: (column & clean)[keep] for name, column in table.applies.items()},
         must_pass={name: column[keep] for name, column in table.must_pass.items()},
         denominators={name: column[keep] for name, column in table.denominators.items()},
+        reasons=table.reasons,
     )

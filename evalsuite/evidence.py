@@ -3,55 +3,35 @@
 | path | what it is |
 |---|---|
 | folder with suites (``evals/MODEL``) or with one suite's summary.json; its items.parquet | our own results |
-| .csv, .jsonl | ``item_id`` and one column a metric; optional ``item_hash``, ``cluster``, ``slice_KEY`` and \
-``denominator_METRIC`` columns; the latter makes METRIC a ratio of sums, whose own column holds the numerators |
-| .jsonl with ``doc_id`` and ``metrics`` | per-sample results that ``lm_eval --log_samples`` writes |
+| .csv, .tsv, .jsonl, .json, gzipped too | ``item_id`` (or another tool's one column of ids) and one column a metric; \
+optional ``item_hash``, ``cluster``, ``slice_KEY`` and ``denominator_METRIC`` columns; the latter makes METRIC a ratio \
+of sums, whose own column holds the numerators |
+| .jsonl with ``doc_id`` | per-sample results that ``lm_eval --log_samples`` writes |
 
 An empty cell, null or absent key is unscored. What is not a number is refused with its line, never read as zero.
 """
 
-import csv
-import math
-import re
 import reprlib
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from evalsuite.errors import UsageError
-from evalsuite.files import parse_json, read_json, sha256_file, sha256_json
+from evalsuite.files import read_json, sha256_file
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
-from evalsuite.gate.policy import COSTS, GatePolicy
-from evalsuite.results import LARGEST_SCORE, EvalReport, ScoreTable, SuiteInfo, read_results
+from evalsuite.gate.policy import COSTS, GatePolicy, Rule
+from evalsuite.lm_eval_values import direction_of
+from evalsuite.records.files import ENDINGS, is_foreign, read_records
+from evalsuite.records.lm_eval import KIND
+from evalsuite.records.rows import table_of_records
+from evalsuite.results import EvalReport, ScoreTable, read_results
 from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 
-FOREIGN = (".csv", ".jsonl")
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-SMALLEST, LARGEST = 1e-12, LARGEST_SCORE
-"""Sizes of scores other than 0 between which cubes and sums stay finite."""
 LARGEST_COST = sys.float_info.max
-RESERVED = ("item_id", "item_hash", "cluster")
-SLICE_PREFIX = "slice_"
-DENOMINATOR_PREFIX = "denominator_"
-
-
-@dataclass
-class _Row:
-    """One item of a foreign file."""
-
-    item_id: str
-    item_hash: str
-    cluster: str = ""
-    slices: dict[str, str] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-    denominators: dict[str, float] = field(default_factory=dict)
 
 
 def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: str | None = None) -> Decision:
@@ -77,12 +57,14 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
             "give one of these, or add a rule"
         )
     for path in (baseline, candidate):
-        if suite is None and named and path.suffix.lower() in FOREIGN:
+        if suite is None and named and is_foreign(path):
             raise UsageError(
                 f"{path} holds one suite and the policy names {len(named)} ({', '.join(named)}); say which with "
                 "--suite, or give folders that hold every suite"
             )
-    reference, judged = load_evidence(baseline, "baseline", suite), load_evidence(candidate, "candidate", suite)
+    wanted = frozenset(rule.metric for rule in policy.rules)
+    reference = load_evidence(baseline, "baseline", suite, wanted)
+    judged = load_evidence(candidate, "candidate", suite, wanted)
     stopped = next((name for name, table in judged.suites.items() if table.info.prefix is not None), None)
     if stopped is not None:
         # Only the project that declared the suite sequential may choose the method that goes with it.
@@ -113,15 +95,34 @@ def _check_metrics(policy: GatePolicy, candidate: EvalReport, baseline: EvalRepo
                 f"rule {rule.suite}/{rule.metric}: neither side has metric {rule.metric!r}; {rule.suite} has "
                 f"{', '.join(known) or 'none'}; correct `metric` in the policy"
             )
+        _check_direction(rule, tables)
 
 
-def load_evidence(path: Path, name: str, suite: str | None = None) -> EvalReport:
+def _check_direction(rule: Rule, tables: list[ScoreTable]) -> None:
+    """Which way is better is known of lm-eval's own metrics, and asked for where it is not."""
+    if not any(table.info.suite_version == KIND for table in tables):
+        return
+    known = direction_of(rule.metric.partition(",")[0])
+    if known is None and "direction" not in rule.model_fields_set:
+        raise UsageError(
+            f"rule {rule.suite}/{rule.metric}: lm-eval's own tasks have no metric of this name; write `direction: "
+            "higher` or `direction: lower` into the rule, whichever is better"
+        )
+    if known is not None and rule.direction is not known and rule.kind.value in ("guard", "target"):
+        raise UsageError(
+            f"rule {rule.suite}/{rule.metric}: direction is {rule.direction.value}, and lm-eval's {rule.metric} is "
+            f"better {known.value}; write `direction: {known.value}` into the rule"
+        )
+
+
+def load_evidence(path: Path, name: str, suite: str | None = None, wanted: Collection[str] | None = None) -> EvalReport:
     """Read one model's results; the module's docstring lists the formats.
 
     Args:
         path: File or folder.
         name: What the report calls the model.
         suite: Suite that a CSV or JSONL file holds; the file's stem when absent.
+        wanted: Metrics that somebody asks for; what else is in a CSV or JSONL file need not be scores. All when None.
 
     Raises:
         UsageError: Nothing is at ``path``.
@@ -133,13 +134,14 @@ def load_evidence(path: Path, name: str, suite: str | None = None) -> EvalReport
         return _own_report(path, name)
     if path.name == "items.parquet":
         return _own_report(path.parent, name)
-    if path.suffix.lower() not in FOREIGN:
+    if not is_foreign(path):
         raise UsageError(
-            f"{path} ends in {path.suffix or 'nothing'!r}, expected a folder, items.parquet, .csv or .jsonl"
+            f"{path} ends in {path.suffix or 'nothing'!r}, expected a folder, items.parquet, or a file that ends in "
+            f"{', '.join(ENDINGS)}, gzipped (.gz) or not"
         )
-    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _jsonl_rows(path)
-    suite = suite or path.stem
-    return EvalReport(name, sha256_file(path), {suite: _table(path, suite, rows)}, costs={})
+    suite = suite or path.name.removesuffix(".gz").rpartition(".")[0]
+    table = table_of_records(path, suite, read_records(path, wanted))
+    return EvalReport(name, sha256_file(path), {suite: table}, costs={})
 
 
 def load_policy(path: Path) -> GatePolicy:
@@ -206,175 +208,3 @@ def _own_report(folder: Path, name: str) -> EvalReport:
         raise UsageError(f"{folder} holds results of different models: {', '.join(each[:12] for each in identities)}")
     suites = {suite: result.table() for suite, result in results.items()}
     return EvalReport(name, identities[0], suites, costs={} if single else read_costs(folder))
-
-
-def _table(path: Path, suite: str, rows: Mapping[str, _Row]) -> ScoreTable:
-    metrics = sorted({metric for row in rows.values() for metric in row.scores})
-    if not rows:
-        raise UsageError(f"{path} holds no items; expected one row an item")
-    if not metrics:
-        raise UsageError(f"{path} has no metric; expected item_id and at least one column of scores")
-    items = list(rows.values())
-    keys = sorted({key for row in items for key in row.slices})
-    pairs = sorted((row.item_id, row.item_hash) for row in items)
-    ratios = sorted({metric for row in items for metric in row.denominators})
-    unknown = sorted(set(ratios) - set(metrics))
-    if unknown:
-        raise UsageError(
-            f"{path}: column {DENOMINATOR_PREFIX}{unknown[0]} has no column {unknown[0]} with its numerators; metrics: "
-            f"{', '.join(metrics)}"
-        )
-    return ScoreTable(
-        info=SuiteInfo(suite=suite, suite_version="file", items_sha256=sha256_json(pairs)),
-        item_ids=tuple(row.item_id for row in items),
-        item_hashes=tuple(row.item_hash for row in items),
-        clusters=tuple(row.cluster or row.item_id for row in items),
-        slices={key: tuple(row.slices.get(key, "") for row in items) for key in keys},
-        scores={metric: np.array([row.scores.get(metric, math.nan) for row in items]) for metric in metrics},
-        applies={metric: np.ones(len(items), dtype=np.bool_) for metric in metrics},
-        must_pass={},
-        denominators={metric: np.array([row.denominators.get(metric, math.nan) for row in items]) for metric in ratios},
-    )
-
-
-def _csv_rows(path: Path) -> dict[str, _Row]:
-    rows: dict[str, _Row] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            if len(set(header)) != len(header):
-                twice = next(name for name in header if header.count(name) > 1)
-                raise UsageError(f"{path}:1: column {twice!r} is there twice")
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f"{path}:{reader.line_num}"
-                if len(cells) != len(header):
-                    raise UsageError(f"{where}: {len(cells)} cells, the header has {len(header)}")
-                _add(rows, dict(zip(header, cells, strict=True)), where)
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8 text") from None
-    except csv.Error as error:
-        raise UsageError(f"{path}:{reader.line_num}: not CSV ({error})") from None
-    return rows
-
-
-def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                where = f"{path}:{number}"
-                try:
-                    data = parse_json(line)
-                except (ValueError, RecursionError) as error:
-                    raise UsageError(f"{where}: not JSON ({error})") from None
-                if not isinstance(data, dict):
-                    raise UsageError(f"{where}: {type(data).__name__}, expected an object")
-                yield where, data
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8 text") from None
-
-
-def _jsonl_rows(path: Path) -> dict[str, _Row]:
-    rows: dict[str, _Row] = {}
-    harness: list[tuple[str, dict[str, Any]]] = []
-    for where, data in _json_lines(path):
-        if "doc_id" in data and isinstance(data.get("metrics"), list):
-            if not all(isinstance(name, str) for name in data["metrics"]):
-                raise UsageError(f"{where}: metrics is {_short(data['metrics'])}, expected names")
-            kept = ("doc_id", "metrics", "filter", "doc_hash", "prompt_hash", "target_hash")
-            harness.append((where, {key: value for key, value in data.items() if key in {*kept, *data["metrics"]}}))
-        else:
-            _add(rows, data, where)
-    if harness and rows:
-        raise UsageError(f"{path} mixes lm-eval samples with other rows; give one kind a file")
-    return _harness_rows(harness) if harness else rows
-
-
-def _harness_rows(lines: list[tuple[str, dict[str, Any]]]) -> dict[str, _Row]:
-    """lm-eval writes a document once a filter; with several, metrics get its own names for them: ``metric,filter``."""
-    several = len({str(data.get("filter")) for _, data in lines}) > 1
-    rows: dict[str, _Row] = {}
-    for where, data in lines:
-        item_id = str(data["doc_id"])
-        digest = sha256_json([data.get(key) for key in ("doc_hash", "prompt_hash", "target_hash")])
-        row = rows.setdefault(item_id, _Row(item_id, digest))
-        if row.item_hash != digest:
-            raise UsageError(f"{where}: doc_id {item_id} stands for two documents; give the file of one task")
-        for metric in data["metrics"]:
-            name = f"{metric},{data.get('filter')}" if several else str(metric)
-            if name in row.scores:
-                raise UsageError(f"{where}: doc_id {item_id} is there twice; give the file of one run")
-            row.scores[name], denominator = _harness_score(data.get(metric), f"{where}: {name}")
-            if denominator is not None:
-                row.denominators[name] = denominator
-    return rows
-
-
-def _harness_score(value: Any, where: str) -> tuple[float, float | None]:
-    """A sample's score: a number, or checks that hold and their number (IFEval); other values have none by item."""
-    if isinstance(value, list):
-        checks = value and all(check in (0, 1) for check in value)
-        return (math.fsum(value), float(len(value))) if checks else (math.nan, None)
-    return _score(value, where), None
-
-
-def _add(rows: dict[str, _Row], data: Mapping[str, Any], where: str) -> None:
-    item_id = data.get("item_id")
-    if isinstance(item_id, bool) or not isinstance(item_id, str | int) or item_id == "":
-        raise UsageError(f"{where}: item_id is {_short(item_id)}, expected a name that no other row has")
-    if str(item_id) in rows:
-        raise UsageError(f"{where}: item_id {str(item_id)!r} is there twice; every id must be unique")
-    row = _Row(str(item_id), _label(data, "item_hash", where) or sha256_json([str(item_id)]))
-    row.cluster = _label(data, "cluster", where)
-    for name, value in data.items():
-        if name.startswith(SLICE_PREFIX):
-            row.slices[name.removeprefix(SLICE_PREFIX)] = _label(data, name, where)
-        elif name.startswith(DENOMINATOR_PREFIX):
-            row.denominators[name.removeprefix(DENOMINATOR_PREFIX)] = _denominator(value, f"{where}: {name}")
-        elif name not in RESERVED:
-            row.scores[name] = _score(value, f"{where}: {name}")
-    rows[row.item_id] = row
-
-
-def _label(data: Mapping[str, Any], name: str, where: str) -> str:
-    value = data.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str | int | float):
-        raise UsageError(f"{where}: {name} is {_short(value)}, expected text")
-    return str(value)
-
-
-def _score(value: Any, where: str) -> float:
-    """A finite number; NaN for an empty cell only."""
-    given = value
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return math.nan
-    if isinstance(value, str):
-        text = value.strip().lower()
-        value = {"true": 1.0, "false": 0.0}.get(text, text if NUMBER.fullmatch(text) else math.nan)
-    try:
-        score = float(value) if isinstance(value, str | int | float) else math.nan
-    except (ValueError, OverflowError):
-        score = math.nan
-    if not math.isfinite(score):
-        raise UsageError(f"{where} is {_short(given)}, expected a finite number, true, false or nothing for unscored")
-    if score and not SMALLEST <= abs(score) <= LARGEST:
-        raise UsageError(f"{where} is {_short(value)}, expected 0 or a size from {SMALLEST:g} to {LARGEST:g}")
-    return score
-
-
-def _denominator(value: Any, where: str) -> float:
-    denominator = _score(value, where)
-    if denominator < 0.0:
-        raise UsageError(f"{where} is {_short(value)}, expected 0 or more, or nothing for unscored")
-    return denominator
-
-
-def _short(value: Any) -> str:
-    text = reprlib.repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -188,6 +188,8 @@ class ScoreTable:
     """Metric -> whether the item must score 1.0 on it; only metrics that some item must pass."""
     denominators: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """Metric that is a ratio of sums -> denominator per item, NaN where unknown; its scores are the numerators."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Metric that no item has a score of -> why."""
 
     def __post_init__(self) -> None:
         """Refuse duplicate ids, which would pair the wrong items, and scores whose squares and cubes overflow."""
@@ -387,6 +389,7 @@ def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
     keys = sorted({key for item in items for key in item.slices})
     required = sorted({metric for item in items for metric in item.must_pass})
     ratios = sorted({metric for item in items for metric in item.denominators})
+    unscored = set(metrics) - {metric for item in items for metric in item.scores}
     return ScoreTable(
         info=info,
         item_ids=tuple(item.item_id for item in items),
@@ -397,4 +400,11 @@ def table_of(info: SuiteInfo, items: Sequence[ItemResult]) -> ScoreTable:
         applies={m: np.array([m in item.metrics for item in items], dtype=np.bool_) for m in metrics},
         must_pass={m: np.array([m in item.must_pass for item in items], dtype=np.bool_) for m in required},
         denominators={m: np.array([item.denominators.get(m, math.nan) for item in items]) for m in ratios},
+        reasons={metric: why for metric in sorted(unscored) if (why := _usual_reason(metric, items))},
     )
+
+
+def _usual_reason(metric: str, items: Sequence[ItemResult]) -> str:
+    """What most items without a score say of it."""
+    found = Counter(item.unscored for item in items if metric in item.metrics and item.unscored)
+    return found.most_common(1)[0][0] if found else ""

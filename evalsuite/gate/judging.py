@@ -89,7 +89,8 @@ class Question:
         n, unscored = int(scored.sum()), int((~scored).sum())
         allowed = self.max_unscored_fraction
         if unscored > allowed * scored.size:
-            problem = f"{unscored} of {scored.size} items are unscored, max_unscored_fraction allows {allowed:g}"
+            why = f" ({columns.why_unscored})" if columns.why_unscored else ""
+            problem = f"{unscored} of {scored.size} items are unscored{why}, max_unscored_fraction allows {allowed:g}"
             return self._undecided(problem, n, unscored)
         if n < self.rule.min_items:
             problem = f"{n} scored items, min_items asks for {self.rule.min_items}"

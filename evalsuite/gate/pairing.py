@@ -85,6 +85,8 @@ class Columns:
     baseline_denominator: NDArray[np.float64] | None = None
     may_be_bounded: bool = True
     """Whether scores within [0, 1] may be taken to be bounded by it."""
+    why_unscored: str = ""
+    """Why no item has a score on one of the sides; empty where some have."""
 
     def where(self, mask: NDArray[np.bool_]) -> "Columns":
         """The items that ``mask`` selects."""
@@ -104,6 +106,7 @@ class Columns:
             candidate_denominator=kept(self.candidate_denominator),
             baseline_denominator=kept(self.baseline_denominator),
             may_be_bounded=self.may_be_bounded,
+            why_unscored=self.why_unscored,
         )
 
     def parts(self, key: str) -> dict[str, "Columns"]:
@@ -166,6 +169,7 @@ def _sorted(table: ScoreTable, known: Sortings) -> ScoreTable:
         applies={name: table.applies[name][index] for name in sorted(table.applies)},
         must_pass={name: table.must_pass[name][index] for name in sorted(table.must_pass)},
         denominators=denominators,
+        reasons=table.reasons,
     )
 
 
@@ -188,6 +192,7 @@ def table_sha256(table: ScoreTable, known: Hashed | None = None) -> str:
         "clusters": table.clusters,
         "slices": dict(table.slices),
         **({"prefix": table.info.prefix.model_dump(mode="json")} if table.info.prefix else {}),
+        **({"reasons": dict(table.reasons)} if table.reasons else {}),
         "columns": [sorted(columns) for columns in (table.scores, table.applies, table.must_pass, table.denominators)],
     }
     known = [] if known is None else known
@@ -243,6 +248,12 @@ def difference_between(candidate: ScoreTable, baseline: ScoreTable, role: str) -
         if left != right:
             if field == "items_sha256":
                 return _other_items(candidate, baseline, role)
+            if field == "prompt_sha256" and left and right:
+                return (
+                    f"the documents and targets of the candidate and {role} are the same, the prompts are not "
+                    f"(prompt_sha256 {left[:12]} and {right[:12]}): evaluate both with the same chat template, "
+                    "instructions and few-shot examples"
+                )
             if field == "judges":
                 return f"judges differ between the candidate and {role}: {_first_difference(left, right)}"
             return f"{field} is {left!r} for the candidate and {right!r} for {role}"
@@ -352,4 +363,6 @@ def columns_of(
         candidate_denominator=candidate.denominators.get(metric),
         baseline_denominator=None if baseline is None else baseline.denominators.get(metric),
         may_be_bounded=may_be_bounded(metric),
+        why_unscored=candidate.reasons.get(metric, "")
+        or ("" if baseline is None else baseline.reasons.get(metric, "")),
     ).where(applies)

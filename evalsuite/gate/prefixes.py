@@ -115,5 +115,5 @@ def rows_of(table: ScoreTable, item_ids: Sequence[str]) -> ScoreTable:
             return {key: taken(values) for key, values in column.items()}
         return tuple(column[i] for i in index) if isinstance(column, tuple) else column[index]
 
-    columns = {field.name: taken(getattr(table, field.name)) for field in fields(table) if field.name != "info"}
-    return ScoreTable(info=table.info, **columns)
+    names = [field.name for field in fields(table) if field.name not in ("info", "reasons")]
+    return ScoreTable(info=table.info, reasons=table.reasons, **{name: taken(getattr(table, name)) for name in names})

@@ -39,6 +39,7 @@ class StoredSuite(BaseModel):
     applies: dict[str, tuple[bool, ...]]
     must_pass: dict[str, tuple[bool, ...]]
     denominators: dict[str, tuple[float | None, ...]] = {}
+    reasons: dict[str, str] = {}
 
 
 class StoredReport(BaseModel):
@@ -183,6 +184,7 @@ def _stored(report: EvalReport) -> StoredReport:
                 slices=dict(table.slices),
                 scores=_numbers(table.scores),
                 denominators=_numbers(table.denominators),
+                reasons=dict(table.reasons),
                 applies={metric: tuple(bool(flag) for flag in column) for metric, column in table.applies.items()},
                 must_pass={metric: tuple(bool(flag) for flag in column) for metric, column in table.must_pass.items()},
             )
@@ -213,9 +215,8 @@ def _report(stored: StoredReport) -> EvalReport:
             {metric: np.array(column, dtype=np.bool_) for metric, column in flags.items()}
             for flags in (suite.applies, suite.must_pass)
         )
-        table = {"item_ids": suite.item_ids, "item_hashes": suite.item_hashes, "clusters": suite.clusters}
         flags_and_scores = [*scores.values(), *denominators.values(), *applies.values(), *must_pass.values()]
-        columns = [*table.values(), *suite.slices.values(), *flags_and_scores]
+        columns = [suite.item_ids, suite.item_hashes, suite.clusters, *suite.slices.values(), *flags_and_scores]
         if len({len(column) for column in columns}) > 1:
             raise NotReplayedError(f"suite {name!r} of {stored.model} has columns of different lengths")
         if not scores.keys() <= applies.keys():
@@ -228,6 +229,9 @@ def _report(stored: StoredReport) -> EvalReport:
             applies=applies,
             must_pass=must_pass,
             denominators=denominators,
-            **table,
+            reasons=suite.reasons,
+            item_ids=suite.item_ids,
+            item_hashes=suite.item_hashes,
+            clusters=suite.clusters,
         )
     return EvalReport(stored.model, stored.identity, suites, stored.costs)

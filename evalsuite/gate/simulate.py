@@ -6,6 +6,7 @@ number of items; the rivals then get the same number on average.
 """
 
 import csv
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -19,9 +20,12 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import proportion_confint
 
 from evalsuite.errors import UsageError
+from evalsuite.records.rows import NUMBER
 from evalsuite.stats.paired import paired_interval
 from evalsuite.stats.power import PairedRates, items_for
 from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, random_order
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -117,7 +121,7 @@ def read_answers(path: Path) -> Answers:
     """Read a CSV with the columns question_id, category, answer and then one a model.
 
     Raises:
-        UsageError: The file is not such a table, an id is there twice, or there are fewer than two models.
+        UsageError: The file is not such a table, an id appears twice, or there are fewer than two models.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -139,14 +143,55 @@ def read_answers(path: Path) -> Answers:
     ids = tuple(row[0] for row in body)
     if len(set(ids)) != len(ids):
         twice = next(item for item in ids if ids.count(item) > 1)
-        raise UsageError(f"{path}: question_id {twice!r} is there twice")
+        raise UsageError(f"{path}: question_id {twice!r} appears twice")
     if len(ids) < 20:
         raise UsageError(f"{path}: {len(ids)} items, expected 20 or more")
     unanswered = next((row[0] for row in body if not row[2].strip()), None)
     if unanswered is not None:
         raise UsageError(f"{path}: question {unanswered!r} has no right answer")
-    scores = np.array([[row[3 + m].strip() == row[2].strip() for row in body] for m in range(len(models))], dtype=float)
+    scores = np.array([_right(path, models[m], [(row[2], row[3 + m]) for row in body]) for m in range(len(models))])
     return Answers(ids, tuple(row[1] for row in body), models, scores)
+
+
+def _right(path: Path, model: str, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    """Which answers are right; letters in another case and numbers in another form are read as what they mean.
+
+    Where the right answers themselves differ in case alone, case is part of the answer.
+    """
+    exact = [answer.strip() == right.strip() for right, answer in pairs]
+    meanings: dict[str, set[str]] = {}
+    for right, _ in pairs:
+        meanings.setdefault(_meaning(right), set()).add(right.strip())
+    meant = [
+        same or (_meaning(right) == _meaning(answer) and len(meanings[_meaning(right)]) == 1)
+        for same, (right, answer) in zip(exact, pairs, strict=True)
+    ]
+    changed = next((pair for pair, one, other in zip(pairs, exact, meant, strict=True) if one != other), None)
+    if changed is not None:
+        logger.warning(
+            "%s: %d answers of %s are written otherwise than the right ones, such as %r for %r: taken as the same",
+            path,
+            sum(meant) - sum(exact),
+            model,
+            changed[1].strip(),
+            changed[0].strip(),
+        )
+    if not any(meant):
+        logger.warning(
+            "%s: %s has no right answer of %d; its first is %r where %r is right",
+            path,
+            model,
+            len(pairs),
+            pairs[0][1],
+            pairs[0][0],
+        )
+    return [float(each) for each in meant]
+
+
+def _meaning(text: str) -> str:
+    """A number as its value, letters without their case."""
+    text = text.strip()
+    return repr(float(text)) if NUMBER.fullmatch(text) else text.casefold()
 
 
 def pairs_within(answers: Answers, within: float) -> list[tuple[int, int]]:

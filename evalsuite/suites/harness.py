@@ -11,13 +11,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import TemplateError
 
 from evalsuite.engines.base import Engine, Generation
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from evalsuite.lm_eval_values import (
+    Aggregation,
+    ItemScore,
+    NoScore,
+    NotApplicable,
+    Value,
+    aggregation_of,
+    scored_value,
+)
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites import reasoning
 from evalsuite.suites.base import check_known
@@ -295,6 +304,7 @@ def _items(
     An item with a prompt that the engine refused is unscored, whatever lm-eval made of the empty answer.
     """
     ids = _ids(task_name, task)
+    aggregations = {metric: aggregation_of(function) for metric, function in task.aggregation().items()}
     by_document: dict[int, Mapping[str, Any]] = {}
     for sample in samples:
         by_document[sample["doc_id"]] = sample
@@ -304,12 +314,14 @@ def _items(
         failed = not sample["metrics"]
         metrics = tuple(sorted(known if failed else sample["metrics"]))
         refusal = next((refusals[key] for key in map(asked_texts, sample["arguments"]) if key in refusals), None)
-        values = {metric: sample.get(metric) for metric in metrics}
+        logged = {metric: sample.get(metric) for metric in metrics}
         if task.OUTPUT_TYPE == "loglikelihood_rolling" and not failed:
-            values = _rates(values)
-            metrics = tuple(sorted(values))
-        counted = {metric: number for metric, value in values.items() if (number := _scalar(value)) is not None}
+            logged = _rates(logged)
+        values = {metric: _value_of(metric, value, aggregations) for metric, value in logged.items()}
+        metrics = tuple(sorted(metric for metric, value in values.items() if not isinstance(value, NotApplicable)))
+        counted = {metric: value for metric, value in values.items() if isinstance(value, ItemScore)}
         scored = {} if refusal else counted
+        why = next((value.reason for value in values.values() if isinstance(value, NoScore)), NO_SCORE)
         prompt = str(sample["arguments"][0][0])
         generation = generations.get(prompt)
         response = sample["resps"][0][0]
@@ -320,7 +332,7 @@ def _items(
             metrics=metrics,
             scores={metric: value.score for metric, value in scored.items()},
             denominators={m: value.denominator for m, value in counted.items() if value.denominator is not None},
-            unscored=None if len(scored) == len(metrics) else refusal or (FAILED if failed else NO_SCORE),
+            unscored=None if len(scored) == len(metrics) else refusal or (FAILED if failed else why),
             prompt=str(task.doc_to_text(document)),
             references=(str(sample["target"]),),
             output=_whole(response, generation),
@@ -336,6 +348,13 @@ def _whole(response: Any, generation: Generation | None) -> str:
     return response if generation is None else generation.text
 
 
+def _value_of(metric: str, value: Any, aggregations: Mapping[str, Aggregation]) -> Value:
+    """A metric that the task aggregates by no function of its own is one that this suite made (``_rates``)."""
+    if isinstance(value, ItemScore):
+        return value
+    return scored_value(metric, value, aggregations.get(metric, Aggregation(False, "unknown")))
+
+
 def _rates(values: Mapping[str, Any]) -> dict[str, Any]:
     """Rolling tasks' (log-probability, units) pairs as ratios of sums, which a perplexity's exponential is not.
 
@@ -346,29 +365,7 @@ def _rates(values: Mapping[str, Any]) -> dict[str, Any]:
         if metric in ROLLING:
             nats, units = value
             unit = math.log(2) if metric == "bits_per_byte" else 1.0
-            rates[ROLLING[metric]] = _Counted(-float(nats) / unit, float(units))
+            rates[ROLLING[metric]] = ItemScore(-float(nats) / unit, float(units))
         else:
             rates[metric] = value
     return rates
-
-
-class _Counted(NamedTuple):
-    score: float
-    denominator: float | None = None
-    """None for a mean over items."""
-
-
-def _scalar(value: Any) -> _Counted | None:
-    """A score in one number, or how many of an item's instructions were followed, out of how many (IFEval).
-
-    IFEval's instruction-level accuracy is published over all instructions, not over items.
-    """
-    if isinstance(value, _Counted):
-        return value
-    if isinstance(value, list | tuple):
-        return _Counted(float(sum(map(float, value))), float(len(value))) if value else None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return _Counted(number) if number == number and abs(number) != float("inf") else None

@@ -73,10 +73,12 @@ def test_a_worse_file_is_rejected_against_base_and_champion(tmp_path: Path) -> N
         pytest.param("a.csv", "item_id,exact\na,1e155\n", r"a\.csv:2: exact is .*a size from 1e-12", id="too-large"),
         pytest.param("a.csv", "item_id,exact\na,1e-200\n", r"a\.csv:2: exact is .*a size from 1e-12", id="too-small"),
         pytest.param("a.jsonl", '{"item_id": "a", "x": ' + "9" * 5000 + "}\n", r"a\.jsonl:1: not JSON", id="digits"),
-        pytest.param("a.csv", "item_id,exact\na,1\na,0\n", r"a\.csv:3: item_id 'a' is there twice", id="duplicate"),
+        pytest.param("a.csv", "item_id,exact\na,1\na,0\n", r"a\.csv:3: item_id 'a' appears twice", id="duplicate"),
         pytest.param("a.csv", "item_id,exact\na\n", r"a\.csv:2: 1 cells, the header has 2", id="short-row"),
-        pytest.param("a.csv", "id,exact\na,1\n", r"a\.csv:2: item_id is None", id="no-id"),
-        pytest.param("a.csv", "item_id,x,x\na,1,1\n", r"a\.csv:1: column 'x' is there twice", id="column-twice"),
+        pytest.param(
+            "a.csv", "name,exact\na,1\n", r"a\.csv has no column item_id.*columns: 'name', 'exact'", id="no-id"
+        ),
+        pytest.param("a.csv", "item_id,x,x\na,1,1\n", r"a\.csv:1: column 'x' appears twice", id="column-twice"),
         pytest.param("a.csv", 'item_id,x\n"a,1\n', r"a\.csv:\d: not CSV", id="quote"),
         pytest.param("a.csv", "item_id,exact\n", "holds no items", id="header-only"),
         pytest.param("a.csv", "", "holds no items", id="empty"),
@@ -84,9 +86,9 @@ def test_a_worse_file_is_rejected_against_base_and_champion(tmp_path: Path) -> N
         pytest.param("a.jsonl", "", "holds no items", id="empty-jsonl"),
         pytest.param("a.jsonl", '{"item_id": "a", "x": NaN}\n', r"a\.jsonl:1: x is nan", id="json-nan"),
         pytest.param("a.jsonl", '{"item_id": "a", "x": [1]}\n', r"a\.jsonl:1: x is \[1\]", id="json-list"),
-        pytest.param("a.jsonl", "{}\n{\n", r"a\.jsonl:1: item_id is None", id="json-no-id"),
+        pytest.param("a.jsonl", '{"x": 1}\n', r"a\.jsonl has no column item_id", id="json-no-id"),
         pytest.param("a.jsonl", '\n{"item_id"\n', r"a\.jsonl:2: not JSON", id="not-json"),
-        pytest.param("a.jsonl", "[1]\n", r"a\.jsonl:1: list, expected an object", id="json-array"),
+        pytest.param("a.jsonl", "[1]\n", r"a\.jsonl: row 1: int, expected an object", id="json-array"),
         pytest.param("a.xlsx", "x", r"'\.xlsx', expected a folder", id="extension"),
     ],
 )
@@ -239,7 +241,7 @@ def test_lm_eval_values_that_are_no_item_score_are_unscored(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (_sample(0, "none", 1) * 2, r":2: doc_id 0 is there twice"),
+        (_sample(0, "none", 1) * 2, r":2: doc_id 0 appears twice"),
         (_sample(0, "a", 1) + _sample(0, "b", 1, "other"), r":2: doc_id 0 stands for two documents"),
         (_sample(0, "none", 1) + '{"item_id": "a", "x": 1}\n', "mixes lm-eval samples"),
     ],

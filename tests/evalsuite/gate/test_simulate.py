@@ -91,7 +91,7 @@ def test_items_can_be_capped_and_what_is_undecided_then_is_not_promoted(tmp_path
         (f"{HEADER},m\n1,a,A,A\n", "at least two models"),
         (f"{HEADER},m,m\n1,a,A,A,A\n", "each once"),
         (f"{HEADER},m,n\n1,a,A,A\n", r":2: 4 cells"),
-        (f"{HEADER},m,n\n" + "1,a,A,A,A\n" * 20, "'1' is there twice"),
+        (f"{HEADER},m,n\n" + "1,a,A,A,A\n" * 20, "'1' appears twice"),
         (f"{HEADER},m,n\n1,a,A,A,A\n", "1 items"),
         (f"{HEADER},m,n\n" + "".join(f"{i},a,,A,A\n" for i in range(20)), "has no right answer"),
     ],
@@ -202,3 +202,23 @@ def test_the_fixed_design_keeps_its_error_where_few_items_differ(moved: int) -> 
     trials = [next(_fixed(first, second, rng, setting, 10))[1] for _ in range(300)]
     assert np.mean([not trial.promoted for trial in trials]) <= 0.076  # 5% and two standard errors
     assert trials[0].num_items < 2 * 149 + 60 * moved
+
+
+def test_letters_in_another_case_and_numbers_in_another_form_are_read_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "answers.csv"
+    rows = [f"q{n},c,{'A' if n % 2 else '1'},{'a' if n % 2 else '1.0'},{'A' if n % 2 else '2'}\n" for n in range(40)]
+    path.write_text("question_id,category,answer,left,right\n" + "".join(rows))
+    assert read_answers(path).scores.mean(axis=1).tolist() == [1.0, 0.5]
+    assert "40 answers of left are written otherwise than the right ones, such as '1.0' for '1'" in caplog.text
+
+
+def test_where_case_tells_right_answers_apart_it_counts_and_a_model_with_none_right_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "answers.csv"
+    rows = [f"q{n},c,{'Aa'[n % 2]},{'aA'[n % 2]},A\n" for n in range(40)]
+    path.write_text("question_id,category,answer,left,right\n" + "".join(rows))
+    assert read_answers(path).scores.mean(axis=1).tolist() == [0.0, 0.5]
+    assert "left has no right answer of 40" in caplog.text

@@ -344,3 +344,25 @@ def test_hostile_answers_to_ifeval_get_a_score_or_a_reason(tmp_path: Path) -> No
     assert all(len(item.scores) == 4 or item.unscored for item in result.items)
     result.write(tmp_path / "out")
     assert read_items(tmp_path / "out/items.parquet") == result.items
+
+
+def test_metrics_over_all_items_at_once_are_unscored_with_their_reason(tmp_path: Path) -> None:
+    rows = [{"sentence": f"The dog number {n} runs.", "label": n % 2, "idx": n} for n in range(4)]
+
+    class Picky(FakeEngine):
+        def loglikelihoods(self, pairs: Sequence[Any], label: str, on_answer: OnAnswer | None = None) -> Any:
+            return [Loglikelihood(-1.0 if answer.strip() == "no" else -2.0, False) for _, answer in pairs]
+
+    result = HarnessSuite("cola", public_set(tmp_path, "cola", rows, validation=rows)).run(Picky(lambda _: ""))
+    assert [item.scores for item in result.items] == [{}] * 4
+    (mcc,) = result.summary().metrics
+    assert (mcc.metric, mcc.mean, mcc.n, mcc.unscored) == ("mcc", None, 0, 4)
+    assert "lm-eval computes mcc from all items at once (matthews_corrcoef)" in (result.items[0].unscored or "")
+    assert "matthews_corrcoef" in result.table().reasons["mcc"]
+
+
+def test_texts_that_lm_eval_logs_for_bleu_end_no_run(tmp_path: Path) -> None:
+    rows = [{"translation": {"en": f"House {n}.", "ar": f"Casa {n}."}} for n in range(2)]
+    root = public_set(tmp_path, "iwslt2017-en-ar", rows, validation=rows, train=rows)
+    result = HarnessSuite("iwslt2017-en-ar", root).run(FakeEngine(lambda _: "Casa."))
+    assert {metric.metric: metric.n for metric in result.summary().metrics} == {"bleu": 0, "ter": 0, "chrf": 0}

@@ -1,0 +1,1 @@
+"""Item scores in files of other tools."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from evalsuite.errors import StageError
 from flows.stopping import ended_last
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 """A first start creates the database."""
 
 

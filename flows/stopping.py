@@ -79,16 +79,18 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     for each in SIGNALS:
         signal.signal(each, _once_is_enough)
     logging.disable(logging.CRITICAL)  # libraries report the end of what we end as failures
-    for act in _first:
-        act()
-    if _end_all(spared=_servers):
-        for act in _last:
+    try:
+        for act in _first:
             act()
-    _end_all(spared=set())
-    line = f"{_words[0]}\n"
-    # No print: this runs on top of whatever was being printed.
-    os.write(2, (f"{SHOW_CURSOR}\n{line}" if sys.stderr.isatty() else line).encode())
-    os._exit(128 + number)
+        if _end_all(spared=_servers):
+            for act in _last:
+                act()
+        _end_all(spared=set())
+        line = f"{_words[0]}\n"
+        # No print: this runs on top of whatever was being printed.
+        os.write(2, (f"{SHOW_CURSOR}\n{line}" if sys.stderr.isatty() else line).encode())
+    finally:  # an error here would rise into whatever was interrupted, and give the command another exit code
+        os._exit(128 + number)
 
 
 def _once_is_enough(_number: int, _frame: FrameType | None) -> None:

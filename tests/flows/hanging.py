@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from tasks.runner import dvc_command
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -21,7 +21,6 @@ pathlib.Path("worker.tmp").write_text(str(child.pid))
 pathlib.Path("worker.tmp").rename("worker")
 time.sleep(600)
 """
-PATIENCE_SECONDS = 300.0
 
 
 def make_project(root: Path) -> Path:
@@ -65,11 +64,14 @@ def started(folder: Path, *arguments: str, path: Path = ROOT) -> Iterator["subpr
 
 def wait_for(path: Path, process: "subprocess.Popen[str]") -> str:
     """The text of a file, as soon as it is there."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not path.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            raise AssertionError(f"{path.name} did not come: {process.stdout.read() if process.stdout else ''}")
-        time.sleep(0.05)
+    said = process.stdout
+
+    def there() -> bool:
+        if not path.exists() and process.poll() is not None:
+            raise AssertionError(f"{path.name} did not come: {said.read() if said else ''}")
+        return path.exists()
+
+    wait_until(there, lambda: f"{path.name} did not come")
     return path.read_text()
 
 

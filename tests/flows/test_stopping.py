@@ -4,11 +4,14 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.flows.hanging import PATIENCE_SECONDS, STAGE, make_project, started, stopped, wait_for
+from tests.flows.hanging import ROOT, STAGE, make_project, started, stopped, wait_for
+from tests.waiting import PATIENCE_SECONDS
 
 KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
 
@@ -108,3 +111,16 @@ def test_a_run_that_fails_says_why_once_and_last(project: Path) -> None:
     assert said[-1] == "error: stage fetch: row 3 has no text; mend it"
     assert sum("row 3" in line for line in said) == 1
     assert not [line for line in said[:-1] if "rror" in line or "Traceback" in line or "ailed" in line]
+
+
+def test_an_error_while_all_is_ended_does_not_change_the_exit_code() -> None:
+    program = (
+        "import os, signal, time\n"
+        "from flows import stopping\n"
+        "stopping.install()\n"
+        "stopping.before_ending(lambda: 1 / 0)\n"
+        "os.kill(os.getpid(), signal.SIGQUIT)\n"
+        "time.sleep(600)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGQUIT

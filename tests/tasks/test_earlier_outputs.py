@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.runner import dvc_command, stage_environment
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -79,14 +79,9 @@ def test_a_stage_that_is_told_to_end_leaves_what_it_made_before(project: Path) -
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
-        deadline = time.monotonic() + 60
-        while not (project / "waiting").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until((project / "waiting").exists, lambda: "the stage did not start")
         os.killpg(process.pid, signal.SIGTERM)
-    while files(project) != GOOD:
-        assert time.monotonic() < deadline, files(project)
-        time.sleep(0.05)
+    wait_until(lambda: files(project) == GOOD, lambda: f"{files(project)}")
 
 
 def test_a_first_run_that_fails_leaves_no_promise(project: Path) -> None:

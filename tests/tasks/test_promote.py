@@ -313,7 +313,7 @@ def test_a_kill_between_ledger_and_champion_is_finished_by_the_next_promotion(pr
 
 def test_two_promotions_at_once_are_one(promoted: ArtifactPaths) -> None:
     both = [start_promotion(promoted.root) for _ in range(2)]
-    texts = sorted(process.communicate(timeout=120)[0].strip() for process in both)
+    texts = sorted(process.communicate()[0].strip() for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert texts[0].endswith("is already the champion")
     assert texts[1].startswith("promoted full")

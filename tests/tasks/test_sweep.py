@@ -53,10 +53,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Sweep:
         text=True,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 240
     while not list(last.glob("checkpoint-*/complete.json")):
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -117,10 +117,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, tiny_mode
     first = run("full", load_params(unbroken.params), unbroken)
     killed = make_project(tmp_path / "b", tiny_model)
     process = start(killed, "full")
-    deadline = time.monotonic() + 120
     while not list(killed.checkpoints("full").glob("checkpoint-*/complete.json")):
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -3,9 +3,11 @@
 An item counts as contaminated when one of these holds; only what is asked is looked up, not a reference, since a class
 label or a short record is in every training row.
 
-- ``same text``: a training turn or a whole row equals the item's prompt but for case, punctuation and white space.
+- ``same text``: a training turn or a whole row equals the item's prompt but for case, sentence punctuation and white
+  space (``evalsuite.text``).
 - ``run of N words``: they share N words in a row (GPT-3, Brown et al. 2020, arXiv:2005.14165, appendix C). N is the
-  5th percentile of the suite's item lengths in words, at least 8 and at most 13, as there.
+  5th percentile of the suite's item lengths in words, at least 8 and at most 13, as there; a character of a script
+  without spaces is half a word.
 - ``share of 8-grams``: at least 70% of the item's 8-grams occur in the training rows (PaLM, Chowdhery et al. 2022,
   arXiv:2204.02311, section 8).
 - ``neighbour``: the cosine of sentence embeddings with a training turn reaches a threshold, which finds rephrased items
@@ -24,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model
 from evalsuite.results import EvalReport, ItemResult, ScoreTable, SuiteResult
-from evalsuite.suites.metrics import normalise
+from evalsuite.text import as_written, comparable, runs, word_count, words_of
 
 MIN_RUN_WORDS, MAX_RUN_WORDS = 8, 13
 LENGTH_PERCENTILE = 5.0
@@ -140,8 +142,8 @@ class TrainingIndex:
         self._runs: dict[int, dict[str, str]] = {}
         for row in rows:
             for text in (*row.turns, "\n".join(row.turns)):
-                self._exact.setdefault(normalise(text), row.row)
-            self._words += [(row.row, normalise(turn).split()) for turn in row.turns]
+                self._exact.setdefault(_form(text), row.row)
+            self._words += [(row.row, words_of(turn)) for turn in row.turns]
         self._exact.pop("", None)
         self._embed = embed
         self._similarity = similarity
@@ -150,12 +152,12 @@ class TrainingIndex:
 
     def check(self, suite: str, items: Sequence[ItemResult]) -> SuiteFinding:
         """Look up every item of a suite."""
-        texts = [normalise(item.prompt) for item in items]
-        run_words = run_length([len(text.split()) for text in texts])
+        texts = [words_of(item.prompt) for item in items]
+        run_words = run_length([word_count(words) for words in texts])
         neighbours = self._neighbours([item.prompt for item in items])
         findings = [
-            self._find(item, text, run_words, neighbours[number] if neighbours else None)
-            for number, (item, text) in enumerate(zip(items, texts, strict=True))
+            self._find(item, words, run_words, neighbours[number] if neighbours else None)
+            for number, (item, words) in enumerate(zip(items, texts, strict=True))
         ]
         contaminated = sum(finding.contaminated for finding in findings)
         kept = [f for f in findings if f.contaminated or f.share_of_ngrams or f.similarity is not None]
@@ -167,20 +169,22 @@ class TrainingIndex:
             items=tuple(kept),
         )
 
-    def _find(self, item: ItemResult, text: str, run_words: int, neighbour: tuple[str, float] | None) -> ItemFinding:
+    def _find(
+        self, item: ItemResult, words: list[str], run_words: int, neighbour: tuple[str, float] | None
+    ) -> ItemFinding:
         how: list[str] = []
         rows: list[str] = []
+        text = _form(item.prompt)
         if text in self._exact:
             how.append("same text")
             rows.append(self._exact[text])
-        words = text.split()
-        runs = self._index(run_words)
-        hit = next((runs[run] for run in _runs(words, run_words) if run in runs), None)
+        known_runs = self._index(run_words)
+        hit = next((known_runs[run] for run in runs(words, run_words) if run in known_runs), None)
         if hit is not None:
             how.append(f"run of {run_words} words")
             rows.append(hit)
         share = None
-        eights = list(_runs(words, SHARE_WORDS))
+        eights = runs(words, SHARE_WORDS)
         if eights:
             known = self._index(SHARE_WORDS)
             found = [known[run] for run in eights if run in known]
@@ -206,7 +210,7 @@ class TrainingIndex:
         if num_words not in self._runs:
             index: dict[str, str] = {}
             for row, words in self._words:
-                for run in _runs(words, num_words):
+                for run in runs(words, num_words):
                     index.setdefault(run, row)
             self._runs[num_words] = index
         return self._runs[num_words]
@@ -224,7 +228,7 @@ class TrainingIndex:
         return nearest
 
 
-def run_length(lengths: Sequence[int]) -> int:
+def run_length(lengths: Sequence[float]) -> int:
     """GPT-3's N for a suite: the 5th percentile of its items' lengths in words, within 8 and 13."""
     if not lengths:
         return MAX_RUN_WORDS
@@ -232,8 +236,9 @@ def run_length(lengths: Sequence[int]) -> int:
     return int(min(MAX_RUN_WORDS, max(MIN_RUN_WORDS, percentile)))
 
 
-def _runs(words: Sequence[str], num_words: int) -> list[str]:
-    return [" ".join(words[start : start + num_words]) for start in range(len(words) - num_words + 1)]
+def _form(text: str) -> str:
+    """What is compared as a whole: the text as it is where its comparable form is empty."""
+    return comparable(text) or as_written(text)
 
 
 def read_contamination(path: Path, made_by: str) -> ContaminationReport:

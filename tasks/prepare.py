@@ -19,8 +19,9 @@ from typing import Any
 from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
 from evalsuite.identity import read_manifest
+from evalsuite.text import as_written, comparable
 from evalsuite.yaml_file import key_line
-from tasks.data.decontaminate import HeldOut, normalise, user_text
+from tasks.data.decontaminate import HeldOut, user_text
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice, shown
 from tasks.data.split import dev_groups
@@ -232,12 +233,12 @@ def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
 
 
 def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> list[Row]:
-    """The first of rows whose turns or text are equal but for case, punctuation and white space."""
+    """The first of rows whose turns or text are equal but for white space and Unicode's form."""
     seen: set[tuple[str, ...]] = set()
     kept = []
     for row in rows:
-        turns = tuple(f"{turn['role']}{turn.get('weight', 1)}:{normalise(turn['content'])}" for turn in row.messages)
-        key = turns if row.text is None else (normalise(row.text),)
+        turns = tuple(f"{turn['role']}{turn.get('weight', 1)}:{as_written(turn['content'])}" for turn in row.messages)
+        key = turns if row.text is None else (as_written(row.text),)
         if key in seen:
             dropped["duplicate"].append(row.source)
         else:
@@ -287,7 +288,7 @@ def _token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers
 
 def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
     if group_by is None:
-        return normalise(_asked_text(row))
+        return comparable(_asked_text(row)) or as_written(_asked_text(row))
     if group_by not in row.fields:
         line = key_line(paths.params, "prepare", "group_by")
         where = f"line {line} of {paths.params.name}" if line else "it"

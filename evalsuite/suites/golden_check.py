@@ -19,7 +19,8 @@ from evalsuite.suites.golden_items import (
     read_manifest_file,
     read_set_manifest,
 )
-from evalsuite.suites.metrics import TEXT_METRICS, MetricContext, UnscoredError, normalise, score_text
+from evalsuite.suites.metrics import TEXT_METRICS, MetricContext, UnscoredError, score_text
+from evalsuite.text import as_written, comparable
 
 SPLITS = ("dev", "test")
 SHINGLE_CHARACTERS = 5
@@ -97,7 +98,7 @@ def _duplicates(split: str, items: Sequence[GoldenItem]) -> Iterator[Problem]:
     """Two items of a split that ask the same: one item, counted twice."""
     first: dict[str, str] = {}
     for item in items:
-        key = normalise("\n".join(turn["content"] for turn in item.turns()))
+        key = as_written("\n".join(turn["content"] for turn in item.turns()))
         if key in first:
             yield Problem(True, f"{split}: {item.id!r} asks the same as {first[key]!r}")
         else:
@@ -169,7 +170,7 @@ def near_duplicates(firsts: Sequence[str], seconds: Sequence[str], least: float 
 
 
 def _shingles(text: str) -> set[str]:
-    bare = normalise(text)
+    bare = comparable(text) or as_written(text)
     last = max(1, len(bare) - SHINGLE_CHARACTERS + 1)
     return {bare[start : start + SHINGLE_CHARACTERS] for start in range(last)}
 

@@ -5,14 +5,13 @@ needs a model (BERTScore, judges) is scored by ``evalsuite.suites.golden_scoring
 """
 
 import json
-import math
-import re
-import string
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from evalsuite.suites.choices import chosen_letter
 from evalsuite.suites.metric_params import (
     BertThreshold,
     Choice,
@@ -23,8 +22,10 @@ from evalsuite.suites.metric_params import (
     Rubric,
     Values,
 )
+from evalsuite.suites.numbers import agrees, last_number
+from evalsuite.text import occurs, same_answer, words_of
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever a score could change; results with another version are not compared."""
 
 
@@ -41,7 +42,7 @@ class MetricContext(NamedTuple):
 
 Metric = Callable[[str, str, MetricContext, Any], float]
 
-NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+ARTICLES = frozenset({"a", "an", "the"})
 MAX_JSON_CHARACTERS = 20_000
 MAX_CHARACTERS = 20_000
 """Longer outputs are not scored by the metrics whose time grows with the square of the length."""
@@ -55,8 +56,8 @@ def exact_match(output: str, reference: str, _context: MetricContext, _params: P
 
 
 def normalized_exact(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
-    """1.0 when the texts are equal but for case, punctuation and white space."""
-    return float(normalise(output) == normalise(reference))
+    """1.0 when the texts are equal but for case, sentence punctuation and white space (``evalsuite.text``)."""
+    return float(same_answer(output, reference))
 
 
 def json_exact(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
@@ -89,17 +90,17 @@ def json_schema(output: str, reference: str, context: MetricContext, _params: Pa
 
 def contains(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """1.0 when the normalised reference occurs in the normalised output, as whole words."""
-    return float(_occurs(reference, output))
+    return float(occurs(reference, output))
 
 
 def contains_all(output: str, _reference: str, _context: MetricContext, params: Values) -> float:
     """1.0 when every one of ``values`` occurs, as ``contains`` has it."""
-    return float(all(_occurs(value, output) for value in params.values))
+    return float(all(occurs(value, output) for value in params.values))
 
 
 def contains_any(output: str, _reference: str, _context: MetricContext, params: Values) -> float:
     """1.0 when one of ``values`` occurs."""
-    return float(any(_occurs(value, output) for value in params.values))
+    return float(any(occurs(value, output) for value in params.values))
 
 
 def regex(output: str, _reference: str, _context: MetricContext, params: Pattern) -> float:
@@ -118,21 +119,22 @@ def regex(output: str, _reference: str, _context: MetricContext, params: Pattern
 
 
 def numeric(output: str, reference: str, _context: MetricContext, params: Numeric) -> float:
-    """1.0 when the output's last number is the reference's, within the larger of both tolerances."""
-    found, expected = NUMBER.findall(output), NUMBER.findall(reference)
-    if not found or not expected:
+    """1.0 when the output's last number is the reference's, within the larger of both tolerances (``numbers``)."""
+    found, expected = last_number(output), last_number(reference)
+    if found is None or expected is None:
         return 0.0
-    value, wanted = _number(found[-1]), _number(expected[-1])
-    if not math.isfinite(value) or not math.isfinite(wanted):
-        return 0.0
-    return float(abs(value - wanted) <= max(params.tolerance, params.relative_tolerance * abs(wanted)))
+    return float(agrees(found, expected, params.tolerance, params.relative_tolerance))
 
 
 def token_f1(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
-    """F1 of the shared words, as SQuAD counts them (Rajpurkar et al. 2016, arXiv:1606.05250, evaluate-v2.0.py)."""
-    found, expected = _squad_words(output), _squad_words(reference)
+    """F1 of the shared words, English articles aside, as SQuAD counts them (Rajpurkar et al. 2016, arXiv:1606.05250).
+
+    Unlike evaluate-v2.0.py it keeps signs and symbols that tell words apart, and counts characters where a script has
+    no spaces.
+    """
+    found, expected = _words(output), _words(reference)
     if not found or not expected:
-        return float(found == expected)
+        return float(same_answer(output, reference))
     shared = sum((Counter(found) & Counter(expected)).values())
     return 2 * shared / (len(found) + len(expected))
 
@@ -144,19 +146,18 @@ def chrf(output: str, reference: str, _context: MetricContext, _params: Params) 
 
 
 def rouge_l(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
-    """F of the longest common subsequence of words (Lin 2004), by rouge_score without stemming."""
+    """F of the longest common subsequence of words (Lin 2004), by rouge_score without stemming.
+
+    Its own words for ASCII; it knows no others, so that those of ``evalsuite.text`` stand in for them.
+    """
     _check_length("rouge_l", output)
     return float(_rouge().score(reference, output)["rougeL"].fmeasure)
 
 
 def choice(output: str, reference: str, _context: MetricContext, params: Choice) -> float:
-    """1.0 when the output chooses the reference's option, by letter or by the option's text.
-
-    Read in this order: the output is one letter, or an option's text; it begins with a letter and one of ``.):``; it
-    says "answer is (X)" or "answer: X", the last of these. Another output chooses nothing.
-    """
-    wanted = _chosen(reference, params.options)
-    return float(wanted is not None and _chosen(output, params.options) == wanted)
+    """1.0 when the output chooses the reference's option, by letter or by the option's text (``choices``)."""
+    wanted = chosen_letter(reference, params.options)
+    return float(wanted is not None and chosen_letter(output, params.options) == wanted)
 
 
 class TextMetric(NamedTuple):
@@ -211,26 +212,13 @@ def score_text(
 
 
 def _same(first: object, second: object) -> bool:
-    """Equal as JSON: unlike Python, true is not 1."""
-    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    """Equal as JSON: unlike Python, true is not 1; texts that Unicode calls equivalent are the same."""
+    one, other = (json.dumps(each, sort_keys=True, ensure_ascii=False) for each in (first, second))
+    return one == other or unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
-def _number(text: str) -> float:
-    return float(text.replace(",", ""))
-
-
-def normalise(text: str) -> str:
-    """A text without case, punctuation and extra white space."""
-    return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
-
-
-def _occurs(part: str, whole: str) -> bool:
-    return f" {normalise(part)} " in f" {normalise(whole)} "
-
-
-def _squad_words(text: str) -> list[str]:
-    bare = "".join(character for character in text.lower() if character not in string.punctuation)
-    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
+def _words(text: str) -> list[str]:
+    return [word for word in words_of(text) if word not in ARTICLES]
 
 
 def _check_length(metric: str, output: str) -> None:
@@ -248,26 +236,18 @@ def _chrf() -> Any:
 @lru_cache(maxsize=1)
 def _rouge() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.tokenizers import DefaultTokenizer
 
-    return RougeScorer(["rougeL"], use_stemmer=False)
+    class Words:
+        """rouge_score's own words for ASCII; it drops every other letter."""
 
+        def __init__(self) -> None:
+            self.ascii = DefaultTokenizer(use_stemmer=False)
 
-def _chosen(text: str, options: tuple[str, ...]) -> str | None:
-    """The letter that a text chooses, or None."""
-    letters = string.ascii_uppercase[: len(options)]
-    bare = text.strip()
-    alone = re.fullmatch(r"\(?([A-Za-z])[).:]?", bare)
-    if alone and alone[1].upper() in letters:
-        return alone[1].upper()
-    by_text = [letter for letter, option in zip(letters, options, strict=True) if normalise(option)]
-    by_text = [letter for letter in by_text if normalise(options[letters.index(letter)]) == normalise(bare)]
-    if len(by_text) == 1:
-        return by_text[0]
-    leading = re.match(r"\(?([A-Z])[).:](?:\s|$)", bare)
-    if leading and leading[1] in letters:
-        return leading[1]
-    stated = re.findall(r"(?i:answer)(?i:\s+is)?\s*:?\s*\(?([A-Z])\b", bare)
-    return stated[-1] if stated and stated[-1] in letters else None
+        def tokenize(self, text: str) -> list[str]:
+            return list(self.ascii.tokenize(text)) if text.isascii() else words_of(text)
+
+    return RougeScorer(["rougeL"], use_stemmer=False, tokenizer=Words())
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -1,15 +1,16 @@
 """Training rows that appear in a golden or test set.
 
-A row is contaminated when its user text, or the whole of a document, equals an item's after normalisation, or shares a
-run of 13 words with it, as in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165, appendix C).
+A row is contaminated when its user text, or the whole of a document, equals an item's in its comparable form
+(``evalsuite.text``), or shares a run of 13 words with it, as in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165,
+appendix C); a character of a script without spaces is half a word.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.files import numbered_objects
+from evalsuite.text import as_written, comparable, runs, words_of
 
 NGRAM_WORDS = 13
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction", "text")
@@ -21,11 +22,6 @@ class Match(NamedTuple):
     item: str
     """``file#id`` of the item."""
     how: str
-
-
-def normalise(text: str) -> str:
-    """Case, punctuation and white space do not make a text another one."""
-    return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
 
 
 def user_text(messages: Iterable[Mapping[str, Any]]) -> str:
@@ -43,18 +39,17 @@ class HeldOut:
         for path in sorted(folder.rglob("*.jsonl")):
             for item, text in _texts(path):
                 name = f"{path.relative_to(folder).as_posix()}#{item}"
-                words = normalise(text)
-                self._exact.setdefault(words, name)
-                for ngram in _ngrams(words):
+                self._exact.setdefault(_form(text), name)
+                for ngram in runs(words_of(text), NGRAM_WORDS):
                     self._ngrams.setdefault(ngram, name)
         self._exact.pop("", None)
 
     def find(self, text: str) -> Match | None:
         """The item that a training row's user text repeats, or None."""
-        words = normalise(text)
-        if words in self._exact:
-            return Match(self._exact[words], "same text")
-        for ngram in _ngrams(words):
+        form = _form(text)
+        if form in self._exact:
+            return Match(self._exact[form], "same text")
+        for ngram in runs(words_of(text), NGRAM_WORDS):
             if ngram in self._ngrams:
                 return Match(self._ngrams[ngram], f"a run of {NGRAM_WORDS} words")
         return None
@@ -71,7 +66,6 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
                 yield item, value
 
 
-def _ngrams(words: str) -> Iterator[str]:
-    tokens = words.split()
-    for start in range(len(tokens) - NGRAM_WORDS + 1):
-        yield " ".join(tokens[start : start + NGRAM_WORDS])
+def _form(text: str) -> str:
+    """What is compared as a whole: the text as it is where its comparable form is empty."""
+    return comparable(text) or as_written(text)

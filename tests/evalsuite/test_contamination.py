@@ -167,3 +167,18 @@ def test_more_training_rows_never_clean_an_item(texts: list[str], prompt: str) -
     many = TrainingIndex(rows).check("s", [item(prompt)])
     assert few.num_contaminated <= many.num_contaminated
     assert TrainingIndex([TrainingText("r", (prompt,))]).check("s", [item(prompt)]).num_contaminated == 1
+
+
+def test_items_whose_signs_and_marks_differ_from_a_row_are_clean_and_whole_copies_are_not() -> None:
+    question = (
+        "\u5317\u4eac\u662f\u4e2d\u534e\u4eba\u6c11\u5171\u548c\u56fd\u7684\u9996"
+        "\u90fd\uff0c\u8bf7\u95ee\u5b83\u6709\u591a\u5c11\u4e2a\u533a\uff1f"
+    )
+    turns = ("\u0926\u093e\u0928", "Is 3 > 2 ?", f"\u8bf7\u56de\u7b54\uff1a{question}\u8c22\u8c22", "cafe\u0301 ouvert")
+    index = TrainingIndex([TrainingText(f"r{n}", (turn,)) for n, turn in enumerate(turns)])
+    items = [
+        item(text, name)
+        for name, text in zip("abcd", ("\u0926\u093f\u0928", "Is 3 < 2 ?", question, "caf\u00e9 ouvert"), strict=True)
+    ]
+    found = index.check("golden", items)
+    assert [each.item_id for each in found.items if each.contaminated] == ["c", "d"]

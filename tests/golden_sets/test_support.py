@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.suites.golden_items import GoldenItem, read_golden_items, read_set_manifest
-from tasks.data.decontaminate import normalise
+from evalsuite.text import comparable
 
 FOLDER = Path(__file__).parents[2] / "golden_sets/support"
 ACTIONS = {
@@ -54,5 +54,5 @@ def test_every_record_follows_the_label_guide(split: str) -> None:
 
 
 def test_no_text_occurs_twice_within_or_between_the_splits() -> None:
-    texts = Counter(normalise(item.messages[-1].content) for split in ("dev", "test") for item in items(split))
+    texts = Counter(comparable(item.messages[-1].content) for split in ("dev", "test") for item in items(split))
     assert [text for text, count in texts.items() if count > 1] == []

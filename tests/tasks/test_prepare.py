@@ -39,7 +39,7 @@ def pairs(count: int) -> list[dict[str, str]]:
 def test_every_row_is_accounted_for(project: ArtifactPaths) -> None:
     rows = [
         *pairs(30),
-        {"prompt": "Question 3!", "completion": "answer 3"},
+        {"prompt": "  question  3 ", "completion": "answer\n3"},
         {"prompt": "where is row THREE", "completion": "x"},
     ]
     report = run(write(project, rows), project)
@@ -131,7 +131,7 @@ def text_params(paths: ArtifactPaths, rows: list[Any]) -> PrepareParams:
 
 def test_documents_are_kept_whole_whatever_their_length_and_every_one_is_accounted_for(project: ArtifactPaths) -> None:
     held = "Where is row three?"
-    rows = [*documents(30), {"text": "CHAPTER 3 " + documents(4)[3]["text"][11:]}, {"text": held}]
+    rows = [*documents(30), {"text": documents(4)[3]["text"].replace(" ", "\n")}, {"text": held}]
     report = run(text_params(project, rows), project)
     dropped = {reason: entry["count"] for reason, entry in report["dropped"].items()}
     assert dropped == {"duplicate": 1, "appears in a golden or test set": 1}

@@ -25,11 +25,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-def add(folder: Path, split: str, **fields: Any) -> None:
+def add(folder: Path, split: str, version: str = "2", **fields: Any) -> None:
     row = json.loads((folder / f"{split}.jsonl").read_text().splitlines()[0])
     with (folder / f"{split}.jsonl").open("a") as stream:
         stream.write(json.dumps({**row, "id": "added", **fields}) + "\n")
-    write_manifest_version(folder, "2")
+    write_manifest_version(folder, version)
 
 
 def ask(text: str) -> list[dict[str, str]]:
@@ -40,9 +40,16 @@ def texts(folder: Path) -> list[str]:
     return [problem.text for problem in check_set(folder)]
 
 
-def test_an_item_that_is_there_twice_is_found_whatever_its_case(folder: Path) -> None:
-    add(folder, "dev", messages=ask("WHAT is the capital of Italy"))
+def test_an_item_that_is_there_twice_is_found_whatever_its_white_space(folder: Path) -> None:
+    add(folder, "dev", messages=ask("What  is the capital\nof Italy? "))
     assert texts(folder) == ["dev: 'added' asks the same as 'dev-001'"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("\u0926\u093f\u0928", "\u0926\u093e\u0928"), ("Is 3 > 2 ?", "Is 3 < 2 ?")])
+def test_items_that_differ_in_a_mark_or_a_sign_ask_two_things(folder: Path, one: str, other: str) -> None:
+    add(folder, "dev", messages=ask(one))
+    add(folder, "dev", version="3", id="second", messages=ask(other))
+    assert not [text for text in texts(folder) if "asks the same" in text]
 
 
 def test_the_same_question_under_another_system_turn_is_another_item(folder: Path) -> None:

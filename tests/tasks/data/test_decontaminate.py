@@ -45,3 +45,27 @@ def test_the_demo_rows_share_nothing_with_the_golden_sets() -> None:
     held = HeldOut(root / "golden_sets")
     rows = (json.loads(line) for line in (root / "data/raw/support.jsonl").read_text().splitlines())
     assert [row["id"] for row in rows if held.find(row["messages"][1]["content"])] == []
+
+
+THAI = (
+    "\u0e01\u0e23\u0e38\u0e07\u0e40\u0e17\u0e1e\u0e40\u0e1b\u0e47\u0e19\u0e40\u0e21\u0e37\u0e2d\u0e07\u0e2b\u0e25\u0e27\u0e07"
+    "\u0e41\u0e25\u0e30\u0e19\u0e04\u0e23\u0e17\u0e35\u0e48\u0e43\u0e2b\u0e0d\u0e48\u0e17\u0e35\u0e48\u0e2a\u0e38\u0e14"
+    "\u0e02\u0e2d\u0e07\u0e1b\u0e23\u0e30\u0e40\u0e17\u0e28\u0e44\u0e17\u0e22\u0e43\u0e0a\u0e48\u0e44\u0e2b\u0e21"
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "row", "found"),
+    [
+        ("\u0926\u093f\u0928 ?", "\u0926\u093e\u0928 ?", False),
+        ("What is C++?", "What is C#?", False),
+        ("caf\u00e9?", "cafe\u0301?", True),
+        (THAI, f"\u0e0a\u0e48\u0e27\u0e22 {THAI} \u0e02\u0e2d\u0e1a\u0e04\u0e38\u0e13", True),
+    ],
+)
+def test_marks_and_signs_tell_texts_apart_and_whole_copies_are_found(
+    tmp_path: Path, item: str, row: str, found: bool
+) -> None:
+    turns = [{"role": "user", "content": item}]
+    (tmp_path / "test.jsonl").write_text(json.dumps({"id": "i", "messages": turns}) + "\n")
+    assert (HeldOut(tmp_path).find(row) is not None) is found

@@ -36,7 +36,6 @@ PACKAGES = (
     "evaluate",
     "numpy",
     "scipy",
-    "statsmodels",
     "pyarrow",
     "pydantic",
     "dvc",

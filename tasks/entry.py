@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 
 from evalsuite.errors import ExitCode, RatchetError
+from evalsuite.terminal import make_streams_safe
 from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
@@ -22,6 +23,7 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     Returns:
         0, or the error's exit code after its message on stderr (no traceback for what a user can mend, or for Ctrl-C).
     """
+    make_streams_safe()
     start_logging()
     paths = ArtifactPaths()
     try:

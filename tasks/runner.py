@@ -65,9 +65,10 @@ def dvc_command(*arguments: str) -> list[str]:
 
 
 def stage_environment() -> dict[str, str]:
-    """The environment in which ``python`` in dvc.yaml is this interpreter."""
+    """The environment in which ``python`` in dvc.yaml is this interpreter; it writes UTF-8 in any locale."""
     folder = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
+    utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+    return {**os.environ, **utf8, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
 
 
 def halt() -> None:

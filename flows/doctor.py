@@ -183,7 +183,7 @@ def _models(params: "Params") -> Iterator[Finding]:
 def _output(command: list[str], folder: Path) -> str | None:
     """First line of a command's output; None when it fails or is absent."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603  fixed argv
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=30, check=True)  # noqa: S603  fixed argv
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.decode("utf-8", "replace").strip()

@@ -132,7 +132,7 @@ def test_a_late_stage_is_stopped_with_everything_it_started(project: Path) -> No
 
 
 def test_a_folder_without_dvc_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no DVC project"):
+    with pytest.raises(UsageError, match="cannot be opened by DVC"):
         stage_names(tmp_path)
 
 

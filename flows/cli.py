@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from evalsuite.errors import ExitCode, RatchetError, UsageError
+from evalsuite.local_network import ask_local_servers_directly
 from evalsuite.terminal import make_streams_safe, own_encoding
 from flows import stopping
 from flows.evaluate_cli import evaluate
@@ -246,6 +247,7 @@ def main() -> None:
     stopping.install()
     stopping.after_ending(bring_back_halted)
     make_streams_safe()
+    ask_local_servers_directly()
     try:
         code = app(prog_name="ratchet", standalone_mode=False)
         sys.stdout.flush()

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
+from evalsuite.local_network import released
 from tasks.earlier_outputs import bring_back
 from tasks.processes import end_politely, with_descendants
 from tasks.repository import how_to_have_one
@@ -69,7 +70,12 @@ def stage_environment() -> dict[str, str]:
     """The environment in which ``python`` in dvc.yaml is this interpreter; it writes UTF-8 in any locale."""
     folder = str(Path(sys.executable).parent)
     utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
-    return {**os.environ, **utf8, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
+    return {
+        **released(os.environ),
+        **utf8,
+        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def halt() -> None:

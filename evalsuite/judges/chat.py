@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evalsuite.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
+from evalsuite.local_network import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -80,9 +81,10 @@ class ChatJudge:
         import httpx
 
         key = os.environ.get(self.api_key_variable, "")
+        local = is_loopback(httpx.URL(self.base_url).host)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         with (
-            httpx.Client(headers=headers, timeout=self.timeout_seconds) as client,
+            httpx.Client(headers=headers, timeout=self.timeout_seconds, trust_env=not local) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
         ):
             futures = [pool.submit(self._ask, client, case) for case in cases]

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from evalsuite.errors import MissingArtifactError, UsageError
 
 Model = TypeVar("Model", bound=BaseModel)
+PRIVATE = 0o600
 LONE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 """What a text with half a surrogate pair has in it, and one with whole pairs may."""
 
@@ -36,21 +38,47 @@ def check_target(path: Path) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` that replaces it only when the block succeeds.
 
-    The bytes are fsynced before the rename, so a crash leaves the old file or the new one, never a part.
+    The bytes are fsynced before the rename, so a crash leaves the old file or the new one, never a part. Who may read
+    and write it is for the umask to say, as with any other program.
     """
     check_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary, mode = _new_sibling(path)
     try:
         yield temporary
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
+            os.fchmod(stream.fileno(), mode)  # a library may have put a private file of its own in this place
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _new_sibling(path: Path) -> tuple[Path, int]:
+    """An empty file beside ``path``, and the permissions that the user's umask or the folder's ACL gave it."""
+    while True:
+        # The name of a file may take 255 bytes, and all of them may be in use.
+        name = f".{os.fsdecode(os.fsencode(path.name)[:200])}.{secrets.token_hex(4)}.tmp"
+        try:
+            descriptor = os.open(path.with_name(name), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        except FileExistsError:
+            continue
+        try:
+            return path.with_name(name), stat.S_IMODE(os.fstat(descriptor).st_mode)
+        finally:
+            os.close(descriptor)
+
+
+def undo_private(folder: Path) -> None:
+    """Give the files in ``folder`` that a library made private the permissions that any new file has.
+
+    safetensors (0.8) writes every file as 0600 whatever the umask is, so that no colleague could read the weights.
+    """
+    probe, mode = _new_sibling(folder / "mode")
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) == PRIVATE:
+            path.chmod(mode)
 
 
 def write_text(path: Path, text: str) -> None:

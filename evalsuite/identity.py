@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import read_model, sha256_file, sha256_json, write_json
+from evalsuite.files import read_model, sha256_file, sha256_json, undo_private, write_json
 
 MANIFEST_NAME = "manifest.json"
 
@@ -41,6 +41,7 @@ def identity_of(files: dict[str, str]) -> str:
 
 def write_manifest(folder: Path, source: str, num_parameters: int | None = None) -> ModelManifest:
     """Hash a complete model folder and write its manifest, last."""
+    undo_private(folder)
     files = hash_files(folder)
     manifest = ModelManifest(
         identity=identity_of(files),

@@ -4,7 +4,6 @@ Results go to stdout, progress to stderr. Exit codes are ``evalsuite.errors.Exit
 packages are imported inside the commands, so that ``--help`` answers at once.
 """
 
-import io
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,8 @@ import typer
 from typer.exceptions import TyperException
 
 from evalsuite.errors import ExitCode, RatchetError, UsageError
+from evalsuite.local_network import ask_local_servers_directly
+from evalsuite.terminal import make_streams_safe, own_encoding
 from flows import stopping
 from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
@@ -245,18 +246,11 @@ def main() -> None:
     """Run the command; every failure is one line and the exit code that the README names."""
     stopping.install()
     stopping.after_ending(bring_back_halted)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our symbols is no reason to fail
+    make_streams_safe()
+    ask_local_servers_directly()
     try:
         code = app(prog_name="ratchet", standalone_mode=False)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit) as stop:
-        # rich exits with 1 when nobody reads on, and 1 means REJECT.
-        if not isinstance(stop, BrokenPipeError) and not isinstance(stop.__context__, BrokenPipeError):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise SystemExit(int(ExitCode.STAGE)) from None
     except TyperException as error:
         if error.format_message():  # a group without a command has printed its help
             _say(_usage(error))
@@ -288,4 +282,5 @@ def _say(message: str) -> None:
 
 
 if __name__ == "__main__":
+    own_encoding()
     main()

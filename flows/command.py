@@ -4,6 +4,8 @@ import os
 import signal
 from types import FrameType
 
+from evalsuite.terminal import own_encoding
+
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """Nothing was started yet, and an exception inside an import would be a traceback."""
@@ -13,6 +15,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line."""
+    own_encoding()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)

@@ -6,6 +6,7 @@ from rich import markup
 from rich.console import Console
 
 from evalsuite.report.text import visible
+from evalsuite.terminal import mark, printable
 
 PIPE_COLUMNS = 240
 """Width of a table that is piped into a file: nothing in it is wrapped."""
@@ -18,4 +19,14 @@ def console() -> Console:
 
 def escape(text: str) -> str:
     """Untrusted text for the terminal: no markup of rich's, and no control character that could repaint a verdict."""
-    return markup.escape(visible(text))
+    return markup.escape(printable(visible(text)))
+
+
+def proven() -> str:
+    """The mark of what holds."""
+    return mark("\N{CHECK MARK}", "ok")
+
+
+def broken() -> str:
+    """The mark of what is wrong."""
+    return mark("\N{BALLOT X}", "FAIL")

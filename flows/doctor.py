@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,10 +108,18 @@ def _hardware(folder: Path) -> Iterator[Finding]:
 
 
 def _repository(folder: Path) -> Iterator[Finding]:
+    from dvc.repo import Repo
+
+    from tasks.repository import how_to_have_one
+
     inside = _output(["git", "rev-parse", "--short", "HEAD"], folder)
-    yield Finding(
-        "git", inside or "no repository", inside is not None, "DVC needs one: clone with git, or `git init` and commit"
-    )
+    state = inside or ("no repository" if shutil.which("git") else "git is not installed")
+    with suppress(Exception), Repo(str(folder)) as repo:  # what it fails on is the finding about DVC below
+        without = inside is None and bool(repo.config["core"].get("no_scm"))
+        state += ", and DVC goes without (core.no_scm)" if without else ""
+    good = inside is not None or state.endswith("(core.no_scm)")
+    remedy = "make a first commit" if (folder / ".git").exists() else how_to_have_one(folder)
+    yield Finding("git", state, good, remedy if shutil.which("git") else f"install git; {remedy}")
     if inside is not None:
         changed = len((_output(["git", "status", "--porcelain"], folder) or "").splitlines())
         yield Finding("git tree", f"{changed} uncommitted paths" if changed else "clean", True)
@@ -119,7 +128,7 @@ def _repository(folder: Path) -> Iterator[Finding]:
     try:
         pending = pending_stages(folder)
     except RatchetError as error:
-        yield Finding("dvc", str(error), False, "`git checkout dvc.yaml .dvc` or `dvc init`")
+        yield Finding("dvc", str(error), False, "fix that, then look again: `ratchet doctor`")
         return
     yield Finding("dvc", f"{len(pending)} stages to run" if pending else "everything up to date", True)
     from tasks.paths import ArtifactPaths
@@ -198,7 +207,7 @@ def _models(params: "Params") -> Iterator[Finding]:
 def _output(command: list[str], folder: Path) -> str | None:
     """First line of a command's output; None when it fails or is absent."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603  fixed argv
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=30, check=True)  # noqa: S603  fixed argv
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.decode("utf-8", "replace").strip()

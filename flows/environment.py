@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from evalsuite.local_network import hold_socks_proxies
+
 DEFAULTS = {
     # A first start creates its database; Prefect's own 20 s are not enough on a slow disk.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -14,6 +16,7 @@ DEFAULTS = {
 
 def prepare_prefect(root: Path) -> None:
     """Give Prefect a home under the project unless the user named one, so that a run needs no account or server."""
+    hold_socks_proxies()
     os.environ.setdefault("PREFECT_HOME", str((root / ".prefect").resolve()))
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)

@@ -10,7 +10,7 @@ from rich.table import Table
 from evalsuite.gate.noise import Noise
 from evalsuite.gate.power import RulePower
 from evalsuite.gate.simulate import RuleResult, Simulation
-from flows.console import console, escape
+from flows.console import broken, console, escape
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def show_power(rules: Sequence[RulePower], impossible: Sequence[str], waits: Seq
     for text in waits:
         out.print(f"[yellow]![/] {escape(text)}")
     for text in impossible:
-        out.print(f"[red]✗[/] {escape(text)}")
+        out.print(f"[red]{broken()}[/] {escape(text)}")
 
 
 def _show_scenarios(rules: Sequence[RulePower]) -> None:

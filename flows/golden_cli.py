@@ -1,5 +1,6 @@
 """``ratchet golden``: make, check and describe a golden set."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -36,7 +37,7 @@ def golden_new(folder: SetFolder) -> None:
             else ""
         )
         typer.echo(f"{missing}give licence and source in manifest.json; then")
-    typer.echo(f"  ratchet golden check {folder} --new-version 1.0.0")
+    typer.echo(f"  ratchet golden check {shlex.quote(str(folder))} --new-version 1.0.0")
 
 
 @golden_app.command("check")
@@ -57,8 +58,11 @@ def golden_check(
     if as_json:
         _print_json({"schema_version": 1, "problems": [problem._asdict() for problem in problems]})
     else:
+        from evalsuite.report.text import visible
+        from flows.console import broken
+
         for problem in problems:
-            typer.echo(f"{'✗' if problem.serious else '!'} {problem.text}")
+            typer.echo(f"{broken() if problem.serious else '!'} {visible(problem.text)}")
     serious = sum(problem.serious for problem in problems)
     if not as_json:
         typer.echo(f"{folder}: {serious} problems, {len(problems) - serious} remarks")

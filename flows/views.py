@@ -8,14 +8,13 @@ from rich.table import Table
 
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
 from evalsuite.results import SuiteSummary
-from flows.console import console, escape
+from flows.console import broken, console, escape, proven
 from flows.doctor import Finding
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.runner import Pending
 
 COLOURS = {Verdict.PROMOTE: "green", Verdict.REJECT: "red", Verdict.INCONCLUSIVE: "yellow"}
-SYMBOLS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNDECIDED: "?"}
 
 
 def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
@@ -23,8 +22,9 @@ def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
     out = console()
     headline = decision.headline.removeprefix(f"{decision.verdict}: ")
     out.print(f"\n[bold {COLOURS[decision.verdict]}]{decision.verdict}[/]  {escape(headline)}")
+    marks = {Outcome.PASS: proven(), Outcome.FAIL: broken(), Outcome.UNDECIDED: "?"}
     for number, reason in enumerate(decision.reasons[:num_reasons], 1):
-        out.print(f"  {number}. {SYMBOLS[reason.outcome]} {escape(reason.text)}")
+        out.print(f"  {number}. {marks[reason.outcome]} {escape(reason.text)}")
     for warning in decision.warnings:
         out.print(f"  [yellow]![/] {escape(warning)}")
     if decision.verdict is Verdict.INCONCLUSIVE:
@@ -131,7 +131,7 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
 def show_findings(findings: Sequence[Finding]) -> None:
     """The doctor's findings, each bad one with its remedy."""
     for finding in findings:
-        mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
+        mark = f"[green]{proven()}[/]" if finding.good else f"[red]{broken()}[/]"
         console().print(f"{mark} {escape(finding.subject)}: {escape(finding.state)}")
         if not finding.good:
             console().print(f"    {escape(finding.remedy)}")

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 
 from evalsuite.errors import ExitCode, RatchetError
+from evalsuite.local_network import ask_local_servers_directly
+from evalsuite.terminal import make_streams_safe
 from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
@@ -22,6 +24,8 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     Returns:
         0, or the error's exit code after its message on stderr (no traceback for what a user can mend, or for Ctrl-C).
     """
+    make_streams_safe()
+    ask_local_servers_directly()
     start_logging()
     paths = ArtifactPaths()
     try:

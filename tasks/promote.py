@@ -23,7 +23,7 @@ from tasks.registry.ledger import (
     read_ledger,
     registry_lock,
 )
-from tasks.registry.store import materialise, pointer_path, store
+from tasks.registry.store import materialise, pointer_path, rehearse, store
 
 __all__ = ["Move", "Override", "promote", "rollback"]
 
@@ -53,7 +53,7 @@ def promote(
         paths: The project.
         params: Which remote keeps the bytes.
         override: Who promotes against the verdict or a rollback, and why; stays in the ledger.
-        dry_run: Verify everything but the remote, and change nothing.
+        dry_run: Verify everything but that the remote takes the bytes and gives them back, and change nothing.
 
     Raises:
         UsageError: The verdict is not PROMOTE and nobody overrides it, or the stored decision, results or weights were
@@ -83,6 +83,7 @@ def promote(
         _check_against(present, decision)
         _check_withdrawn(decision, override, paths)
     if dry_run:
+        rehearse(decision.candidate, identity, paths, params.remote)
         text = f"would promote {decision.candidate} {identity[:16]} over {_short(present)}; nothing was changed"
         return Move(_preview(decision, present), text)
     # The lock is free while the bytes travel, since that may take long; what it guards is checked again after it.

@@ -36,7 +36,6 @@ PACKAGES = (
     "evaluate",
     "numpy",
     "scipy",
-    "statsmodels",
     "pyarrow",
     "pydantic",
     "dvc",
@@ -115,7 +114,8 @@ def _git(root: Path, *arguments: str) -> str | None:
             ["git", *arguments],  # noqa: S607  the user's own git
             cwd=root,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=60,
         )

@@ -19,8 +19,10 @@ from typing import Any, NamedTuple
 import psutil
 
 from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
+from evalsuite.local_network import released
 from tasks.earlier_outputs import bring_back
 from tasks.processes import end_politely, with_descendants
+from tasks.repository import how_to_have_one
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +67,15 @@ def dvc_command(*arguments: str) -> list[str]:
 
 
 def stage_environment() -> dict[str, str]:
-    """The environment in which ``python`` in dvc.yaml is this interpreter."""
+    """The environment in which ``python`` in dvc.yaml is this interpreter; it writes UTF-8 in any locale."""
     folder = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
+    utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+    return {
+        **released(os.environ),
+        **utf8,
+        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def halt() -> None:
@@ -235,15 +243,18 @@ def _kill(process: "subprocess.Popen[str]") -> None:
 
 
 def _open_repo(root: Path) -> Any:
+    from configobj import ConfigObjError
+    from dvc.config import ConfigError
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         return Repo(str(root))
+    except (ConfigError, ConfigObjError) as error:
+        raise UsageError(f"DVC's configuration cannot be read: {error}; fix {root.resolve() / '.dvc/config'}") from None
     except DvcException as error:
-        raise UsageError(
-            f"{root.resolve()} is no DVC project ({error}); clone the repository with git, or `dvc init`"
-        ) from None
+        reason = f"{root.resolve()} cannot be opened by DVC ({' '.join(str(error).split())})"
+        raise UsageError(f"{reason}: {how_to_have_one(root)}") from None
 
 
 def _ordered_stages(repo: Any) -> list[Any]:

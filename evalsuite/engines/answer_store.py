@@ -86,6 +86,7 @@ class AnswerStore:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()  # SQLite itself would let no group write, whatever the umask is
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):

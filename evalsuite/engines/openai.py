@@ -14,7 +14,6 @@ What is not covered: chat-only servers, whose prompt is not seen and therefore n
 """
 
 import asyncio
-import ipaddress
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglik
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
 from evalsuite.errors import StageError, UsageError
+from evalsuite.local_network import is_loopback
 
 MAX_STOPS = 4
 """More stop strings than this are refused by OpenAI's own schema; the rest is cut here."""
@@ -81,10 +81,11 @@ class OpenAIEngine:
         if not good:
             raise UsageError(f"the server's address is {base_url!r}, expected such as http://127.0.0.1:8000/v1")
         self._key = os.environ.get(api_key_variable)
-        if self._key and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        if self._key and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise UsageError(
                 f"{base_url} would get the key in ${api_key_variable} unencrypted; use https, or unset the variable"
             )
+        self._local = is_loopback(parts.hostname or "")
         self.base_url = base_url.rstrip("/")
         self.served_model = served_model
         self.model_identity = identity
@@ -208,6 +209,7 @@ class OpenAIEngine:
                     api_key=self._key or "none",
                     timeout=self._timeout,
                     max_retries=self._max_retries,
+                    http_client=openai.DefaultAsyncHttpxClient(trust_env=not self._local),
                 ) as client,
                 asyncio.TaskGroup() as group,
             ):
@@ -311,13 +313,6 @@ def _generation(answer: Any, request: GenerationRequest) -> Generation:
         num_output_tokens=int(answer.usage.completion_tokens or 0),
         finished=finished,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _short(error: object) -> str:

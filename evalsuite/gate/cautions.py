@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.stats import norm
 
 from evalsuite.gate.decision import Reason
 from evalsuite.gate.policy import Direction, GatePolicy, Kind
 from evalsuite.results import EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
+from evalsuite.stats.distributions import normal_isf, normal_pdf, normal_sf
 
 SHED = 0.05
 """Share of a ratio's items that may weigh nothing for the candidate alone before a decision says so."""
@@ -73,8 +72,10 @@ def expected_maximum(num_models: int) -> float:
     if num_models < 2:
         return 0.0
 
+    from scipy.integrate import quad  # half a second, and two models of two files never get here
+
     def weighted(z: float) -> float:
-        return float(z * num_models * norm.pdf(z) * norm.cdf(z) ** (num_models - 1))
+        return z * num_models * normal_pdf(z) * normal_sf(-z) ** (num_models - 1)
 
     return float(quad(weighted, -12.0, 12.0, points=[0.0], limit=200)[0])
 
@@ -172,7 +173,7 @@ def _standard_error(reason: Reason) -> float:
     """About one standard error, from the width of the interval."""
     if reason.lower is None or reason.upper is None or reason.alpha is None:
         return math.inf
-    return (reason.upper - reason.lower) / (2.0 * float(norm.isf(reason.alpha)))
+    return (reason.upper - reason.lower) / (2.0 * normal_isf(reason.alpha))
 
 
 def contamination_caution(excluded: Mapping[str, int], on_all_items: str) -> tuple[str, ...]:

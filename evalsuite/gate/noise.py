@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import norm
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model
 from evalsuite.gate.pairing import difference_between, sort_by_id
 from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.stats.distributions import normal_isf
 
 ONE_SIDED_ERROR = 0.05
 
@@ -119,7 +119,7 @@ def _metric_noise(suite: str, metric: str, tables: Sequence[ScoreTable]) -> Metr
     per_run = math.fsum(parts.var(axis=0, ddof=1))
     largest = max(abs(one - other) for one, other in combinations(values, 2))
     flips = ((kept != kept[0]) | (weights != weights[0])).any(axis=0)
-    floor = max(largest, float(norm.isf(ONE_SIDED_ERROR)) * math.sqrt(2.0 * per_run))
+    floor = max(largest, normal_isf(ONE_SIDED_ERROR) * math.sqrt(2.0 * per_run))
     return MetricNoise(
         suite=suite,
         metric=metric,

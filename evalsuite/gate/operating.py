@@ -10,7 +10,6 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binom
 
 from evalsuite.errors import SelfTestError
 from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
@@ -20,6 +19,7 @@ from evalsuite.gate.pairing import labels_of
 from evalsuite.gate.policy import COSTS, Against, Direction, GatePolicy, Kind, Rule
 from evalsuite.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import Draw, Floats, Index, resample, uniforms, with_difference
+from evalsuite.stats.distributions import binomial_sf
 
 CHANGES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
 """True changes of the operating characteristic, in margins."""
@@ -212,7 +212,7 @@ def _check_at_margin(promoted: int, num_draws: int, reasons: Sequence[Reason]) -
         SelfTestError: Twice alpha would give so many promotions less than once in a million runs.
     """
     alpha = max((each.alpha for each in reasons if each.alpha is not None), default=None)
-    if alpha is not None and float(binom.sf(promoted - 1, num_draws, 2.0 * alpha)) < FALSE_ALARM:
+    if alpha is not None and float(binomial_sf(promoted - 1, num_draws, 2.0 * alpha)) < FALSE_ALARM:
         raise SelfTestError(
             f"the gate promotes {promoted} of {num_draws} simulated candidates that lie exactly at the margin of every "
             f"rule, at a one-sided error of {alpha:g}; check out a commit whose tests pass"

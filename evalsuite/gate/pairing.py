@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from evalsuite.calibration import Judge
 from evalsuite.gate.prefixes import prefix_problem, rows_of
@@ -326,6 +324,9 @@ def clustered_by(columns: Columns, key: str) -> Columns:
 
     Clusters are only ever joined, so that a key that cuts across them cannot narrow an interval.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     labels = columns.slices[key]
     num_own = int(columns.clusters.max(initial=-1)) + 1
     named = np.array([bool(name) for name in labels.names], dtype=np.bool_)[labels.codes]

@@ -15,12 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.stats import norm
-from statsmodels.stats.proportion import proportion_confint
 
 from evalsuite.errors import UsageError
 from evalsuite.records.rows import NUMBER
+from evalsuite.stats.distributions import clopper_pearson, normal_isf
 from evalsuite.stats.paired import paired_interval
 from evalsuite.stats.power import PairedRates, items_for
 from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, random_order
@@ -338,7 +336,7 @@ def _fixed(
 @lru_cache(maxsize=4096)
 def _design(discordance: float, margin: float, alpha: float) -> int:
     """Items with which a fixed n errs alpha times at exactly -margin and at no change."""
-    n = math.ceil(discordance * (2.0 * float(norm.isf(alpha)) / margin) ** 2)
+    n = math.ceil(discordance * (2.0 * normal_isf(alpha) / margin) ** 2)
     if n * discordance >= FEW_DIFFER:
         return n
     return items_for(PairedRates(discordance), alpha, -margin, 0.0, 1.0 - alpha) or n
@@ -369,6 +367,8 @@ def _least_items(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Se
     No test of the paired differences that errs at most alpha times and decides takes fewer on average (Wald, Sequential
     Analysis, 1947, section 3.4; the growth is the Kullback-Leibler distance to the nearest hypothesis).
     """
+    from scipy.optimize import minimize_scalar
+
     needed = []
     for b, c in pairs:
         moved = answers.scores[c] - answers.scores[b]
@@ -400,7 +400,7 @@ def _summary(trials: Sequence[Trial], margin: float) -> RuleResult:
         return float(values[mask].mean()) if mask.any() else None
 
     count, of = int(promoted[worse].sum()), int(worse.sum())
-    upper = float(proportion_confint(count, of, alpha=0.1, method="beta")[1]) if of else None
+    upper = clopper_pearson(count, of, 0.05)[1] if of else None
     q10, q50, q90 = (float(q) for q in np.quantile(items, (0.1, 0.5, 0.9)))
     return RuleResult(
         share(worse, promoted),

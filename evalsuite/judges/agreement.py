@@ -93,6 +93,6 @@ def cohens_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
         table[labels.index(one), labels.index(other)] += 1
     if len(labels) == 1:
         return None
-    from statsmodels.stats.inter_rater import cohens_kappa as kappa_of_table
-
-    return float(kappa_of_table(table, return_results=False))
+    table /= table.sum()
+    by_chance = float(table.sum(axis=0) @ table.sum(axis=1))
+    return (float(np.trace(table)) - by_chance) / (1.0 - by_chance)

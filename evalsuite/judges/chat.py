@@ -5,13 +5,15 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from evalsuite.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
+from evalsuite.local_network import is_loopback
+
+if TYPE_CHECKING:
+    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +78,13 @@ class ChatJudge:
         Raises:
             StageError: The server cannot be reached, or refuses requests for good (a wrong key, an unknown model).
         """
+        import httpx
+
         key = os.environ.get(self.api_key_variable, "")
+        local = is_loopback(httpx.URL(self.base_url).host)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         with (
-            httpx.Client(headers=headers, timeout=self.timeout_seconds) as client,
+            httpx.Client(headers=headers, timeout=self.timeout_seconds, trust_env=not local) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
         ):
             futures = [pool.submit(self._ask, client, case) for case in cases]
@@ -89,7 +94,7 @@ class ChatJudge:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _ask(self, client: httpx.Client, case: JudgeCase) -> Verdict:
+    def _ask(self, client: "httpx.Client", case: JudgeCase) -> Verdict:
         response = self._post(
             client,
             {
@@ -107,7 +112,9 @@ class ChatJudge:
             return Verdict(None, None, "the judge's reply has no text")
         return read_yes_no(answer)
 
-    def _post(self, client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+    def _post(self, client: "httpx.Client", body: dict[str, Any]) -> "httpx.Response":
+        import httpx
+
         url = f"{self.base_url}/chat/completions"
         for attempt in range(self.retries + 1):
             pause = self.backoff_seconds * 2**attempt
@@ -137,6 +144,8 @@ class ChatJudge:
 
 
 def _is_address(base_url: str) -> bool:
+    import httpx
+
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
@@ -144,7 +153,7 @@ def _is_address(base_url: str) -> bool:
     return url.scheme in ("http", "https") and bool(url.host)
 
 
-def _retry_after(response: httpx.Response, fallback: float) -> float:
+def _retry_after(response: "httpx.Response", fallback: float) -> float:
     """Seconds that the server asks to wait, at most a minute."""
     try:
         return min(60.0, max(0.0, float(response.headers["Retry-After"])))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_file, sha256_json
+from evalsuite.files import atomic_path, sha256_file, sha256_json
 from evalsuite.judges import features
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, Verdict
 from evalsuite.judges.embedding import Embedder
@@ -72,7 +72,8 @@ def write_weights(path: Path, weights: LinearWeights, provenance: dict[str, str]
         "coefficients": np.ascontiguousarray(weights.coefficients, dtype=np.float32),
         "intercepts": np.ascontiguousarray(weights.intercepts, dtype=np.float32),
     }
-    save_file(tensors, path, {"judge": json.dumps(meta, sort_keys=True)})
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {"judge": json.dumps(meta, sort_keys=True)})
 
 
 def read_weights(path: Path) -> LinearWeights:

@@ -21,9 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student_t
-from statsmodels.stats.proportion import proportion_confint
 
+from evalsuite.stats.distributions import clopper_pearson, t_isf
 from evalsuite.stats.gaffke import gaffke_limits
 from evalsuite.stats.sums import exact_sum, exact_sums
 
@@ -125,8 +124,7 @@ def _is_bounded(scores: Floats) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _binomial_limits(count: int, n: int, alpha: float) -> tuple[float, float]:
-    lower, upper = proportion_confint(count, n, alpha=2 * alpha, method="beta")
-    return (0.0 if count == 0 else float(lower)), (1.0 if count == n else float(upper))
+    return clopper_pearson(count, n, alpha)
 
 
 def _paired_binary(candidate: Floats, baseline: Floats, alpha: float) -> Interval:
@@ -195,7 +193,7 @@ def sums_by_unit(values: Floats, units: NDArray[np.intp] | None) -> Floats:
 @lru_cache(maxsize=4_096)
 def t_quantile(alpha: float, degrees: int) -> float:
     """What Student's t exceeds with probability alpha."""
-    return float(student_t.isf(alpha, degrees))
+    return t_isf(alpha, degrees)
 
 
 def reach_of_t(residuals: Floats, n: int, alpha: float) -> tuple[float, float]:

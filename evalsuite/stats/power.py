@@ -19,9 +19,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
-from scipy.stats import binom, norm
 
 from evalsuite.stats.alternatives import Floats, Index, resample, uniforms, with_difference
+from evalsuite.stats.distributions import binomial_cdf, binomial_ppf, binomial_sf, normal_isf, normal_sf
 from evalsuite.stats.paired import MIN_ITEMS_FOR_T, mean_interval, mover_limits, paired_interval
 from evalsuite.stats.sequential import Hypothesis, SequentialTest, decision_time, evaluation_order
 
@@ -70,12 +70,13 @@ class PairedRates:
             return _normal_power(n, alpha, difference - limit, self.deviation(difference))
         differ = min(max(self.discordance, abs(difference)), 1.0)
         lost, gained = (differ - difference) / 2.0, (differ + difference) / 2.0
-        low, high = int(binom.ppf(TAIL, n, lost)), int(binom.ppf(1.0 - TAIL, n, lost))
+        low, high = binomial_ppf(TAIL, n, lost), binomial_ppf(1.0 - TAIL, n, lost)
         losses = np.arange(max(low, 0), min(max(high, low), n) + 1)
         least = _least_gained(n, alpha, limit)[losses]
         share = min(gained / (1.0 - lost), 1.0) if lost < 1.0 else 0.0
-        chance = np.where(least <= n - losses, binom.sf(least - 1, n - losses, share), 0.0)
-        return min(1.0, float((binom.pmf(losses, n, lost) * chance).sum()))
+        chance = np.where(least <= n - losses, binomial_sf(least - 1, n - losses, share), 0.0)
+        exactly = np.diff(binomial_cdf(np.arange(losses[0] - 1, losses[-1] + 1), n, lost))
+        return min(1.0, float((exactly * chance).sum()))
 
     def fails(self, n: int, alpha: float, limit: float, difference: float) -> float:
         """See ``Design``; the estimator treats both models alike."""
@@ -97,7 +98,7 @@ class Rate:
         if n > MAX_EXACT_ITEMS:
             return _normal_power(n, alpha, difference - limit, self.deviation(difference))
         least = int(np.searchsorted(_binomial_limits(n, alpha)[0], limit, side="right"))
-        return float(binom.sf(least - 1, n, difference)) if least <= n else 0.0
+        return float(binomial_sf(least - 1, n, difference)) if least <= n else 0.0
 
     def fails(self, n: int, alpha: float, limit: float, difference: float) -> float:
         """See ``Design``."""
@@ -206,7 +207,7 @@ def items_for(design: Design, alpha: float, limit: float, difference: float, cha
         return None
     power = design.passes if gap > 0 else design.fails
     deviation = design.deviation(difference)
-    guess = (deviation * float(norm.isf(alpha) + norm.ppf(chance)) / gap) ** 2
+    guess = (deviation * (normal_isf(alpha) - normal_isf(chance)) / gap) ** 2
     # Where next to nothing differs, it is the chance of what was not seen that has to be made small.
     guess = max(guess, -math.log(alpha) / min(abs(gap), 1.0), 2.0)
     if guess > MAX_ITEMS:
@@ -290,7 +291,7 @@ def sequential_items(
 def _normal_power(n: int, alpha: float, gap: float, deviation: float) -> float:
     if deviation <= 0.0:
         return float(gap > 0.0)
-    return float(norm.sf(norm.isf(alpha) - math.sqrt(n) * gap / deviation))
+    return normal_sf(normal_isf(alpha) - math.sqrt(n) * gap / deviation)
 
 
 @lru_cache(maxsize=64)

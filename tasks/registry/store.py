@@ -3,10 +3,11 @@
 import importlib.util
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,19 @@ from tasks.runner import dvc_command, stage_environment
 logger = logging.getLogger(__name__)
 
 SHORT = 16
+PATHS = frozenset(
+    {
+        "url",
+        "gdrive_user_credentials_file",
+        "gdrive_service_account_json_file_path",
+        "credentialpath",
+        "configpath",
+        "keyfile",
+        "cert_path",
+        "key_path",
+    }
+)
+"""Settings of a remote that DVC takes as relative to its configuration's folder where they are no URL."""
 
 
 def pointer_path(identity: str, paths: ArtifactPaths) -> Path:
@@ -57,6 +71,18 @@ def store(method: str, identity: str, paths: ArtifactPaths, remote: str | None) 
     _dvc(paths, "push", *(["-r", remote] if remote else []), target, what="the DVC remote cannot be written")
     with _from_remote(text, identity, paths):
         write_text(pointer_path(identity, paths), text)
+
+
+def rehearse(method: str, identity: str, paths: ArtifactPaths, remote: str | None) -> None:
+    """All that ``store`` needs but the travel of the bytes, and nothing is left behind.
+
+    Raises:
+        UsageError, StageError: As ``store`` would, as far as can be said without asking a server.
+    """
+    text = _pointer(method, identity, paths, remote)
+    check_remote(paths, remote)
+    with _fetching_project(text, paths):
+        pass
 
 
 def materialise(identity: str, paths: ArtifactPaths) -> Path:
@@ -144,15 +170,7 @@ def _from_remote(text: str, identity: str, paths: ArtifactPaths) -> Iterator[Pat
     Raises:
         StageError: The remote does not give back these bytes.
     """
-    parent = paths.root / ".dvc" / "tmp"
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix="fetch-") as temporary:
-        project = Path(temporary)
-        (project / "pointer.dvc").write_text(text, encoding="utf-8")
-        out = _pointed(project / "pointer.dvc")
-        (project / "pointer.dvc").unlink()
-        _copy_remote(paths, out.pop("remote", None), project)
-        (project / "model.dvc").write_text(yaml.safe_dump({"outs": [{**out, "path": "model"}]}), encoding="utf-8")
+    with _fetching_project(text, paths) as project:
         _dvc_in(project, "pull", "model.dvc", what="the DVC remote did not give back what it should hold")
         try:
             _verify(project / "model", identity)
@@ -165,17 +183,70 @@ def _from_remote(text: str, identity: str, paths: ArtifactPaths) -> Iterator[Pat
         yield project / "model"
 
 
-def _copy_remote(paths: ArtifactPaths, remote: str | None, project: Path) -> None:
-    """Give a new DVC project the effective settings of a remote, credentials included, and a cache of its own."""
-    from dvc.config import Config
+@contextmanager
+def _fetching_project(text: str, paths: ArtifactPaths) -> Iterator[Path]:
+    """A new DVC project whose ``model.dvc`` points where the pointer of ``text`` does."""
+    parent = paths.root / ".dvc" / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix="fetch-") as temporary:
+        project = Path(temporary)
+        (project / "pointer.dvc").write_text(text, encoding="utf-8")
+        out = _pointed(project / "pointer.dvc")
+        (project / "pointer.dvc").unlink()
+        _copy_remote(paths, out.pop("remote", None), project)
+        (project / "model.dvc").write_text(yaml.safe_dump({"outs": [{**out, "path": "model"}]}), encoding="utf-8")
+        yield project
 
+
+def _copy_remote(paths: ArtifactPaths, remote: str | None, project: Path) -> None:
+    """Give a new DVC project the effective settings of a remote, credentials included, and a cache of its own.
+
+    Raises:
+        StageError: DVC would read back another setting than was written.
+    """
     name, settings = _remote_settings(paths, remote)
-    dvc_folder = project / ".dvc"
-    dvc_folder.mkdir()
-    with Config(str(dvc_folder), validate=False).edit("repo", validate=False) as new:
-        new["core"] = {"no_scm": True, "analytics": False, "check_update": False, "remote": name}
-        new["cache"] = {"dir": str((dvc_folder / "cache").resolve()), "type": ["reflink", "hardlink", "copy"]}
-        new["remote"] = {name: settings}
+    write_config(project / ".dvc", name, settings)
+
+
+def write_config(folder: Path, name: str, settings: Mapping[str, Any]) -> None:
+    """Write a new ``.dvc`` folder whose one remote is ``settings``.
+
+    Local paths become links with plain names: DVC writes its configuration as ASCII and expands ``%(...)s`` in it,
+    and a folder may have any name.
+
+    Raises:
+        StageError: DVC would read back another setting than was written.
+    """
+    from configobj import ConfigObj, ConfigObjError
+
+    folder.mkdir()
+    section = f'remote "{name}"'
+    new = ConfigObj(encoding="utf-8", interpolation=False)
+    new["core"] = {"no_scm": "true", "analytics": "false", "check_update": "false", "remote": name}
+    new["cache"] = {"dir": "cache", "type": ["reflink", "hardlink", "copy"]}  # relative to this folder
+    new[section] = {key: _plain(key, value, folder) for key, value in settings.items() if value is not None}
+    with (folder / "config").open("wb") as stream:
+        new.write(stream)
+    try:
+        with (folder / "config").open(encoding="utf-8") as text:
+            read = ConfigObj(text).dict()[section]
+    except (ConfigObjError, KeyError) as error:
+        raise StageError(f"DVC cannot read the settings of its remote {name} back ({error}); change {name}") from None
+    for key, value in new[section].items():
+        if read.get(key) != value:
+            raise StageError(
+                f"DVC reads {key} of its remote {name} as {read.get(key)!r}, not {value!r}; change it with "
+                f"`dvc remote modify {shlex.quote(name)} {key} VALUE`"
+            )
+
+
+def _plain(key: str, value: Any, folder: Path) -> Any:
+    """A setting as DVC's configuration takes it: a local path as the name of a link to it."""
+    if key in PATHS and Path(value).is_absolute():
+        link = folder / f"place-{key}"
+        link.symlink_to(str(value))
+        return link.name
+    return [str(each) for each in value] if isinstance(value, list | tuple) else str(value)
 
 
 def _remote_settings(paths: ArtifactPaths, remote: str | None) -> tuple[str, dict[str, Any]]:
@@ -184,6 +255,7 @@ def _remote_settings(paths: ArtifactPaths, remote: str | None) -> tuple[str, dic
     Raises:
         StageError: There is no such remote, or the configuration cannot be read.
     """
+    from configobj import ConfigObjError
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -191,8 +263,8 @@ def _remote_settings(paths: ArtifactPaths, remote: str | None) -> tuple[str, dic
         with Repo(str(paths.root)) as repo:
             name = remote or repo.config["core"].get("remote")
             known = dict(repo.config["remote"])
-    except DvcException as error:
-        raise StageError(f"DVC's configuration cannot be read: {error}; mend .dvc/config") from None
+    except (DvcException, ConfigObjError) as error:
+        raise StageError(f"DVC's configuration cannot be read: {error}; fix .dvc/config") from None
     if name not in known:
         raise StageError(
             f"no DVC remote {name or '(default)'} to keep the bytes, known: {', '.join(known) or 'none'}; make one "
@@ -211,8 +283,10 @@ def check_remote(paths: ArtifactPaths, remote: str | None) -> str:
 
     name, settings = _remote_settings(paths, remote)
     url = str(settings.get("url", ""))
-    change = f"change it with `dvc remote modify {name} url URL`"
+    change = f"change it with `dvc remote modify {shlex.quote(name)} url URL`"
     scheme, separator, _ = url.partition("://")
+    if separator and not url.isprintable():
+        raise StageError(f"DVC remote {name}: {url!r} has a line feed or another control character; {change}")
     if separator and scheme not in ("local", "file"):
         known = known_implementations[scheme]  # DVC reads no configuration with another scheme
         if importlib.util.find_spec(known["class"].split(".")[0]) is None:
@@ -236,7 +310,13 @@ def _dvc(paths: ArtifactPaths, *arguments: str, what: str) -> None:
 
 def _dvc_in(folder: Path, *arguments: str, what: str) -> None:
     done = subprocess.run(  # noqa: S603  a fixed program and argv, no shell
-        dvc_command(*arguments), cwd=folder, env=stage_environment(), capture_output=True, text=True, check=False
+        dvc_command(*arguments),
+        cwd=folder,
+        env=stage_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if done.returncode != 0:
         # Without its own -q, which would hide the reason too; what follows the reason is where to ask for help.

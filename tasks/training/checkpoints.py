@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.errors import StageError, UsageError
-from evalsuite.files import checked, read_json, sha256_json, write_json
+from evalsuite.files import checked, read_json, sha256_json, undo_private, write_json
 from tasks.training.log import EpochRecord
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ def mark_complete(folder: Path, record: EpochRecord | None) -> None:
     All bytes are on the disk before, so that a crash of the machine leaves no complete checkpoint with empty files.
     """
     if not (folder / COMPLETE).is_file():
+        undo_private(folder)
         for path in [*folder.rglob("*"), folder]:
             _sync(path)
     _mark(folder, record, leave_out=())

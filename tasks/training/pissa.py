@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
-from evalsuite.files import read_json, write_json
+from evalsuite.files import read_json, undo_private, write_json
 from tasks.params import MethodParams
 
 INITIAL = "pissa_init"
@@ -48,6 +48,7 @@ def keep_initial(name: str, model: Any, method: MethodParams, root: Path, first:
     config.init_lora_weights = True
     if first:
         model.save_pretrained(root / INITIAL)
+        undo_private(root / INITIAL)
 
 
 def _take_out(model: Any, folder: Path) -> None:

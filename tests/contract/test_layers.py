@@ -12,7 +12,7 @@ FORBIDDEN = {
     "flows": {"demo"},
 }
 ALLOWED = {"tasks/prefect_tasks.py": {"prefect"}}
-GATE_IMPORTS = {"numpy", "scipy", "statsmodels", "pydantic", "evalsuite"}
+GATE_IMPORTS = {"numpy", "scipy", "pydantic", "evalsuite"}
 
 
 def imported_packages(path: Path) -> set[str]:

@@ -201,7 +201,7 @@ def test_the_public_lm_eval_samples_can_be_compared(tmp_path: Path) -> None:
     assert metric in done.stdout
 
 
-def test_a_reader_that_leaves_is_no_rejection(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_changes_no_verdict(tmp_path: Path) -> None:
     write_scores(tmp_path / "a.csv", ["1"] * 80)
     (tmp_path / "p.yaml").write_text(POLICY)
     command = [sys.executable, "-m", "flows.cli", "gate", "compare", "--baseline", "a.csv", "--candidate", "a.csv"]
@@ -210,20 +210,41 @@ def test_a_reader_that_leaves_is_no_rejection(tmp_path: Path) -> None:
         [*command, "--policy", "p.yaml"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
-        assert process.wait() == 4
+        assert (process.wait(), process.stderr.read()) == (0, b"")
 
 
-def test_a_terminal_without_the_symbols_gets_the_verdict(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"PYTHONIOENCODING": "ascii", "LC_ALL": "POSIX"},
+        {"PYTHONUTF8": "0", "LC_ALL": "C"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=str,
+)
+def test_a_terminal_without_our_signs_still_tells_proven_from_failed_and_undecided(
+    tmp_path: Path, locale: dict[str, str]
+) -> None:
     write_scores(tmp_path / "a.csv", ["1"] * 80)
-    (tmp_path / "p.yaml").write_text(POLICY)
-    command = [sys.executable, "-m", "flows.cli", "gate", "compare", "--baseline", "a.csv", "--candidate", "a.csv"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        [*command, "--policy", "p.yaml"], cwd=tmp_path, env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert b"PROMOTE" in done.stdout
+    write_scores(tmp_path / "b.csv", ["1"] * 72 + ["0"] * 8)
+    rules = {"ok": 0.5, "FAIL": 0.0001, "?": 0.1}
+    named = [f"{{suite: b\u00fc, metric: exact_match, kind: guard, margin: {margin}}}" for margin in rules.values()]
+    command = [sys.executable, "-m", "flows.cli", "gate", "compare", "--baseline", "a.csv", "--candidate", "b.csv"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **locale}
+    for mark, rule in zip(rules, named, strict=True):
+        (tmp_path / "p.yaml").write_text(f"rules: [{rule}]\n", encoding="utf-8")
+        done = subprocess.run(
+            [*command, "--policy", "p.yaml", "--suite", "b\u00fc"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1, 3), done.stderr
+        name = "b\u00fc" if "latin-1" in locale.values() else "b\\xfc"
+        assert f"  1. {mark} {name}/exact_match" in done.stdout.decode("latin-1")
 
 
 def test_control_characters_of_a_result_cannot_repaint_the_verdict(tmp_path: Path) -> None:

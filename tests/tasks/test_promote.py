@@ -71,22 +71,43 @@ def refuse(paths: ArtifactPaths, match: str, override: Override | None = None) -
     assert not (paths.registry / "ledger.jsonl").exists()
 
 
-def test_a_dry_run_verifies_everything_and_changes_nothing(paths: ArtifactPaths) -> None:
-    move = promote(paths, PARAMS, dry_run=True)
+def test_a_dry_run_verifies_everything_and_changes_nothing(judged: ArtifactPaths) -> None:
+    move = promote(judged, PARAMS, dry_run=True)
     assert move.summary.startswith("would promote full")
-    assert not (paths.registry / "ledger.jsonl").exists()
+    assert not (judged.registry / "ledger.jsonl").exists()
+    assert not (judged.registry / "models").exists()
+    assert not list((judged.root / ".dvc/tmp").glob("fetch-*"))
 
 
-def test_verdicts_on_other_models_after_the_decision_do_not_make_it_stale(paths: ArtifactPaths) -> None:
+def test_a_dry_run_fails_where_the_promotion_would(judged: ArtifactPaths) -> None:
+    (judged.root / ".dvc/config").write_text("[core]\n    autostage = false\n")
+    for dry_run in (True, False):
+        with pytest.raises(StageError, match="no DVC remote"):
+            promote(judged, PARAMS, dry_run=dry_run)
+
+
+@pytest.mark.parametrize("name", ["proj\u00e9ct", "\u9879\u76ee #1 50%(x)s", 'it\'s "so"; $HOME\n'])
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0"}], ids=["own-locale", "ascii"])
+def test_a_project_in_a_folder_of_any_name_is_promoted_in_any_locale(
+    judged_template: Path, tmp_path: Path, name: str, locale: dict[str, str]
+) -> None:
+    shutil.copytree(judged_template, tmp_path / name)
+    for dry_run, wanted in ((True, "would promote full"), (False, "promoted full")):
+        process = start_promotion(tmp_path / name, locale, dry_run)
+        assert process.communicate(timeout=120)[0].startswith(wanted)
+    assert events(ArtifactPaths(tmp_path / name)) == ["verdict", "promote"]
+
+
+def test_verdicts_on_other_models_after_the_decision_do_not_make_it_stale(judged: ArtifactPaths) -> None:
     from evalsuite.gate.decision import read_decision
 
-    decision = read_decision(paths.decision)
-    items = read_json(paths.evals("full") / "golden/summary.json", "x")["items_sha256"]
+    decision = read_decision(judged.decision)
+    items = read_json(judged.evals("full") / "golden/summary.json", "x")["items_sha256"]
     for letter in "abc":
         entry = new_entry(Event.VERDICT, decision, "other", letter * 64, {"golden": items})
-        with registry_lock(paths):
-            append(paths, entry)
-    assert promote(paths, PARAMS, dry_run=True).summary.startswith("would promote full")
+        with registry_lock(judged):
+            append(judged, entry)
+    assert promote(judged, PARAMS, dry_run=True).summary.startswith("would promote full")
 
 
 def test_a_reject_is_not_promoted(tmp_path: Path) -> None:

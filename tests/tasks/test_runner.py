@@ -136,7 +136,7 @@ def _gone(pid: int) -> bool:
 
 
 def test_a_folder_without_dvc_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no DVC project"):
+    with pytest.raises(UsageError, match="cannot be opened by DVC"):
         stage_names(tmp_path)
 
 

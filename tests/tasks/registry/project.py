@@ -79,15 +79,17 @@ def run_dvc(root: Path, *arguments: str) -> None:
     subprocess.run(dvc_command(*arguments), cwd=root, env=stage_environment(), check=True, capture_output=True)
 
 
-def start_promotion(root: Path) -> "subprocess.Popen[str]":
+def start_promotion(root: Path, locale: dict[str, str] | None = None, dry_run: bool = False) -> "subprocess.Popen[str]":
     """A promotion in a process of its own."""
     code = (
-        "import sys; from pathlib import Path; from tasks.params import PromoteParams;"
+        "import sys; from evalsuite.terminal import own_encoding; own_encoding();"
+        "from pathlib import Path; from tasks.params import PromoteParams;"
         "from tasks.paths import ArtifactPaths; from tasks.promote import promote;"
-        "print(promote(ArtifactPaths(Path(sys.argv[1])), PromoteParams()).summary)"
+        "print(promote(ArtifactPaths(Path(sys.argv[1])), PromoteParams(), dry_run=bool(sys.argv[2])).summary)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", code, str(root)], env=environment, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **(locale or {})}
+    command = [sys.executable, "-c", code, str(root), "yes" if dry_run else ""]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def lose_bytes(paths: ArtifactPaths) -> None:

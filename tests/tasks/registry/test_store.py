@@ -7,11 +7,14 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from dvc.config import Config
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evalsuite.errors import ExitCode, MissingArtifactError, StageError, UsageError
 from evalsuite.identity import read_manifest, verify_manifest
 from tasks.paths import ArtifactPaths
-from tasks.registry.store import materialise, pointer_path, store
+from tasks.registry.store import materialise, pointer_path, rehearse, store, write_config
 from tests.tasks.registry.project import lose_bytes, make_project, run_dvc
 
 
@@ -80,7 +83,7 @@ def test_a_remote_that_cannot_be_written_is_one_clear_error(paths: ArtifactPaths
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        pytest.param("foo://bar", r"Unsupported URL type foo:// .*; mend \.dvc/config", id="scheme"),
+        pytest.param("foo://bar", r"Unsupported URL type foo:// .*; fix \.dvc/config", id="scheme"),
         pytest.param(
             "hdfs://bar/x", r"needs a plugin of DVC that is absent; `\.venv/bin/pip install dvc-hdfs`", id="plugin"
         ),
@@ -96,6 +99,56 @@ def test_a_remote_that_cannot_work_is_named_with_its_cause_and_remedy(
         store("full", trained(paths), paths, None)
     assert url.startswith("foo") or "`dvc remote modify bad url URL`" in str(raised.value)
     assert not pointer_path(trained(paths), paths).exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        pytest.param(
+            '"""s3://bucket/a\nb"""', "has a line feed or another control character; .*remote modify", id="line"
+        ),
+        pytest.param(
+            "/srv/50%(x)s", r"cannot be read: missing option .x. in interpolation.*fix \.dvc/config", id="percent"
+        ),
+    ],
+)
+def test_a_remote_that_dvc_would_read_as_another_is_refused(paths: ArtifactPaths, url: str, told: str) -> None:
+    (paths.root / ".dvc/config").write_text(f"[core]\n    remote = bad\n['remote \"bad\"']\n    url = {url}\n")
+    for act in (rehearse, store):
+        with pytest.raises(StageError, match=told):
+            act("full", trained(paths), paths, None)
+
+
+@pytest.mark.parametrize("place", ["r\u00e9mote", "a b'c\"d #1", "50%"])
+def test_a_remote_of_any_name_keeps_the_bytes(paths: ArtifactPaths, place: str) -> None:
+    quoted = f"'''{paths.root.resolve().parent / place}'''"
+    config = f"[core]\n    remote = own\n['remote \"own\"']\n    url = {quoted}\n"
+    (paths.root / ".dvc/config").write_text(config, encoding="utf-8")
+    store("full", trained(paths), paths, None)
+    assert object_with(paths.root.parent / place, b"first")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    place=st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1).filter(
+        lambda name: name not in (".", "..", "new") and len(name.encode()) <= 255
+    ),
+    bucket=st.text(st.characters(exclude_categories=("C", "Z")), min_size=1).filter(lambda name: "%(" not in name),
+)
+def test_a_new_project_reads_back_the_very_place_whatever_its_letters(
+    tmp_path_factory: pytest.TempPathFactory, place: str, bucket: str
+) -> None:
+    project = tmp_path_factory.mktemp("config") / place
+    remote = project / place
+    remote.mkdir(parents=True)
+    (project / "new/server").mkdir(parents=True)
+    write_config(project / "new/.dvc", "own", {"url": str(remote)})
+    write_config(project / "new/server/.dvc", "own", {"url": f"s3://{bucket}/x", "profile": bucket})
+    read = Config(str(project / "new/.dvc"), validate=False)
+    assert Path(read["remote"]["own"]["url"]).resolve() == remote.resolve()
+    assert Path(read["cache"]["dir"]).resolve() == (project / "new/.dvc/cache").resolve()
+    server = Config(str(project / "new/server/.dvc"), validate=False)["remote"]["own"]
+    assert server == {"url": f"s3://{bucket}/x", "profile": bucket}
 
 
 def test_a_failure_of_dvc_itself_keeps_its_cause(paths: ArtifactPaths) -> None:

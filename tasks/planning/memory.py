@@ -206,7 +206,9 @@ def host_bytes(model: Architecture, setup: Setup, nodes: int) -> int:
         return 0
     each = 16 * setup.trained
     if setup.strategy is Strategy.ZERO3_OFFLOAD:
-        each += 2 * setup.trained + (0 if setup.kind is MethodKind.FULL else _compute_bytes(setup) * model.loaded_parameters)
+        each += 2 * setup.trained + (
+            0 if setup.kind is MethodKind.FULL else _compute_bytes(setup) * model.loaded_parameters
+        )
     return each // nodes
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from evalsuite.errors import UsageError
 from tasks.params import MethodKind, MethodParams
 from tasks.planning.architecture import Architecture, Block, Linear, Reads
-from tasks.planning.model_config import as_transformers_reads, in_one_line, text_config_of
+from tasks.planning.model_config import as_transformers_reads, in_one_line, only_errors, text_config_of
 from tasks.training.models import adapter_config, check_targets
 
 ATTENTION_OUTPUTS = frozenset({"o_proj", "out_proj", "c_proj", "dense", "wo", "Wo"})
+MLP_OUTPUTS = frozenset({"down_proj", "dense_4h_to_h", "c_proj", "fc2", "fc_out", "w2"})
 USED_EXPERTS = ("num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", "top_k_experts")
 """How families call the number of experts that a token is sent to."""
 JOINT = frozenset({"qkv_proj", "query_key_value", "c_attn", "Wqkv", "qkv"})
@@ -33,37 +34,37 @@ def build(fields: Mapping[str, Any]) -> Any:
     Raises:
         UsageError: transformers does not know the family, it is no causal language model, or it cannot be built.
     """
-    from transformers import (
-        MODEL_FOR_CAUSAL_LM_MAPPING,
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-        MODEL_FOR_MULTIMODAL_LM_MAPPING,
-        AutoModelForCausalLM,
-        AutoModelForImageTextToText,
-        AutoModelForMultimodalLM,
-    )
-
     config = as_transformers_reads(fields)
     text = text_config_of(config)
     family = config.model_type
     if text.is_encoder_decoder:
         raise UsageError(
-            f"a {family!r} model is an encoder with a decoder; only decoder-only language models are planned and trained"
+            f"a {family!r} model is an encoder with a decoder; Ratchet trains decoder-only language models: give the "
+            "config.json of one"
         )
-    for mapping, auto in (
-        (MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM),
-        (MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoModelForImageTextToText),
-        (MODEL_FOR_MULTIMODAL_LM_MAPPING, AutoModelForMultimodalLM),
-    ):
-        if type(config) in mapping:
-            break
-    else:
-        raise UsageError(
-            f"transformers has no language model of type {family!r}; give the config.json of one that generates text"
-        )
+    if text is not config and not getattr(text, "tie_word_embeddings", True) and "tie_word_embeddings" not in fields:
+        # Several families with towers tie by default; their checkpoints hold both tensors, which are then not tied.
+        config.tie_word_embeddings = False
+    builder = _builder(config)
     try:
-        return auto.from_config(config, trust_remote_code=False)
+        with only_errors():
+            return builder.from_config(config, trust_remote_code=False)
     except Exception as error:  # as for reading a config
         raise UsageError(f"transformers cannot build a model of type {family!r}: {in_one_line(error)}") from None
+
+
+def _builder(config: Any) -> Any:
+    """The first of transformers' Auto classes that has a language model for this configuration."""
+    import transformers
+
+    for task in ("CausalLM", "ImageTextToText", "MultimodalLM"):
+        auto: Any = getattr(transformers, f"AutoModelFor{task}")
+        if type(config) in auto._model_mapping:
+            return auto
+    raise UsageError(
+        f"transformers has no language model of type {config.model_type!r}; give the config.json of one that generates "
+        "text"
+    )
 
 
 def count_model(model: Any) -> Architecture:
@@ -76,8 +77,11 @@ def count_model(model: Any) -> Architecture:
 
     config = model.config
     text = text_config_of(config)
-    hidden, vocabulary = int(text.hidden_size), int(text.vocab_size)
-    inputs, output = model.get_input_embeddings(), model.get_output_embeddings()
+    try:
+        hidden, vocabulary = int(text.hidden_size), int(text.vocab_size)
+        inputs, output = model.get_input_embeddings(), model.get_output_embeddings()
+    except (AttributeError, NotImplementedError):
+        raise UsageError(f"a {config.model_type!r} model has no table of tokens that the planner could count") from None
     # A model with towers keeps its text model apart, with the output layer outside of it.
     parts = [model] if text is config else [model.get_decoder(), inputs, *([] if output is None else [output])]
     total = _size(parts)
@@ -123,10 +127,9 @@ def _block(module: Any, hidden: int, used_experts: int, adapted_experts: bool) -
         own = list(part.parameters(recurse=False))
         if isinstance(part, nn.Linear | Conv1D):
             rows, columns = part.weight.shape if isinstance(part, nn.Linear) else reversed(part.weight.shape)
-            attention = _in_attention(path)
-            reads = Reads.NORM if columns == hidden else Reads.MLP
-            reads = Reads.ATTENTION if attention and name in ATTENTION_OUTPUTS else reads
-            linears.append(Linear(name, int(columns), int(rows), part.bias is not None, reads))
+            linears.append(
+                Linear(name, int(columns), int(rows), part.bias is not None, _reads(path, columns == hidden))
+            )
         elif "norm" in type(part).__name__.lower() and getattr(part, "weight", None) is not None:
             norms.append(part)
         elif any(each.dim() > 2 for each in own) and not isinstance(part, _ConvNd):
@@ -163,8 +166,12 @@ def _block(module: Any, hidden: int, used_experts: int, adapted_experts: bool) -
     )
 
 
-def _in_attention(path: str) -> bool:
-    return "attn" in path or "attention" in path
+def _reads(path: str, as_wide_as_hidden: bool) -> Reads:
+    """Whose output a linear layer reads, by its name; latent projections of an attention count with its norm."""
+    name = path.rsplit(".", 1)[-1]
+    if "attn" in path or "attention" in path:
+        return Reads.ATTENTION if name in ATTENTION_OUTPUTS else Reads.NORM
+    return Reads.NORM if as_wide_as_hidden and name not in MLP_OUTPUTS else Reads.MLP
 
 
 def _attention_widths(linears: list[Linear], hidden: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import difflib
 import reprlib
 import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from evalsuite.errors import UsageError
@@ -55,7 +56,8 @@ def as_transformers_reads(fields: Mapping[str, Any]) -> Any:
         _check(name, value)
     kept = {name: value for name, value in fields.items() if name != "model_type" and name not in NOT_OF_THE_SHAPE}
     try:
-        return AutoConfig.for_model(family, **kept)
+        with only_errors():
+            return AutoConfig.for_model(family, **kept)
     except Exception as error:  # a library of many families, each with failures of its own on a config that is wrong
         raise UsageError(f"transformers cannot read this {family!r} config: {in_one_line(error)}") from None
 
@@ -75,6 +77,19 @@ def text_config_of(config: Any) -> Any:
         ) from None
 
 
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Keep transformers from remarks, such as on token ids past a vocabulary, which no count depends on."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def in_one_line(error: Exception) -> str:
     """What an exception says, short enough for a message."""
     return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
@@ -87,8 +102,8 @@ def _unknown(family: object, known: list[str]) -> str:
     return (
         f"model_type {reprlib.repr(family)} is none that transformers {__version__} knows"
         + (f" (near: {', '.join(near)})" if near else "")
-        + "; code that comes with a model is not run here: give the config.json of a model whose family is built in, or "
-        "the part of this one that describes its text model, with its own model_type"
+        + "; code that comes with a model is not run here: give the config.json of a family that is built in, or the "
+        "part of this one that describes its text model, with a model_type of its own"
     )
 
 

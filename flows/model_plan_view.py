@@ -11,6 +11,12 @@ def show_plan(plan: dict[str, Any]) -> None:
     """What was chosen, what it holds by component, what else would do, and what speaks against it."""
     out = console()
     more = ", gradient checkpointing" if plan["gradient_checkpointing"] else ""
+    beside = plan["parameters_beside_text"]
+    if beside:
+        out.print(
+            f"the text model is planned; {beside:,} parameters of other parts, such as a vision tower, are loaded "
+            "with it and not trained"
+        )
     out.print(
         f"{plan['family']}, {plan['parameters']:,} parameters, {plan['trained_parameters']:,} trained by "
         f"{escape(plan['method'])} on {escape(plan['machines'])}"

@@ -45,7 +45,7 @@ def plan_rows(plans: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]
     rows: list[tuple[str, Cell]] = [
         ("Runs on", lambda plan: str(plan["strategy"])),
         ("Numbers", lambda plan: str(plan["numerics"])),
-        ("Parameters", lambda plan: count(plan["parameters"])),
+        ("Parameters", lambda plan: count(_loaded(plan))),
         ("Parameters trained", _trained),
         ("Memory needed at the worst moment", _memory(NEEDED)),
         *((name, _memory(key)) for key, name in parts.items() if key in known),
@@ -72,6 +72,11 @@ def _gib(num_bytes: float | None) -> str:
     return ABSENT if num_bytes is None else f"{num_bytes / 2**30:.2f} GiB"
 
 
+def _loaded(plan: Mapping[str, Any]) -> int:
+    """Of all parts of the model; a plan of an earlier version had text models alone."""
+    return int(plan["parameters"]) + int(plan.get("parameters_beside_text", 0))
+
+
 def _trained(plan: Mapping[str, Any]) -> str:
-    trained, whole = plan["trained_parameters"], plan["parameters"]
+    trained, whole = plan["trained_parameters"], _loaded(plan)
     return f"{count(trained)} ({100 * trained / whole:.1f}%)" if whole else count(trained)

@@ -96,7 +96,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
         "checkpoint_bytes": one,
         # Of several learning rates, the best one's checkpoints stay while another trains.
         "disk_bytes": one * most_checkpoints(method.epochs, train.keep_checkpoints) * min(2, len(method.rates))
-        + plan["parameters"] * shipped_dtype(base).itemsize,
+        + (plan["parameters"] + plan["parameters_beside_text"]) * shipped_dtype(base).itemsize,
         "steps": -(-counts["rows"] // train.batch_size) * method.epochs * len(method.rates),
         "tokens_per_epoch": counts["tokens"],
         "seconds": plan["hours"] * 3600,

@@ -97,7 +97,7 @@ def peak(model: Architecture, setup: Setup) -> Memory:
     """What one device must have: the moment of a step with the most tensors, the allocator's loss and the context."""
     moments = [at_loss(model, setup), at_end_of_backward(model, setup), at_step(model, setup)]
     if setup.evaluates:
-        loaded = _compute_bytes(setup) * model.parameters
+        loaded = _compute_bytes(setup) * model.loaded_parameters
         moments.append(_states(model, setup)._replace(gradients=0, other=loaded))
     moment = max(moments, key=lambda each: each.total)
     other = moment.other + CONTEXT_BYTES["cuda" if setup.cuda else "cpu"]
@@ -206,7 +206,9 @@ def host_bytes(model: Architecture, setup: Setup, nodes: int) -> int:
         return 0
     each = 16 * setup.trained
     if setup.strategy is Strategy.ZERO3_OFFLOAD:
-        each += 2 * setup.trained + (0 if setup.kind is MethodKind.FULL else _compute_bytes(setup) * model.parameters)
+        each += 2 * setup.trained + (
+            0 if setup.kind is MethodKind.FULL else _compute_bytes(setup) * model.loaded_parameters
+        )
     return each // nodes
 
 
@@ -216,7 +218,7 @@ def _states(model: Architecture, setup: Setup) -> Memory:
     weight, trained = _weight_bytes(setup), setup.trained
     split = devices if _shards_weights(setup) else 1
     if setup.kind is MethodKind.FULL:
-        weights = weight * model.parameters / split
+        weights = weight * model.loaded_parameters / split
     else:
         weights = _frozen_bytes(model, setup) / split + weight * trained / split
     gradients = weight * trained / (devices if strategy.zero_stage >= 2 or strategy is Strategy.FSDP2 else 1)
@@ -238,7 +240,7 @@ def _states(model: Architecture, setup: Setup) -> Memory:
 def _frozen_bytes(model: Architecture, setup: Setup) -> float:
     compute = _compute_bytes(setup)
     quantised = model.linear_parameters if setup.kind is MethodKind.QLORA else 0
-    return NF4_BYTES * quantised + compute * (model.parameters - quantised)
+    return NF4_BYTES * quantised + compute * (model.loaded_parameters - quantised)
 
 
 def _copies_of_weights(model: Architecture, setup: Setup) -> int:

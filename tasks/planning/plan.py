@@ -59,6 +59,7 @@ def make_plan(
         "schema_version": 2,
         "family": model.family,
         "parameters": model.parameters,
+        "parameters_beside_text": model.beside,
         "active_parameters": model.active_parameters,
         "trained_parameters": shown.setup.trained,
         "method": str(request.kind),

@@ -19,7 +19,8 @@ def measure_tokens_per_second(config: Mapping[str, Any], option: Option) -> floa
         UsageError: The plan is not for this machine alone, or needs weights that are read from a file.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from tasks.planning.meta_device import build
 
     setup, machines = option.setup, option.request.machines
     cuda = torch.cuda.is_available()
@@ -29,8 +30,7 @@ def measure_tokens_per_second(config: Mapping[str, Any], option: Option) -> floa
     if setup.kind is MethodKind.QLORA:
         raise UsageError("--probe measures full and lora; 4-bit weights are made from a model's files")
     device = "cuda" if cuda else "cpu"
-    fields = {name: value for name, value in config.items() if name not in ("model_type", "auto_map")}
-    model: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(config["model_type"], **fields))
+    model = build(config)
     fp32 = setup.numerics in (Numerics.FP32, Numerics.MIXED) and setup.kind is MethodKind.FULL
     model = model.to(device, torch.float32 if fp32 or setup.numerics is Numerics.FP32 else torch.bfloat16).train()
     if setup.kind is MethodKind.LORA:

@@ -54,8 +54,10 @@ def bertscore_suite(params: BertScoreParams, golden: GoldenParams, kept: Path | 
 
 
 @lru_cache(maxsize=4)
-def _scorer(model: str, layer: int | None, baseline: str | None, kept: Path | None) -> BertScorer:
-    return BertScorer(model, layer, Path(baseline) if baseline else None, kept)
+def _scorer(
+    model: str, layer: int | None, baseline: str | None, kept: Path | None, revision: str | None
+) -> BertScorer:
+    return BertScorer(model, layer, Path(baseline) if baseline else None, kept, revision)
 
 
 def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
@@ -64,7 +66,9 @@ def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
     Raises:
         UsageError: No such model, layer or baseline.
     """
-    return _scorer(params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept)
+    return _scorer(
+        params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept, params.bertscore_revision
+    )
 
 
 def dev_suite(params: GoldenParams, select_metric: str) -> GoldenSuite:

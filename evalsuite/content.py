@@ -36,7 +36,7 @@ class Contents:
         Raises:
             OSError: There is no such file, or it cannot be read.
         """
-        name, state = os.path.abspath(path), _state(path)
+        name, state = str(path.absolute()), _state(path)
         known = self._known.get(name)
         digest = known[1] if known is not None and known[0] == state else sha256_file(path)
         newest = max(state[1], state[2]) / 1e9

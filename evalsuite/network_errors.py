@@ -43,13 +43,14 @@ def said_by(error: BaseException) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def remedy_for(error: OSError) -> str:
+def remedy_for(error: Exception) -> str:
     """What the user can do about it, as the end of a sentence."""
     if is_network_error(error):
         return "a server that this stage needs does not answer: check the network and HF_ENDPOINT, HTTPS_PROXY, HF_HOME"
-    if error.errno in NO_ROOM:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in NO_ROOM:
         return "free disk space"
-    if error.errno in NO_RIGHT:
+    if number in NO_RIGHT:
         return "change the permissions of that path"
     if isinstance(error, FileNotFoundError):
         return "put that file where the message says"

@@ -9,8 +9,8 @@ from typing import Any
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json
-from evalsuite.identity import hash_files
 from evalsuite.hub import HubRepo, RepoKind, check_commit, fetched
+from evalsuite.identity import hash_files
 from evalsuite.model_source import resolve_model
 from evalsuite.suites.kept_embeddings import Embedding, KeptEmbeddings
 

@@ -53,7 +53,7 @@ def pinned_dataset(manager: Any, leaf: str, revisions: Mapping[str, str]) -> Hub
 def hub_overrides(manager: Any, leaf: str, repo: HubRepo, suite: str) -> dict[str, Any]:
     """What lets a leaf task read its dataset's files at the commit, from this machine.
 
-    lm-eval would take the newest version that was ever prepared here where the hub does not answer, whatever its commit.
+    Where the hub does not answer, lm-eval would take the newest version that was ever prepared here, of any commit.
 
     Raises:
         UsageError: The hub has no such dataset.

@@ -18,18 +18,19 @@ class ModelSource(NamedTuple):
     hub_id: str | None
 
 
-def resolve_model(reference: str) -> ModelSource:
+def resolve_model(reference: str, root: Path = Path()) -> ModelSource:
     """Find out what a reference means, without importing or downloading anything.
 
     Args:
         reference: ``package:NAME``, a folder, or a hub id such as ``HuggingFaceTB/SmolLM2-135M-Instruct``.
+        root: Where a folder's name starts.
 
     Raises:
         UsageError: The package is absent or carries no model, or the folder does not exist.
     """
     if reference.startswith(PACKAGE_PREFIX):
         return _in_package(reference.removeprefix(PACKAGE_PREFIX))
-    folder = Path(reference).expanduser()
+    folder = root / Path(reference).expanduser()
     if folder.is_dir():
         return _in_folder(folder, reference)
     if reference.startswith((".", "/", "~")) or reference.count("/") != 1:

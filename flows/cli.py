@@ -74,6 +74,7 @@ def run(
     from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.remote_inputs import prove_needed
     from tasks.runner import pending_stages
 
     root = project_root()
@@ -83,9 +84,11 @@ def run(
     if dry_run:
         views.show_pending(pending)
         check(params, paths)
+        views.show_missing(params, pending)
         return
     if pending:
         check(params, paths)
+        prove_needed(params, [item.name for item in pending])
     if pending or views.promotion_waits(params, paths, no_promote):
         from flows.environment import prepare_prefect
 
@@ -112,7 +115,7 @@ def stage(
     """Bring one stage up to date."""
     import difflib
 
-    from tasks.runner import run_stage, stage_names
+    from tasks.runner import INPUTS, reads_inputs, run_stage, stage_names
 
     root = project_root()
     known = stage_names(root)
@@ -120,6 +123,8 @@ def stage(
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
+    if reads_inputs(name, root):
+        run_stage(INPUTS, root, on_line=lambda line: typer.echo(line, err=True))
     result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: {'up to date' if result.skipped else 'done'}")
 

@@ -170,6 +170,25 @@ def _configuration(folder: Path) -> Iterator[Finding]:
         yield Finding("inputs", "model, data, sets, metrics and rules fit together", True)
         yield from _rows(params, ArtifactPaths(folder))
     yield from _models(params)
+    yield from _remote(params)
+
+
+def _remote(params: "Params") -> Iterator[Finding]:
+    """What would be fetched or asked, whether it can be had, and which line asks for it."""
+    from tasks.remote_inputs import missing
+
+    try:
+        wanted = missing(params)
+    except RatchetError:
+        return  # among the problems of the inputs
+    for remote in wanted:
+        try:
+            remote.prove()
+        except RatchetError as error:
+            yield Finding(remote.key, f"{remote.what}: not here", False, str(error))
+            continue
+        state = "it answers" if remote.is_server else "not here yet; a run fetches it"
+        yield Finding(remote.key, f"{remote.what}: {state}", True)
 
 
 def _rows(params: "Params", paths: "ArtifactPaths") -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
 from tasks.registry.champion import is_withdrawn, read_champion
+from tasks.remote_inputs import prove_needed
 from tasks.runner import pending_stages
 
 
@@ -33,24 +34,26 @@ def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict:
     """
     params = load_params(ArtifactPaths(Path(root)).params)
     logger = get_run_logger()
-    if not pending_stages(Path(root)):
+    pending = pending_stages(Path(root))
+    if not pending:
         logger.info("inputs did not change since the last run: nothing to do")
     else:
         check(params, ArtifactPaths(Path(root)))
+        prove_needed(params, [item.name for item in pending])
         run_pipeline(root, params)
     decision = record_verdict_task(root)
     logger.info("%s", decision.headline)
     if promote and awaits_promotion(decision, params, Path(root)):
         logger.info(promote_task(root, params.promote))
         # The champion is this candidate now: look at the pin again, so that the next run finds nothing to do.
-        run_stages(["baseline"], root, params)
+        run_stages(["inputs", "baseline"], root, params)
     return decision.verdict
 
 
 def run_pipeline(root: str, params: Params) -> None:
     """All stages in order; methods train side by side as far as ``schedule.parallel_methods`` lets them."""
     methods = list(params.methods)
-    run_stages(["fetch", "prepare", "baseline"], root, params)
+    run_stages(["inputs", "fetch", "prepare", "baseline"], root, params)
     run_stages([f"plan@{method}" for method in methods], root, params)
     run_stages([f"train@{method}" for method in methods], root, params, params.schedule.parallel_methods)
     run_stages(["evaluate_baseline@base", "evaluate_baseline@champion"], root, params)

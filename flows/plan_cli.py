@@ -132,6 +132,6 @@ def _plan_project() -> None:
     params = load_params(paths.params)
     check(params, paths)
     methods = list(params.methods)
-    for name in ("fetch", "prepare", *(f"plan@{method}" for method in methods)):
+    for name in ("inputs", "fetch", "prepare", *(f"plan@{method}" for method in methods)):
         run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
     show_plans(paths, methods)

@@ -82,6 +82,15 @@ def show_pending(pending: Sequence[Pending]) -> None:
     console().print(table)
 
 
+def show_missing(params: Params, pending: Sequence[Pending]) -> None:
+    """What the run would fetch or reach first, from where, and which line of params.yaml asks for it."""
+    from tasks.remote_inputs import needed
+
+    for remote in needed(params, [item.name for item in pending]):
+        verb = "would ask" if remote.is_server else "would fetch"
+        console().print(f"{verb}: {escape(remote.what)}, for {escape(remote.key)}")
+
+
 def show_champion(paths: ArtifactPaths) -> None:
     """The model in production, and the last verdict in this folder."""
     from tasks.registry.champion import read_champion

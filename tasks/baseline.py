@@ -66,11 +66,12 @@ def run(params: Params, paths: ArtifactPaths) -> None:
 
 
 def inputs_sha256(params: Params, root: Path) -> str:
-    """Hash of what the run's outputs depend on: params sections, data, golden sets and code."""
+    """Hash of what the run's outputs depend on: params sections, data, golden sets, code, inputs from outside."""
     sections = params.model_dump(mode="json", include=set(SECTIONS))
     data = {path: sha256_file(root / path) for folder in DATA for path in _files(root, folder, None)}
     code = {path: sha256_file(root / path) for folder in CODE for path in _files(root, folder, CODE_SUFFIXES)}
-    return sha256_json({"params": sections, "data": data, "code": code})
+    outside = {path: sha256_file(root / path) for path in _files(root, "plans/inputs", None)}
+    return sha256_json({"params": sections, "data": data, "code": code, "outside": outside})
 
 
 def _files(root: Path, folder: str, suffixes: tuple[str, ...] | None) -> list[str]:

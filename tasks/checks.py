@@ -18,6 +18,7 @@ from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.power import recorded_summaries, sets_of
 from tasks.prepare import check_sources
+from tasks.remote_inputs import check_pinned
 from tasks.run_evals import suite_makers
 from tasks.training.reporting import check_reporters
 
@@ -69,6 +70,7 @@ def _asked(question: Callable[[], object]) -> list[str]:
 def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     """The rules are asked for once every suite can be read: before that, what they may name is not known."""
     yield from _asked(lambda: check_reporters(params.train.report_to))
+    yield from _asked(lambda: check_pinned(params.evaluation))
     found = _asked(lambda: dev_suite(params.evaluation.golden, params.train.select_metric))
     suites: list[Suite] = []
     metrics: dict[str, tuple[str, ...] | None] = {}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from evalsuite.errors import ExitCode, RatchetError
 from evalsuite.local_network import ask_local_servers_directly
+from evalsuite.network_errors import is_network_error, remedy_for, said_by
 from evalsuite.terminal import make_streams_safe
 from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.params import Params, load_params
@@ -35,8 +36,10 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     except RatchetError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
-    except OSError as error:
-        print(f"error: {error}; free disk space or mend the permissions, then run the stage again", file=sys.stderr)
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_network_error(error):
+            raise
+        print(f"error: {said_by(error)}; {remedy_for(error)}, then run the stage again", file=sys.stderr)
         return int(ExitCode.STAGE)
     except KeyboardInterrupt:
         print("stopped; `dvc repro` goes on", file=sys.stderr)

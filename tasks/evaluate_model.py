@@ -28,6 +28,7 @@ from tasks.params import (
 )
 from tasks.paths import ArtifactPaths
 from tasks.run_evals import suite_makers, weights_of
+from tasks.suite_params import PUBLIC_TASKS
 from tasks.template_settings import is_affected, own_template
 
 Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)
@@ -119,7 +120,10 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
             f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
             f"Suites there: {', '.join(makers)}"
         )
-    return HarnessSuite(name, local, limit=limit, revisions=harness.revisions)
+    public = PUBLIC_TASKS.get(name, HarnessTask())
+    return HarnessSuite(
+        name, local, limit=limit, apply_chat_template=public.apply_chat_template, revisions=harness.revisions
+    )
 
 
 def _limited(params: EvaluationParams, limit: int | None) -> EvaluationParams:

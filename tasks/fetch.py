@@ -3,21 +3,20 @@
 Run:  python -m tasks.fetch
 """
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
+from evalsuite.hub import HubRepo, RepoKind, address, check_commit, here, reach
 from evalsuite.identity import ModelManifest, write_manifest
 from evalsuite.model_source import ModelSource, resolve_model
+from evalsuite.network_errors import is_network_error, said_by
 from tasks.entry import stage_main
 from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.template_settings import check_template, read_template, settle_other, settle_template
-
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def run(params: ModelParams, paths: ArtifactPaths) -> ModelManifest:
@@ -39,13 +38,8 @@ def check_model(params: ModelParams) -> None:
         UsageError: No such folder or package, a hub id without a commit, or a chat template that cannot be read.
     """
     source = resolve_model(params.id)
-    if source.hub_id is not None and (params.revision is None or not COMMIT.fullmatch(params.revision)):
-        given = "is not set" if params.revision is None else f"= {params.revision!r} is no commit (40 hex digits)"
-        raise UsageError(
-            f"model.id = {params.id!r} is no folder here, so it is a hub id, and model.revision {given}; set "
-            f"model.revision to a commit, so that it never changes: `git ls-remote https://huggingface.co/{params.id} "
-            "HEAD` prints the newest one"
-        )
+    if source.hub_id is not None:
+        check_commit("model.id", params.id, params.revision, "model.revision")
     check_template(params)
 
 
@@ -63,6 +57,10 @@ def export_model(params: ModelParams, target: Path, needs_chat_template: bool = 
         raise UsageError(
             f"model.id = {params.id!r} is a hub id: set model.revision to a commit, so that it never changes"
         )
+    if source.hub_id is not None and params.revision is not None:
+        repo = HubRepo(RepoKind.MODEL, source.hub_id, params.revision)
+        if here(repo) is None:
+            reach(repo, "model.id", "name a folder or package:NAME in model.id")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
         folder = Path(temporary) / "export"
@@ -90,6 +88,11 @@ def _save(source: ModelSource, params: ModelParams, folder: Path, needs_chat_tem
         model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=_dtype(source), **options)
         tokenizer: Any = AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
+        if is_network_error(error):
+            raise StageError(
+                f"model {params.id!r}: the download from {address()} stopped ({said_by(error)}); go online, then run "
+                "the stage again to go on"
+            ) from None
         reason = str(error).strip().splitlines()[0]
         raise StageError(f"model {params.id!r} cannot be loaded: {reason}; check model.id and model.revision") from None
     if params.chat_template is not None:

@@ -32,7 +32,7 @@ def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -
         params.max_new_tokens,
         bert_scorer(params, kept),
         chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
-        LearnedRefusalJudge() if _asks_for_refusals(Path(params.path) / f"{split}.jsonl") else None,
+        LearnedRefusalJudge() if asked_metrics(Path(params.path) / f"{split}.jsonl") & set(REFUSAL_METRICS) else None,
     )
 
 
@@ -54,8 +54,8 @@ def bertscore_suite(params: BertScoreParams, golden: GoldenParams, kept: Path | 
 
 
 @lru_cache(maxsize=4)
-def _scorer(model: str, layer: int | None, baseline: str | None, kept: Path | None) -> BertScorer:
-    return BertScorer(model, layer, Path(baseline) if baseline else None, kept)
+def _scorer(model: str, layer: int | None, baseline: str | None, kept: Path | None, revision: str | None) -> BertScorer:
+    return BertScorer(model, layer, Path(baseline) if baseline else None, kept, revision)
 
 
 def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
@@ -64,7 +64,9 @@ def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
     Raises:
         UsageError: No such model, layer or baseline.
     """
-    return _scorer(params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept)
+    return _scorer(
+        params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept, params.bertscore_revision
+    )
 
 
 def dev_suite(params: GoldenParams, select_metric: str) -> GoldenSuite:
@@ -85,8 +87,12 @@ def dev_suite(params: GoldenParams, select_metric: str) -> GoldenSuite:
     return suite
 
 
-def _asks_for_refusals(path: Path) -> bool:
-    """Whether an item is scored by a refusal judge; an absent file is the suite's to name."""
-    return path.is_file() and any(
-        metric in item.params for item in read_golden_items(path) for metric in REFUSAL_METRICS
-    )
+def asked_metrics(path: Path) -> frozenset[str]:
+    """Every metric that an item of a file asks for; none where it is absent, which is the suite's to name.
+
+    Raises:
+        UsageError: The file is malformed.
+    """
+    if not path.is_file():
+        return frozenset()
+    return frozenset(metric for item in read_golden_items(path) for metric in item.all_metrics)

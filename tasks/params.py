@@ -139,6 +139,8 @@ class GoldenParams(Section):
     max_new_tokens: int = Field(default=256, ge=1)
     bertscore_model: str = "microsoft/deberta-xlarge-mnli"
     """Hub id, folder or ``package:NAME`` of the embedding model for ``bertscore_f1`` (``roberta-large`` also)."""
+    bertscore_revision: str | None = None
+    """Hub commit of that model (40 hex digits); required for a hub id once an item asks for a BERTScore metric."""
     bertscore_layer: int | None = Field(default=None, ge=1)
     """Layer of that model; bert-score's own choice when absent (needed for models it does not know)."""
     bertscore_baseline: str | None = None
@@ -199,6 +201,7 @@ class EvaluationParams(Section):
 
     golden: GoldenParams
     harness: HarnessParams = HarnessParams()
+    """Without this section, those of lm-eval's ``mmlu_pro`` and ``ifeval`` that the gate or the comparison reads."""
     engine: EngineParams = EngineParams()
     harmbench: HarmBenchParams | None = None
     """Off when absent."""
@@ -353,6 +356,16 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def parse_params(data: dict[str, Any], where: str = "params.yaml") -> Params:
     """Check a mapping; see ``load_params``."""
     try:
-        return Params.model_validate(data)
+        return _with_named_suites(Params.model_validate(data))
     except ValidationError as error:
         raise UsageError(f"{where}: {explain(error, Params)}") from None
+
+
+def _with_named_suites(params: Params) -> Params:
+    """Without a section ``harness``, no public benchmark is downloaded and run that nobody reads."""
+    if "harness" in params.evaluation.model_fields_set:
+        return params
+    read = {rule.suite for rule in params.gate.rules} | {params.compare.suite} | set(params.sequential.suites)
+    tasks = {name: task for name, task in params.evaluation.harness.tasks.items() if name in read}
+    harness = params.evaluation.harness.model_copy(update={"tasks": tasks})
+    return params.model_copy(update={"evaluation": params.evaluation.model_copy(update={"harness": harness})})

@@ -35,6 +35,10 @@ class ArtifactPaths:
         """When a candidate's evaluation may stop."""
         return self.plans / "stopping.json"
 
+    def inputs(self, stage: str) -> Path:
+        """What one kind of stage reads from outside the project."""
+        return self.plans / "inputs" / f"{stage}.json"
+
     def plan(self, method: str) -> Path:
         """One method's plan."""
         return self.plans / f"{method}.json"

@@ -37,6 +37,7 @@ from tasks.gate import read_baselines
 from tasks.golden_suite import bertscore_suite, golden_suite
 from tasks.params import EvaluationParams, HarmBenchParams, Params, XSTestParams
 from tasks.paths import ArtifactPaths
+from tasks.remote_inputs import bring
 from tasks.stopping import read_stopping
 from tasks.suite_files import check_watched
 
@@ -106,6 +107,7 @@ def run(model: str, params: EvaluationParams, paths: ArtifactPaths) -> list[Suit
         MissingArtifactError: The model was not made yet.
     """
     check_watched(params, paths.root)
+    bring(params, servers=False)  # what opens an engine or a judge reaches it
     suites = suites_of(params, paths.eval_cache if params.cache else None)
     target = paths.evals(model)
     folder = weights_of(model, paths)

@@ -32,6 +32,8 @@ NOISE = re.compile(
     r"Use `dvc push`|Updating lock file|Generating lock file|Loading weights:|Writing model shards:|"
     r".*real_accelerator\.py)"
 )
+INPUTS = "inputs"
+"""The stage that always runs (tasks/inputs.py)."""
 FORCED = "RATCHET_FORCED"
 """Set by ``ratchet stage --force``: a stage has no arguments of its own, and DVC does not say why it runs one."""
 TERMINATE_SECONDS = 10.0
@@ -292,15 +294,48 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
         pending: dict[str, str] = {}
         ordered = _ordered_stages(repo)
         graph = repo.index.graph
+        external = _changed_inputs(ordered, root)
         for stage in ordered:
+            if stage.always_changed:
+                continue  # it tells by what it writes whether anything changed
             with repo.lock:
                 changes = stage.status(check_updates=True)
+            read = [external[path] for dep in stage.deps for path in external if _is_below(path, dep)]
             upstream = sorted(other.name for other in graph.successors(stage) if other.name in pending)
-            if changes:
+            if read:
+                pending[stage.name] = read[0]
+            elif changes:
                 pending[stage.name] = _reason(next(iter(changes.values())))
             elif upstream:
                 pending[stage.name] = f"if {upstream[0]} gives something else"
         return [Pending(name, reason) for name, reason in pending.items()]
+
+
+def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
+    """Files that the stage ``inputs`` would write anew -> why; it runs each time, and DVC cannot tell before it did."""
+    if not any(stage.name == INPUTS for stage in stages):
+        return {}
+    from tasks.inputs import changed
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+
+    paths = ArtifactPaths(root)
+    return changed(load_params(paths.params), paths)
+
+
+def _is_below(path: str, dependency: Any) -> bool:
+    given = Path(dependency.def_path)
+    return Path(path) == given or given in Path(path).parents
+
+
+def reads_inputs(name: str, root: Path = Path()) -> bool:
+    """Whether a stage reads something from outside the project, by way of the stage ``inputs``."""
+    with _open_repo(root) as repo:
+        stages = {stage.name: stage for stage in _ordered_stages(repo)}
+        if name not in stages or INPUTS not in stages:
+            return False
+        made = [str(out.def_path) for out in stages[INPUTS].outs]
+        return any(_is_below(path, dep) for dep in stages[name].deps for path in made)
 
 
 def _reason(changes: list[Any]) -> str:

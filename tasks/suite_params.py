@@ -10,7 +10,7 @@ PINNED_DATA = {
     "TIGER-Lab/MMLU-Pro": "b189ec765aa7ed75c8acfea42df31fdae71f97be",
     "google/IFEval": "966cd89545d6b6acfd7638bc708b98261ca58e84",
 }
-"""Hub dataset -> commit, for the tasks that run by default."""
+"""Hub dataset -> commit, for the public tasks below."""
 
 
 class HarnessTask(Section):
@@ -24,12 +24,14 @@ class HarnessTask(Section):
     """Put the prompt through the chat template."""
 
 
+PUBLIC_TASKS = {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
+"""Run by a section ``harness`` that lists no tasks, and without that section by a rule that names them."""
+
+
 class HarnessParams(Section):
     """Benchmarks run by lm-eval's own task code."""
 
-    tasks: dict[str, HarnessTask] = Field(
-        default_factory=lambda: {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_template=True)}
-    )
+    tasks: dict[str, HarnessTask] = Field(default_factory=lambda: dict(PUBLIC_TASKS))
     data_root: str | None = None
     """Folder with TASK/{test,validation}.jsonl instead of the public datasets; offline."""
     revisions: dict[str, str] = Field(default_factory=lambda: dict(PINNED_DATA))

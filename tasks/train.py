@@ -25,6 +25,7 @@ from tasks.params import MethodKind, MethodParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.planning.choice import USABLE
 from tasks.planning.hardware import launch_machines
+from tasks.remote_inputs import bring
 from tasks.runner import FORCED
 from tasks.training.checkpoints import (
     complete_checkpoints,
@@ -253,6 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"train takes one method, got {names}; methods: {', '.join(params.methods)}")
         check_evaluation(params, paths)
+        bring(params.evaluation)
         log = run(names[0], params, paths)
         return (
             f"{log.method}: epoch {log.selected_epoch} of {len(log.epochs)} selected ({log.selected_because}); "

@@ -9,6 +9,7 @@ from typing import Any
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, sha256_json
+from evalsuite.hub import HubRepo, RepoKind, check_commit, fetched
 from evalsuite.identity import hash_files
 from evalsuite.model_source import resolve_model
 from evalsuite.suites.kept_embeddings import Embedding, KeptEmbeddings
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 64
 MAX_KEPT = 20_000
 """References whose embeddings are kept; more are computed again (about 20 kB each in MiniLM)."""
+MODEL_KEY, REVISION_KEY = "evaluation.golden.bertscore_model", "evaluation.golden.bertscore_revision"
+REMEDY = f"name a folder or package:NAME in {MODEL_KEY}, with bertscore_layer"
+"""Where params.yaml names the model, and what to do without a hub."""
 LANGUAGE = "en"
 """Of the baselines that come with bert-score."""
 
@@ -30,7 +34,12 @@ class BertScorer:
     """
 
     def __init__(
-        self, model: str, layer: int | None = None, baseline: Path | None = None, kept: Path | None = None
+        self,
+        model: str,
+        layer: int | None = None,
+        baseline: Path | None = None,
+        kept: Path | None = None,
+        revision: str | None = None,
     ) -> None:
         """Choose the embedding model.
 
@@ -40,11 +49,13 @@ class BertScorer:
             baseline: Table of rescale baselines in bert-score's format (LAYER,P,R,F). The one that bert-score brings
                 for the model when None; scores are not rescaled where it brings none.
             kept: Folder where embeddings of references stay; they are not kept when None.
+            revision: Commit of a hub id; needed once something is scored.
 
         Raises:
             UsageError: A folder or package without a layer, for which bert-score knows no best layer; no such table.
         """
         self._source = resolve_model(model)
+        self._revision = revision
         self._layer = layer
         self._baseline_path = baseline
         self._embedded: dict[str, Embedding] = {}
@@ -63,17 +74,36 @@ class BertScorer:
 
     @cached_property
     def _bytes(self) -> str:
-        """The model's hash, or hub id and commit; a hub model that is not here yet is fetched for it."""
-        folder, hub_id = self._source.folder, self._source.hub_id
-        if folder is not None:
-            return sha256_json(sorted(hash_files(folder).items()))[:16]
-        from huggingface_hub import try_to_load_from_cache
+        """The model's hash, or hub id and commit."""
+        if self._source.folder is not None:
+            return sha256_json(sorted(hash_files(self._source.folder).items()))[:16]
+        repo = self._repo
+        return f"{repo.name}@{repo.commit[:12]}"
 
-        found = try_to_load_from_cache(str(hub_id), "config.json")
-        if not isinstance(found, str):
-            _ = self._scorer
-            found = try_to_load_from_cache(str(hub_id), "config.json")
-        return f"{hub_id}@{Path(found).parent.name[:12] if isinstance(found, str) else 'unknown'}"
+    @property
+    def _repo(self) -> HubRepo:
+        hub_id = str(self._source.hub_id)
+        return HubRepo(RepoKind.MODEL, hub_id, check_commit(MODEL_KEY, hub_id, self._revision, REVISION_KEY))
+
+    @property
+    def _folder(self) -> Path:
+        """The model's files; a hub model that is not here yet is fetched."""
+        return self._source.folder or fetched(self._repo, MODEL_KEY, REMEDY)
+
+    def _num_layers(self) -> int:
+        """The layer, or bert-score's own choice for the hub model.
+
+        Raises:
+            UsageError: bert-score knows no best layer of this model.
+        """
+        if self._layer is not None:
+            return self._layer
+        from bert_score.utils import model2layers
+
+        hub_id = str(self._source.hub_id)
+        if hub_id not in model2layers:
+            raise UsageError(f"bert-score knows no best layer of {hub_id!r}: name one in bertscore_layer")
+        return int(model2layers[hub_id])
 
     @cached_property
     def _kept(self) -> KeptEmbeddings | None:
@@ -106,11 +136,10 @@ class BertScorer:
     def _scorer(self) -> Any:
         from bert_score import BERTScorer
 
-        name = str(self._source.folder) if self._source.folder else self._source.hub_id
         table = self._table
         scorer = BERTScorer(
-            model_type=name,
-            num_layers=self._layer,
+            model_type=str(self._folder),
+            num_layers=self._num_layers(),
             rescale_with_baseline=table is not None,
             lang=LANGUAGE,
             baseline_path=None if table is None else str(table),

@@ -32,6 +32,7 @@ from evalsuite.suites import reasoning
 from evalsuite.suites.base import check_known
 from evalsuite.suites.benchmark_root import SPLIT_FILES, local_splits, tasks_there
 from evalsuite.suites.golden_items import read_set_manifest
+from evalsuite.suites.harness_data import hub_overrides, pinned_dataset, prove_sentence_splitter
 from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_index, task_metrics
 from evalsuite.suites.harness_model import asked_texts, engine_lm
 
@@ -150,6 +151,8 @@ class HarnessSuite:
         if self.name not in manager.all_tasks:
             near = ", ".join(difflib.get_close_matches(self.name, manager.all_tasks, n=3)) or "none alike"
             raise UsageError(f"lm-eval {version('lm_eval')} has no task {self.name!r}; nearest: {near}")
+        if self.data_root is None:
+            prove_sentence_splitter(self.name)
         members = [{"task": name, **self._data_of(manager, name)} for name in leaf_tasks(manager, self.name)]
         with _naming_bad_rows(self.name, self.data_root):
             loaded = manager.load({"group": "ratchet", "task": members})
@@ -168,16 +171,9 @@ class HarnessSuite:
             folder = self.data_root / self.name
             local = {"dataset_path": "json", "dataset_name": None}
             return {**local, "custom_dataset": lambda **_: local_splits(folder)}
-        from lm_eval.tasks._yaml_loader import load_yaml
-
-        config = load_yaml(manager.task_index[task].yaml_path, resolve_func=False, recursive=True)
-        dataset = config.get("dataset_path")
-        if dataset not in self.revisions:
-            what = f"reads the hub dataset {dataset}" if dataset else "loads its data by code of its own"
-            remedy = f"pin it: evaluation.harness.revisions: {{{dataset}: COMMIT}}" if dataset else "give a data_root"
-            raise UsageError(f"lm-eval task {task!r} {what}, which may change between two models; {remedy}")
-        self._used_revisions.add(f"{dataset}@{self.revisions[dataset][:12]}")
-        return {"dataset_kwargs": {**(config.get("dataset_kwargs") or {}), "revision": self.revisions[dataset]}}
+        repo = pinned_dataset(manager, task, self.revisions)
+        self._used_revisions.add(f"{repo.name}@{repo.commit[:12]}")
+        return hub_overrides(manager, task, repo, self.name)
 
 
 def _ids(task_name: str, task: Any) -> list[str]:

@@ -29,13 +29,40 @@ def task_metrics(name: str) -> tuple[str, ...] | None:
         found = _metrics(TaskManager(include_path=folders, include_defaults=False), name)
         if found is not None:
             return found
+    return _metrics(_checked_index(name), name)
+
+
+def index_of(name: str) -> Any:
+    """An index that has a task or group and all its leaves: that of its folder alone where it does.
+
+    Raises:
+        UsageError: lm-eval has no such task; names the nearest.
+    """
+    from lm_eval.tasks import TaskManager
+
+    folders = _folders(name)
+    if folders:
+        manager = TaskManager(include_path=folders, include_defaults=False)
+        if name in manager.all_tasks and _has_leaves(manager, name):
+            return manager
+    return _checked_index(name)
+
+
+def _has_leaves(manager: Any, name: str) -> bool:
+    try:
+        return all(leaf in manager.task_index for leaf in leaf_tasks(manager, name))
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
+def _checked_index(name: str) -> Any:
     manager = task_index()
     if name not in manager.all_tasks:
         near = ", ".join(difflib.get_close_matches(name, manager.all_tasks, n=3)) or "none alike"
         raise UsageError(
             f"lm-eval {version('lm_eval')} has no task {name!r}; nearest: {near}; change evaluation.harness.tasks"
         )
-    return _metrics(manager, name)
+    return manager
 
 
 @cache

@@ -22,7 +22,9 @@ def shipped() -> dict[str, Any]:
     """The shipped params over models that no file is needed for."""
     data: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     data["model"] = {"id": "someone/model", "revision": "0" * 40}
-    data["evaluation"]["golden"].update(bertscore_model="microsoft/deberta-xlarge-mnli", bertscore_layer=None)
+    data["evaluation"]["golden"].update(
+        bertscore_model="microsoft/deberta-xlarge-mnli", bertscore_revision="0" * 40, bertscore_layer=None
+    )
     return data
 
 

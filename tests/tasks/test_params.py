@@ -110,11 +110,29 @@ def test_a_file_that_is_no_mapping_is_one_clear_error(tmp_path: Path, text: str)
         load_params(path)
 
 
-def test_the_defaults_name_the_public_benchmarks(data: dict[str, Any]) -> None:
-    del data["evaluation"]["harness"]
+def test_a_harness_section_without_tasks_runs_the_public_benchmarks(data: dict[str, Any]) -> None:
+    data["evaluation"]["harness"] = {}
     harness = parse_params(data).evaluation.harness
     assert set(harness.tasks) == {"mmlu_pro", "ifeval"}
     assert harness.data_root is None
+
+
+@pytest.mark.parametrize(
+    ("where", "task"), [("rules", "mmlu_pro"), ("rules", "ifeval"), ("compare", "mmlu_pro"), ("sequential", "ifeval")]
+)
+def test_without_a_harness_section_only_what_is_read_runs(data: dict[str, Any], where: str, task: str) -> None:
+    del data["evaluation"]["harness"]
+    data["gate"]["rules"] = [rule for rule in data["gate"]["rules"] if rule["suite"] == "golden"]
+    assert parse_params(data).evaluation.harness.tasks == {}
+    if where == "rules":
+        data["gate"]["rules"].append({"suite": task, "metric": "exact_match", "kind": "guard", "margin": 0.1})
+    elif where == "compare":
+        data["compare"] = {"suite": task, "metric": "exact_match"}
+    else:
+        data["sequential"] = {"suites": [task]}
+    tasks = parse_params(data).evaluation.harness.tasks
+    assert list(tasks) == [task]
+    assert tasks[task].apply_chat_template is (task == "ifeval")
 
 
 @pytest.mark.parametrize(("suite", "metric", "other"), [

@@ -1,38 +1,76 @@
-"""Tables of ``ratchet judge``."""
+"""What ``ratchet judge check`` prints: judges are numbered, so that every table fits 80 columns."""
 
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from evalsuite.judges.agreement import Agreement
-from flows.console import console
+from flows.console import console, escape
+
+PER_TABLE = 6
+"""Judges beside each other in a table of categories."""
+NAME_WIDTH, CATEGORY_WIDTH = 26, 30
+"""Columns, which leave room for the figures; a longer name is folded."""
 
 
 def show_agreements(results: Sequence[Agreement]) -> None:
     """One row a judge, then agreement by category for each."""
-    table = Table(title="agreement with the human majority")
-    for column in ("judge", "agreement", "95% interval", "kappa", "n", "unscored", "note"):
-        table.add_column(column)
-    for result in results:
+    table = Table(title="agreement with the human majority", title_justify="left", box=None, pad_edge=False)
+    table.add_column("", justify="right")
+    table.add_column("judge", overflow="fold", max_width=NAME_WIDTH)
+    for column in ("agreement", "95% interval", "kappa", "n", "unscored"):
+        table.add_column(column, justify="right")
+    for number, result in enumerate(results, 1):
         table.add_row(
-            result.judge,
+            str(number),
+            escape(result.judge),
             _figure(result.agreement),
-            f"{_figure(result.lower)} to {_figure(result.upper)}",
+            f"{_figure(result.lower)}-{_figure(result.upper)}",
             _figure(result.kappa),
             str(result.n),
             str(result.unscored),
-            "always the same verdict" if result.constant else "",
         )
     out = console()
     out.print(table)
-    by_category = Table(title="agreement by category (cases)")
-    by_category.add_column("category")
-    for result in results:
-        by_category.add_column(result.judge)
-    for name in sorted({name for result in results for name in result.by_category}):
-        cells = [result.by_category.get(name) for result in results]
-        by_category.add_row(name, *(f"{cell[0]:.2f} ({cell[1]})" if cell else "-" for cell in cells))
-    out.print(by_category)
+    for number, result in enumerate(results, 1):
+        if result.constant:
+            out.print(f"[yellow]![/] judge {number} gives every case the same verdict, and so tells nothing")
+    for start in range(0, len(results), PER_TABLE):
+        _show_categories(results, start)
+
+
+def _show_categories(results: Sequence[Agreement], start: int) -> None:
+    """Agreement by category of up to ``PER_TABLE`` judges, which keep their numbers."""
+    shown = results[start : start + PER_TABLE]
+    cases = {name: max(each.by_category.get(name, (0.0, 0))[1] for each in results) for name in _categories(results)}
+    table = Table(
+        title="agreement by category; the columns are the judges' numbers",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("category", overflow="fold", max_width=CATEGORY_WIDTH)
+    table.add_column("cases", justify="right")
+    for number in range(start + 1, start + len(shown) + 1):
+        table.add_column(str(number), justify="right")
+    partly = False
+    for name, most in cases.items():
+        cells = []
+        for each in shown:
+            share, count = each.by_category.get(name, (0.0, 0))
+            fewer = "*" if 0 < count < most else ""
+            partly = partly or bool(fewer)
+            cells.append(f"{share:.2f}{fewer}" if count else "-")
+        table.add_row(escape(name), str(most), *cells)
+    out = console()
+    out.print()
+    out.print(table)
+    if partly:
+        out.print("* the judge has no verdict for some of the cases")
+
+
+def _categories(results: Sequence[Agreement]) -> list[str]:
+    return sorted({name for result in results for name in result.by_category})
 
 
 def _figure(value: float | None) -> str:

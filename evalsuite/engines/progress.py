@@ -12,13 +12,14 @@ logger = logging.getLogger(__name__)
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yield a function that counts finished items; shows the time left."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(label, total=total)
+            task = bar.add_task(escape(label), total=total)
             yield lambda count: bar.advance(task, count)
         return
     started, done = time.monotonic(), 0

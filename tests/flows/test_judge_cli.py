@@ -5,7 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from evalsuite.errors import UsageError
+from evalsuite.judges.agreement import agreement_with_people
 from flows.cli import app
+from flows.judge_views import show_agreements
 from tests.evalsuite.judges.test_agreement import row, write
 
 
@@ -25,6 +27,26 @@ def test_a_table_shows_every_judge(tmp_path: Path) -> None:
 
     assert "string_matching (recorded)" in result.stdout
     assert "standard/x" in result.stdout
+
+
+@pytest.mark.parametrize(("judges", "category"), [(13, "standard/" + "x" * 60), (1, "a b"), (40, "[bold]x[/]")])
+def test_the_tables_fit_80_columns_and_show_every_judge_and_category(
+    capsys: pytest.CaptureFixture[str], judges: int, category: str
+) -> None:
+    results = [
+        agreement_with_people(
+            f"judge-{n}-of-a-name-that-is-long (recorded)", "1", ["a", "b", None if n else "a"], ["a"] * 3, "123",
+            [category, "other", category],
+        )
+        for n in range(judges)
+    ]  # fmt: skip
+    show_agreements(results)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = "".join("".join(lines).split())
+    assert "".join(category.split())[:20] in text
+    numbers = [line.split()[2:] for line in lines if line.startswith("category")]
+    assert [int(number) for row in numbers for number in row] == list(range(1, judges + 1))
 
 
 def test_an_absent_file_is_one_clear_error(tmp_path: Path) -> None:

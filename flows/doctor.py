@@ -219,8 +219,8 @@ def _models(params: "Params") -> Iterator[Finding]:
         except RatchetError as error:
             yield Finding(key, str(error), False, f"change {key} in params.yaml")
             continue
-        state = str(source.folder) if source.folder else "not a folder here: taken from the hub when it is needed"
-        yield Finding(key, f"{reference}: {state}", True)
+        if source.folder is not None:
+            yield Finding(key, f"{reference}: {source.folder}", True)
 
 
 def _output(command: list[str], folder: Path) -> str | None:

@@ -1,6 +1,5 @@
 """Benchmarks by lm-eval's own tasks, prompts, filters and scorers; only the model behind them is ours."""
 
-import difflib
 import json
 import logging
 import math
@@ -33,7 +32,7 @@ from evalsuite.suites.base import check_known
 from evalsuite.suites.benchmark_root import SPLIT_FILES, local_splits, tasks_there
 from evalsuite.suites.golden_items import read_set_manifest
 from evalsuite.suites.harness_data import hub_overrides, pinned_dataset, prove_sentence_splitter
-from evalsuite.suites.harness_metrics import ROLLING, leaf_tasks, task_index, task_metrics
+from evalsuite.suites.harness_metrics import ROLLING, index_of, leaf_tasks, task_metrics
 from evalsuite.suites.harness_model import asked_texts, engine_lm
 
 logger = logging.getLogger(__name__)
@@ -147,13 +146,10 @@ class HarnessSuite:
         return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
     def _load_tasks(self) -> Any:
-        manager = task_index()
-        if self.name not in manager.all_tasks:
-            near = ", ".join(difflib.get_close_matches(self.name, manager.all_tasks, n=3)) or "none alike"
-            raise UsageError(f"lm-eval {version('lm_eval')} has no task {self.name!r}; nearest: {near}")
+        manager = index_of(self.name)
+        members = [{"task": name, **self._data_of(manager, name)} for name in leaf_tasks(manager, self.name)]
         if self.data_root is None:
             prove_sentence_splitter(self.name)
-        members = [{"task": name, **self._data_of(manager, name)} for name in leaf_tasks(manager, self.name)]
         with _naming_bad_rows(self.name, self.data_root):
             loaded = manager.load({"group": "ratchet", "task": members})
             for task in loaded["tasks"].values() if self.data_root is not None else ():

@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
@@ -77,7 +79,11 @@ def prove_sentence_splitter(task: str) -> None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PROBE_SECONDS)
     try:
-        nltk.download(SPLITTER.rpartition("/")[2], quiet=True)
+        with (
+            redirect_stdout(StringIO()),
+            redirect_stderr(StringIO()),
+        ):  # it prints its errors even when told to be quiet
+            nltk.download(SPLITTER.rpartition("/")[2], quiet=True)
     finally:
         socket.setdefaulttimeout(before)
     if not has_sentence_splitter():

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tasks.baseline import DATA
+from tasks.inputs import READERS
 from tasks.params import Params, load_params
 from tasks.suite_files import WATCHED
 
@@ -51,6 +52,15 @@ def test_every_section_is_read_by_a_stage_or_by_the_flow() -> None:
 def test_evaluation_depends_on_every_folder_that_suites_may_read(name: str) -> None:
     assert set(WATCHED) <= set(BODIES[name]["deps"])
     assert set(WATCHED) <= set(DATA)
+
+
+def test_every_kind_of_stage_depends_on_its_file_of_external_inputs() -> None:
+    written = {next(iter(out)) for out in BODIES["inputs"]["outs"]}
+    assert written == {f"plans/inputs/{name}.json" for name in READERS}
+    for name in READERS:
+        assert f"plans/inputs/{name}.json" in BODIES[name]["deps"]
+    assert "plans/inputs/evaluate.json" in BODIES["evaluate_baseline"]["deps"]
+    assert "plans/inputs" in BODIES["baseline"]["deps"]
 
 
 def test_promotion_is_not_a_stage() -> None:

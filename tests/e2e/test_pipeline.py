@@ -62,6 +62,19 @@ def test_another_tracker_trains_and_evaluates_nothing_again(project: Path) -> No
     assert "train@full" not in ran(dvc(project, "repro").stdout)
 
 
+def test_a_changed_byte_of_the_model_s_folder_is_fetched_again(project: Path) -> None:
+    weights = project / "tiny/model.safetensors"
+    good, exported = weights.read_bytes(), read_json(project / "models/base/export/manifest.json", "x")["identity"]
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    assert "model.id has another content" in ratchet(project, "status").stdout
+    assert "fetch: done" in ratchet(project, "stage", "fetch").stdout
+    assert read_json(project / "models/base/export/manifest.json", "x")["identity"] != exported
+    weights.write_bytes(good)
+    assert ran(dvc(project, "repro").stdout) == {"inputs"}
+    assert read_json(project / "models/base/export/manifest.json", "x")["identity"] == exported
+    assert pending_stages(project) == []
+
+
 def test_one_changed_parameter_touches_only_the_stages_that_read_it(project: Path) -> None:
     write_params(project, learning_rate=1e-7, price=0.2)
     pending = {item.name for item in pending_stages(project)}

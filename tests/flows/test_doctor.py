@@ -3,7 +3,15 @@
 import shutil
 from pathlib import Path
 
-from flows.doctor import _configuration, examine
+import pytest
+import yaml
+
+from flows.doctor import _configuration, _remote, examine
+from flows.views import show_missing
+from tasks.params import parse_params
+from tasks.runner import Pending
+from tasks.suite_params import PINNED_DATA
+from tests.hub import CLOSED, use_hub
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +32,24 @@ def test_a_file_that_hides_a_package_is_found(tmp_path: Path) -> None:
     (tmp_path / "evaluate.py").write_text("")
     findings = {finding.subject: finding for finding in examine(tmp_path)}
     assert "shadowed by" in findings["evaluate"].state
+
+
+def test_what_a_run_would_fetch_is_named_with_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_hub(monkeypatch, tmp_path / "hub")
+    data = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    data["evaluation"]["harness"] = {"tasks": {"mmlu_pro": {}}}
+    data["gate"]["rules"] = [rule for rule in data["gate"]["rules"] if rule["suite"] != "ifeval"]
+    params = parse_params(data)
+    (bad,) = [finding for finding in _remote(params) if not finding.good]
+    what = f"dataset TIGER-Lab/MMLU-Pro at commit {PINNED_DATA['TIGER-Lab/MMLU-Pro'][:12]}, from {CLOSED}"
+    assert bad.state == f"{what}: not here"
+    assert "evaluation.harness.data_root" in bad.remedy
+    show_missing(params, [Pending("train@full", "x")])
+    assert what in " ".join(capsys.readouterr().out.split())
+    show_missing(params, [Pending("gate", "x")])
+    assert capsys.readouterr().out == ""
 
 
 def test_the_example_for_a_gpu_machine_needs_a_commit_before_the_doctor_is_content(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """How a stage ends."""
 
+import errno
 import os
 import shutil
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tasks.entry import stage_main
@@ -32,3 +34,32 @@ def test_a_stage_that_ctrl_c_reaches_says_so_without_a_traceback(
     out, error = capsys.readouterr()
     assert out == ""
     assert error == "stopped; `dvc repro` goes on\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "unsaid"),
+    [
+        (ConnectionError("Couldn't reach 'a/b' on the Hub"), "check the network", "disk"),
+        (httpx.ConnectError("refused"), "check the network", "disk"),
+        (OSError(errno.ENOSPC, "No space left on device"), "free disk space", "network"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), "change the permissions", "disk"),
+    ],
+)
+def test_a_broken_stage_names_the_remedy_of_its_own_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    said: str,
+    unsaid: str,
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def stage(_params: Params, _paths: ArtifactPaths) -> str:
+        raise error
+
+    assert stage_main(stage) == 4
+    text = capsys.readouterr().err
+    assert said in text
+    assert unsaid not in text

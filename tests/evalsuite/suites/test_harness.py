@@ -1,19 +1,23 @@
 """lm-eval's own tasks over local files."""
 
+import io
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evalsuite.engines.base import Loglikelihood, OnAnswer
-from evalsuite.errors import UsageError
+from evalsuite.errors import StageError, UsageError
 from evalsuite.files import sha256_file
 from evalsuite.results import read_items
 from evalsuite.suites.harness import HarnessSuite
 from tests.evalsuite.suites.fake_engine import FakeEngine
+from tests.hub import COMMIT, serving_hub, use_hub
 
 RETENTION = Path(__file__).parents[3] / "golden_sets/retention"
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -189,22 +193,71 @@ def test_texts_with_the_letters_of_13_recorded_models_give_their_recorded_accura
     assert len({sum(scores) for scores in found.values()}) > 5
 
 
-def test_the_hub_is_asked_for_the_pinned_commit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_on_the_hub(task: str) -> dict[str, bytes]:
+    """The retention set's rows in the form in which the public dataset is stored."""
+    if task == "ifeval":
+        return {"ifeval_input_data.jsonl": (RETENTION / "ifeval/test.jsonl").read_bytes()}
+    files = {"README.md": b"---\nconfigs:\n- config_name: default\n  data_files:\n"}
+    for split in ("test", "validation"):
+        rows = [json.loads(line) for line in (RETENTION / f"mmlu_pro/{split}.jsonl").read_text().splitlines()]
+        table = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), table)
+        files[f"data/{split}-00000-of-00001.parquet"] = table.getvalue()
+        files["README.md"] += f"  - split: {split}\n    path: data/{split}-*\n".encode()
+    files["README.md"] += b"---\n"
+    return files
+
+
+@pytest.mark.parametrize(
+    ("task", "dataset", "chat"), [("ifeval", "google/IFEval", True), ("mmlu_pro", "TIGER-Lab/MMLU-Pro", False)]
+)
+def test_a_dataset_of_the_hub_gives_what_the_same_rows_in_local_files_give_and_the_hub_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, dataset: str, chat: bool
+) -> None:
+    import nltk
+    from datasets import config
+
+    monkeypatch.setattr(nltk.data, "path", [str(RETENTION / "nltk_data")])
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "prepared")
+    local = HarnessSuite(task, RETENTION, limit=1, apply_chat_template=chat).run(FakeEngine(lambda _: "(A)"))
+    revisions = {dataset: COMMIT}
+    with serving_hub({f"datasets/{dataset}": as_on_the_hub(task)}) as endpoint:
+        use_hub(monkeypatch, tmp_path / "hub", endpoint)
+        HarnessSuite(task, limit=1, revisions=revisions)._load_tasks()
+    use_hub(monkeypatch, tmp_path / "hub")
+    result = HarnessSuite(task, limit=1, apply_chat_template=chat, revisions=revisions).run(FakeEngine(lambda _: "(A)"))
+    assert [(item.item_id, item.prompt, item.scores) for item in result.items] == [
+        (item.item_id, item.prompt, item.scores) for item in local.items
+    ]
+    assert f"{dataset}@{COMMIT[:12]}" in result.info.suite_version
+
+
+def test_a_hub_that_does_not_answer_is_found_out_before_lm_eval_asks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import datasets
+    import nltk
 
-    asked: list[dict[str, Any]] = []
-
-    class Asked(Exception):
-        pass
-
-    def load_dataset(**options: Any) -> None:
-        asked.append(options)
-        raise Asked
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    with pytest.raises(Asked):
+    monkeypatch.setattr(nltk.data, "path", [str(RETENTION / "nltk_data")])
+    monkeypatch.setattr(datasets, "load_dataset", lambda **_: pytest.fail("lm-eval asked the hub"))
+    use_hub(monkeypatch, tmp_path)
+    with pytest.raises(StageError, match=r"suite ifeval .*dataset google/IFEval at commit a{12} .*data_root"):
         HarnessSuite("ifeval", revisions={"google/IFEval": "a" * 40}).run(FakeEngine(lambda _: ""))
-    assert (asked[0]["path"], asked[0]["revision"]) == ("google/IFEval", "a" * 40)
+
+
+def test_ifeval_without_its_sentence_splitter_is_refused_and_not_left_unscored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nltk
+
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    monkeypatch.setattr(nltk, "download", lambda *_, **__: False)
+    snapshot = tmp_path / "datasets--google--IFEval/snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "rows.jsonl").write_text("{}")
+    use_hub(monkeypatch, tmp_path)
+    with pytest.raises(StageError, match=r"needs NLTK's tokenizers/punkt_tab.*set NLTK_DATA"):
+        HarnessSuite("ifeval", revisions={"google/IFEval": COMMIT}).run(FakeEngine(lambda _: ""))
 
 
 def test_a_hub_dataset_without_a_commit_is_refused() -> None:

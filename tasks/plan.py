@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from evalsuite.engines.capability import why_not_answered
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json, write_text
 from tasks.checks import check_evaluation
@@ -45,6 +46,12 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     read_json(base / "manifest.json", "ratchet stage fetch")
     check_fits("train.max_length_tokens", train.max_length_tokens, context_tokens(base))
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    reason = why_not_answered(config)
+    if reason is not None:
+        raise UsageError(
+            f"model.id = {params.model.id!r}: {reason}, so that its checkpoints could not be evaluated; name a "
+            "decoder-only base model with attention"
+        )
     try:
         trained = count_trained(config, method)
     except UsageError as error:

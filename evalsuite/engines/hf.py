@@ -1,13 +1,20 @@
 """A transformers model as an engine: shared beginnings computed once, no padding, exact stop strings."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from evalsuite.engines import plain, scoring
 from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
+from evalsuite.engines.capability import (
+    cache_bytes_per_token,
+    check_answers,
+    context_length,
+    ignores_padding,
+    read_config,
+)
 from evalsuite.engines.decoding import Decoder
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
@@ -51,14 +58,17 @@ class HFEngine:
             batch_tokens: Upper bound on cached tokens, new ones included; what half of the free memory holds if absent.
             long_prompts: What becomes of a prompt that does not fit the context with its new tokens: ``refuse`` stops
                 with an error, ``unscored`` answers with the reason. It is never cut.
+
+        Raises:
+            UsageError: The model cannot go on from the keys and values of earlier tokens; says what runs it.
         """
+        check_answers(model.config)
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.model_identity = identity
         self.batch_tokens = batch_tokens or _tokens_in_free_memory(model)
         self.long_prompts = long_prompts
-        longest = getattr(model.config, "max_position_embeddings", sys.maxsize)
-        self._encoder = Encoder(tokenizer, longest, long_prompts)
+        self._encoder = Encoder(tokenizer, context_length(model.config), long_prompts)
         self.chat_template_sha256 = self._encoder.chat_template_sha256
         self.version = f"2 {str(model.dtype).removeprefix('torch.')} {model.device.type}"
         self._stopper = Stopper(tokenizer, model)
@@ -73,10 +83,15 @@ class HFEngine:
         long_prompts: LongPrompts = "refuse",
         adapter: Path | None = None,
     ) -> Self:
-        """Load an exported folder on the best device there is, with a peft adapter on it if one is given."""
+        """Load an exported folder on the best device there is, with a peft adapter on it if one is given.
+
+        Raises:
+            UsageError: As for a loaded model, before its weights are read; or the adapter is none.
+        """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        check_answers(read_config(folder))
         cuda = torch.cuda.is_available()
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype="auto" if cuda else torch.float32, local_files_only=True, trust_remote_code=False
@@ -188,7 +203,7 @@ class HFEngine:
                     for number, (value, greedy) in scoring.loglikelihoods(self.model, wanted, self.batch_tokens):
                         answered(numbers[number], loglikelihood(value, greedy))
             else:
-                for number, (value, greedy) in plain.loglikelihoods(self.model, wanted, self.batch_tokens):
+                for number, (value, greedy) in plain.loglikelihoods(self.model, wanted, self.batch_tokens, self._pads):
                     answered(numbers[number], loglikelihood(value, greedy))
         return [results[index] for index in range(len(pairs))]
 
@@ -199,12 +214,16 @@ class HFEngine:
 
         with torch.inference_mode(), self._active():
             if not supports(self.model.config):
-                yield from plain.decode(self.model, prompts, requests, self._stopper, self.batch_tokens)
+                yield from plain.decode(self.model, prompts, requests, self._stopper, self.batch_tokens, self._pads)
                 return
             tree = TokenTree(prompts, MIN_SAVED_TOKENS)
             with segment_attention(self.model):
                 for row, stopped in Decoder(self.model, tree, requests, self._stopper, self.batch_tokens).run():
                     yield row.index, row.tokens, stopped
+
+    @cached_property
+    def _pads(self) -> bool:
+        return ignores_padding(self.model)
 
     @contextmanager
     def _active(self) -> Iterator[None]:
@@ -233,10 +252,6 @@ def _tokens_in_free_memory(model: Any) -> int:
     import psutil
     import torch
 
-    config = model.config
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    size: int = 2 * config.num_hidden_layers * heads * dim * model.dtype.itemsize
     on_gpu = model.device.type == "cuda"
     free: int = torch.cuda.mem_get_info(model.device)[0] if on_gpu else psutil.virtual_memory().available
-    return max(2048, int(MEMORY_FRACTION * free) // size)
+    return max(2048, int(MEMORY_FRACTION * free) // cache_bytes_per_token(model))

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
+from evalsuite.engines.capability import context_length, read_config
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
 from evalsuite.errors import StageError, UsageError
@@ -101,12 +102,12 @@ class OpenAIEngine:
         cls, folder: Path, identity: str, base_url: str, served_model: str, **options: Any
     ) -> "OpenAIEngine":
         """The engine for a server of an exported folder, whose tokenizer and context length are used."""
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        longest = int(getattr(config.get_text_config(), "max_position_embeddings", sys.maxsize))
-        return cls(base_url, served_model, tokenizer, identity, max_positions=longest, **options)
+        return cls(
+            base_url, served_model, tokenizer, identity, max_positions=context_length(read_config(folder)), **options
+        )
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Chat messages as the prompt that asks for the assistant's next turn; errors as of ``Encoder.render``."""

@@ -20,12 +20,16 @@ def decode(
     requests: Sequence[GenerationRequest],
     stopper: Stopper,
     batch_tokens: int,
+    pads: bool = True,
 ) -> Iterator[tuple[int, list[int], bool]]:
-    """Yield (number, new tokens, whether it ended by itself) of each prompt."""
+    """Yield (number, new tokens, whether it ended by itself) of each prompt.
+
+    Without ``pads``, rows of one length alone share a batch: see ``capability.ignores_padding``.
+    """
     import torch
 
     sizes = [len(prompt) + request.max_new_tokens for prompt, request in zip(prompts, requests, strict=True)]
-    for batch in _batches(sizes, batch_tokens):
+    for batch in _batches(sizes, batch_tokens, None if pads else [len(prompt) for prompt in prompts]):
         ids, mask = _left_padded([prompts[number] for number in batch], model.device)
         new: dict[int, list[int]] = {number: [] for number in batch}
         done: set[int] = set()
@@ -58,13 +62,16 @@ def decode(
 
 
 def loglikelihoods(
-    model: Any, pairs: Sequence[EncodedPair], batch_tokens: int
+    model: Any, pairs: Sequence[EncodedPair], batch_tokens: int, pads: bool = True
 ) -> Iterator[tuple[int, tuple[float, bool]]]:
-    """Yield each pair's number with (summed log-probability in nats, whether every token is the greedy one)."""
+    """Yield each pair's number with (summed log-probability in nats, whether every token is the greedy one).
+
+    ``pads`` is as for ``decode``.
+    """
     import torch
 
     sizes = [4 * (len(pair.context) + len(pair.continuation)) for pair in pairs]
-    for batch in _batches(sizes, batch_tokens):
+    for batch in _batches(sizes, batch_tokens, None if pads else sizes):
         ids, mask = _left_padded([pairs[n].context + pairs[n].continuation for n in batch], model.device)
         keep = max(len(pairs[number].continuation) for number in batch) + 1
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -76,11 +83,16 @@ def loglikelihoods(
             yield number, (value, bool((scores.argmax(-1) == target).all()))
 
 
-def _batches(sizes: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Numbers of like size together, the longest first; padded, a batch has at most ``batch_tokens``."""
+def _batches(sizes: Sequence[int], batch_tokens: int, lengths: Sequence[int] | None = None) -> Iterator[list[int]]:
+    """Numbers of like size together, the longest first; padded, a batch has at most ``batch_tokens``.
+
+    Where ``lengths`` are given, a batch has numbers of one length.
+    """
     batch: list[int] = []
-    for number in sorted(range(len(sizes)), key=lambda number: (-sizes[number], number)):
-        if batch and (len(batch) == MAX_ROWS or (len(batch) + 1) * sizes[batch[0]] > batch_tokens):
+    kinds = [0] * len(sizes) if lengths is None else lengths
+    for number in sorted(range(len(sizes)), key=lambda number: (-kinds[number], -sizes[number], number)):
+        full = len(batch) == MAX_ROWS or (batch and (len(batch) + 1) * sizes[batch[0]] > batch_tokens)
+        if batch and (full or kinds[number] != kinds[batch[0]]):
             yield batch
             batch = []
         batch.append(number)

@@ -117,7 +117,7 @@ def prefill(
     levels: dict[int, list[int]] = {}
     for number in numbers:
         levels.setdefault(len(tree.path(number)), []).append(number)
-    most = max(1, LOGIT_FLOATS // model.config.vocab_size)
+    most = max(1, LOGIT_FLOATS // model.config.get_text_config().vocab_size)
     for _, level in sorted(levels.items()):
         for chunk in _chunks(tree, level, wanted, most):
             step = PrefillStep(tree, chunk, cache, model.device)

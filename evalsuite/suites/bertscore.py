@@ -145,7 +145,7 @@ class BertScorer:
             baseline_path=None if table is None else str(table),
         )
         # A tokenizer that states no limit lets bert-score ask for one of 10^30 tokens.
-        limit = int(getattr(scorer._model.config, "max_position_embeddings", 512))
+        limit = int(getattr(scorer._model.config.get_text_config(), "max_position_embeddings", 512))
         scorer._tokenizer.model_max_length = min(scorer._tokenizer.model_max_length, limit)
         return scorer
 

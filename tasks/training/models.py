@@ -28,7 +28,8 @@ def shipped_dtype(base: Path) -> Any:
     import torch
     from transformers import AutoConfig
 
-    dtype = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False).dtype
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    dtype = config.dtype or config.get_text_config().dtype
     return dtype if isinstance(dtype, torch.dtype) else torch.float32
 
 
@@ -55,7 +56,9 @@ def load_split(folder: Path, dtype: Any, split: Any) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     offline = {"local_files_only": True, "trust_remote_code": False}
-    if not AutoConfig.from_pretrained(folder, **offline).get_text_config().tie_word_embeddings:
+    config = AutoConfig.from_pretrained(folder, **offline)
+    # A model with a vision tower says it for both its parts, and the whole decides.
+    if not any(getattr(part, "tie_word_embeddings", False) for part in (config, config.get_text_config())):
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, distributed_config=split, **offline)
     return _split_tied(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **offline), split)
 
@@ -161,8 +164,8 @@ def check_targets(model: Any, method: MethodParams) -> None:
             hint = " (a text is a pattern of whole names; put names into a list)" if isinstance(targets, str) else ""
             raise UsageError(f"{given}: {target!r} matches nothing{hint}; linear modules: {', '.join(linear)}")
         found |= matching
-    tied = model.config.get_text_config().tie_word_embeddings
     ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    tied = ends[1] is not None and ends[0].weight is ends[1].weight
     for name, module in found.items():
         if not isinstance(module, torch.nn.Linear | torch.nn.Embedding | Conv1D):
             raise UsageError(

@@ -11,6 +11,7 @@ from evalsuite.errors import ExitCode, RatchetError
 from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.project_lock import refuse_beside_a_run
 
 QUIET_LOGGERS = ("bitsandbytes", "lm_eval.api.task", "httpx", "filelock")
 """Libraries that warn on every start of things that no user of a stage can change."""
@@ -26,6 +27,7 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     paths = ArtifactPaths()
     try:
         with earlier_outputs_kept():
+            refuse_beside_a_run(paths.root)
             summary = stage(load_params(paths.params), paths)
         print(summary)
     except RatchetError as error:

@@ -5,6 +5,7 @@ RatchetError
 │   ├── NotComparableError  two result sets may not be compared         exit 2
 │   ├── StaleDecisionError  the champion moved since the decision       exit 2
 │   └── NotReplayedError    a stored decision is not what its items give exit 2
+├── BusyError               another run works in the project           exit 5
 └── StageError              a stage broke while doing valid work        exit 4
     ├── MissingArtifactError  a file that another stage makes is absent exit 4
     ├── SelfTestError       the gate failed its own test               exit 4
@@ -22,6 +23,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     INCONCLUSIVE = 3
     STAGE = 4
+    BUSY = 5
+    """Another run works in this project: nothing was started."""
     PREEMPTED = 75
     """EX_TEMPFAIL of sysexits.h: training was stopped by SIGTERM and saved; a scheduler should start it again."""
 
@@ -48,6 +51,12 @@ class StaleDecisionError(UsageError):
 
 class NotReplayedError(UsageError):
     """A stored decision, its items, its policy or the gate's code was changed."""
+
+
+class BusyError(RatchetError):
+    """Another process works in the same project; the same command later is right."""
+
+    exit_code = ExitCode.BUSY
 
 
 class StageError(RatchetError):

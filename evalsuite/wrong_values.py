@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -37,6 +38,8 @@ def _explain(issue: Any, model: type[BaseModel], prefix: str) -> str:
     if issue["type"] == "missing":
         return f"{path} is required"
     message = issue["msg"].removeprefix("Value error, ")
+    if issue["type"] == "string_type" and isinstance(issue.get("input"), bool | int | float | date):
+        message = "expected a text; put the value in quotes"
     if message.startswith("Input should be "):
         message = f"expected {message.removeprefix('Input should be ')}"
     value = issue.get("input")

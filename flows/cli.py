@@ -6,6 +6,7 @@ packages are imported inside the commands, so that ``--help`` answers at once.
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -74,31 +75,34 @@ def run(
     from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.project_lock import only_run
     from tasks.remote_inputs import prove_needed
     from tasks.runner import pending_stages
 
     root = project_root()
     paths = ArtifactPaths(root)
     params = load_params(paths.params)
-    pending = pending_stages(root)
     if dry_run:
+        pending = pending_stages(root)
         views.show_pending(pending)
         check(params, paths)
         views.show_missing(params, pending)
         return
-    if pending:
-        check(params, paths)
-        prove_needed(params, [item.name for item in pending])
-    if pending or views.promotion_waits(params, paths, no_promote):
-        from flows.environment import prepare_prefect
+    with only_run(root, "ratchet run"):
+        pending = pending_stages(root)
+        if pending:
+            check(params, paths)
+            prove_needed(params, [item.name for item in pending])
+        if pending or views.promotion_waits(params, paths, no_promote):
+            from flows.environment import prepare_prefect
 
-        prepare_prefect(root)
-        from flows.start import run_flow
+            prepare_prefect(root)
+            from flows.start import run_flow
 
-        run_flow(root, promote=not no_promote)
-    else:
-        typer.echo("inputs did not change since the last run: nothing to do")
-    code = views.show_verdict(paths)
+            run_flow(root, promote=not no_promote)
+        else:
+            typer.echo("inputs did not change since the last run: nothing to do")
+        code = views.show_verdict(paths)
     raise typer.Exit(0 if any_verdict else code)
 
 
@@ -115,17 +119,22 @@ def stage(
     """Bring one stage up to date."""
     import difflib
 
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+    from tasks.project_lock import only_run
     from tasks.runner import INPUTS, reads_inputs, run_stage, stage_names
 
     root = project_root()
+    load_params(ArtifactPaths(root).params)
     known = stage_names(root)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
         raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
-    if reads_inputs(name, root):
-        run_stage(INPUTS, root, on_line=lambda line: typer.echo(line, err=True))
-    result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
+    with only_run(root, f"ratchet stage {name}"):
+        if reads_inputs(name, root):
+            run_stage(INPUTS, root, on_line=lambda line: typer.echo(line, err=True))
+        result = run_stage(name, root, force=force, on_line=lambda line: typer.echo(line, err=True))
     typer.echo(f"{name}: {'up to date' if result.skipped else 'done'}")
 
 
@@ -136,11 +145,15 @@ def status() -> None:
     from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.project_lock import running
     from tasks.runner import pending_stages
 
     root = project_root()
     paths = ArtifactPaths(root)
     params = load_params(paths.params)
+    holder = running(root)
+    if holder is not None:
+        typer.echo(f"running now: {holder}")
     views.show_pending(pending_stages(root))
     views.show_champion(paths)
     check(params, paths)
@@ -173,15 +186,18 @@ def promote(
     """Make the candidate of the present decision the champion, after proving decision and bytes again."""
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.project_lock import only_run
     from tasks.promote import Override
     from tasks.promote import promote as promote_candidate
 
-    paths = ArtifactPaths(project_root())
+    root = project_root()
+    paths = ArtifactPaths(root)
     if (override is None) != (reason is None):
         raise UsageError("an override needs both --override NAME and --reason TEXT")
     wish = Override(by=override, reason=reason) if override is not None and reason is not None else None
     params = load_params(paths.params).promote
-    typer.echo(promote_candidate(paths, override=wish, params=params, dry_run=dry_run).summary)
+    with nullcontext() if dry_run else only_run(root, "ratchet promote"):
+        typer.echo(promote_candidate(paths, override=wish, params=params, dry_run=dry_run).summary)
 
 
 @app.command()

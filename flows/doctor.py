@@ -57,7 +57,10 @@ def _versions(folder: Path) -> Iterator[Finding]:
         declared = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
         yield Finding(
-            "pyproject.toml", f"unreadable ({error})", False, "`git checkout pyproject.toml`, in the project's root"
+            "pyproject.toml",
+            f"unreadable ({error})",
+            False,
+            "work in the project's root; `git diff pyproject.toml` shows what differs",
         )
         return
     bad = 0
@@ -160,7 +163,7 @@ def _configuration(folder: Path) -> Iterator[Finding]:
     try:
         params = load_params(folder / "params.yaml")
     except RatchetError as error:
-        yield Finding("params.yaml", str(error), False, "mend the key that it names; tasks/params.py has them all")
+        yield Finding("params.yaml", str(error), False, "fix the line that it names; tasks/params.py has all keys")
         return
     yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
     found = problems(params, ArtifactPaths(folder))

@@ -20,6 +20,7 @@ def launch(
     from tasks.entry import start_logging
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.project_lock import only_run
     from tasks.runner import run_stage
     from tasks.training.launch import (
         NODE_RANK_VARIABLE,
@@ -49,7 +50,8 @@ def launch(
         typer.echo(f"\n# {method}.sbatch\n{sbatch_file(method, plan, params.launch)}", nl=False)
         return
     if find_node(params.launch).rank == 0:
-        run_stage(f"train@{method}", root, on_line=lambda line: typer.echo(line, err=True))
+        with only_run(root, f"ratchet launch {method}"):
+            run_stage(f"train@{method}", root, on_line=lambda line: typer.echo(line, err=True))
         typer.echo(f"train@{method}: done")
         return
     start_logging()

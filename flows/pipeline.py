@@ -4,25 +4,30 @@ Every stage is run by DVC (``dvc repro --single-item``); Prefect adds the schedu
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from evalsuite.errors import BusyError
 from evalsuite.gate.decision import Decision, Verdict
 from tasks.checks import check
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
+from tasks.project_lock import only_run
 from tasks.registry.champion import is_withdrawn, read_champion
 from tasks.remote_inputs import prove_needed
 from tasks.runner import pending_stages
 
 
 @flow(name="finetune-and-gate", validate_parameters=False, persist_result=False)
-def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict:
+def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict | State[Any]:
     """Fine-tune by every method, evaluate, compare, decide, report; promote only on a PROMOTE.
 
     Args:
@@ -30,8 +35,20 @@ def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict:
         promote: False leaves the champion alone whatever params say.
 
     Returns:
-        The verdict; the decision is in reports/decision.json.
+        The verdict, and the decision is in reports/decision.json; or a state named Skipped, because another run was
+        there.
     """
+    logger = get_run_logger()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_run(Path(root), "scheduled run"))
+        except BusyError as busy:
+            logger.warning("skipped: %s", busy)
+            return Completed(name="Skipped", message=f"skipped: {busy}")
+        return _finetune_and_gate(root, promote)
+
+
+def _finetune_and_gate(root: str, promote: bool) -> Verdict:
     params = load_params(ArtifactPaths(Path(root)).params)
     logger = get_run_logger()
     pending = pending_stages(Path(root))

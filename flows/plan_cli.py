@@ -125,6 +125,7 @@ def _plan_project() -> None:
     from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+    from tasks.project_lock import only_run
     from tasks.runner import run_stage
 
     root = project_root()
@@ -132,6 +133,7 @@ def _plan_project() -> None:
     params = load_params(paths.params)
     check(params, paths)
     methods = list(params.methods)
-    for name in ("inputs", "fetch", "prepare", *(f"plan@{method}" for method in methods)):
-        run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
+    with only_run(root, "ratchet plan"):
+        for name in ("inputs", "fetch", "prepare", *(f"plan@{method}" for method in methods)):
+            run_stage(name, root, on_line=lambda line: typer.echo(line, err=True))
     show_plans(paths, methods)

@@ -14,6 +14,7 @@ from evalsuite.terminal import make_streams_safe
 from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.project_lock import refuse_beside_a_run
 
 QUIET_LOGGERS = ("bitsandbytes", "lm_eval.api.task", "httpx", "filelock")
 """Libraries that warn on every start of things that no user of a stage can change."""
@@ -31,6 +32,7 @@ def stage_main(stage: Callable[[Params, ArtifactPaths], str]) -> int:
     paths = ArtifactPaths()
     try:
         with earlier_outputs_kept():
+            refuse_beside_a_run(paths.root)
             summary = stage(load_params(paths.params), paths)
         print(summary)
     except RatchetError as error:

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
+from evalsuite.errors import UsageError
 from evalsuite.model_source import PACKAGE_PREFIX
+from evalsuite.yaml_file import parse_yaml
 from tasks.params import ModelParams
 
 FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
@@ -64,8 +64,8 @@ def _of_readme(path: Path) -> str | None:
     if head is None:
         return None
     try:
-        fields = yaml.safe_load(head[1])
-    except yaml.YAMLError:
+        fields = parse_yaml(head[1], path)
+    except UsageError:
         return None
     stated = fields.get("license") if isinstance(fields, dict) else None
     return stated if isinstance(stated, str) and stated and "\n" not in stated else None

@@ -23,6 +23,7 @@ from tasks.method_params import MOST_SEEDS, seed_sets
 from tasks.method_params import MethodKind as MethodKind
 from tasks.method_params import MethodParams as MethodParams
 from tasks.model_params import ModelParams as ModelParams
+from tasks.pipeline_params import check_sections
 from tasks.section import Section as Section
 from tasks.suite_params import BertScoreParams as BertScoreParams
 from tasks.suite_params import ContaminationParams as ContaminationParams
@@ -339,7 +340,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        UsageError: Not YAML, a wrong key (with the nearest right one) or a wrong value (with its dotted path).
+        UsageError: Not YAML, a wrong key (with the nearest right one), a wrong value (with its dotted path), or a line
+            is missing that the dvc.yaml beside it reads.
         MissingArtifactError: No such file.
     """
     try:
@@ -349,7 +351,11 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             f"no {path} here; run from the project's root, or bring it back with `git checkout params.yaml`"
         ) from None
     if not isinstance(data, dict):
-        raise UsageError(f"{path} holds {type(data).__name__}, expected a mapping of sections")
+        found = "nothing" if data is None else type(data).__name__
+        raise UsageError(f"{path} holds {found}, expected a mapping of sections such as `model: {{id: ...}}`")
+    pipeline = path.with_name("dvc.yaml")
+    if pipeline.is_file() and data.keys() <= Params.model_fields.keys():  # a misspelt section is not a missing one
+        check_sections(data, read_yaml(pipeline), str(path))
     return parse_params(data, str(path))
 
 

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from evalsuite.comparison_rows import read_comparison
-from evalsuite.errors import UsageError
+from evalsuite.errors import BusyError, UsageError
 from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import markdown_summary
 from tasks.params import PromoteParams
@@ -21,9 +21,9 @@ from tasks.runner import StageRun, run_stage
 
 
 def _a_retry_can_help(_task: "Task[..., object]", _run: TaskRun, state: "State[object]") -> bool:
-    """Wrong configuration or input stays wrong; a lost connection or a full disk may pass."""
+    """Wrong configuration or input stays wrong, another run goes on; a lost connection or a full disk may pass."""
     error = state.result(raise_on_failure=False)
-    return not isinstance(error, UsageError)
+    return not isinstance(error, UsageError | BusyError)
 
 
 @task(

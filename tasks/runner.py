@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError, UsageError
+from evalsuite.errors import BusyError, ExitCode, PreemptedError, RatchetError, StageError, UsageError
 from evalsuite.local_network import released
+from tasks.dvc_files import check_dvc_files, explain_dvc
 from tasks.earlier_outputs import bring_back
 from tasks.processes import end_politely, with_descendants
+from tasks.project_lock import AGAIN, busy_with_dvc, dvc_at_work
 from tasks.repository import how_to_have_one
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ TERMINATE_SECONDS = 10.0
 ERROR = "error: "
 """How ``tasks.entry`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
 DVC_ERROR = "ERROR: "
+DVC_BUSY = re.compile(r"is busy, it is being blocked by:|Unable to acquire lock")
 
 _halted = Event()
 _running: set[tuple[str, Path]] = set()
@@ -155,17 +158,21 @@ def run_stage(
             f"stage {name} did not end within {timeout_seconds:.0f} s and was stopped; run it again to go on"
         )
     if code != 0:
-        raise _failure(name, tail)
+        raise _failure(name, tail, root)
     for line in withheld:
         on_line(line)
     skipped = any("didn't change, skipping" in line or "is cached - skipping run" in line for line in tail)
     return StageRun(name=name, skipped=skipped)
 
 
-def _failure(name: str, tail: deque[str]) -> RatchetError:
-    """What the stage said last, under the class that its exit code names."""
+def _failure(name: str, tail: deque[str], root: Path) -> RatchetError:
+    """What the stage said last, under the class that its exit code names; DVC's own refusals under theirs."""
     lines = list(tail)
     exited = [int(found[1]) for line in lines if (found := EXITED.search(line))]
+    if not exited:
+        refused = _refused_by_dvc(name, lines, root)
+        if refused is not None:
+            return refused
     said = [number for number, line in enumerate(lines) if line.startswith(ERROR)]
     if said:
         message = "\n".join(_until_dvc(lines[said[-1] :])).removeprefix(ERROR)
@@ -177,8 +184,23 @@ def _failure(name: str, tail: deque[str]) -> RatchetError:
         message = (own[-1] if exited and own else by_dvc) or "no message"
         message += "; its output is above, `ratchet run` goes on from here"
     text = f"stage {name}: {message}"
-    kinds: dict[int, type[RatchetError]] = {ExitCode.USAGE: UsageError, ExitCode.PREEMPTED: PreemptedError}
+    kinds: dict[int, type[RatchetError]] = {
+        ExitCode.USAGE: UsageError,
+        ExitCode.PREEMPTED: PreemptedError,
+        ExitCode.BUSY: BusyError,
+    }
     return kinds.get(exited[-1] if exited else ExitCode.STAGE, StageError)(text)
+
+
+def _refused_by_dvc(name: str, lines: list[str], root: Path) -> RatchetError | None:
+    """Why DVC did not even start the stage: somebody else's lock, or files that were changed during the run."""
+    if any(DVC_BUSY.search(line) for line in lines):
+        return busy_with_dvc(root) or BusyError(f"stage {name}: another DVC command worked on its files; {AGAIN}")
+    try:
+        check_dvc_files(root)
+    except UsageError as error:
+        return UsageError(f"stage {name}: {error}")
+    return None
 
 
 def _until_dvc(lines: list[str]) -> list[str]:
@@ -266,8 +288,7 @@ def _ordered_stages(repo: Any) -> list[Any]:
     try:
         graph = repo.index.graph
     except DvcException as error:
-        name = "dvc.lock" if "dvc.lock" in str(error) else "dvc.yaml"
-        raise UsageError(f"{name} cannot be read: {error}; bring it back with `git checkout {name}`") from None
+        raise explain_dvc(error, Path(repo.root_dir)) from None
     stages = networkx.lexicographical_topological_sort(graph.reverse(copy=True), key=lambda stage: stage.addressing)
     return [stage for stage in stages if Path(stage.path).name == "dvc.yaml"]
 
@@ -289,7 +310,10 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
 
     Raises:
         UsageError: Not a DVC project, or dvc.yaml is broken.
+        BusyError: A DVC command keeps everybody else out.
     """
+    from dvc.lock import LockError
+
     with _open_repo(root) as repo:
         pending: dict[str, str] = {}
         ordered = _ordered_stages(repo)
@@ -298,8 +322,16 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
         for stage in ordered:
             if stage.always_changed:
                 continue  # it tells by what it writes whether anything changed
-            with repo.lock:
-                changes = stage.status(check_updates=True)
+            try:
+                with repo.lock:
+                    changes = stage.status(check_updates=True)
+            except LockError as error:
+                # Whoever works on the stage now changes it; only a lock on the whole project keeps us from looking.
+                holders = dvc_at_work(root)
+                if not holders:
+                    raise busy_with_dvc(root) or BusyError(f"DVC works in this project; {AGAIN}") from error
+                pending[stage.name] = f"{holders[0]} works on it"
+                continue
             read = [external[path] for dep in stage.deps for path in external if _is_below(path, dep)]
             upstream = sorted(other.name for other in graph.successors(stage) if other.name in pending)
             if read:

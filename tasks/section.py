@@ -1,9 +1,24 @@
 """What every part of params.yaml is."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Section(BaseModel):
     """A part of params.yaml: immutable, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_where_every_line_is_a_comment(cls, data: Any) -> Any:
+        """``contamination:`` with nothing below it is the section with its defaults."""
+        if not isinstance(data, dict):
+            return data
+        sections = {name for name, field in cls.model_fields.items() if _is_section(field.annotation)}
+        return {key: {} if value is None and key in sections else value for key, value in data.items()}
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -12,7 +12,6 @@ from importlib import resources
 from typing import Any
 
 import jinja2
-import yaml
 from markupsafe import Markup
 
 from evalsuite.comparison_rows import MetricRow, ModelRow, PairedRow
@@ -26,6 +25,7 @@ from evalsuite.report.sentences import deciding_outcome, headline, sentence
 from evalsuite.report.training import training_of
 from evalsuite.report.units import Units, level, point_metrics
 from evalsuite.results import ItemResult
+from evalsuite.yaml_file import dump_yaml
 
 NUM_STRONGEST = 3
 SAFETY_SUITES = ("harmbench", "xstest")
@@ -146,7 +146,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "max_items": MAX_ITEMS,
         "must_pass": _must_pass(data),
         "unscored": _unscored(data, models),
-        "params_text": yaml.safe_dump(dict(data.params), sort_keys=False, allow_unicode=True) if data.params else "",
+        "params_text": dump_yaml(dict(data.params)) if data.params else "",
         "operating": operating_chart(decision.self_test, decision.policy),
         "alpha_each": decision.policy.alpha / decision.num_candidates,
         "level_each": level(decision.policy.alpha / decision.num_candidates),

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evalsuite.comparison_rows import Comparison, MetricRow
 from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.judging import value_interval
@@ -18,6 +16,7 @@ from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, count, visible
 from evalsuite.report.training import continuity_sentence, signal_facts
 from evalsuite.report.units import Units, level, point_metrics
+from evalsuite.yaml_file import dump_yaml
 
 SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDECIDED: "❔"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -82,7 +81,7 @@ def _metadata(data: ReportData) -> str:
     hub_id = data.base_model.partition("@")[0]
     if HUB_ID.fullmatch(hub_id):
         fields["base_model"] = hub_id
-    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return dump_yaml(fields)
 
 
 def _facts(data: ReportData) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from evalsuite.errors import UsageError
 from evalsuite.files import write_text
+from evalsuite.yaml_file import dump_yaml, parse_yaml
 from tasks.planning.choice import Option
 from tasks.planning.memory import Numerics, Strategy
 
@@ -98,13 +99,11 @@ def accelerate_settings(option: Option) -> dict[str, Any] | None:
 
 def launch_file(option: Option, name: str) -> tuple[str, str] | None:
     """NAME.deepspeed.json or NAME.fsdp.yaml, and its text; None where a strategy needs neither."""
-    import yaml
-
     deepspeed, accelerate = deepspeed_settings(option), accelerate_settings(option)
     if deepspeed is not None:
         return f"{name}.deepspeed.json", json.dumps(deepspeed, indent=2, sort_keys=True) + "\n"
     if accelerate is not None:
-        return f"{name}.fsdp.yaml", yaml.safe_dump(accelerate, sort_keys=True)
+        return f"{name}.fsdp.yaml", dump_yaml(json.loads(json.dumps(accelerate, sort_keys=True)))
     return None
 
 
@@ -119,18 +118,16 @@ def own_settings(root: Path, name: str, made: tuple[str, str] | None) -> str:
     Raises:
         UsageError: No such file, or it would run something else than the plan.
     """
-    import yaml
-
     if made is None:
         raise UsageError(
             f"launch.settings = {name!r}: the strategy chosen takes none; leave it out or name launch.strategy"
         )
     try:
         text = (root / name).read_text(encoding="utf-8")
-        found = yaml.safe_load(text)  # JSON is YAML
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"launch.settings = {name!r} cannot be read: {str(error).splitlines()[0]}") from None
-    planned = _flat(yaml.safe_load(made[1]))
+    found = parse_yaml(text, f"launch.settings = {name}")  # JSON is YAML
+    planned = _flat(parse_yaml(made[1], made[0]))
     given = _flat(found if isinstance(found, dict) else {})
     for key in planned.keys() | given.keys() if made[0].endswith(".yaml") else MUST_AGREE:
         wanted, value = planned.get(key), given.get(key)

@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evalsuite.errors import MissingArtifactError, RatchetError, StageError, UsageError
 from evalsuite.files import write_text
 from evalsuite.identity import verify_manifest
-from evalsuite.yaml_file import read_yaml
+from evalsuite.yaml_file import dump_yaml, read_yaml
 from tasks.paths import ArtifactPaths
 from tasks.runner import dvc_command, stage_environment
 
@@ -132,7 +130,7 @@ def _pointer(method: str, identity: str, paths: ArtifactPaths, remote: str | Non
         raise UsageError(f"dvc.lock has no models/{method}/export; make it with `ratchet stage train@{method}`")
     entry: dict[str, Any] = {key: found[key] for key in ("md5", "size", "nfiles", "hash") if key in found}
     entry |= {"path": identity[:SHORT]} | ({"remote": remote} if remote else {})
-    return yaml.safe_dump({"outs": [entry]}, sort_keys=False)
+    return dump_yaml({"outs": [entry]})
 
 
 def _outs(data: Any, lock: Path) -> list[dict[str, Any]]:
@@ -140,7 +138,7 @@ def _outs(data: Any, lock: Path) -> list[dict[str, Any]]:
     stages = data.get("stages", {}) if isinstance(data, dict) else None
     if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
         raise UsageError(
-            f"{lock} has no mapping of stages; bring it back with `git checkout {lock}`, or `dvc commit -f`"
+            f"{lock} has no mapping of stages; `git diff {lock}` shows what differs, `dvc commit -f` writes it anew"
         )
     outs = [out for stage in stages.values() for out in stage.get("outs") or []]
     return [out for out in outs if isinstance(out, dict)]
@@ -194,7 +192,7 @@ def _fetching_project(text: str, paths: ArtifactPaths) -> Iterator[Path]:
         out = _pointed(project / "pointer.dvc")
         (project / "pointer.dvc").unlink()
         _copy_remote(paths, out.pop("remote", None), project)
-        (project / "model.dvc").write_text(yaml.safe_dump({"outs": [{**out, "path": "model"}]}), encoding="utf-8")
+        (project / "model.dvc").write_text(dump_yaml({"outs": [{**out, "path": "model"}]}), encoding="utf-8")
         yield project
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from evalsuite.errors import UsageError
+from evalsuite.yaml_file import parse_yaml
 from tasks.launch_params import Strategy
 from tasks.training.launch import LaunchPlan
 
@@ -116,10 +117,9 @@ def sharded_loading(plan: LaunchPlan) -> Any | None:
     """Arguments of ``from_pretrained`` with which each process reads and keeps its part only; None without FSDP2."""
     if plan.strategy is not Strategy.FSDP2:
         return None
-    import yaml
     from transformers.distributed import DistributedConfig
 
-    settings = yaml.safe_load(_settings(plan))
+    settings = parse_yaml(_settings(plan), "the plan's settings")
     return DistributedConfig(
         fsdp_size=settings["num_processes"],
         fsdp_mixed_precision=settings["mixed_precision"] == "bf16",

@@ -63,7 +63,7 @@ def test_whole_pairs_and_spelt_out_escapes_stay(tmp_path: Path) -> None:
     with pytest.raises(json.JSONDecodeError, match=r"\\ud83d is half of a surrogate pair"):
         parse_json('{"a": ["\\ud83d"]}')
     (tmp_path / "p.yaml").write_text('a: "\\ud83d"\n')
-    with pytest.raises(UsageError, match=r"p\.yaml:1: half of a surrogate pair"):
+    with pytest.raises(UsageError, match=r"p\.yaml:1:\d+: .*invalid Unicode character"):
         read_yaml(tmp_path / "p.yaml")
 
 

@@ -112,7 +112,7 @@ def _unscored(count: int) -> EvalReport:
         pytest.param(
             report(binary(200), info={"prompt_sha256": "aaa"}),
             report(binary(200), info={"prompt_sha256": "bbb"}),
-            "prompt_sha256 is 'aaa' for the candidate and 'bbb' for base",
+            "the prompts are not (prompt_sha256 aaa and bbb)",
             id="prompt",
         ),
         pytest.param(

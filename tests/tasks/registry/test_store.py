@@ -165,7 +165,7 @@ def test_a_failure_of_dvc_itself_keeps_its_cause(paths: ArtifactPaths) -> None:
 def test_a_lock_file_with_a_key_twice_is_refused(paths: ArtifactPaths) -> None:
     lock = paths.root / "dvc.lock"
     lock.write_text(lock.read_text() + "stages: {}\n")
-    with pytest.raises(UsageError, match=r"dvc\.lock:\d+: key 'stages' is there twice"):
+    with pytest.raises(UsageError, match=r"dvc\.lock:\d+:\d+: key 'stages' appears twice"):
         store("full", trained(paths), paths, None)
 
 

@@ -1,0 +1,119 @@
+"""What a YAML parser stumbled over, in words that say how to fix it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+SIMPLE_KEY = re.compile(r"\s*(?:- +)*([^\s:#{}\[\],][^:#{}\[\],]*): +(\S.*?)\s*$")
+"""A line of one key and a value."""
+PAIR_BEFORE = re.compile(r"([^\s:,{}\[\]][^:,{}\[\]]*): *$")
+"""The key whose value starts where a text ends."""
+RESERVED = "@`%*&"
+MAX_SHOWN = 60
+MAX_WORDS = 200
+
+
+def place(mark: Any, where: Path | str) -> str:
+    """``FILE:LINE:COLUMN``, counted from 1."""
+    return f"{where}:{mark.line + 1}:{mark.column + 1}"
+
+
+def explain_mistake(error: Exception, text: str, where: Path | str) -> str:
+    """File, line, column, what is wrong, and the fix.
+
+    Args:
+        error: What ruamel.yaml raised.
+        text: The document.
+        where: The file's name.
+    """
+    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return _unreadable(error, text, where)
+    problem, context = str(getattr(error, "problem", "") or ""), str(getattr(error, "context", "") or "")
+    start: Any = getattr(error, "context_mark", None)
+    lines = text.splitlines() or [""]
+    line = lines[min(mark.line, len(lines) - 1)]
+    unclosed = start is not None and start.line < mark.line and ("flow" in context or "quoted" in context)
+    if unclosed or "end of stream" in problem:
+        opened = start if start is not None else mark
+        return f"{place(opened, where)}: not YAML: what is opened here is not closed; {_closing(lines, opened)}"
+    if "scanning an a" in context and start is not None:
+        mark = start  # of an alias or anchor that is none: where the value starts
+    words = f"{problem.removeprefix('but ')} {context}".strip()
+    said = printable("; ".join(part for part in (words[:MAX_WORDS], _fix(words, line, mark, start)) if part))
+    return f"{place(mark, where)}: not YAML: {said}"
+
+
+def printable(text: str) -> str:
+    """The text with what could move a terminal's cursor spelt out."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+
+
+def _fix(problem: str, line: str, mark: Any, start: Any) -> str:
+    """How to write what was meant, as far as that can be told."""
+    rest = line[mark.column :]
+    if rest.startswith("\t") or (line[: mark.column + 1].strip() == "" and "\t" in line[: mark.column + 1]):
+        return "use spaces in place of the tab"
+    if "unexpected ':'" in problem and start is not None and start.line == mark.line:
+        return _quote(line, start.column, ",]}")
+    if "mapping values are not allowed" in problem:
+        pair = SIMPLE_KEY.match(line)
+        return f"quote the value: {pair[1]}: {_quoted(pair[2])}" if pair and ":" in pair[2] else _indentation(line)
+    if "duplicate key" in problem:
+        return "keep one of the two"
+    if "another document" in problem:
+        return "keep one document: take the line `---` and what does not belong to it out"
+    if "unhashable key" in problem:
+        return "a text that starts with a brace needs quotes"
+    if "incompatible YAML" in problem:
+        return "take the line out"
+    if "could not determine a constructor" in problem or rest.startswith("!"):
+        return "tags are not accepted: take the tag out, or quote the value"
+    if "undefined alias" in problem or rest[:1] in RESERVED or (start is not None and line[start.column :][:1] in "*&"):
+        return _quote(line, start.column if start is not None and start.line == mark.line else mark.column, ",]}")
+    if "could not find expected ':'" in problem:
+        return "a key needs a colon and a space after it"
+    if "block" in problem:
+        return _indentation(line)
+    return ""
+
+
+def _indentation(line: str) -> str:
+    return f"look at the indentation of this line and the one above it: {line.strip()[:MAX_SHOWN]!r}"
+
+
+def _quote(line: str, column: int, ends: str) -> str:
+    """The value that starts at a column, in quotes, behind its key; inside braces it ends at one of ``ends``."""
+    inside = any(bracket in line[:column] for bracket in "{[")
+    value = line[column:]
+    if inside:
+        value = re.split(f"[{re.escape(ends)}]", value, maxsplit=1)[0]
+    value = value.split(" #")[0].strip()
+    key = PAIR_BEFORE.search(line[:column])
+    return f"quote the value: {f'{key[1].strip()}: ' if key else ''}{_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
+    shown = value if len(value) <= MAX_SHOWN else value[:MAX_SHOWN] + "..."
+    # Nothing but a doubled quote is special inside single quotes.
+    return "'" + shown.replace("'", "''") + "'" if '"' in shown or "\\" in shown else f'"{shown}"'
+
+
+def _closing(lines: list[str], mark: Any) -> str:
+    opened = lines[mark.line][mark.column :][:1] if mark.line < len(lines) else ""
+    wanted = {"{": "}", "[": "]", '"': '"', "'": "'"}.get(opened)
+    return f"add the missing {wanted}" if wanted else "close the bracket or the quotes"
+
+
+def _unreadable(error: Exception, text: str, where: Path | str) -> str:
+    """A character that no YAML may hold."""
+    position = getattr(error, "position", None)
+    reason = " ".join(str(error).split())
+    if isinstance(position, int):
+        # The C parser counts bytes.
+        before = text.encode("utf-8", "surrogatepass")[:position].decode("utf-8", "replace")
+        character = getattr(error, "character", None)
+        named = f"#x{character:04x}" if isinstance(character, int) else "a control character"
+        column = len(before) - before.rfind("\n")
+        return f"{where}:{before.count(chr(10)) + 1}:{column}: not YAML: {named} is no character of a text; take it out"
+    return f"{where}: not YAML: {printable(reason)[:MAX_WORDS]}"

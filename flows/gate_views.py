@@ -5,12 +5,11 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from evalsuite.gate.noise import Noise
 from evalsuite.gate.power import RulePower
 from evalsuite.gate.simulate import RuleResult, Simulation
-from flows.console import broken, console, escape
+from flows.console import broken, console, escape, table
 
 
 @contextmanager
@@ -32,14 +31,13 @@ def show_noise(noise: Noise) -> None:
     """One line a metric, and the lines for params.yaml."""
     out = console()
     out.print(f"{noise.num_repeats} evaluations of model {noise.identity[:16]}")
-    table = Table(box=None, pad_edge=False)
-    for head in ("metric", "n", "values", "items that flip", "noise floor"):
-        table.add_column(head, justify="left" if head == "metric" else "right")
+    heads = ("n", "values", "items that flip", "noise floor")
+    found = table("metric", *heads, right=heads)
     for each in noise.metrics:
         values = " / ".join(f"{value:.4f}" for value in each.values)
         flips = f"{100 * each.flip_fraction:.1f}%"
-        table.add_row(escape(f"{each.suite}/{each.metric}"), str(each.n), values, flips, f"{each.floor:.4f}")
-    out.print(table)
+        found.add_row(escape(f"{each.suite}/{each.metric}"), str(each.n), values, flips, f"{each.floor:.4f}")
+    out.print(found)
     out.print("under `gate` in params.yaml, so that a smaller margin is a warning:", "  noise:", sep="\n")
     for name, floor in noise.floors.items():
         out.print(escape(f"    {name}: {floor:.6g}"))
@@ -53,19 +51,19 @@ def show_simulation(result: Simulation) -> None:
         f"{result.num_pairs} ordered pairs of models within {setting.within:g}, {result.num_items:,} items, margin "
         f"{setting.margin:g}, alpha {setting.alpha:g}, {setting.repetitions} orders a pair"
     )
-    table = Table(box=None, pad_edge=False)
-    for head in ("rule", "worse promoted", "upper 95%", "not-worse blocked", "middle promoted"):
-        table.add_column(head, justify="left" if head == "rule" else "right")
-    for head in ("items, clear", "items, middle", "items, all", "10% / 50% / 90%"):
-        table.add_column(head, justify="right")
     rows = {
         **result.rules,
         **({"sequential, candidates at the margin": result.at_margin} if result.at_margin else {}),
         "sequential, without a record": result.without_record,
     }
-    for name, rule in rows.items():
-        table.add_row(name, *_cells(rule))
-    out.print(table)
+    errors = ("worse promoted", "upper 95%", "not-worse blocked", "middle promoted")
+    items = ("items, clear", "items, middle", "items, all", "10% / 50% / 90%")
+    for heads, cells in ((errors, _error_cells), (items, _item_cells)):
+        found = table("rule", *heads, right=heads)
+        for name, rule in rows.items():
+            found.add_row(name, *cells(rule))
+        out.print(found)
+        out.print()
     out.print("worse: true difference below -margin; not worse: 0 or above; middle: between; clear: the first two")
     out.print(
         f"ratio to the least items that any such test of the paired differences needs: {result.bound_ratio:.2f} "
@@ -76,14 +74,13 @@ def show_simulation(result: Simulation) -> None:
 def show_power(rules: Sequence[RulePower], impossible: Sequence[str], waits: Sequence[str] = ()) -> None:
     """What each rule can prove, what each column means, and a remedy for each rule that is too weak."""
     out = console()
-    table = Table(box=None, pad_edge=False)
-    for head in ("rule", "n", "limit", "holds from (80%)", "(95%)", "caught from (80%)", "(95%)", "spread from"):
-        table.add_column(head, justify="left" if head in ("rule", "spread from") else "right", overflow="fold")
+    heads = ("n", "limit", "holds from (80%)", "(95%)", "caught from (80%)", "(95%)")
+    found = table("rule", *heads, "spread from", right=heads)
     for rule in rules:
         ends = [*rule.passes_at.values(), *rule.fails_at.values()]
         cells = ("unknown" if rule.n is None else f"{rule.n:,}", f"{rule.limit:+.3g}", *map(_difference, ends))
-        table.add_row(escape(rule.rule), *cells, escape(rule.basis))
-    out.print(table)
+        found.add_row(escape(rule.rule), *cells, escape(rule.basis))
+    out.print(found)
     out.print(
         "holds from: the least true difference (candidate - baseline; the value for a floor or ceiling) with which the "
         "rule is proven so often"
@@ -107,10 +104,8 @@ def _show_scenarios(rules: Sequence[RulePower]) -> None:
     if not rows:
         return
     sequential = any(scenario.sequential_items is not None for _, scenario in rows)
-    table = Table(box=None, pad_edge=False, title="items and hours to a verdict", title_justify="left")
-    heads = ["rule", "if the truth is", "passes", "fails", "items", "hours"]
-    for head in [*heads, *(["sequential items", "hours"] if sequential else [])]:
-        table.add_column(head, justify="left" if head in heads[:2] else "right", overflow="fold")
+    heads = ("passes", "fails", "items", "hours", *(("sequential items", "hours") if sequential else ()))
+    found = table("rule", "if the truth is", *heads, right=heads, title="items and hours to a verdict")
     for rule, each in rows:
         cells = [
             f"{each.name} ({each.difference:+.3g})",
@@ -122,9 +117,9 @@ def _show_scenarios(rules: Sequence[RulePower]) -> None:
         if sequential:
             cells += ["-" if each.sequential_items is None else f"{each.sequential_items:,.0f}"]
             cells += [_hours(each.sequential_hours)]
-        table.add_row(escape(rule.rule), *cells)
+        found.add_row(escape(rule.rule), *cells)
     out = console()
-    out.print(table)
+    out.print(found)
     out.print(
         "passes, fails: how often the n items prove the rule, or prove it broken; items: how many decide it 4 times "
         "in 5; hours: evaluating one model on them, from earlier evaluations"
@@ -139,11 +134,14 @@ def _hours(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2g}"
 
 
-def _cells(rule: RuleResult) -> list[str]:
+def _error_cells(rule: RuleResult) -> list[str]:
     shares = (rule.false_promotion, rule.false_promotion_upper95, rule.blocked_not_worse, rule.promoted_middle)
+    return ["-" if share is None else f"{100 * share:.1f}%" for share in shares]
+
+
+def _item_cells(rule: RuleResult) -> list[str]:
     items = (rule.mean_items_clear, rule.mean_items_middle, rule.mean_items)
     return [
-        *("-" if share is None else f"{100 * share:.1f}%" for share in shares),
         *("-" if mean is None else f"{mean:,.0f}" for mean in items),
         " / ".join(f"{quantile:,.0f}" for quantile in rule.quantiles),
     ]

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from evalsuite.judges.agreement import Agreement
-from flows.console import console, escape
+from flows.console import console, escape, table
 
 PER_TABLE = 6
 """Judges beside each other in a table of categories."""
@@ -15,13 +13,11 @@ NAME_WIDTH, CATEGORY_WIDTH = 26, 30
 
 def show_agreements(results: Sequence[Agreement]) -> None:
     """One row a judge, then agreement by category for each."""
-    table = Table(title="agreement with the human majority", title_justify="left", box=None, pad_edge=False)
-    table.add_column("", justify="right")
-    table.add_column("judge", overflow="fold", max_width=NAME_WIDTH)
-    for column in ("agreement", "95% interval", "kappa", "n", "unscored"):
-        table.add_column(column, justify="right")
+    heads = ("agreement", "95% interval", "kappa", "n", "unscored")
+    found = table("", "judge", *heads, right=("", *heads), title="agreement with the human majority")
+    found.columns[1].max_width = NAME_WIDTH
     for number, result in enumerate(results, 1):
-        table.add_row(
+        found.add_row(
             str(number),
             escape(result.judge),
             _figure(result.agreement),
@@ -31,7 +27,7 @@ def show_agreements(results: Sequence[Agreement]) -> None:
             str(result.unscored),
         )
     out = console()
-    out.print(table)
+    out.print(found)
     for number, result in enumerate(results, 1):
         if result.constant:
             out.print(f"[yellow]![/] judge {number} gives every case the same verdict, and so tells nothing")
@@ -43,16 +39,10 @@ def _show_categories(results: Sequence[Agreement], start: int) -> None:
     """Agreement by category of up to ``PER_TABLE`` judges, which keep their numbers."""
     shown = results[start : start + PER_TABLE]
     cases = {name: max(each.by_category.get(name, (0.0, 0))[1] for each in results) for name in _categories(results)}
-    table = Table(
-        title="agreement by category; the columns are the judges' numbers",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("category", overflow="fold", max_width=CATEGORY_WIDTH)
-    table.add_column("cases", justify="right")
-    for number in range(start + 1, start + len(shown) + 1):
-        table.add_column(str(number), justify="right")
+    numbers = [str(number) for number in range(start + 1, start + len(shown) + 1)]
+    title = "agreement by category; the columns are the judges' numbers"
+    found = table("category", "cases", *numbers, right=("cases", *numbers), title=title)
+    found.columns[0].max_width = CATEGORY_WIDTH
     partly = False
     for name, most in cases.items():
         cells = []
@@ -61,10 +51,10 @@ def _show_categories(results: Sequence[Agreement], start: int) -> None:
             fewer = "*" if 0 < count < most else ""
             partly = partly or bool(fewer)
             cells.append(f"{share:.2f}{fewer}" if count else "-")
-        table.add_row(escape(name), str(most), *cells)
+        found.add_row(escape(name), str(most), *cells)
     out = console()
     out.print()
-    out.print(table)
+    out.print(found)
     if partly:
         out.print("* the judge has no verdict for some of the cases")
 

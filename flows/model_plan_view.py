@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from rich.table import Table
-
-from flows.console import console, escape
+from flows.console import console, escape, table
 
 
 def show_plan(plan: dict[str, Any]) -> None:
@@ -26,7 +24,7 @@ def show_plan(plan: dict[str, Any]) -> None:
         f"{escape(plan['strategy'])}, numerics {plan['numerics']}, {plan['optimizer']}{more}, "
         f"{plan['micro_batch_size']} rows of {plan['sequence_tokens']} tokens: {verdict}"
     )
-    parts = Table("on one device", "GiB", box=None, pad_edge=False)
+    parts = table("on one device", "GiB")
     for name, size in plan["memory_bytes_per_device"].items():
         parts.add_row(name, f"{size / 2**30:.1f}")
     parts.add_row("available", f"{plan['available_bytes_per_device'] / 2**30:.1f}")
@@ -37,10 +35,10 @@ def show_plan(plan: dict[str, Any]) -> None:
         f"{_hours(plan['hours'])} for {plan['tokens']:,} tokens at {plan['tokens_per_second']:,.0f} a second "
         f"({escape(plan['bound_by'])}); cost {_cost(plan['cost'])}"
     )
-    table = Table("or", "numerics", "GiB", "fits", "time", "cost", box=None, pad_edge=False)
+    found = table("or", "numerics", "GiB", "fits", "time", "cost")
     for each in [*plan["alternatives"], *plan["remedies"]]:
         text = each.get("change") or each["strategy"] + (", checkpointing" if each["gradient_checkpointing"] else "")
-        table.add_row(
+        found.add_row(
             escape(text),
             each["numerics"],
             f"{each['total_bytes_per_device'] / 2**30:.1f}",
@@ -48,8 +46,8 @@ def show_plan(plan: dict[str, Any]) -> None:
             _hours(each["hours"]),
             _cost(each["cost"]),
         )
-    if table.row_count:
-        out.print(table)
+    if found.row_count:
+        out.print(found)
     for warning in plan["warnings"]:
         out.print(f"[yellow]![/] {escape(warning)}")
     for each in plan["advice"]:

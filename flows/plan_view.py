@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from evalsuite.files import read_json
 from evalsuite.report.text import ABSENT, count, duration, money
-from flows.console import console, escape
+from flows.console import console, escape, table
 from tasks.paths import ArtifactPaths
 
 Cell = Callable[[Mapping[str, Any]], str]
@@ -26,10 +24,10 @@ COMPONENTS = {
 def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
     """Quantities in rows, methods in columns; then every warning."""
     plans = {method: read_json(paths.plan(method), f"ratchet stage plan@{method}") for method in methods}
-    table = Table("", *(escape(method) for method in methods), box=None, pad_edge=False)
+    found = table("", *(escape(method) for method in methods))
     for name, cells in plan_rows(list(plans.values())):
-        table.add_row(escape(name), *(escape(cell) for cell in cells))
-    console().print(table)
+        found.add_row(escape(name), *(escape(cell) for cell in cells))
+    console().print(found)
     console().print("Memory, time and cost are estimates made before training; the report shows what was measured.")
     for method, plan in plans.items():
         for warning in plan.get("warnings", []):

@@ -4,16 +4,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
 from evalsuite.results import SuiteSummary
-from flows.console import broken, console, escape, proven
+from flows.console import broken, console, escape, proven, table
 from flows.doctor import Finding
 from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.runner import Pending
 
+HISTORY_WIDTH = 120
+"""Columns of the ledger's table; a narrower terminal gets two lines an entry."""
 COLOURS = {Verdict.PROMOTE: "green", Verdict.REJECT: "red", Verdict.INCONCLUSIVE: "yellow"}
 
 
@@ -34,16 +34,16 @@ def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
 def _show_more_items(decision: Decision) -> None:
     """How many more items would decide each whole-suite rule, if all that was measured stays as it is."""
     undecided = [each for each in decision.reasons if each.outcome is Outcome.UNDECIDED and each.slice is None]
-    table = Table("undecided rule", "n", "more items that would decide it", box=None, pad_edge=False)
+    found = table("undecided rule", "n", "more items that would decide it")
     for each in undecided:
         if each.limit is not None:
-            table.add_row(
+            found.add_row(
                 escape(each.rule),
                 f"{each.n:,}",
                 "no number" if each.more_items is None else f"about {each.more_items:,}",
             )
-    if table.row_count:
-        console().print(table)
+    if found.row_count:
+        console().print(found)
 
 
 def show_verdict(paths: ArtifactPaths) -> int:
@@ -76,10 +76,10 @@ def show_pending(pending: Sequence[Pending]) -> None:
     if not pending:
         console().print("everything is up to date: nothing would run")
         return
-    table = Table("would run, at most", "because", box=None, pad_edge=False)
+    found = table("would run, at most", "because")
     for item in pending:
-        table.add_row(escape(item.name), escape(item.reason))
-    console().print(table)
+        found.add_row(escape(item.name), escape(item.reason))
+    console().print(found)
 
 
 def show_missing(params: Params, pending: Sequence[Pending]) -> None:
@@ -117,9 +117,8 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
     if not entries:
         console().print("no history yet; `ratchet run` writes the first verdict")
         return
-    table = Table(
-        "#", "when", "event", "verdict", "model", "identity", "decision", "by", "note", box=None, pad_edge=False
-    )
+    out = console()
+    found = table("#", "when", "event", "verdict", "model", "identity", "decision", "by", "note")
     for entry in entries:
         note = "" if entry.override is None else f"OVERRIDE by {entry.override.by}: {entry.override.reason}"
         cells = (
@@ -133,8 +132,14 @@ def show_history(paths: ArtifactPaths, as_json: bool) -> None:
             entry.actor,
             note or (entry.reason or ""),
         )
-        table.add_row(*(escape(cell) for cell in cells))
-    console().print(table)
+        if out.width >= HISTORY_WIDTH:
+            found.add_row(*(escape(cell) for cell in cells))
+            continue
+        number, when, event, verdict, model, identity, decision_id, actor, said = map(escape, cells)
+        out.print("  ".join(part for part in (number, when, event, verdict, model) if part))
+        out.print(f"    identity {identity}  decision {decision_id}  by {actor}" + (f": {said}" if said else ""))
+    if found.row_count:
+        out.print(found)
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
@@ -148,15 +153,15 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
 def show_suite(model: str, summary: SuiteSummary, folder: Path) -> None:
     """One suite's means with n, unscored and standard error, how the model's answers ended, and where the items are."""
-    table = Table("metric", "n", "unscored", "mean", "standard error", box=None)
+    found = table("metric", "n", "unscored", "mean", "standard error")
     for metric in summary.metrics:
         mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
         stderr = "-" if metric.stderr is None else f"{metric.stderr:.4f}"
-        table.add_row(escape(metric.metric), str(metric.n), str(metric.unscored), mean, stderr)
+        found.add_row(escape(metric.metric), str(metric.n), str(metric.unscored), mean, stderr)
     answers = summary.answers
     out = console()
     out.print(f"{escape(model)} {escape(summary.suite)}: {summary.num_items} items, {summary.seconds:.1f} s")
-    out.print(table)
+    out.print(found)
     out.print(
         f"answers: {answers.num_asked}, {answers.num_cached} of them cached, {answers.num_cut} cut at the token limit, "
         f"{answers.num_empty} empty, {answers.num_refused} unanswered (too long for the context, or no number)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evalsuite.errors import ExitCode, PreemptedError, StageError, UsageError
+from evalsuite.errors import BusyError, ExitCode, PreemptedError, StageError, UsageError
 from tasks.runner import dvc_command, pending_stages, run_stage, stage_environment, stage_names
 from tests.waiting import wait_until
 
@@ -140,16 +140,41 @@ def test_a_folder_without_dvc_says_what_to_do(tmp_path: Path) -> None:
         stage_names(tmp_path)
 
 
-def test_a_broken_pipeline_file_is_one_clear_error(project: Path) -> None:
-    (project / "dvc.yaml").write_text("stages: [")
-    with pytest.raises(UsageError, match=r"git checkout dvc\.yaml"):
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "dvc.lock"])
+def test_the_file_that_dvc_cannot_read_is_named_and_no_edit_is_thrown_away(project: Path, name: str) -> None:
+    (project / name).write_text("stages: {a: b:c}")
+    with pytest.raises(UsageError) as caught:
+        pending_stages(project)
+    told = rf"{name}:1:14: not YAML: .*quote the value: a: \"b:c\"; `git diff {name}` shows what differs"
+    assert caught.match(told)
+    assert "checkout" not in str(caught.value)
+
+
+def test_a_pipeline_that_is_no_pipeline_is_named_with_dvcs_words(project: Path) -> None:
+    (project / "dvc.yaml").write_text("stages: {first: {deps: [first.py]}}")
+    with pytest.raises(UsageError, match=r"^dvc\.yaml cannot be used: .*; `git diff dvc\.yaml` shows what differs"):
         pending_stages(project)
 
 
-def test_a_broken_lock_file_is_named_and_not_the_pipeline_file(project: Path) -> None:
-    (project / "dvc.lock").write_text("stages: [")
-    with pytest.raises(UsageError, match=r"^dvc\.lock cannot be read.*git checkout dvc\.lock"):
-        pending_stages(project)
+def test_a_parameter_that_dvc_misses_is_wrong_configuration_and_no_broken_stage(project: Path) -> None:
+    (project / "params.yaml").write_text("m: {p: {v: 1}, q: {v: 1}}\n")
+    with pytest.raises(UsageError, match=r"^stage first: params\.yaml lacks a section .*\na: \{\}$"):
+        run_stage("first", project)
+
+
+def test_a_stage_whose_files_another_dvc_command_holds_names_it(project: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
+        try:
+            held = {"write": {str(project / "one"): {"pid": other.pid, "cmd": "dvc repro"}}, "read": {}}
+            (project / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+            with pytest.raises(BusyError, match=rf"`dvc repro` \(pid {other.pid} on") as caught:
+                run_stage("first", project)
+            assert "remove" not in str(caught.value)
+            reasons = {item.name: item.reason for item in pending_stages(project)}
+            assert reasons["first"].startswith(f"`dvc repro` (pid {other.pid} on")
+            assert reasons["first"].endswith("works on it")
+        finally:
+            other.kill()
 
 
 def test_python_in_a_stage_is_this_interpreter() -> None:

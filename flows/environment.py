@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from evalsuite.local_network import hold_socks_proxies
 
@@ -18,5 +19,11 @@ def prepare_prefect(root: Path) -> None:
     """Give Prefect a home under the project unless the user named one, so that a run needs no account or server."""
     hold_socks_proxies()
     os.environ.setdefault("PREFECT_HOME", str((root / ".prefect").resolve()))
+    home = Path(os.environ["PREFECT_HOME"])
+    if "?" in str(home):
+        # Prefect writes the path into a URL as it is, where a question mark ends it.
+        home.mkdir(parents=True, exist_ok=True)
+        place = f"sqlite+aiosqlite:///file:{quote(str(home / 'prefect.db'))}?uri=true"
+        os.environ.setdefault("PREFECT_SERVER_DATABASE_CONNECTION_URL", place)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)

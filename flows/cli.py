@@ -71,17 +71,23 @@ def run(
     any_verdict: Annotated[bool, typer.Option("--any-verdict", help="Exit 0 whatever the verdict is.")] = False,
 ) -> None:
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
-    from flows import views
-    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
+<<<<<<< HEAD
     from tasks.project_lock import only_run
     from tasks.remote_inputs import prove_needed
     from tasks.runner import pending_stages
+=======
+>>>>>>> params
 
     root = project_root()
     paths = ArtifactPaths(root)
-    params = load_params(paths.params)
+    params = load_params(paths.params)  # before what takes seconds to import
+    from flows import views
+    from tasks.checks import check
+    from tasks.project_lock import only_run
+    from tasks.runner import pending_stages
+
     if dry_run:
         pending = pending_stages(root)
         views.show_pending(pending)
@@ -141,16 +147,17 @@ def stage(
 @app.command()
 def status() -> None:
     """What is up to date, what would run and why, the champion and the last verdict."""
-    from flows import views
-    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.project_lock import running
-    from tasks.runner import pending_stages
 
     root = project_root()
     paths = ArtifactPaths(root)
-    params = load_params(paths.params)
+    params = load_params(paths.params)  # before what takes seconds to import
+    from flows import views
+    from tasks.checks import check
+    from tasks.project_lock import running
+    from tasks.runner import pending_stages
+
     holder = running(root)
     if holder is not None:
         typer.echo(f"running now: {holder}")

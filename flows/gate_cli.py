@@ -130,17 +130,18 @@ def gate_power(
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
     """What each rule can prove on the items that there are, before a run; loads no model."""
+    from tasks.params import load_params
+    from tasks.paths import ArtifactPaths
+
+    here = Path.cwd()
+    paths = ArtifactPaths(project_root())
+    params = load_params(paths.params)  # before what takes seconds to import
     from evalsuite.evidence import load_policy
     from evalsuite.files import write_json
     from evalsuite.gate.power import ASSUMED_DISCORDANCE
     from flows import gate_views
-    from tasks.params import load_params
-    from tasks.paths import ArtifactPaths
     from tasks.power import plan
 
-    here = Path.cwd()
-    paths = ArtifactPaths(project_root())
-    params = load_params(paths.params)
     rules = params.gate if policy is None else load_policy(here / policy)
     share = ASSUMED_DISCORDANCE if discordance is None else discordance
     found = plan(rules, params, paths, discordance=share, sequential=sequential)

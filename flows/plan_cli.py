@@ -121,16 +121,17 @@ def plan(
 
 def _plan_project() -> None:
     """Every method of params.yaml, through the stages that a plan needs."""
-    from flows.plan_view import show_plans
-    from tasks.checks import check
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.project_lock import only_run
-    from tasks.runner import run_stage
 
     root = project_root()
     paths = ArtifactPaths(root)
-    params = load_params(paths.params)
+    params = load_params(paths.params)  # before what takes seconds to import
+    from flows.plan_view import show_plans
+    from tasks.checks import check
+    from tasks.project_lock import only_run
+    from tasks.runner import run_stage
+
     check(params, paths)
     methods = list(params.methods)
     with only_run(root, "ratchet plan"):

@@ -22,7 +22,8 @@ def check_dvc_files(root: Path) -> None:
         except FileNotFoundError:
             found[name] = {}
         except UsageError as error:
-            raise UsageError(f"{error}; {DIFFERENCE.format(name=name)}") from None
+            hint = "" if name == "params.yaml" else f"; {DIFFERENCE.format(name=name)}"
+            raise UsageError(f"{error}{hint}") from None
     if isinstance(found["params.yaml"], dict):
         check_sections(found["params.yaml"], found["dvc.yaml"])
 

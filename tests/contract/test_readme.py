@@ -30,6 +30,8 @@ def test_the_short_example_passes_every_check_that_comes_before_a_run(
     data = parse_yaml(example, "README.md")
     assert data["model"].pop("revision") == "<commit>"
     data["model"]["id"] = str(tiny_model)
+    assert data["evaluation"]["golden"]["bertscore_revision"] == "<commit>"
+    data["evaluation"]["golden"]["bertscore_revision"] = "0" * 40
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     shutil.copytree(ROOT / "golden_sets", tmp_path / "golden_sets")
     shutil.copytree(ROOT / "data/raw", tmp_path / "data/raw")

@@ -73,12 +73,6 @@ def run(
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
     from tasks.params import load_params
     from tasks.paths import ArtifactPaths
-<<<<<<< HEAD
-    from tasks.project_lock import only_run
-    from tasks.remote_inputs import prove_needed
-    from tasks.runner import pending_stages
-=======
->>>>>>> params
 
     root = project_root()
     paths = ArtifactPaths(root)
@@ -86,6 +80,7 @@ def run(
     from flows import views
     from tasks.checks import check
     from tasks.project_lock import only_run
+    from tasks.remote_inputs import prove_needed
     from tasks.runner import pending_stages
 
     if dry_run:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from evalsuite.errors import UsageError
+from evalsuite.identity import hash_files, identity_of
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
 from evalsuite.model_source import resolve_model
@@ -58,10 +59,12 @@ class HarmBenchClassifier:
         self.prompt = prompt
         self.batch_size = batch_size
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """Weights and prompt."""
-        return f"{self.model}@{self.revision or 'folder'} {self.prompt} {PROMPTS[self.prompt].digest}"
+        """Weights, by their bytes or the hub's commit, and prompt."""
+        folder = self._source.folder
+        weights = self.revision if folder is None else identity_of(hash_files(folder))[:16]
+        return f"{self.model}@{weights} {self.prompt} {PROMPTS[self.prompt].digest}"
 
     @cached_property
     def _loaded(self) -> _Loaded:

@@ -82,3 +82,11 @@ def test_recorded_verdicts_are_no_judge_that_can_be_saved(tmp_path: Path) -> Non
         check_judges(labels, "harmbench", None, None, tmp_path / "c.json")
     with pytest.raises(UsageError, match="name it with --judge"):
         check_judges(labels, None, None, None, tmp_path / "c.json")
+
+
+def test_a_classifier_in_a_folder_is_known_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"1")
+    before = HarmBenchClassifier(str(tmp_path)).version
+    assert HarmBenchClassifier(str(tmp_path)).version == before
+    (tmp_path / "model.safetensors").write_bytes(b"2")
+    assert HarmBenchClassifier(str(tmp_path)).version != before

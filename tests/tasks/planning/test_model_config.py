@@ -379,6 +379,7 @@ def without(data: st.DataObject, whole: dict[str, Any], defaults: dict[str, Any]
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_dropping_fields_that_equal_the_default_changes_neither_count_nor_plan(data: st.DataObject) -> None:

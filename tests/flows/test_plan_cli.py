@@ -13,7 +13,7 @@ from flows.plan_cli import MethodName, NumericsName, OptimizerName, StrategyName
 from tasks.params import MethodKind
 from tasks.planning.memory import Numerics, Optimizer, Strategy
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B, SMALL
-from tests.tasks.planning.test_model_config import GEMMA_3_12B
+from tests.tasks.planning.published_configs import GEMMA_3_12B
 
 
 @pytest.fixture

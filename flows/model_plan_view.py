@@ -12,8 +12,8 @@ def show_plan(plan: dict[str, Any]) -> None:
     beside = plan["parameters_beside_text"]
     if beside:
         out.print(
-            f"the text model is planned; {beside:,} parameters of other parts, such as a vision tower, are loaded "
-            "with it and not trained"
+            f"the text model is planned; {beside:,} parameters of other parts, such as a vision tower, lie beside it "
+            "in memory, and text does not pass them"
         )
     out.print(
         f"{plan['family']}, {plan['parameters']:,} parameters, {plan['trained_parameters']:,} trained by "

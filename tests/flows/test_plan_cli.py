@@ -12,6 +12,7 @@ from flows.cli import app
 from flows.plan_cli import MethodName, NumericsName, OptimizerName, StrategyName
 from tasks.params import MethodKind
 from tasks.planning.memory import Numerics, Optimizer, Strategy
+from tests.tasks.planning.published_configs import GEMMA_3_12B
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B, SMALL
 
 
@@ -54,6 +55,27 @@ def test_the_json_has_what_a_reader_needs(config: Path, gpus: str, method: str) 
     assert found["cost"] == pytest.approx(16 * found["hours"])
     assert found["strategy"]
     assert found["alternatives"]
+
+
+def test_a_vision_model_s_text_is_planned_and_its_tower_lies_in_memory(config: Path) -> None:
+    config.write_text(json.dumps(GEMMA_3_12B["text_config"]), encoding="utf-8")
+    text = plan(config, "--gpus", "1xH200", "--method", "lora")
+    config.write_text(json.dumps(GEMMA_3_12B), encoding="utf-8")
+    whole = plan(config, "--gpus", "1xH200", "--method", "lora")
+    assert whole["parameters"] == text["parameters"] == 11_766_034_176
+    assert (text["parameters_beside_text"], whole["parameters_beside_text"]) == (0, 421_290_864)
+    weights = [each["memory_bytes_per_device"]["weights"] for each in (text, whole)]
+    assert weights[1] - weights[0] == 2 * 421_290_864  # frozen, in bf16
+    shown = run("--model", str(config), "--gpus", "1xH200", "--method", "lora").stdout
+    assert "the text model is planned; 421,290,864 parameters" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("family", ["t5", "internvl_chat"])
+def test_a_config_that_cannot_be_planned_is_refused_by_name(config: Path, family: str) -> None:
+    config.write_text(json.dumps({"model_type": family}), encoding="utf-8")
+    done = run("--model", str(config), "--gpus", "1xH200")
+    assert isinstance(done.exception, UsageError)
+    assert repr(family) in str(done.exception)
 
 
 def test_what_does_not_fit_exits_2_and_says_what_would(config: Path) -> None:

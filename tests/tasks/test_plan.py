@@ -60,6 +60,18 @@ def test_a_plan_holds_memory_time_cost_and_what_training_depends_on(paths: Artif
     assert launch["trained_parameters"] == plan["trained_parameters"] == plan["parameters"]
 
 
+@pytest.mark.parametrize("family", ["mamba", "bert", "recurrent_gemma"])
+def test_a_base_whose_checkpoints_could_not_be_evaluated_is_refused_before_training(
+    family: str, paths: ArtifactPaths
+) -> None:
+    from transformers import AutoConfig
+
+    AutoConfig.for_model(family).save_pretrained(paths.export("base"))
+    with pytest.raises(UsageError, match=rf"model\.id = 'tiny': '{family}'.*name a decoder-only base"):
+        tasks.plan.run("full", params(), paths)
+    assert not paths.plan("full").exists()
+
+
 @pytest.mark.parametrize(
     ("launch", "strategy"),
     [

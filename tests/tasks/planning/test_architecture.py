@@ -132,12 +132,6 @@ def test_dora_on_experts_is_refused_as_peft_does() -> None:
         count_parameters(MIXTRAL_8X7B).adapter_parameters(8, dora=True)
 
 
-def test_a_missing_field_is_named() -> None:
-    broken = {name: value for name, value in LLAMA_3_1_8B.items() if name != "num_hidden_layers"}
-    with pytest.raises(UsageError, match="num_hidden_layers"):
-        count_parameters(broken)
-
-
 def test_an_unknown_family_is_named() -> None:
     with pytest.raises(UsageError, match="nosuchmodel") as refused:
         count_parameters({**SMALL, "model_type": "nosuchmodel"})
@@ -154,8 +148,7 @@ def test_a_file_that_is_no_config_is_refused(text: str, tmp_path: Path) -> None:
 
 HOSTILE: dict[str, tuple[str, str]] = {
     "nested": ("[" * 100_000, "nested too deeply"),
-    "text-config": ('{"model_type": "x", "text_config": "llama"}', r"text_config\.model_type"),
-    "nameless-text-config": ('{"model_type": "x", "text_config": {"hidden_size": 1}}', r"text_config\.model_type"),
+    "no-type-of-the-whole": ('{"text_config": {"model_type": "llama"}}', "model_type"),
     "list-as-type": ('{"model_type": ["llama"]}', "model_type"),
     "bytes": ("\udcff", "not UTF-8"),
     "digits": ('{"model_type": "llama", "hidden_size": ' + "9" * 5000 + "}", "not JSON"),
@@ -195,7 +188,7 @@ def test_a_number_that_no_model_has_is_named_at_once(field: str, value: Any) -> 
 
 @pytest.mark.parametrize(("field", "value"), [("num_hidden_layers", 10**12), ("intermediate_size", 10**30)])
 def test_a_family_that_transformers_builds_is_refused_by_number_too(field: str, value: int) -> None:
-    with pytest.raises(UsageError, match=r"num_hidden_layers|cannot build"):
+    with pytest.raises(UsageError, match=field):
         count_parameters({**SMALL, "model_type": "olmo2", field: value})
 
 

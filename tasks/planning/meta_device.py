@@ -1,7 +1,8 @@
 """Models that transformers builds where tensors have shapes and no bytes, counted block by block."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from evalsuite.errors import UsageError
@@ -26,6 +27,21 @@ def build_empty(fields: Mapping[str, Any]) -> Any:
         return build(fields)
 
 
+@contextmanager
+def unsharded() -> Iterator[None]:
+    """Build whole parameters inside a training by ZeRO-3 too, in which transformers shards every model that it builds."""
+    from transformers.integrations import deepspeed
+
+    settings = getattr(deepspeed, "_hf_deepspeed_config_weak_ref", None)
+    found = None if settings is None else settings()
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if found is not None:
+            deepspeed.set_hf_deepspeed_config(found)
+
+
 def build(fields: Mapping[str, Any]) -> Any:
     """The model of a config.json with random weights: what ``AutoModelForCausalLM`` loads where it knows the family.
 
@@ -47,7 +63,7 @@ def build(fields: Mapping[str, Any]) -> Any:
         config.tie_word_embeddings = False
     builder = _builder(config)
     try:
-        with only_errors():
+        with only_errors(), unsharded():
             return builder.from_config(config, trust_remote_code=False)
     except Exception as error:  # as for reading a config
         raise UsageError(f"transformers cannot build a model of type {family!r}: {in_one_line(error)}") from None

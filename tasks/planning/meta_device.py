@@ -29,7 +29,7 @@ def build_empty(fields: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def unsharded() -> Iterator[None]:
-    """Build whole parameters inside a training by ZeRO-3 too, in which transformers shards every model that it builds."""
+    """Build whole parameters inside a training by ZeRO-3 too, where transformers shards every model that it builds."""
     from transformers.integrations import deepspeed
 
     settings = getattr(deepspeed, "_hf_deepspeed_config_weak_ref", None)

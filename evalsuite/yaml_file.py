@@ -81,11 +81,17 @@ def key_line(path: Path, *keys: str) -> int | None:
     return line
 
 
-def dump_yaml(value: Any) -> str:
-    """Plain values as YAML in their own order; parsers of YAML 1.1 and 1.2 read the same from it."""
+def dump_yaml(value: Any, in_one_line: bool = False) -> str:
+    """Plain values as YAML in their own order; parsers of YAML 1.1 and 1.2 read the same from it.
+
+    Args:
+        value: Mappings, lists, texts, numbers, truths and None.
+        in_one_line: In brackets and in ASCII, for a message that shows a line to add.
+    """
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
-    yaml.default_flow_style = False
+    yaml.default_flow_style = in_one_line
+    yaml.allow_unicode = not in_one_line
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 2**20
     stream = io.StringIO()

@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import yaml
+from evalsuite.yaml_file import dump_yaml
 
 MARKS = ("weight", "train", "training")
 """Whether something is learnt: OpenAI's ``weight``; axolotl's ``train``, ``training`` in its older files."""
@@ -145,7 +145,7 @@ def ignore_advice(unknown: Collection[str], ignored: Collection[str]) -> str:
     """The one line of params.yaml with which rows with these keys are read."""
     keys = sorted({*unknown, *ignored})
     short = [key for key in keys if len(key) <= MAX_SHOWN][:MAX_NAMED]
-    line = yaml.safe_dump(short, default_flow_style=True, allow_unicode=False, width=float("inf")).strip()
+    line = dump_yaml(short, in_one_line=True).strip()
     more = f" (and {len(keys) - len(short)} more)" if len(keys) > len(short) else ""
     return (
         f"where they say nothing about what is learnt, set prepare.ignore_keys: {line}{more}; else use the keys of "

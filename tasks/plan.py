@@ -44,7 +44,6 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
     counts = _train_counts(paths, train)
     base = paths.export("base")
     read_json(base / "manifest.json", "ratchet stage fetch")
-    check_fits("train.max_length_tokens", train.max_length_tokens, context_tokens(base))
     config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     reason = why_not_answered(config)
     if reason is not None:
@@ -52,6 +51,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
             f"model.id = {params.model.id!r}: {reason}, so that its checkpoints could not be evaluated; name a "
             "decoder-only base model with attention"
         )
+    check_fits("train.max_length_tokens", train.max_length_tokens, context_tokens(base))
     try:
         trained = count_trained(config, method)
     except UsageError as error:

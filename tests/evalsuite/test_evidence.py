@@ -273,7 +273,7 @@ def test_a_policy_is_read_alone_or_from_the_gate_section(tmp_path: Path) -> None
         ),
         ("rules: [{suite: a, metric: b, kind: guard, margin: true}]", "margin = True: expected a number, not true"),
         (
-            "rules: [{suite: a, metric: b, kind: guard, margin: 0.1, slices: k, slice_margins: {x: yes}}]",
+            "rules: [{suite: a, metric: b, kind: guard, margin: 0.1, slices: k, slice_margins: {x: true}}]",
             "slice_margins: expected numbers, not true",
         ),
         ("alfa: 1", r"rules is required; unknown key alfa; did you mean 'alpha'\? Known here: alpha, .*, targets$"),

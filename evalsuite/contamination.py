@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model
 from evalsuite.results import EvalReport, ItemResult, ScoreTable, SuiteResult
-from evalsuite.text import as_written, comparable, runs, word_count, words_of
+from evalsuite.text import runs, whole_form, word_count, words_of
 
 MIN_RUN_WORDS, MAX_RUN_WORDS = 8, 13
 LENGTH_PERCENTILE = 5.0
@@ -142,7 +142,7 @@ class TrainingIndex:
         self._runs: dict[int, dict[str, str]] = {}
         for row in rows:
             for text in (*row.turns, "\n".join(row.turns)):
-                self._exact.setdefault(_form(text), row.row)
+                self._exact.setdefault(whole_form(text), row.row)
             self._words += [(row.row, words_of(turn)) for turn in row.turns]
         self._exact.pop("", None)
         self._embed = embed
@@ -174,7 +174,7 @@ class TrainingIndex:
     ) -> ItemFinding:
         how: list[str] = []
         rows: list[str] = []
-        text = _form(item.prompt)
+        text = whole_form(item.prompt)
         if text in self._exact:
             how.append("same text")
             rows.append(self._exact[text])
@@ -234,11 +234,6 @@ def run_length(lengths: Sequence[float]) -> int:
         return MAX_RUN_WORDS
     percentile = float(np.percentile(np.array(lengths), LENGTH_PERCENTILE))
     return int(min(MAX_RUN_WORDS, max(MIN_RUN_WORDS, percentile)))
-
-
-def _form(text: str) -> str:
-    """What is compared as a whole: the text as it is where its comparable form is empty."""
-    return comparable(text) or as_written(text)
 
 
 def read_contamination(path: Path, made_by: str) -> ContaminationReport:

@@ -75,6 +75,11 @@ def as_written(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def whole_form(text: str) -> str:
+    """What is compared as a whole: the text as it is where its comparable form is empty."""
+    return comparable(text) or as_written(text)
+
+
 def words_of(text: str) -> list[str]:
     """Words of the comparable form; a character with its marks where a script has no spaces."""
     return [unit for word in comparable(text).split() for unit in _units(word)]

@@ -19,7 +19,7 @@ from typing import Any
 from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
 from evalsuite.identity import read_manifest
-from evalsuite.text import as_written, comparable
+from evalsuite.text import as_written, whole_form
 from evalsuite.yaml_file import key_line
 from tasks.data.decontaminate import HeldOut, user_text
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
@@ -288,7 +288,7 @@ def _token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers
 
 def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
     if group_by is None:
-        return comparable(_asked_text(row)) or as_written(_asked_text(row))
+        return whole_form(_asked_text(row))
     if group_by not in row.fields:
         line = key_line(paths.params, "prepare", "group_by")
         where = f"line {line} of {paths.params.name}" if line else "it"

@@ -20,7 +20,7 @@ from evalsuite.suites.golden_items import (
     read_set_manifest,
 )
 from evalsuite.suites.metrics import TEXT_METRICS, MetricContext, UnscoredError, score_text
-from evalsuite.text import as_written, comparable
+from evalsuite.text import as_written, whole_form
 
 SPLITS = ("dev", "test")
 SHINGLE_CHARACTERS = 5
@@ -170,7 +170,7 @@ def near_duplicates(firsts: Sequence[str], seconds: Sequence[str], least: float 
 
 
 def _shingles(text: str) -> set[str]:
-    bare = comparable(text) or as_written(text)
+    bare = whole_form(text)
     last = max(1, len(bare) - SHINGLE_CHARACTERS + 1)
     return {bare[start : start + SHINGLE_CHARACTERS] for start in range(last)}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.files import numbered_objects
-from evalsuite.text import as_written, comparable, runs, words_of
+from evalsuite.text import runs, whole_form, words_of
 
 NGRAM_WORDS = 13
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction", "text")
@@ -39,14 +39,14 @@ class HeldOut:
         for path in sorted(folder.rglob("*.jsonl")):
             for item, text in _texts(path):
                 name = f"{path.relative_to(folder).as_posix()}#{item}"
-                self._exact.setdefault(_form(text), name)
+                self._exact.setdefault(whole_form(text), name)
                 for ngram in runs(words_of(text), NGRAM_WORDS):
                     self._ngrams.setdefault(ngram, name)
         self._exact.pop("", None)
 
     def find(self, text: str) -> Match | None:
         """The item that a training row's user text repeats, or None."""
-        form = _form(text)
+        form = whole_form(text)
         if form in self._exact:
             return Match(self._exact[form], "same text")
         for ngram in runs(words_of(text), NGRAM_WORDS):
@@ -64,8 +64,3 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
                 yield item, user_text(value)
             elif isinstance(value, str):
                 yield item, value
-
-
-def _form(text: str) -> str:
-    """What is compared as a whole: the text as it is where its comparable form is empty."""
-    return comparable(text) or as_written(text)

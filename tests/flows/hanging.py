@@ -24,10 +24,15 @@ time.sleep(600)
 
 
 def make_project(root: Path) -> Path:
-    """Real params, data and golden sets; of dvc.yaml only ``fetch``, whose worker lives in a session of its own."""
+    """Real params, data and golden sets; of dvc.yaml an ``inputs`` that ends at once, and ``fetch``.
+
+    The worker of ``fetch`` lives in a session of its own.
+    """
     root.mkdir()
     (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    (root / "dvc.yaml").write_text("stages: {fetch: {cmd: python hang.py, deps: [hang.py], outs: [one]}}\n")
+    (root / "dvc.yaml").write_text(
+        "stages: {inputs: {cmd: echo inputs}, fetch: {cmd: python hang.py, deps: [hang.py], outs: [one]}}\n"
+    )
     (root / "hang.py").write_text(STAGE)
     for folder in ("golden_sets", "data"):
         (root / folder).symlink_to(ROOT / folder)

@@ -26,7 +26,9 @@ __all__ = ["project"]
 
 def params_with(*rules: dict[str, Any]) -> Params:
     data = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    data["evaluation"]["golden"].update(bertscore_model="microsoft/deberta-xlarge-mnli", bertscore_layer=None)
+    data["evaluation"]["golden"].update(
+        bertscore_model="microsoft/deberta-xlarge-mnli", bertscore_revision="0" * 40, bertscore_layer=None
+    )
     data["gate"]["rules"] = list(rules)
     return parse_params(data)
 

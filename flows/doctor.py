@@ -157,15 +157,20 @@ def _remote_of(folder: Path) -> str | None:
 
 def _configuration(folder: Path) -> Iterator[Finding]:
     from tasks.checks import problems
-    from tasks.params import load_params
+    from tasks.params import load_params, parse_params, read_sections
     from tasks.paths import ArtifactPaths
 
+    path = folder / "params.yaml"
     try:
-        params = load_params(folder / "params.yaml")
+        params = load_params(path)
     except RatchetError as error:
         yield Finding("params.yaml", str(error), False, "fix the line that it names; tasks/params.py has all keys")
-        return
-    yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
+        try:
+            params = parse_params(read_sections(path))  # where a section is missing, the rest is looked at all the same
+        except RatchetError:
+            return
+    else:
+        yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
     found = problems(params, ArtifactPaths(folder))
     for problem in found:
         yield Finding("inputs", problem, False, "mend it, then look again: `ratchet doctor`")

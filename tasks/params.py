@@ -344,6 +344,20 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
             is missing that the dvc.yaml beside it reads.
         MissingArtifactError: No such file.
     """
+    data = read_sections(path)
+    pipeline = path.with_name("dvc.yaml")
+    if pipeline.is_file() and data.keys() <= Params.model_fields.keys():  # a misspelt section is not a missing one
+        check_sections(data, read_yaml(pipeline), str(path))
+    return parse_params(data, str(path))
+
+
+def read_sections(path: Path) -> dict[str, Any]:
+    """The sections of params.yaml as they are written, unchecked.
+
+    Raises:
+        UsageError: Not YAML, or no mapping.
+        MissingArtifactError: No such file.
+    """
     try:
         data = read_yaml(path)
     except FileNotFoundError:
@@ -353,10 +367,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not isinstance(data, dict):
         found = "nothing" if data is None else type(data).__name__
         raise UsageError(f"{path} holds {found}, expected a mapping of sections such as `model: {{id: ...}}`")
-    pipeline = path.with_name("dvc.yaml")
-    if pipeline.is_file() and data.keys() <= Params.model_fields.keys():  # a misspelt section is not a missing one
-        check_sections(data, read_yaml(pipeline), str(path))
-    return parse_params(data, str(path))
+    return data
 
 
 def parse_params(data: dict[str, Any], where: str = "params.yaml") -> Params:

@@ -56,3 +56,16 @@ def test_the_example_for_a_gpu_machine_needs_a_commit_before_the_doctor_is_conte
     shutil.copy(ROOT / "examples/gpu/params.yaml", tmp_path / "params.yaml")
     bad = [finding.state for finding in _configuration(tmp_path) if not finding.good]
     assert any("'PUT-THE-COMMIT-HERE' is no commit" in state for state in bad)
+
+
+def test_missing_sections_and_wrong_metric_names_are_found_in_one_round(tmp_path: Path) -> None:
+    data = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    del data["contamination"]
+    data["compare"] = {"suite": "golden", "metric": "no_such_metric"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(data))
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    for folder in ("golden_sets", "data"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    bad = [finding.state for finding in _configuration(tmp_path) if not finding.good]
+    assert any("lacks a section that dvc.yaml reads" in state for state in bad)
+    assert any("no_such_metric" in state for state in bad)

@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 def examine(folder: Path) -> list[Finding]:
     """Look at versions, devices, disk, shadowed packages, DVC and git; changes nothing."""
-    return [
+    found = [
         *_python(),
         *_versions(folder),
         *_packages(folder),
@@ -42,6 +42,8 @@ def examine(folder: Path) -> list[Finding]:
         *_repository(folder),
         *_configuration(folder),
     ]
+    states = [finding.state for finding in found]  # DVC says of params.yaml what reading it says again
+    return [finding for at, finding in enumerate(found) if finding.good or finding.state not in states[at + 1 :]]
 
 
 def _python() -> Iterator[Finding]:

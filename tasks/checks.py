@@ -10,7 +10,9 @@ from functools import partial
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
 from evalsuite.gate.policy import COSTS
+from evalsuite.results import SuiteSummary
 from evalsuite.suites.base import Suite, known_metrics
+from evalsuite.suites.harness import HarnessSuite
 from tasks.fetch import check_model
 from tasks.golden_suite import dev_suite
 from tasks.model_context import context_problems
@@ -73,18 +75,18 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     yield from _asked(lambda: check_pinned(params.evaluation))
     found = _asked(lambda: dev_suite(params.evaluation.golden, params.train.select_metric))
     suites: list[Suite] = []
-    metrics: dict[str, tuple[str, ...] | None] = {}
+    metrics: dict[str, Collection[str] | None] = {}
+    recorded = recorded_summaries(paths)
 
     def read(name: str, make: Callable[[], Suite]) -> None:
         metrics[name] = None
         suites.append(make())
-        metrics[name] = known_metrics(suites[-1])
+        metrics[name] = _metrics_of(suites[-1], recorded)
 
     for name, make in suite_makers(params.evaluation).items():
         found += _asked(partial(read, name, make))
     yield from dict.fromkeys(found)
-    known = _with_recorded(metrics, paths)
-    unknown = list(_unknown_names(params, known))
+    unknown = list(_unknown_names(params, metrics))
     yield from unknown
     if not found and not unknown:
         for problem in impossible_rules(params.gate, sets_of(suites, paths), num_candidates=params.num_candidates):
@@ -94,16 +96,15 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
             )
 
 
-def _with_recorded(
-    metrics: Mapping[str, tuple[str, ...] | None], paths: ArtifactPaths
-) -> dict[str, Collection[str] | None]:
-    """What the suites say, and what earlier evaluations of them gave beside it."""
-    known: dict[str, Collection[str] | None] = {}
-    recorded = recorded_summaries(paths)
-    for suite, names in metrics.items():
-        before = {metric.metric for summary in recorded.get(suite, []) for metric in summary.metrics}
-        known[suite] = None if names is None else sorted({*names, *before})
-    return known
+def _metrics_of(suite: Suite, recorded: Mapping[str, list[SuiteSummary]]) -> Collection[str] | None:
+    """What the suite says, and for a task of lm-eval what earlier evaluations gave beside it.
+
+    A golden set names all of its metrics, and an earlier evaluation may be of another set.
+    """
+    names = known_metrics(suite)
+    if names is None or not isinstance(suite, HarnessSuite):
+        return names
+    return sorted({*names, *(found.metric for summary in recorded.get(suite.name, []) for found in summary.metrics)})
 
 
 def _unknown_names(params: Params, known: Mapping[str, Collection[str] | None]) -> Iterator[str]:

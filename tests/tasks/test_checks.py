@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from evalsuite.errors import UsageError
-from evalsuite.files import sha256_file
+from evalsuite.files import sha256_file, write_json
+from evalsuite.results import MetricSummary, SuiteSummary
 from tasks.checks import check, problems
 from tasks.params import Params, parse_params
 from tasks.paths import ArtifactPaths
@@ -165,3 +166,20 @@ def test_a_retention_set_that_was_changed_is_found_and_named_once(paths: Artifac
         stream.write("\n")
     (problem,) = problems(shipped_params(), paths)
     assert "golden_sets/retention/ifeval/test.jsonl has sha256" in problem
+
+
+def test_metrics_of_an_earlier_golden_set_are_not_those_of_this_one(paths: ArtifactPaths) -> None:
+    summary = SuiteSummary(
+        suite="golden",
+        suite_version="1",
+        items_sha256="0" * 64,
+        num_items=1,
+        seconds=1.0,
+        metrics=(MetricSummary(metric="of_another_set", mean=1.0, stderr=None, n=1, unscored=0),),
+    )
+    (paths.evals("base") / "golden").mkdir(parents=True)
+    write_json(paths.evals("base") / "golden/summary.json", summary)
+    data = shipped()
+    data["compare"] = {"suite": "golden", "metric": "of_another_set"}
+    (problem,) = problems(parse_params(data), paths)
+    assert "compare = golden/of_another_set" in problem

@@ -27,7 +27,7 @@ def judge_check(
 ) -> None:
     """Agreement with the human majority, Cohen's kappa, and agreement by behaviour category; prints no judged text."""
     from evalsuite.judges.check import check_judges
-    from evalsuite.judges.choose import JudgeSettings
+    from evalsuite.judges.settings import JudgeSettings
     from tasks.entry import start_logging
 
     start_logging()

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.judges.choose import JudgeKind, JudgeSettings
+from evalsuite.judges.settings import JudgeKind, JudgeSettings
 from evalsuite.wrong_values import explain
 from evalsuite.yaml_file import read_yaml
 from tasks.engine_params import EngineKind as EngineKind

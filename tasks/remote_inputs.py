@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from evalsuite.errors import RatchetError, StageError, UsageError
 from evalsuite.hub import HubRepo, RepoKind, address, check_commit, fetched, here, reach
-from evalsuite.judges.choose import CLASSIFIERS, JudgeKind, JudgeSettings
+from evalsuite.judges.choose import CLASSIFIERS
+from evalsuite.judges.settings import JudgeKind, JudgeSettings
 from evalsuite.model_source import resolve_model
 from evalsuite.network_errors import is_network_error, said_by
 from evalsuite.suites.bertscore import MODEL_KEY, REMEDY, REVISION_KEY

@@ -9,9 +9,10 @@ from evalsuite.files import sha256_file, write_json
 from evalsuite.judges.agreement import Agreement, agreement_with_people
 from evalsuite.judges.base import Judge, RefusalJudge
 from evalsuite.judges.calibrated import SavedCalibration
-from evalsuite.judges.choose import JudgeKind, JudgeSettings, harm_judge
+from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.labelled import LabelledCompletion, read_labelled, read_labelled_refusals
 from evalsuite.judges.learned import LearnedRefusalJudge
+from evalsuite.judges.settings import JudgeKind, JudgeSettings
 
 RECORDED_SUFFIX = " (recorded)"
 RUN_HERE = (JudgeKind.DEFAULT, JudgeKind.STRING_MATCHING)

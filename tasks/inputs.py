@@ -4,7 +4,8 @@ Run:  python -m tasks.inputs
 
 A folder with a model, an installed package, a template's file or a scorer's version is named in params.yaml and lies
 elsewhere; a dependency in dvc.yaml cannot be optional. So this stage always runs, hashes what params.yaml names, and
-writes one small file for each kind of stage, on which those stages depend. It asks no network.
+writes one small file for each kind of stage, on which those stages depend. It asks no network. Since it comes before
+every stage that spends something, an impossible policy, a wrong name or a broken set ends a run here.
 """
 
 import difflib
@@ -20,6 +21,7 @@ from evalsuite.files import read_json, sha256_json, write_json
 from evalsuite.model_source import resolve_model
 from evalsuite.suites.golden_scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
+from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.golden_suite import asked_metrics
 from tasks.params import EvaluationParams, GoldenParams, Params
@@ -201,6 +203,7 @@ def _version(name: str) -> str:
 
 
 def _stage(params: Params, paths: ArtifactPaths) -> str:
+    check_evaluation(params, paths)
     files: dict[str, Any] = run(params, paths).files
     keys = {key for found in files.values() for key in found}
     return f"{len(keys)} inputs from outside the project: {', '.join(sorted(keys))}"

@@ -10,7 +10,6 @@ from typing import Any
 from evalsuite.engines.capability import why_not_answered
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json, write_text
-from tasks.checks import check_evaluation
 from tasks.entry import stage_main
 from tasks.launch_params import LaunchParams, Strategy
 from tasks.model_context import check_fits, context_tokens
@@ -212,7 +211,6 @@ def main(arguments: list[str] | None = None) -> int:
     def stage(params: Params, paths: ArtifactPaths) -> str:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"plan takes one method, got {names}; methods: {', '.join(params.methods)}")
-        check_evaluation(params, paths)
         plan = run(names[0], params, paths)
         lines = [
             f"{names[0]}: {plan['memory_bytes_per_device']['total'] / 2**30:.1f} GiB, {plan['steps']} steps, about "

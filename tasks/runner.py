@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from evalsuite.errors import BusyError, ExitCode, PreemptedError, RatchetError, StageError, UsageError
-from evalsuite.local_network import released
+from tasks.dvc_command import FORCED, dvc_command, stage_environment
 from tasks.dvc_files import check_dvc_files, explain_dvc
 from tasks.earlier_outputs import bring_back
 from tasks.processes import end_politely, with_descendants
@@ -36,8 +36,6 @@ NOISE = re.compile(
 )
 INPUTS = "inputs"
 """The stage that always runs (tasks/inputs.py)."""
-FORCED = "RATCHET_FORCED"
-"""Set by ``ratchet stage --force``: a stage has no arguments of its own, and DVC does not say why it runs one."""
 TERMINATE_SECONDS = 10.0
 ERROR = "error: "
 """How ``tasks.entry`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
@@ -64,23 +62,6 @@ class Pending(NamedTuple):
     name: str
     reason: str
     """What changed, or which stage before it may give something else."""
-
-
-def dvc_command(*arguments: str) -> list[str]:
-    """DVC from this very environment, waiting for a run beside it to let go of the lock."""
-    return [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-
-
-def stage_environment() -> dict[str, str]:
-    """The environment in which ``python`` in dvc.yaml is this interpreter; it writes UTF-8 in any locale."""
-    folder = str(Path(sys.executable).parent)
-    utf8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
-    return {
-        **released(os.environ),
-        **utf8,
-        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def halt() -> None:

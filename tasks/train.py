@@ -19,14 +19,13 @@ from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, read_model, write_json
 from evalsuite.identity import verify_manifest
 from tasks.allocator import keep_freed_memory
-from tasks.checks import check_evaluation
+from tasks.dvc_command import FORCED
 from tasks.entry import stage_main
 from tasks.params import MethodKind, MethodParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.planning.choice import USABLE
 from tasks.planning.hardware import launch_machines
 from tasks.remote_inputs import bring
-from tasks.runner import FORCED
 from tasks.training.checkpoints import (
     complete_checkpoints,
     drop_resume_state,
@@ -253,7 +252,6 @@ def main(arguments: list[str] | None = None) -> int:
     def stage(params: Params, paths: ArtifactPaths) -> str:
         if len(names) != 1 or names[0] not in params.methods:
             raise UsageError(f"train takes one method, got {names}; methods: {', '.join(params.methods)}")
-        check_evaluation(params, paths)
         bring(params.evaluation)
         log = run(names[0], params, paths)
         return (

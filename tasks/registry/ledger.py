@@ -152,7 +152,7 @@ def read_ledger(path: Path) -> list[Entry]:
 
 def bring_back(path: Path) -> str:
     """What mends a damaged or shortened ledger: git where it was committed, else a new ledger beside the old one."""
-    from tasks.runner import stage_environment
+    from tasks.dvc_command import stage_environment
 
     command = ["git", "cat-file", "-e", f"HEAD:./{path.name}"]
     try:

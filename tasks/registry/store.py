@@ -16,8 +16,8 @@ from evalsuite.errors import MissingArtifactError, RatchetError, StageError, Usa
 from evalsuite.files import write_text
 from evalsuite.identity import verify_manifest
 from evalsuite.yaml_file import dump_yaml, read_yaml
+from tasks.dvc_command import dvc_command, stage_environment
 from tasks.paths import ArtifactPaths
-from tasks.runner import dvc_command, stage_environment
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import yaml
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.files import sha256_file, write_json
-from tasks.runner import dvc_command, stage_environment
+from tasks.dvc_command import dvc_command, stage_environment
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("tasks", "evalsuite", "flows")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tasks.runner import dvc_command
+from tasks.dvc_command import dvc_command
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

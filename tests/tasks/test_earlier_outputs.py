@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.dvc_command import dvc_command, stage_environment
 from tasks.earlier_outputs import earlier_outputs_kept
-from tasks.runner import dvc_command, stage_environment
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
 from tasks import inputs
+from tasks.dvc_command import dvc_command, stage_environment
 from tasks.inputs import READERS, changed, run
 from tasks.params import Params, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.runner import dvc_command, pending_stages, reads_inputs, stage_environment
+from tasks.runner import pending_stages, reads_inputs
 
 ROOT = Path(__file__).parents[2]
 ITEM = {"id": "1", "messages": [{"role": "user", "content": "a"}], "references": ["b"]}

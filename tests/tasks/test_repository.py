@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from evalsuite.errors import UsageError
-from tasks.runner import dvc_command, stage_environment, stage_names
+from tasks.dvc_command import dvc_command, stage_environment
+from tasks.runner import stage_names
 
 
 @pytest.fixture(scope="module")

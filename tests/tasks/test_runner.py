@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from evalsuite.errors import BusyError, ExitCode, PreemptedError, StageError, UsageError
-from tasks.runner import dvc_command, pending_stages, run_stage, stage_environment, stage_names
+from tasks.dvc_command import dvc_command, stage_environment
+from tasks.runner import pending_stages, run_stage, stage_names
 from tests.waiting import wait_until
 
 DVC_YAML = """

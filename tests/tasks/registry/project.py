@@ -13,9 +13,9 @@ from evalsuite.files import write_json
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.identity import write_manifest
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from tasks.dvc_command import dvc_command, stage_environment
 from tasks.gate import run as run_gate
 from tasks.paths import ArtifactPaths
-from tasks.runner import dvc_command, stage_environment
 from tests.tasks.clean import write_clean
 
 ROOT = Path(__file__).parents[3]

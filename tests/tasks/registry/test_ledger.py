@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_json
+from tasks.dvc_command import stage_environment
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import read_champion, write_champion
 from tasks.registry.ledger import Event, append, ledger_path, looks, looks_before, new_entry, read_ledger, registry_lock
-from tasks.runner import stage_environment
 from tests.tasks.registry.ledger_entries import add
 
 ROOT = Path(__file__).parents[3]

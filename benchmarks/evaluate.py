@@ -24,8 +24,9 @@ from evalsuite.engines.hf import HFEngine
 from evalsuite.files import sha256_file, write_json
 from evalsuite.identity import verify_manifest
 from evalsuite.suites.harness import HarnessSuite
+from tasks.config.model import ModelParams
+from tasks.config.params import load_params
 from tasks.fetch import run as fetch
-from tasks.params import ModelParams, load_params
 from tasks.paths import ArtifactPaths
 from tasks.run_evals import describe, suites_of
 

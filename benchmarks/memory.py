@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.allocator import keep_freed_memory
-from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.train import TrainParams
 from tasks.planning.architecture import count_parameters, read_config
 from tasks.planning.memory import CONTEXT_BYTES, Numerics, Setup, peak
 

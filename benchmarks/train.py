@@ -84,8 +84,9 @@ def write_examples(folder: Path, base: Path, count: int) -> list[int]:
 
 def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     """Our training stage's trainer, its checkpoints and dev runs left out; seconds."""
-    from tasks.numerics import Numerics
-    from tasks.params import MethodParams, TrainParams
+    from tasks.config.methods import MethodParams
+    from tasks.config.numerics import Numerics
+    from tasks.config.train import TrainParams
     from tasks.training.continuity import deterministic
     from tasks.training.examples import tokenize
     from tasks.training.launch import LaunchPlan
@@ -278,8 +279,8 @@ def main() -> None:
         return
     if not INSTRUCTIONS.is_file():
         raise SystemExit(f"no {INSTRUCTIONS}: the examples of this benchmark")
+    from tasks.config.model import ModelParams
     from tasks.fetch import run as fetch
-    from tasks.params import ModelParams
     from tasks.paths import ArtifactPaths
 
     with tempfile.TemporaryDirectory() as temporary:

@@ -71,7 +71,7 @@ def run(
     any_verdict: Annotated[bool, typer.Option("--any-verdict", help="Exit 0 whatever the verdict is.")] = False,
 ) -> None:
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 
     root = project_root()
@@ -120,7 +120,7 @@ def stage(
     """Bring one stage up to date."""
     import difflib
 
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.project_lock import only_run
     from tasks.runner import INPUTS, reads_inputs, run_stage, stage_names
@@ -142,7 +142,7 @@ def stage(
 @app.command()
 def status() -> None:
     """What is up to date, what would run and why, the champion and the last verdict."""
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 
     root = project_root()
@@ -186,7 +186,7 @@ def promote(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify everything, move nothing.")] = False,
 ) -> None:
     """Make the candidate of the present decision the champion, after proving decision and bytes again."""
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.project_lock import only_run
     from tasks.promote import Override
@@ -234,7 +234,7 @@ def serve(
 ) -> None:
     """Serve the flow as a Prefect deployment on the schedule in params.yaml, until interrupted."""
     from flows.environment import prepare_prefect
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 
     root = project_root()

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evalsuite.errors import UsageError
-from tasks.params import ScheduleParams
+from tasks.config.operations import ScheduleParams
 
 
 def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:

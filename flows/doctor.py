@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalsuite.errors import RatchetError
 
 if TYPE_CHECKING:
-    from tasks.params import Params
+    from tasks.config.params import Params
     from tasks.paths import ArtifactPaths
 
 OURS = ("flows", "tasks", "evalsuite")
@@ -149,7 +149,7 @@ def _repository(folder: Path) -> Iterator[Finding]:
 
 def _remote_of(folder: Path) -> str | None:
     """The remote that params.yaml names; the default one where it names none or cannot be read."""
-    from tasks.params import load_params
+    from tasks.config.params import load_params
 
     try:
         return load_params(folder / "params.yaml").promote.remote
@@ -159,14 +159,16 @@ def _remote_of(folder: Path) -> str | None:
 
 def _configuration(folder: Path) -> Iterator[Finding]:
     from tasks.checks import problems
-    from tasks.params import load_params, parse_params, read_sections
+    from tasks.config.params import load_params, parse_params, read_sections
     from tasks.paths import ArtifactPaths
 
     path = folder / "params.yaml"
     try:
         params = load_params(path)
     except RatchetError as error:
-        yield Finding("params.yaml", str(error), False, "fix the line that it names; tasks/params.py has all keys")
+        yield Finding(
+            "params.yaml", str(error), False, "fix the line that it names; tasks/config has all keys"
+        )
         try:
             params = parse_params(read_sections(path))  # where a section is missing, the rest is looked at all the same
         except RatchetError:

@@ -26,9 +26,9 @@ def evaluate(
     """Run one suite on one model and print its summary; answers are cached, so a killed run goes on where it was."""
     from evalsuite.engines.sharded import parse_shard
     from flows import views
+    from tasks.config.params import load_params
     from tasks.entry import start_logging
     from tasks.evaluate_model import evaluate as evaluate_model
-    from tasks.params import load_params
     from tasks.paths import ArtifactPaths
 
     here = Path.cwd()

@@ -130,7 +130,7 @@ def gate_power(
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
     """What each rule can prove on the items that there are, before a run; loads no model."""
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 
     here = Path.cwd()

@@ -17,7 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from evalsuite.errors import BusyError
 from evalsuite.gate.decision import Decision, Verdict
 from tasks.checks import check
-from tasks.params import Params, load_params
+from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
 from tasks.project_lock import only_run

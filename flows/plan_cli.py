@@ -68,7 +68,7 @@ def plan(
         _plan_project()
         return
     from flows.model_plan_view import show_plan
-    from tasks.params import MethodKind
+    from tasks.config.methods import MethodKind
     from tasks.planning.advice import recipe
     from tasks.planning.architecture import count_parameters, read_config
     from tasks.planning.choice import Request
@@ -121,7 +121,7 @@ def plan(
 
 def _plan_project() -> None:
     """Every method of params.yaml, through the stages that a plan needs."""
-    from tasks.params import load_params
+    from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 
     root = project_root()

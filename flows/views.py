@@ -8,7 +8,7 @@ from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
 from evalsuite.results import SuiteSummary
 from flows.console import broken, console, escape, proven, table
 from flows.doctor import Finding
-from tasks.params import Params
+from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.runner import Pending
 

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.files import read_model, sha256_file, sha256_json, write_json
+from tasks.config.params import Params
 from tasks.entry import stage_main
-from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import Champion, derive, read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger

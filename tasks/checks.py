@@ -13,10 +13,10 @@ from evalsuite.gate.policy import COSTS
 from evalsuite.results import SuiteSummary
 from evalsuite.suites.base import Suite, known_metrics
 from evalsuite.suites.harness import HarnessSuite
+from tasks.config.params import Params
 from tasks.fetch import check_model
 from tasks.golden_suite import dev_suite
 from tasks.model_context import context_problems
-from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.power import recorded_summaries, sets_of
 from tasks.prepare import check_sources

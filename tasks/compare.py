@@ -16,8 +16,10 @@ from evalsuite.evidence import read_costs
 from evalsuite.files import read_json, write_json
 from evalsuite.results import SuiteResult, read_result
 from evalsuite.seeds import Seeded
+from tasks.config.compare import CompareParams
+from tasks.config.hardware import HardwareParams
+from tasks.config.params import Params
 from tasks.entry import stage_main
-from tasks.params import CompareParams, HardwareParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.training.log import TrainLog
 

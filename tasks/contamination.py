@@ -10,8 +10,9 @@ from evalsuite.contamination import ContaminationReport, TrainingIndex, Training
 from evalsuite.errors import MissingArtifactError
 from evalsuite.files import sha256_file, write_json
 from evalsuite.results import read_result
+from tasks.config.contamination import ContaminationParams
+from tasks.config.params import Params
 from tasks.entry import stage_main
-from tasks.params import ContaminationParams, Params
 from tasks.paths import ArtifactPaths
 
 MADE_BY = "ratchet stage evaluate_baseline@base"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from evalsuite.errors import UsageError
 from evalsuite.yaml_file import read_yaml
-from tasks.pipeline_params import check_sections
+from tasks.config.pipeline import check_sections
 
 DIFFERENCE = "`git diff {name}` shows what differs from the last commit"
 

@@ -9,7 +9,8 @@ from evalsuite.engines.base import Engine
 from evalsuite.engines.cached import CachedEngine
 from evalsuite.errors import UsageError
 from evalsuite.suites.golden_items import read_golden_items
-from tasks.params import EngineKind, EvaluationParams
+from tasks.config.engine import EngineKind
+from tasks.config.evaluation import EvaluationParams
 from tasks.paths import ArtifactPaths
 
 NUM_PROBES = 4

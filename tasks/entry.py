@@ -11,8 +11,8 @@ from evalsuite.errors import ExitCode, RatchetError
 from evalsuite.local_network import ask_local_servers_directly
 from evalsuite.network_errors import is_network_error, remedy_for, said_by
 from evalsuite.terminal import make_streams_safe
+from tasks.config.params import Params, load_params
 from tasks.earlier_outputs import earlier_outputs_kept
-from tasks.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.project_lock import refuse_beside_a_run
 

@@ -14,21 +14,14 @@ from evalsuite.suites.base import Suite
 from evalsuite.suites.benchmark_root import tasks_there
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import HarnessSuite
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.model import ModelParams
+from tasks.config.params import Params
+from tasks.config.suites import PUBLIC_TASKS, BBQParams, HarmBenchParams, HarnessTask, PerplexityParams, XSTestParams
 from tasks.engines import opened_engine
 from tasks.fetch import export_model
-from tasks.params import (
-    BBQParams,
-    EvaluationParams,
-    HarmBenchParams,
-    HarnessTask,
-    ModelParams,
-    Params,
-    PerplexityParams,
-    XSTestParams,
-)
 from tasks.paths import ArtifactPaths
 from tasks.run_evals import suite_makers, weights_of
-from tasks.suite_params import PUBLIC_TASKS
 from tasks.template_settings import is_affected, own_template
 
 Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)

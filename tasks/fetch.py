@@ -13,8 +13,9 @@ from evalsuite.hub import HubRepo, RepoKind, address, check_commit, here, reach
 from evalsuite.identity import ModelManifest, write_manifest
 from evalsuite.model_source import ModelSource, resolve_model
 from evalsuite.network_errors import is_network_error, said_by
+from tasks.config.model import ModelParams
+from tasks.config.params import Params
 from tasks.entry import stage_main
-from tasks.params import ModelParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.template_settings import check_template, read_template, settle_other, settle_template
 

@@ -21,8 +21,8 @@ from evalsuite.gate.selftest import with_self_test
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
+from tasks.config.params import NAME
 from tasks.entry import stage_main
-from tasks.params import NAME
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import ledger_path, looks_before, read_ledger
 

@@ -12,7 +12,8 @@ from evalsuite.suites.bertscore import BertScorer
 from evalsuite.suites.golden import GoldenSuite, Split
 from evalsuite.suites.golden_items import read_golden_items
 from evalsuite.suites.golden_scoring import BERT_METRICS, REFUSAL_METRICS
-from tasks.params import BertScoreParams, GoldenParams
+from tasks.config.golden import GoldenParams
+from tasks.config.suites import BertScoreParams
 
 
 def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -> GoldenSuite:

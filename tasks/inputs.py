@@ -22,9 +22,11 @@ from evalsuite.model_source import resolve_model
 from evalsuite.suites.golden_scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
 from tasks.checks import check_evaluation
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.golden import GoldenParams
+from tasks.config.params import Params
 from tasks.entry import stage_main
 from tasks.golden_suite import asked_metrics
-from tasks.params import EvaluationParams, GoldenParams, Params
 from tasks.paths import ArtifactPaths
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from evalsuite.errors import UsageError
 from evalsuite.model_source import PACKAGE_PREFIX
 from evalsuite.yaml_file import parse_yaml
-from tasks.params import ModelParams
+from tasks.config.model import ModelParams
 
 FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 MAX_README_BYTES = 2**20

@@ -7,7 +7,8 @@ from typing import Any
 
 from evalsuite.errors import RatchetError, UsageError
 from evalsuite.model_source import resolve_model
-from tasks.params import Objective, Params
+from tasks.config.params import Params
+from tasks.config.prepare import Objective
 from tasks.paths import ArtifactPaths
 
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")

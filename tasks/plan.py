@@ -10,11 +10,13 @@ from typing import Any
 from evalsuite.engines.capability import why_not_answered
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json, write_text
+from tasks.config.launch import LaunchParams, Strategy
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.numerics import Optimizer
+from tasks.config.params import Params
+from tasks.config.train import Answers, TrainParams
 from tasks.entry import stage_main
-from tasks.launch_params import LaunchParams, Strategy
 from tasks.model_context import check_fits, context_tokens
-from tasks.numerics import Optimizer
-from tasks.params import Answers, MethodKind, MethodParams, Params, TrainParams
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import count_parameters, read_config

@@ -21,7 +21,8 @@ from evalsuite.results import EvalReport, ScoreTable, SuiteSummary, read_result
 from evalsuite.suites.base import Suite
 from evalsuite.suites.golden import GoldenSuite
 from evalsuite.suites.harness import SLICE_FIELDS, HarnessSuite
-from tasks.params import EvaluationParams, Params
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import read_champion
 from tasks.run_evals import suites_of

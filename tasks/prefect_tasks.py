@@ -15,7 +15,7 @@ from evalsuite.comparison_rows import read_comparison
 from evalsuite.errors import BusyError, UsageError
 from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import markdown_summary
-from tasks.params import PromoteParams
+from tasks.config.operations import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.runner import StageRun, run_stage
 

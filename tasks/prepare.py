@@ -21,13 +21,15 @@ from evalsuite.files import sha256_file, write_json, write_jsonl
 from evalsuite.identity import read_manifest
 from evalsuite.text import as_written, whole_form
 from evalsuite.yaml_file import key_line
+from tasks.config.params import Params
+from tasks.config.prepare import Objective, PrepareParams
+from tasks.config.train import Answers
 from tasks.data.decontaminate import HeldOut, user_text
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice, shown
 from tasks.data.split import dev_groups
 from tasks.entry import stage_main
 from tasks.model_context import check_fits, context_tokens
-from tasks.params import Answers, Objective, Params, PrepareParams
 from tasks.paths import ArtifactPaths
 from tasks.template_settings import is_affected, own_template
 from tasks.training.conversation import end_tokens

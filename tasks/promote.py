@@ -8,7 +8,8 @@ from typing import NamedTuple
 from evalsuite.errors import StaleDecisionError, UsageError
 from evalsuite.gate.decision import Decision, Verdict, read_decision
 from evalsuite.identity import verify_manifest
-from tasks.params import PromoteParams, load_params
+from tasks.config.operations import PromoteParams
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import Champion, predecessor, read_champion, settle, withdrawn, write_champion
 from tasks.registry.ledger import (

@@ -26,8 +26,12 @@ from evalsuite.suites.harness_data import (
     prove_sentence_splitter,
     remedy_of,
 )
+from tasks.config.engine import EngineKind, EngineParams
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.golden import GoldenParams
+from tasks.config.model import ModelParams
+from tasks.config.params import Params
 from tasks.golden_suite import asked_metrics
-from tasks.params import EngineKind, EngineParams, EvaluationParams, GoldenParams, ModelParams, Params
 
 SERVER_SECONDS = 5.0
 """For a connection to a server that later stages ask."""

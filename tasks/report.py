@@ -14,9 +14,9 @@ from evalsuite.files import read_json, write_text
 from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import ReportData, TrainingRun, build_html, build_model_card
 from tasks.compare import has_champion, read_suites, read_train_log
+from tasks.config.params import Params
 from tasks.entry import stage_main
 from tasks.licence import base_licence
-from tasks.params import Params
 from tasks.paths import ArtifactPaths
 
 PARAMS_SHOWN = ("model", "prepare", "hardware", "methods", "train", "evaluation", "sequential", "compare", "gate")

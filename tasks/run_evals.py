@@ -31,11 +31,13 @@ from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from evalsuite.suites.plugins import load_suite
 from tasks.allocator import keep_freed_memory
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.params import Params
+from tasks.config.suites import HarmBenchParams, XSTestParams
 from tasks.engines import opened_engine
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
 from tasks.golden_suite import bertscore_suite, golden_suite
-from tasks.params import EvaluationParams, HarmBenchParams, Params, XSTestParams
 from tasks.paths import ArtifactPaths
 from tasks.remote_inputs import bring
 from tasks.stopping import read_stopping

@@ -328,8 +328,8 @@ def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
     """Files that the stage ``inputs`` would write anew -> why; it runs each time, and DVC cannot tell before it did."""
     if not any(stage.name == INPUTS for stage in stages):
         return {}
+    from tasks.config.params import load_params
     from tasks.inputs import changed
-    from tasks.params import load_params
     from tasks.paths import ArtifactPaths
 
     paths = ArtifactPaths(root)

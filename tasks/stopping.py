@@ -14,9 +14,10 @@ from evalsuite.errors import UsageError
 from evalsuite.files import read_model, sha256_file, sha256_json, write_json
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256
+from tasks.config.compare import SequentialParams
+from tasks.config.params import Params
 from tasks.entry import stage_main
 from tasks.gate import read_baselines
-from tasks.params import Params, SequentialParams
 from tasks.paths import ArtifactPaths
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from evalsuite.errors import UsageError
-from tasks.params import EvaluationParams
+from tasks.config.evaluation import EvaluationParams
 
 WATCHED = ("golden_sets", "data/suites")
 """Folders that the evaluation stages of dvc.yaml depend on."""

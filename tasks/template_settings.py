@@ -22,7 +22,7 @@ from evalsuite.engines.chat_template import (
 )
 from evalsuite.errors import UsageError
 from evalsuite.model_source import resolve_model
-from tasks.model_params import RESERVED_ARGUMENTS, ModelParams
+from tasks.config.model import RESERVED_ARGUMENTS, ModelParams
 
 NO_DATE = (
     "chat template writes today's date, so that the same conversation is another one tomorrow; set "

@@ -19,9 +19,10 @@ from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, read_model, write_json
 from evalsuite.identity import verify_manifest
 from tasks.allocator import keep_freed_memory
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.params import Params
 from tasks.dvc_command import FORCED
 from tasks.entry import stage_main
-from tasks.params import MethodKind, MethodParams, Params
 from tasks.paths import ArtifactPaths
 from tasks.planning.choice import USABLE
 from tasks.planning.hardware import launch_machines

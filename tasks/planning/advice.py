@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.train import TrainParams
 from tasks.planning.memory import Numerics
 
 FEW_EXAMPLES = 10_000

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from evalsuite.errors import UsageError
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture
 from tasks.planning.hardware import Machines
 from tasks.planning.memory import Loss, Memory, Numerics, Optimizer, Setup, Strategy, host_bytes, peak

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.errors import UsageError
-from tasks.launch_params import LaunchParams
-from tasks.params import HardwareParams
+from tasks.config.hardware import HardwareParams
+from tasks.config.launch import LaunchParams
 
 
 class Device(NamedTuple):

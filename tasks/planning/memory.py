@@ -9,10 +9,10 @@ NF4 with double quantisation takes 4.127 bits a weight (Dettmers et al. 2023, ar
 from enum import StrEnum
 from typing import NamedTuple
 
-from tasks.launch_params import Strategy as Strategy
-from tasks.numerics import Numerics as Numerics
-from tasks.numerics import Optimizer as Optimizer
-from tasks.params import MethodKind
+from tasks.config.launch import Strategy as Strategy
+from tasks.config.methods import MethodKind
+from tasks.config.numerics import Numerics as Numerics
+from tasks.config.numerics import Optimizer as Optimizer
 from tasks.planning.architecture import Architecture, Block, Reads
 
 NF4_BYTES = 4.127 / 8

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from evalsuite.errors import UsageError
-from tasks.params import MethodKind, MethodParams
+from tasks.config.methods import MethodKind, MethodParams
 from tasks.planning.architecture import Architecture, Block, Linear, Reads
 from tasks.planning.model_config import as_transformers_reads, in_one_line, only_errors, text_config_of
 from tasks.training.models import adapter_config, check_targets

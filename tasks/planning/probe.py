@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalsuite.errors import UsageError
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.choice import Option
 from tasks.planning.memory import Numerics, Strategy
 

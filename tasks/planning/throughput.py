@@ -8,7 +8,7 @@ forward pass again: a third more, or half more with frozen weights.
 
 from typing import NamedTuple
 
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture
 from tasks.planning.hardware import HOST_LINK_BYTES, NODE_LINK_BYTES, Machines
 from tasks.planning.memory import Setup, Strategy

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model, write_json
+from tasks.config.params import Params
 from tasks.entry import stage_main
-from tasks.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import Entry, Event, bring_back, ledger_path, read_ledger, registry_lock
 from tasks.registry.store import pointer_path

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from evalsuite.engines.chat_template import TemplateRefusalError, chat_text, names_read, template_of
 from evalsuite.engines.encoding import encoded
 from evalsuite.errors import UsageError
-from tasks.params import Answers
+from tasks.config.train import Answers
 from tasks.training.documents import IGNORED, Example
 
 REASONING = re.compile(r"<(think|thinking|thought|reasoning)>|\[THINK\]", re.IGNORECASE)

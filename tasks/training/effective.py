@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalsuite.errors import StageError
-from tasks.launch_params import Strategy
-from tasks.numerics import Numerics, Optimizer
-from tasks.params import MethodKind, MethodParams
+from tasks.config.launch import Strategy
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.numerics import Numerics, Optimizer
 from tasks.training.accelerations import read_accelerations
 from tasks.training.launch import LaunchPlan
 from tasks.training.strategies import Ranks

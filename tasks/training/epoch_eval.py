@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.results import SuiteSummary
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.methods import MethodParams
 from tasks.golden_suite import dev_suite
-from tasks.params import EvaluationParams, MethodParams
 from tasks.training.models import load_checkpoint, shipped_dtype
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from evalsuite.engines import chat_template
 from evalsuite.errors import MissingArtifactError, UsageError
-from tasks.params import Answers, LongRows
+from tasks.config.train import Answers, LongRows
 from tasks.training.conversation import Labelled, Labeller
 from tasks.training.conversation import tokenize as tokenize
 from tasks.training.documents import IGNORED as IGNORED

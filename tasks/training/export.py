@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import StageError
 from evalsuite.identity import ModelManifest, read_manifest, write_manifest
-from tasks.numerics import Numerics
-from tasks.params import MethodKind, MethodParams
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.numerics import Numerics
 from tasks.training.checkpoints import check_disk
 from tasks.training.examples import Example
 from tasks.training.models import load_checkpoint, load_trainable, shipped_dtype

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, sha256_file
 from evalsuite.identity import read_manifest
-from tasks.params import Params
+from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.training.checkpoints import FINGERPRINT, digest
 from tasks.training.conversation import end_tokens

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.errors import UsageError
 from evalsuite.files import write_text
-from tasks.launch_params import LaunchParams, Strategy
-from tasks.numerics import Numerics, Optimizer
-from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.config.launch import LaunchParams, Strategy
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.numerics import Numerics, Optimizer
+from tasks.config.train import TrainParams
 from tasks.training.checkpoints import checkpoint_bytes
 
 WORKER = "tasks.training.worker"

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import UsageError
-from tasks.numerics import Numerics
-from tasks.params import MethodKind, MethodParams
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.numerics import Numerics
 
 
 def compute_dtype(numerics: Numerics) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from tasks.numerics import Numerics, Optimizer
+from tasks.config.numerics import Numerics, Optimizer
 from tasks.training.launch import LaunchPlan
 
 CHUNK = 2**24

@@ -11,7 +11,7 @@ from typing import Any
 
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, undo_private, write_json
-from tasks.params import MethodParams
+from tasks.config.methods import MethodParams
 
 INITIAL = "pissa_init"
 """Folder beside the checkpoints: the adapter before the first step."""

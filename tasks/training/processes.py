@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.errors import PreemptedError, StageError
-from tasks.params import LaunchParams
+from tasks.config.launch import LaunchParams
 from tasks.training.checkpoints import last_good
 from tasks.training.failures import FOLDER, raise_failure
 from tasks.training.launch import LaunchPlan, agent_command, find_node

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.training.examples import Example
 from tasks.training.log import StepRecord
 

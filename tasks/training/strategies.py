@@ -9,7 +9,7 @@ from typing import Any
 
 from evalsuite.errors import UsageError
 from evalsuite.yaml_file import parse_yaml
-from tasks.launch_params import Strategy
+from tasks.config.launch import Strategy
 from tasks.training.launch import LaunchPlan
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)

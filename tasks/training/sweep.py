@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, write_json
-from tasks.params import TrainParams
+from tasks.config.train import TrainParams
 from tasks.training.checkpoints import FINGERPRINT, anew, read_records
 from tasks.training.clock import Clock
 from tasks.training.failures import DivergedError

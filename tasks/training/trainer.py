@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
-from tasks.launch_params import Strategy
-from tasks.numerics import Numerics
-from tasks.params import MethodParams, TrainParams
+from tasks.config.launch import Strategy
+from tasks.config.methods import MethodParams
+from tasks.config.numerics import Numerics
+from tasks.config.train import TrainParams
 from tasks.training.accelerations import has_liger
 from tasks.training.attention import choose_attention
 from tasks.training.checkpoints import last_good

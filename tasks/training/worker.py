@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 from evalsuite.errors import PreemptedError, StageError, UsageError
 from evalsuite.files import read_model
 from tasks.allocator import keep_freed_memory
+from tasks.config.launch import Strategy
+from tasks.config.methods import MethodParams
+from tasks.config.numerics import Numerics
+from tasks.config.params import Params, load_params
+from tasks.config.train import TrainParams
 from tasks.entry import start_logging
-from tasks.launch_params import Strategy
-from tasks.numerics import Numerics
-from tasks.params import MethodParams, Params, TrainParams, load_params
 from tasks.paths import ArtifactPaths
 from tasks.training.callbacks import training_callback
 from tasks.training.checkpoints import (

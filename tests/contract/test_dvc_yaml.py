@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tasks.baseline import DATA
+from tasks.config.params import Params, load_params
 from tasks.inputs import READERS
-from tasks.params import Params, load_params
 from tasks.suite_files import WATCHED
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 from evalsuite.errors import ExitCode
 from evalsuite.yaml_file import dump_yaml, parse_yaml
 from tasks.checks import problems
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 
 ROOT = Path(__file__).parents[2]

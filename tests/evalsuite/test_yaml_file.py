@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evalsuite.errors import UsageError
 from evalsuite.evidence import load_policy
 from evalsuite.yaml_file import dump_yaml, key_line, parse_yaml, read_yaml
-from tasks.params import load_params
+from tasks.config.params import load_params
 
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
 

@@ -9,7 +9,7 @@ import pytest
 
 from evalsuite.errors import UsageError
 from flows.deploy import next_runs
-from tasks.params import ScheduleParams
+from tasks.config.operations import ScheduleParams
 from tests.flows.hanging import make_project, started, stopped, wait_for
 
 

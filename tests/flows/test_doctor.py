@@ -8,9 +8,9 @@ import yaml
 
 from flows.doctor import _configuration, _remote, examine
 from flows.views import show_missing
-from tasks.params import parse_params
+from tasks.config.params import parse_params
+from tasks.config.suites import PINNED_DATA
 from tasks.runner import Pending
-from tasks.suite_params import PINNED_DATA
 from tests.hub import CLOSED, use_hub
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from evalsuite.errors import MissingArtifactError, UsageError
 from evalsuite.files import write_json
 from flows.cli import app
-from tasks.launch_params import Strategy
+from tasks.config.launch import Strategy
 from tasks.training.launch import LaunchPlan, Node, agent_command
 
 ROOT = Path(__file__).parents[2]

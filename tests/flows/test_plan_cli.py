@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from evalsuite.errors import ExitCode, UsageError
 from flows.cli import app
 from flows.plan_cli import MethodName, NumericsName, OptimizerName, StrategyName
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.memory import Numerics, Optimizer, Strategy
 from tests.tasks.planning.published_configs import GEMMA_3_12B
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B, SMALL

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.baseline import describe, inputs_sha256, read_pin, run
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import write_champion
 from tasks.registry.ledger import Event

@@ -13,7 +13,7 @@ from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, write_json
 from evalsuite.results import MetricSummary, SuiteSummary
 from tasks.checks import check, problems
-from tasks.params import Params, parse_params
+from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from evalsuite.errors import MissingArtifactError, NotComparableError, UsageErro
 from evalsuite.files import write_json
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import compare
-from tasks.params import CompareParams, HardwareParams
+from tasks.config.compare import CompareParams
+from tasks.config.hardware import HardwareParams
 from tasks.paths import ArtifactPaths
 
 COMPARE = CompareParams(suite="golden", metric="json_fields", margin=0.05)

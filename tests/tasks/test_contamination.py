@@ -12,7 +12,7 @@ from evalsuite.gate.replay import read_record, replay
 from evalsuite.identity import write_manifest
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import contamination, gate
-from tasks.params import ContaminationParams
+from tasks.config.contamination import ContaminationParams
 from tasks.paths import ArtifactPaths
 
 POLICY = GatePolicy.model_validate(

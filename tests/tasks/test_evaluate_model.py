@@ -15,8 +15,9 @@ from evalsuite.suites.golden_check import new_set
 from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
 from tasks import run_evals
+from tasks.config.model import ModelParams
+from tasks.config.params import Params, load_params
 from tasks.evaluate_model import evaluate, find_model, suite_named
-from tasks.params import ModelParams, Params, load_params
 from tasks.paths import ArtifactPaths
 
 NUM_ITEMS = 6

@@ -7,8 +7,8 @@ import pytest
 
 from evalsuite.errors import StageError, UsageError
 from evalsuite.identity import verify_manifest
+from tasks.config.model import ModelParams
 from tasks.fetch import run
-from tasks.params import ModelParams
 from tasks.paths import ArtifactPaths
 
 

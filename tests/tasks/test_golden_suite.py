@@ -7,8 +7,8 @@ import pytest
 
 from evalsuite.errors import UsageError
 from evalsuite.suites.golden_check import new_set
+from tasks.config.evaluation import EvaluationParams
 from tasks.golden_suite import bertscore_suite, golden_suite
-from tasks.params import EvaluationParams
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
 from tasks import inputs
+from tasks.config.params import Params, parse_params
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.inputs import READERS, changed, run
-from tasks.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.runner import pending_stages, reads_inputs
 

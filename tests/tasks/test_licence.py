@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config.model import ModelParams
 from tasks.licence import base_licence
-from tasks.params import ModelParams
 
 
 def folder(root: Path, readme: str) -> ModelParams:

@@ -8,8 +8,8 @@ import pytest
 
 from evalsuite.errors import UsageError
 from tasks.checks import problems
+from tasks.config.params import parse_params
 from tasks.model_context import check_fits, context_tokens
-from tasks.params import parse_params
 from tasks.paths import ArtifactPaths
 from tests.tasks.test_checks import shipped
 

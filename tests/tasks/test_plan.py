@@ -9,7 +9,7 @@ import pytest
 import tasks.plan
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, read_model, write_json
-from tasks.params import Params, parse_params
+from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.plan import params_changes
 from tasks.planning.architecture import count_parameters, read_config

@@ -14,7 +14,7 @@ from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.alternatives import uniforms
 from tasks import gate
 from tasks.checks import check_evaluation
-from tasks.params import Params, load_params, parse_params
+from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.power import known_sets, plan, recorded_pairs
 from tests.tasks.test_gate import POLICY, project

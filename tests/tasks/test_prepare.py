@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import MissingArtifactError, UsageError
+from tasks.config.params import Params, parse_params
+from tasks.config.prepare import Objective, PrepareParams
+from tasks.config.train import Answers
 from tasks.data.formats import Row, read_rows
-from tasks.params import Answers, Objective, Params, PrepareParams, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.prepare import check_first_rows, run, summary
 from tests.tasks.training.templates import GEMMA, QWEN_3

@@ -12,8 +12,8 @@ from evalsuite.files import read_json, write_json
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.identity import write_manifest
 from tasks import promote as promote_module
+from tasks.config.operations import PromoteParams
 from tasks.gate import run as run_gate
-from tasks.params import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.promote import Override, promote, rollback
 from tasks.registry.champion import read_champion, read_stored

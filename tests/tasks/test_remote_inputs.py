@@ -13,7 +13,7 @@ import yaml
 
 from evalsuite.errors import StageError, UsageError
 from tasks import remote_inputs, train
-from tasks.params import Params, parse_params
+from tasks.config.params import Params, parse_params
 from tasks.remote_inputs import bring, missing, needed, prove_needed
 from tests.hub import CLOSED, COMMIT, serving_hub, use_hub
 

@@ -12,7 +12,9 @@ from evalsuite.gate.policy import GatePolicy
 from evalsuite.identity import write_manifest
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks import compare, gate, report
-from tasks.params import CompareParams, HardwareParams, Params, load_params
+from tasks.config.compare import CompareParams
+from tasks.config.hardware import HardwareParams
+from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tests.tasks.clean import write_clean
 

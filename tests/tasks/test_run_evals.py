@@ -17,7 +17,7 @@ from evalsuite.gate.decision import Verdict
 from evalsuite.gate.replay import read_record, replay
 from evalsuite.identity import read_manifest, write_manifest
 from tasks import compare, gate, report, run_evals, stopping
-from tasks.params import Params, parse_params
+from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tests.e2e.project import NUM_TEST, write_golden
 from tests.tasks.clean import write_clean

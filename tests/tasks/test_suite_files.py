@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import UsageError
-from tasks.params import EvaluationParams
+from tasks.config.evaluation import EvaluationParams
 from tasks.suite_files import check_watched, suite_files
 
 

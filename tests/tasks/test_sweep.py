@@ -15,7 +15,7 @@ import yaml
 import tasks.plan
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training.checkpoints import complete_checkpoints

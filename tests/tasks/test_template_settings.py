@@ -13,8 +13,8 @@ from evalsuite.engines.chat_template import chat_text, names_read
 from evalsuite.engines.encoding import Encoder
 from evalsuite.errors import UsageError
 from evalsuite.identity import hash_files, identity_of
+from tasks.config.model import ModelParams
 from tasks.fetch import check_model, run
-from tasks.params import ModelParams
 from tasks.paths import ArtifactPaths
 from tasks.template_settings import own_template, settle_other, settle_template
 from tests.tasks.training.templates import LLAMA_3, QWEN_3, byte_level

@@ -19,8 +19,8 @@ import tasks.training.export
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, sha256_file, write_json
 from evalsuite.identity import verify_manifest, write_manifest
+from tasks.config.params import load_params
 from tasks.dvc_command import FORCED
-from tasks.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training.checkpoints import complete_checkpoints, open_root

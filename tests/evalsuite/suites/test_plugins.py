@@ -80,7 +80,9 @@ def test_what_is_no_suite_is_one_clear_error(name: str, params: dict[str, object
 
 @pytest.mark.usefixtures("installed")
 def test_params_turn_it_on() -> None:
-    from tasks.params import EvaluationParams, GoldenParams, HarnessParams
+    from tasks.config.evaluation import EvaluationParams
+    from tasks.config.golden import GoldenParams
+    from tasks.config.suites import HarnessParams
     from tasks.run_evals import suites_of
 
     root = Path(__file__).parents[3]

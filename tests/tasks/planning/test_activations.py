@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.architecture import count_parameters
 from tasks.planning.memory import Numerics, Setup, block_activation_bytes
 from tests.tasks.planning.test_architecture import CONFIGS

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
-from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.train import TrainParams
 from tasks.planning.advice import advise
 from tasks.planning.architecture import Architecture, count_parameters
 from tasks.planning.choice import Option, Request, choose, list_options, what_fits

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture, count_parameters, read_config
 from tasks.planning.choice import Request
 from tasks.planning.hardware import read_machines

@@ -11,7 +11,7 @@ allocated memory, so the context and the allocator's loss are left out of our si
 
 import pytest
 
-from tasks.params import MethodKind
+from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture, count_parameters
 from tasks.planning.memory import (
     Loss,

@@ -83,7 +83,7 @@ def start_promotion(root: Path, locale: dict[str, str] | None = None, dry_run: b
     """A promotion in a process of its own."""
     code = (
         "import sys; from evalsuite.terminal import own_encoding; own_encoding();"
-        "from pathlib import Path; from tasks.params import PromoteParams;"
+        "from pathlib import Path; from tasks.config.params import PromoteParams;"
         "from tasks.paths import ArtifactPaths; from tasks.promote import promote;"
         "print(promote(ArtifactPaths(Path(sys.argv[1])), PromoteParams(), dry_run=bool(sys.argv[2])).summary)"
     )

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from evalsuite.errors import UsageError
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
-from tasks.params import PromoteParams
+from tasks.config.operations import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.promote import Override, promote, rollback
 from tasks.registry.champion import read_champion, read_stored, write_champion

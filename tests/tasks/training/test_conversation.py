@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from evalsuite.engines.encoding import Encoder
 from evalsuite.errors import UsageError
-from tasks.params import Answers, ModelParams
+from tasks.config.model import ModelParams
+from tasks.config.train import Answers
 from tasks.template_settings import settle_template
 from tasks.training.conversation import Labeller, tokenize
 from tasks.training.documents import IGNORED, Example

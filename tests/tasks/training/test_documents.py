@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tasks.plan
 from evalsuite.errors import UsageError
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.train import run
 from tasks.training.documents import IGNORED, document_ids, num_pieces, pieces
 from tasks.training.examples import read_examples

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from tasks.params import EvaluationParams, GoldenParams, MethodParams
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.golden import GoldenParams
+from tasks.config.methods import MethodParams
 from tasks.training.epoch_eval import DevRunner
 from tests.e2e.project import write_golden
 

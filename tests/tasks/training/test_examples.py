@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import UsageError
-from tasks.params import LongRows
+from tasks.config.train import LongRows
 from tasks.training.examples import IGNORED, Example, read_examples, tokenize
 from tasks.training.inputs import check_special_tokens, check_vocabulary
 from tests.tiny import CHAT_TEMPLATE

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from evalsuite.errors import UsageError
-from tasks.launch_params import LaunchParams, Strategy
-from tasks.params import MethodKind, MethodParams, TrainParams
+from tasks.config.launch import LaunchParams, Strategy
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.train import TrainParams
 from tasks.training.launch import (
     LaunchFile,
     LaunchPlan,

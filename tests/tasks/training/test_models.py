@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from evalsuite.errors import UsageError
-from tasks.numerics import Numerics
-from tasks.params import MethodKind, MethodParams
+from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.numerics import Numerics
 from tasks.planning.meta_device import count_trained
 from tasks.training.models import adapter_config, load_plain, load_trainable
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalsuite.files import read_json
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.train import run
 from tasks.training import worker
 from tests.tasks.test_train import make_project

@@ -8,7 +8,7 @@ import pytest
 from evalsuite.errors import PreemptedError, StageError, UsageError
 from evalsuite.files import read_json
 from evalsuite.identity import read_manifest
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training import optimizers, worker

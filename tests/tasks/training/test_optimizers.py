@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from tasks.numerics import Numerics, Optimizer
+from tasks.config.numerics import Numerics, Optimizer
 from tasks.training import optimizers
 from tasks.training.launch import LaunchPlan
 from tasks.training.optimizers import bf16_adamw, optimizer_class, round_stochastically

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from evalsuite.errors import PreemptedError, UsageError
-from tasks.params import MethodParams, load_params
+from tasks.config.methods import MethodParams
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training.checkpoints import resumable_checkpoints

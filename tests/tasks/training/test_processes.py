@@ -19,9 +19,9 @@ import yaml
 import tasks.plan
 from evalsuite.errors import PreemptedError
 from evalsuite.files import read_json, read_model
-from tasks.launch_params import LaunchParams, Strategy
-from tasks.numerics import Numerics
-from tasks.params import load_params
+from tasks.config.launch import LaunchParams, Strategy
+from tasks.config.numerics import Numerics
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training import launch

@@ -11,7 +11,7 @@ import tasks.training.worker
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json
 from tasks.checks import check_evaluation
-from tasks.params import Params, load_params
+from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training import reporting

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from evalsuite.files import read_json
-from tasks.params import MethodKind, load_params
+from tasks.config.methods import MethodKind
+from tasks.config.params import load_params
 from tasks.planning import hardware
 from tasks.planning.hardware import Machines, find_device
 from tasks.train import run

@@ -16,7 +16,7 @@ import yaml
 
 import tasks.plan
 from evalsuite.files import read_json
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training.launch import LaunchPlan, Node, agent_command

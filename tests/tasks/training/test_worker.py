@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError
-from tasks.params import load_params
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.train import run
 from tasks.training.checkpoints import complete_checkpoints, resumable_checkpoints

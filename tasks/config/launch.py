@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from tasks.section import Section
+from tasks.config.section import Section
 
 
 class Strategy(StrEnum):

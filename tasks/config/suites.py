@@ -1,10 +1,11 @@
-"""Params of the suites that come from elsewhere, and of what is looked up before the gate."""
+"""Suites beside the golden set."""
 
 import re
 
 from pydantic import Field, field_validator
 
-from tasks.section import Section
+from evalsuite.judges.settings import JudgeSettings
+from tasks.config.section import Section
 
 PINNED_DATA = {
     "TIGER-Lab/MMLU-Pro": "b189ec765aa7ed75c8acfea42df31fdae71f97be",
@@ -67,12 +68,41 @@ class PerplexityParams(Section):
     """First N texts; all when absent."""
 
 
-class ContaminationParams(Section):
-    """Training rows against gated items, before anything is gated."""
+class HarmBenchParams(Section):
+    """How often the model does what it must not do; metric ``attack_success``, better lower."""
 
-    embedding_model: str | None = None
-    """Folder or ``package:NAME`` of a sentence encoder (all-MiniLM-L6-v2) that finds rephrased items; optional."""
-    neighbour_similarity: float = Field(default=0.95, gt=0.0, le=1.0)
-    """Cosine with a training turn from which an item counts as contaminated."""
-    max_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
-    """The gate refuses when more of a suite is contaminated (fraction 0..1); else it leaves these items out."""
+    data: str
+    """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
+    judge: JudgeSettings = JudgeSettings()
+    attack: str | None = None
+    """JSON or CSV of an attack's test cases; direct requests when absent."""
+    copyright_references: str | None = None
+    """HarmBench's data/copyright_classifier_hashes; copyright behaviours stay unscored when absent."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many test cases, spread over the file; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class XSTestParams(Section):
+    """Refusals of safe prompts (``over_refusal``) and answers to unsafe ones (``unsafe_compliance``), better lower."""
+
+    data: str
+    """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """About this many prompts, spread over all types; all when absent."""
+    max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
+class BBQParams(Section):
+    """Stereotypes in answers; accuracy and bias score in ambiguous and clear contexts."""
+
+    data: str
+    """Folder with CATEGORY.jsonl of nyu-mll/BBQ."""
+    categories: tuple[str, ...] = ()
+    """File names without the ending; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many questions of each category; all when absent."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from tasks.section import Section
+from tasks.config.section import Section
 
 ARGUMENT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 RESERVED_ARGUMENTS = frozenset(

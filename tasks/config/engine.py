@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.section import Section
+from tasks.config.section import Section
 
 
 class EngineKind(StrEnum):

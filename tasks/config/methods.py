@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.numerics import Numerics, Optimizer
-from tasks.section import Section
+from tasks.config.numerics import Numerics, Optimizer
+from tasks.config.section import Section
 
 PISSA = re.compile(r"pissa(_niter_[1-9][0-9]?)?")
 MOST_SEEDS = 2**32

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from evalsuite.errors import UsageError
 from evalsuite.yaml_file import parse_yaml, read_yaml
-from tasks.params import Params, load_params, parse_params
-from tasks.pipeline_params import EXAMPLES, check_sections, needed_params
+from tasks.config.params import Params, load_params, parse_params
+from tasks.config.pipeline import EXAMPLES, check_sections, needed_params
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PIPELINE = read_yaml(ROOT / "dvc.yaml")
 SHIPPED: dict[str, Any] = read_yaml(ROOT / "params.yaml")
 READ = sorted({key.split(".")[0] for key in needed_params(PIPELINE)})

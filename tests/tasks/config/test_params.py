@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from evalsuite.errors import MissingArtifactError, UsageError
-from tasks.params import Params, load_params, parse_params
+from tasks.config.params import Params, load_params, parse_params
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

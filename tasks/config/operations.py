@@ -1,0 +1,27 @@
+"""What follows a verdict, and when the next run starts."""
+
+from pydantic import Field
+
+from tasks.config.section import Section
+
+
+class PromoteParams(Section):
+    """What follows a PROMOTE."""
+
+    automatic: bool = False
+    """Let the flow promote after a PROMOTE verdict; else it waits for ``ratchet promote``."""
+    remote: str | None = None
+    """DVC remote that must hold the bytes; the default remote when absent."""
+
+
+class ScheduleParams(Section):
+    """The Prefect deployment that ``ratchet serve`` registers."""
+
+    name: str = "nightly"
+    cron: str = "0 2 * * *"
+    timezone: str = "UTC"
+    stage_timeout_seconds: int = Field(default=86_400, ge=1)
+    retries: int = Field(default=1, ge=0, le=10)
+    """Retries of a stage that a retry can help (not of a usage error)."""
+    parallel_methods: int = Field(default=1, ge=1)
+    """Methods that may train at the same time."""

@@ -1,0 +1,40 @@
+"""How training rows are read, dropped and split."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tasks.config.section import Section
+
+
+class Objective(StrEnum):
+    """What is learnt of a row."""
+
+    CHAT = "chat"
+    TEXT = "text"
+
+
+class PrepareParams(Section):
+    """Training rows in, train and dev rows out."""
+
+    sources: tuple[str, ...] = Field(min_length=1)
+    """Files of rows (JSON lines or a JSON array, gzipped or not): chat (``messages``), ShareGPT, prompt/completion or
+    Alpaca; documents (``text``) for objective text."""
+    objective: Objective = Objective.CHAT
+    """``chat``: learn the assistant's answers. ``text``: learn every token of documents (continued pretraining)."""
+    dev_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
+    """Share of groups kept for eval loss (fraction 0..1)."""
+    group_by: str | None = None
+    """Row field whose equal values stay on one side of the split; the normalised user text when absent."""
+    ignore_keys: tuple[str, ...] = ()
+    """Keys of rows and turns that say nothing about what is learnt; any other unknown key makes its row bad."""
+    max_line_bytes: int | None = Field(default=None, ge=1)
+    """Longer rows (bytes) are bad; when absent 1,000,000 for conversations, and no limit for objective text."""
+    max_bad_fraction: float = Field(default=0.01, ge=0.0, lt=1.0)
+    """More malformed rows than this stop the stage (fraction 0..1)."""
+    max_length_tokens: int = Field(default=1024, ge=8)
+    """Rows with more tokens, chat template included, are dropped and counted; documents of objective text are kept, and
+    cut into pieces of ``train.max_length_tokens`` as they are trained."""
+    max_rows: int | None = Field(default=None, ge=2)
+    """Use this many rows, drawn with ``seed``; all when absent."""
+    seed: int = 0

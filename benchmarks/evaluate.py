@@ -26,9 +26,10 @@ from evalsuite.identity import verify_manifest
 from evalsuite.suites.harness import HarnessSuite
 from tasks.config.model import ModelParams
 from tasks.config.params import load_params
+from tasks.evaluation import describe
 from tasks.fetch import run as fetch
 from tasks.paths import ArtifactPaths
-from tasks.run_evals import describe, suites_of
+from tasks.suites import suites_of
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"

@@ -159,16 +159,15 @@ def _remote_of(folder: Path) -> str | None:
 
 def _configuration(folder: Path) -> Iterator[Finding]:
     from tasks.checks import problems
-    from tasks.config.params import load_params, parse_params, read_sections
+    from tasks.config.params import load_params, parse_params
+    from tasks.config.reading import read_sections
     from tasks.paths import ArtifactPaths
 
     path = folder / "params.yaml"
     try:
         params = load_params(path)
     except RatchetError as error:
-        yield Finding(
-            "params.yaml", str(error), False, "fix the line that it names; tasks/config has all keys"
-        )
+        yield Finding("params.yaml", str(error), False, "fix the line that it names; tasks/config has all keys")
         try:
             params = parse_params(read_sections(path))  # where a section is missing, the rest is looked at all the same
         except RatchetError:

@@ -27,8 +27,8 @@ def evaluate(
     from evalsuite.engines.sharded import parse_shard
     from flows import views
     from tasks.config.params import load_params
-    from tasks.entry import start_logging
     from tasks.evaluate_model import evaluate as evaluate_model
+    from tasks.logs import start_logging
     from tasks.paths import ArtifactPaths
 
     here = Path.cwd()

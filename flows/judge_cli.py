@@ -28,7 +28,7 @@ def judge_check(
     """Agreement with the human majority, Cohen's kappa, and agreement by behaviour category; prints no judged text."""
     from evalsuite.judges.check import check_judges
     from evalsuite.judges.settings import JudgeSettings
-    from tasks.entry import start_logging
+    from tasks.logs import start_logging
 
     start_logging()
     settings = JudgeSettings(model=model, revision=revision, base_url=base_url)

@@ -18,7 +18,7 @@ def launch(
     """Train one method by its plan: run this on every node; node 0 runs the stage, the others give it processes."""
     from evalsuite.files import read_model
     from tasks.config.params import load_params
-    from tasks.entry import start_logging
+    from tasks.logs import start_logging
     from tasks.paths import ArtifactPaths
     from tasks.project_lock import only_run
     from tasks.runner import run_stage

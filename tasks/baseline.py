@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.files import read_model, sha256_file, sha256_json, write_json
 from tasks.config.params import Params
-from tasks.entry import stage_main
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import Champion, derive, read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
@@ -107,15 +106,10 @@ def describe(paths: ArtifactPaths) -> str:
     return f"judged against champion {pinned.identity[:16]}"
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+Sections = Params
+
+
+def stage(params: Params, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     run(params, paths)
     return describe(paths)
-
-
-def main() -> int:
-    """Run the stage."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -21,7 +21,7 @@ from tasks.paths import ArtifactPaths
 from tasks.power import recorded_summaries, sets_of
 from tasks.prepare import check_sources
 from tasks.remote_inputs import check_pinned
-from tasks.run_evals import suite_makers
+from tasks.suites import suite_makers
 from tasks.training.reporting import check_reporters
 
 

@@ -1,6 +1,5 @@
 """Methods side by side: reads every evaluation, writes reports/comparison.json."""
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,9 @@ from evalsuite.results import SuiteResult, read_result
 from evalsuite.seeds import Seeded
 from tasks.config.compare import CompareParams
 from tasks.config.hardware import HardwareParams
-from tasks.config.params import Params
-from tasks.entry import stage_main
+from tasks.config.methods import MethodParams, seed_sets
+from tasks.config.section import StageSections
+from tasks.config.train import TrainParams
 from tasks.paths import ArtifactPaths
 from tasks.training.log import TrainLog
 
@@ -146,15 +146,17 @@ def _seeded(names: Sequence[str], paths: ArtifactPaths) -> Seeded:
     return Seeded(seeds, dev, metric, config["train.select_direction"] == "higher")
 
 
-def _stage_of(params: Params, paths: ArtifactPaths) -> str:
-    comparison = run(params.compare, params.hardware, params.methods, paths, params.seed_sets)
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    compare: CompareParams = CompareParams()
+    hardware: HardwareParams = HardwareParams()
+    methods: dict[str, MethodParams]
+    train: TrainParams = TrainParams()
+
+
+def stage(params: Sections, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
+    same_but_for_the_seed = seed_sets(params.methods, params.train.seed)
+    comparison = run(params.compare, params.hardware, params.methods, paths, same_but_for_the_seed)
     return f"candidate: {comparison.candidate} ({comparison.chosen_because})"
-
-
-def main() -> int:
-    """Run the stage from params.yaml."""
-    return stage_main(_stage_of)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

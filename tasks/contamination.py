@@ -4,15 +4,13 @@ Run:  python -m tasks.contamination     (reads evals/base, which holds the items
 """
 
 import json
-import sys
 
 from evalsuite.contamination import ContaminationReport, TrainingIndex, TrainingText
 from evalsuite.errors import MissingArtifactError
 from evalsuite.files import sha256_file, write_json
 from evalsuite.results import read_result
 from tasks.config.contamination import ContaminationParams
-from tasks.config.params import Params
-from tasks.entry import stage_main
+from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
 
 MADE_BY = "ratchet stage evaluate_baseline@base"
@@ -56,14 +54,12 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
     return report
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    contamination: ContaminationParams = ContaminationParams()
+
+
+def stage(params: Sections, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     return run(params.contamination, paths).line
-
-
-def main() -> int:
-    """Run the stage."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,9 +19,10 @@ from tasks.config.model import ModelParams
 from tasks.config.params import Params
 from tasks.config.suites import PUBLIC_TASKS, BBQParams, HarmBenchParams, HarnessTask, PerplexityParams, XSTestParams
 from tasks.engines import opened_engine
+from tasks.evaluation import weights_of
 from tasks.fetch import export_model
 from tasks.paths import ArtifactPaths
-from tasks.run_evals import suite_makers, weights_of
+from tasks.suites import suite_makers
 from tasks.template_settings import is_affected, own_template
 
 Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)

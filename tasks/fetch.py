@@ -14,8 +14,7 @@ from evalsuite.identity import ModelManifest, write_manifest
 from evalsuite.model_source import ModelSource, resolve_model
 from evalsuite.network_errors import is_network_error, said_by
 from tasks.config.model import ModelParams
-from tasks.config.params import Params
-from tasks.entry import stage_main
+from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
 from tasks.template_settings import check_template, read_template, settle_other, settle_template
 
@@ -125,15 +124,13 @@ def _dtype(source: ModelSource) -> Any:
     return torch.float32 if source.gguf is not None else "auto"
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    model: ModelParams
+
+
+def stage(params: Sections, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     manifest = run(params.model, paths)
     return f"base model {manifest.source}: {manifest.num_parameters:,} parameters, identity {manifest.identity[:16]}"
-
-
-def main() -> int:
-    """Run the stage."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

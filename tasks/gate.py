@@ -1,6 +1,5 @@
 """The promotion gate as a stage: reads every result, writes reports/decision.json."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
 from tasks.baseline import read_pin
 from tasks.config.params import NAME
-from tasks.entry import stage_main
+from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import ledger_path, looks_before, read_ledger
 
@@ -191,10 +190,12 @@ def describe(decision: Decision) -> str:
     return f"{decision.headline}\nwith the {left_out} items that training rows give away: {decision.on_all_items}"
 
 
-def main() -> int:
-    """Run the stage; any verdict is a success, since `ratchet gate check` turns it into an exit code."""
-    return stage_main(lambda params, paths: describe(run(params.gate, paths)))
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    gate: GatePolicy
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def stage(params: Sections, paths: ArtifactPaths) -> str:
+    """Do the work; any verdict is a success, since `ratchet gate check` turns it into an exit code."""
+    return describe(run(params.gate, paths))

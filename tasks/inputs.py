@@ -25,9 +25,9 @@ from tasks.checks import check_evaluation
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.golden import GoldenParams
 from tasks.config.params import Params
-from tasks.entry import stage_main
 from tasks.golden_suite import asked_metrics
 from tasks.paths import ArtifactPaths
+from tasks.remote_inputs import bring
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""
@@ -204,17 +204,13 @@ def _version(name: str) -> str:
         raise UsageError(f"package {name} is not installed; run `make install`") from None
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+Sections = Params
+
+
+def stage(params: Params, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     check_evaluation(params, paths)
+    bring(params.evaluation, servers=False)
     files: dict[str, Any] = run(params, paths).files
     keys = {key for found in files.values() for key in found}
     return f"{len(keys)} inputs from outside the project: {', '.join(sorted(keys))}"
-
-
-def main() -> int:
-    """Run the stage."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -4,7 +4,6 @@ Run:  python -m tasks.plan METHOD
 """
 
 import json
-import sys
 from typing import Any
 
 from evalsuite.engines.capability import why_not_answered
@@ -12,10 +11,10 @@ from evalsuite.errors import UsageError
 from evalsuite.files import read_json, write_json, write_text
 from tasks.config.launch import LaunchParams, Strategy
 from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.model import ModelParams
 from tasks.config.numerics import Optimizer
-from tasks.config.params import Params
 from tasks.config.train import Answers, TrainParams
-from tasks.entry import stage_main
+from tasks.config.training import TrainingSections
 from tasks.model_context import check_fits, context_tokens
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
@@ -31,7 +30,13 @@ from tasks.training.launch import LaunchFile, LaunchPlan, choose_strategy, runs_
 from tasks.training.models import shipped_dtype
 
 
-def run(name: str, params: Params, paths: ArtifactPaths) -> dict[str, Any]:
+class PlanSections(TrainingSections):
+    """What the stage reads of params.yaml."""
+
+    model: ModelParams
+
+
+def run(name: str, params: PlanSections, paths: ArtifactPaths) -> dict[str, Any]:
     """Write plans/NAME.json, and plans/NAME.launch.json, which alone decides how training runs.
 
     Raises:
@@ -158,7 +163,7 @@ def _check_supported(name: str, request: Request) -> None:
     )
 
 
-def _strategies(params: Params, name: str) -> tuple[Strategy, ...]:
+def _strategies(params: TrainingSections, name: str) -> tuple[Strategy, ...]:
     """What params.yaml names; where it leaves the choice, all that training can launch, the simplest first."""
     method, launch = params.methods[name], params.launch
     named = choose_strategy(launch, method, params.train)
@@ -206,23 +211,20 @@ def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Requ
     return changes
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the stage for the method named on the command line."""
-    names = sys.argv[1:] if arguments is None else arguments
-
-    def stage(params: Params, paths: ArtifactPaths) -> str:
-        if len(names) != 1 or names[0] not in params.methods:
-            raise UsageError(f"plan takes one method, got {names}; methods: {', '.join(params.methods)}")
-        plan = run(names[0], params, paths)
-        lines = [
-            f"{names[0]}: {plan['memory_bytes_per_device']['total'] / 2**30:.1f} GiB, {plan['steps']} steps, about "
-            f"{plan['seconds'] / 60:.1f} min, {plan['cost']:.3f} {plan['currency']}",
-            *(f"warning: {text}" for text in plan["warnings"]),
-        ]
-        return "\n".join(lines)
-
-    return stage_main(stage)
+Sections = PlanSections
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def keys(params: PlanSections) -> tuple[str, ...]:
+    """The methods."""
+    return tuple(params.methods)
+
+
+def stage(params: PlanSections, paths: ArtifactPaths, name: str) -> str:
+    """Do the work; returns its summary."""
+    plan = run(name, params, paths)
+    lines = [
+        f"{name}: {plan['memory_bytes_per_device']['total'] / 2**30:.1f} GiB, {plan['steps']} steps, about "
+        f"{plan['seconds'] / 60:.1f} min, {plan['cost']:.3f} {plan['currency']}",
+        *(f"warning: {text}" for text in plan["warnings"]),
+    ]
+    return "\n".join(lines)

@@ -25,7 +25,7 @@ from tasks.config.evaluation import EvaluationParams
 from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import read_champion
-from tasks.run_evals import suites_of
+from tasks.suites import suites_of
 
 logger = logging.getLogger(__name__)
 

@@ -23,12 +23,12 @@ from evalsuite.text import as_written, whole_form
 from evalsuite.yaml_file import key_line
 from tasks.config.params import Params
 from tasks.config.prepare import Objective, PrepareParams
-from tasks.config.train import Answers
+from tasks.config.section import StageSections
+from tasks.config.train import Answers, TrainParams
 from tasks.data.decontaminate import HeldOut, user_text
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice, shown
 from tasks.data.split import dev_groups
-from tasks.entry import stage_main
 from tasks.model_context import check_fits, context_tokens
 from tasks.paths import ArtifactPaths
 from tasks.template_settings import is_affected, own_template
@@ -328,7 +328,15 @@ def _replace(target: Path, splits: dict[str, list[dict[str, Any]]], report: dict
         folder.rename(target)
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    prepare: PrepareParams
+    train: TrainParams = TrainParams()
+
+
+def stage(params: Sections, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     return summary(run(params.prepare, paths, params.train.answers))
 
 
@@ -351,12 +359,3 @@ def summary(report: Mapping[str, Any]) -> str:
         f"{report['rows_read']} rows read, {bad}, {dropped} dropped{limited}; train {splits['train']['rows']} rows "
         f"({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows{context}"
     )
-
-
-def main() -> int:
-    """Run the stage."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

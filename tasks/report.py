@@ -3,7 +3,6 @@
 import importlib.metadata
 import platform
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import ReportData, TrainingRun, build_html, build_model_card
 from tasks.compare import has_champion, read_suites, read_train_log
 from tasks.config.params import Params
-from tasks.entry import stage_main
 from tasks.licence import base_licence
 from tasks.paths import ArtifactPaths
 
@@ -148,15 +146,10 @@ def _check_agreement(decision: Decision, comparison: Comparison, paths: Artifact
         )
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+Sections = Params
+
+
+def stage(params: Params, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     decision = run(params, paths)
     return f"{decision.verdict}: {paths.report} and {paths.model_card} written"
-
-
-def main() -> int:
-    """Run the stage from params.yaml."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

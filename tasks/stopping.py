@@ -16,7 +16,6 @@ from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256
 from tasks.config.compare import SequentialParams
 from tasks.config.params import Params
-from tasks.entry import stage_main
 from tasks.gate import read_baselines
 from tasks.paths import ArtifactPaths
 
@@ -84,17 +83,12 @@ def _results_sha256(role: str, paths: ArtifactPaths) -> str:
     return sha256_json([(path.relative_to(paths.evals(role)).as_posix(), sha256_file(path)) for path in files])
 
 
-def _stage(params: Params, paths: ArtifactPaths) -> str:
+Sections = Params
+
+
+def stage(params: Params, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
     policy = run(params, paths).policy
     if policy is None:
         return "every suite is evaluated in full"
     return f"{', '.join(policy.params.suites)}: evaluated until every rule is decided"
-
-
-def main() -> int:
-    """Run the stage."""
-    return stage_main(_stage)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

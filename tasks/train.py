@@ -11,22 +11,18 @@ import gc
 import logging
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json, read_model, write_json
 from evalsuite.identity import verify_manifest
-from tasks.allocator import keep_freed_memory
 from tasks.config.methods import MethodKind, MethodParams
-from tasks.config.params import Params
+from tasks.config.training import TrainingSections
 from tasks.dvc_command import FORCED
-from tasks.entry import stage_main
 from tasks.paths import ArtifactPaths
 from tasks.planning.choice import USABLE
 from tasks.planning.hardware import launch_machines
-from tasks.remote_inputs import bring
 from tasks.training.checkpoints import (
     complete_checkpoints,
     drop_resume_state,
@@ -61,7 +57,7 @@ from tasks.training.worker import train
 logger = logging.getLogger(__name__)
 
 
-def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
+def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
     """Train, select, export; models/NAME/train_log.json is written last.
 
     Raises:
@@ -131,7 +127,7 @@ def run(name: str, params: Params, paths: ArtifactPaths) -> TrainLog:
     return log
 
 
-def _check_memory(name: str, params: Params, paths: ArtifactPaths) -> None:
+def _check_memory(name: str, params: TrainingSections, paths: ArtifactPaths) -> None:
     """Refuse a machine with less memory than the plan needs, which may have been made on another.
 
     Raises:
@@ -157,7 +153,7 @@ def _set_finished_aside(name: str, method: MethodParams, paths: ArtifactPaths) -
         logger.info("%s: training again, as asked; the finished training is kept in %s until then", name, aside)
 
 
-def _sweep(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> list[Trial]:
+def _sweep(name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> list[Trial]:
     """Train at every learning rate; only the best one's checkpoints are left."""
     rates = params.methods[name].rates
     roots = {rate: paths.checkpoints(name, rate) for rate in rates}
@@ -179,7 +175,9 @@ def _sweep(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, in
     return trials
 
 
-def _trial(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float) -> Trial:
+def _trial(
+    name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float
+) -> Trial:
     """Train at one of several learning rates, unless that was done; one that is too high is given up."""
     root = paths.checkpoints(name, rate)
     open_root(root, fingerprint(name, params.at_rate(name, rate), paths, plan))
@@ -196,7 +194,12 @@ def _trial(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, in
 
 
 def _outcome(
-    name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None = None
+    name: str,
+    params: TrainingSections,
+    paths: ArtifactPaths,
+    plan: LaunchPlan,
+    inputs: Inputs,
+    rate: float | None = None,
 ) -> Outcome:
     """What the finished training in the checkpoints left, or one that is finished now."""
     root = paths.checkpoints(name, rate)
@@ -215,7 +218,7 @@ def _outcome(
 
 
 def _train(
-    name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None
+    name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None
 ) -> Outcome:
     """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
     if plan.in_stage:
@@ -246,23 +249,18 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str | int | floa
     return flat
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the stage for the method named on the command line."""
-    names = sys.argv[1:] if arguments is None else arguments
-
-    def stage(params: Params, paths: ArtifactPaths) -> str:
-        if len(names) != 1 or names[0] not in params.methods:
-            raise UsageError(f"train takes one method, got {names}; methods: {', '.join(params.methods)}")
-        bring(params.evaluation)
-        log = run(names[0], params, paths)
-        return (
-            f"{log.method}: epoch {log.selected_epoch} of {len(log.epochs)} selected ({log.selected_because}); "
-            f"{log.num_tokens:,} tokens in {log.train_seconds:.0f} s, identity {log.identity[:16]}"
-        )
-
-    return stage_main(stage)
+Sections = TrainingSections
 
 
-if __name__ == "__main__":
-    keep_freed_memory()
-    raise SystemExit(main())
+def keys(params: TrainingSections) -> tuple[str, ...]:
+    """The methods."""
+    return tuple(params.methods)
+
+
+def stage(params: TrainingSections, paths: ArtifactPaths, name: str) -> str:
+    """Do the work; returns its summary."""
+    log = run(name, params, paths)
+    return (
+        f"{log.method}: epoch {log.selected_epoch} of {len(log.epochs)} selected ({log.selected_because}); "
+        f"{log.num_tokens:,} tokens in {log.train_seconds:.0f} s, identity {log.identity[:16]}"
+    )

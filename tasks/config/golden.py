@@ -3,7 +3,7 @@
 from pydantic import Field, field_validator
 
 from evalsuite.judges.settings import JudgeKind, JudgeSettings
-from tasks.config.section import Section
+from tasks.config.section import Section, StageSections
 
 
 class GoldenParams(Section):
@@ -29,3 +29,11 @@ class GoldenParams(Section):
         if judge is not None and judge.kind is not JudgeKind.CHAT:
             raise ValueError(f"kind {judge.kind} cannot read a rubric; use kind: chat with base_url and model")
         return judge
+
+
+class DevSuite(StageSections):
+    """The part of the evaluation that training reads too: the golden set, whose dev items choose the epoch."""
+
+    golden: GoldenParams
+    batch_tokens: int | None = Field(default=None, ge=64)
+    """Upper bound on cached tokens of one batch, new ones included; what half of the free memory holds when absent."""

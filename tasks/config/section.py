@@ -20,5 +20,14 @@ class Section(BaseModel):
         return {key: {} if value is None and key in sections else value for key, value in data.items()}
 
 
+class StageSections(Section):
+    """The sections that one stage reads, as ``params`` of dvc.yaml names them; the others are none of its business.
+
+    A stage's code then depends on the code of these sections alone, and a new setting of the gate trains nothing.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,7 +1,4 @@
-"""The model in production: champion.json, derived from the ledger.
-
-Run:  python -m tasks.registry.champion     (writes a damaged champion.json again from the ledger)
-"""
+"""The model in production: champion.json, derived from the ledger."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.errors import UsageError
 from evalsuite.files import read_model, write_json
-from tasks.config.params import Params
-from tasks.entry import stage_main
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import Entry, Event, bring_back, ledger_path, read_ledger, registry_lock
 from tasks.registry.store import pointer_path
 
-REBUILD = "python -m tasks.registry.champion"
+REBUILD = "python -m tasks.registry.rebuild"
 
 
 class Champion(BaseModel):
@@ -136,8 +131,8 @@ def read_champion(paths: ArtifactPaths) -> Champion | None:
         return derived
     _refuse_lost_lines(stored, entries, paths)
     raise UsageError(
-        f"{champion_path(paths)} names {_short(stored)}, the ledger {_short(derived)}; if the ledger is right, write "
-        f"the file again with `{REBUILD}`"
+        f"{champion_path(paths)} names {shortened(stored)}, the ledger {shortened(derived)}; if the ledger is right, "
+        f"write the file again with `{REBUILD}`"
     )
 
 
@@ -185,23 +180,11 @@ def _refuse_lost_lines(stored: Champion | None, entries: Sequence[Entry], paths:
     if stored is not None and stored.ledger_sequence > len(entries):
         path = ledger_path(paths)
         raise UsageError(
-            f"{champion_path(paths)} names {_short(stored)} from ledger line {stored.ledger_sequence}, the ledger "
-            f"{_short(derive(entries))} and {len(entries)} lines: it lost the others; {bring_back(path)}"
+            f"{champion_path(paths)} names {shortened(stored)} from ledger line {stored.ledger_sequence}, the ledger "
+            f"{shortened(derive(entries))} and {len(entries)} lines: it lost the others; {bring_back(path)}"
         )
 
 
-def _short(champion: Champion | None) -> str:
+def shortened(champion: Champion | None) -> str:
+    """The identity as people see it."""
     return champion.identity[:16] if champion else "none"
-
-
-def main() -> int:
-    """Rebuild champion.json from the ledger."""
-
-    def stage(_params: Params, paths: ArtifactPaths) -> str:
-        return f"champion: {_short(rebuild(paths))}"
-
-    return stage_main(stage)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.results import SuiteSummary
-from tasks.config.evaluation import EvaluationParams
+from tasks.config.golden import DevSuite
 from tasks.config.methods import MethodParams
 from tasks.golden_suite import dev_suite
 from tasks.training.models import load_checkpoint, shipped_dtype
@@ -13,9 +13,7 @@ from tasks.training.models import load_checkpoint, shipped_dtype
 class DevRunner:
     """Runs dev.jsonl after each epoch; the suite and its scorer are read once."""
 
-    def __init__(
-        self, params: EvaluationParams, select_metric: str, base: Path, method: MethodParams, tokenizer: Any
-    ) -> None:
+    def __init__(self, params: DevSuite, select_metric: str, base: Path, method: MethodParams, tokenizer: Any) -> None:
         """Read and check the dev split, so that a malformed set stops the run before training.
 
         Raises:

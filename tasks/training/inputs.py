@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, sha256_file
 from evalsuite.identity import read_manifest
-from tasks.config.params import Params
+from tasks.config.training import TrainingSections
 from tasks.paths import ArtifactPaths
 from tasks.training.checkpoints import FINGERPRINT, digest
 from tasks.training.conversation import end_tokens
@@ -46,7 +46,7 @@ class Inputs(NamedTuple):
     dev_runner: DevRunner
 
 
-def read_inputs(name: str, params: Params, paths: ArtifactPaths) -> Inputs:
+def read_inputs(name: str, params: TrainingSections, paths: ArtifactPaths) -> Inputs:
     """Read and check tokenizer, rows and golden dev set.
 
     Raises:
@@ -106,7 +106,7 @@ def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> 
         )
 
 
-def fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan) -> dict[str, str]:
+def fingerprint(name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan) -> dict[str, str]:
     """What the checkpoints depend on."""
     base = paths.export("base")
     return {
@@ -122,7 +122,7 @@ def fingerprint(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPla
     }
 
 
-def check_same_inputs(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, root: Path) -> None:
+def check_same_inputs(name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, root: Path) -> None:
     """Refuse a process whose rows, model, code or libraries differ from those of the stage that it belongs to.
 
     Raises:

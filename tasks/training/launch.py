@@ -263,7 +263,7 @@ def node_commands(method: str, plan: LaunchPlan, launch: LaunchParams) -> list[s
     """One line a node, as a shell runs it: node 0 runs the stage, which starts its own agent; the others join it."""
     told = launch.rendezvous is None and plan.num_nodes > 1
     rendezvous = find_rendezvous(launch) if plan.num_nodes > 1 else ""
-    stage = shlex.join([sys.executable, "-m", "tasks.train", method])
+    stage = shlex.join([sys.executable, "-m", "tasks.stage", "train", method])
     if told:
         stage = f"{RENDEZVOUS_VARIABLE}={shlex.quote(rendezvous)} {stage}"
     if plan.num_nodes > 1:

@@ -19,9 +19,10 @@ from tasks.allocator import keep_freed_memory
 from tasks.config.launch import Strategy
 from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics
-from tasks.config.params import Params, load_params
+from tasks.config.reading import read_params
 from tasks.config.train import TrainParams
-from tasks.entry import start_logging
+from tasks.config.training import TrainingSections
+from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
 from tasks.training.callbacks import training_callback
 from tasks.training.checkpoints import (
@@ -318,7 +319,7 @@ class Training:
 
 def train(
     name: str,
-    params: Params,
+    params: TrainingSections,
     paths: ArtifactPaths,
     plan: LaunchPlan,
     inputs: Inputs,
@@ -376,7 +377,7 @@ def main(arguments: list[str] | None = None) -> int:
     stop = StopRequest()
     # A SIGTERM before the first step must wait for it: one process that it ends takes the others with it.
     with stop.listening(), reporting(root, rank) as result:
-        params = load_params(paths.params).seeded(name)
+        params = read_params(paths.params, TrainingSections).seeded(name)
         plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world != plan.num_processes:

@@ -83,7 +83,7 @@ def test_params_turn_it_on() -> None:
     from tasks.config.evaluation import EvaluationParams
     from tasks.config.golden import GoldenParams
     from tasks.config.suites import HarnessParams
-    from tasks.run_evals import suites_of
+    from tasks.suites import suites_of
 
     root = Path(__file__).parents[3]
     golden = GoldenParams(path=str(root / "golden_sets/support"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from evalsuite.errors import RatchetError
 from evalsuite.files import read_model, write_json
 from tasks.config.params import Params, load_params
-from tasks.entry import start_logging
+from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
 from tasks.training import trainer, worker
 from tasks.training.checkpoints import open_root

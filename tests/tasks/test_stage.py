@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tasks.entry import stage_main
 
 from tasks.config.params import Params
-from tasks.entry import stage_main
 from tasks.paths import ArtifactPaths
 
 ROOT = Path(__file__).parents[2]

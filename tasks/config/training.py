@@ -1,0 +1,31 @@
+"""The sections that a training reads."""
+
+from typing import Self
+
+from tasks.config.golden import DevSuite
+from tasks.config.hardware import HardwareParams
+from tasks.config.launch import LaunchParams
+from tasks.config.methods import MethodParams
+from tasks.config.section import StageSections
+from tasks.config.train import TrainParams
+
+
+class TrainingSections(StageSections):
+    """Methods and what they share."""
+
+    methods: dict[str, MethodParams]
+    train: TrainParams = TrainParams()
+    hardware: HardwareParams = HardwareParams()
+    launch: LaunchParams = LaunchParams()
+    evaluation: DevSuite
+
+    def seeded(self, name: str) -> Self:
+        """These with a method's own seed, where it has one."""
+        seed = self.methods[name].seed
+        return self if seed is None else self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})
+
+    def at_rate(self, name: str, rate: float | None) -> Self:
+        """These with one of a method's learning rates; as they are where ``rate`` is None."""
+        if rate is None:
+            return self
+        return self.model_copy(update={"methods": {**self.methods, name: self.methods[name].at_rate(rate)}})

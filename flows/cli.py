@@ -78,9 +78,9 @@ def run(
     paths = ArtifactPaths(root)
     params = load_params(paths.params)  # before what takes seconds to import
     from flows import views
-    from tasks.checks import check
+    from tasks.preflight.checks import check
+    from tasks.preflight.remote_inputs import prove_needed
     from tasks.project_lock import only_run
-    from tasks.remote_inputs import prove_needed
     from tasks.runner import pending_stages
 
     if dry_run:
@@ -149,7 +149,7 @@ def status() -> None:
     paths = ArtifactPaths(root)
     params = load_params(paths.params)  # before what takes seconds to import
     from flows import views
-    from tasks.checks import check
+    from tasks.preflight.checks import check
     from tasks.project_lock import running
     from tasks.runner import pending_stages
 

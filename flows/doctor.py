@@ -158,10 +158,10 @@ def _remote_of(folder: Path) -> str | None:
 
 
 def _configuration(folder: Path) -> Iterator[Finding]:
-    from tasks.checks import problems
     from tasks.config.params import load_params, parse_params
     from tasks.config.reading import read_sections
     from tasks.paths import ArtifactPaths
+    from tasks.preflight.checks import problems
 
     path = folder / "params.yaml"
     try:
@@ -186,7 +186,7 @@ def _configuration(folder: Path) -> Iterator[Finding]:
 
 def _remote(params: "Params") -> Iterator[Finding]:
     """What would be fetched or asked, whether it can be had, and which line asks for it."""
-    from tasks.remote_inputs import missing
+    from tasks.preflight.remote_inputs import missing
 
     try:
         wanted = missing(params)
@@ -204,7 +204,7 @@ def _remote(params: "Params") -> Iterator[Finding]:
 
 def _rows(params: "Params", paths: "ArtifactPaths") -> Iterator[Finding]:
     """The first rows through the base model's chat template, once it is fetched."""
-    from tasks.prepare import check_first_rows
+    from tasks.preflight.base_model import check_first_rows
 
     try:
         tried = check_first_rows(params, paths)

@@ -140,7 +140,7 @@ def gate_power(
     from evalsuite.files import write_json
     from evalsuite.gate.power import ASSUMED_DISCORDANCE
     from flows import gate_views
-    from tasks.power import plan
+    from tasks.preflight.power import plan
 
     rules = params.gate if policy is None else load_policy(here / policy)
     share = ASSUMED_DISCORDANCE if discordance is None else discordance

@@ -16,13 +16,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from evalsuite.errors import BusyError
 from evalsuite.gate.decision import Decision, Verdict
-from tasks.checks import check
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
+from tasks.preflight.checks import check
+from tasks.preflight.remote_inputs import prove_needed
 from tasks.project_lock import only_run
 from tasks.registry.champion import is_withdrawn, read_champion
-from tasks.remote_inputs import prove_needed
 from tasks.runner import pending_stages
 
 

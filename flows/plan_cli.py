@@ -128,7 +128,7 @@ def _plan_project() -> None:
     paths = ArtifactPaths(root)
     params = load_params(paths.params)  # before what takes seconds to import
     from flows.plan_view import show_plans
-    from tasks.checks import check
+    from tasks.preflight.checks import check
     from tasks.project_lock import only_run
     from tasks.runner import run_stage
 

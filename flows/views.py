@@ -84,7 +84,7 @@ def show_pending(pending: Sequence[Pending]) -> None:
 
 def show_missing(params: Params, pending: Sequence[Pending]) -> None:
     """What the run would fetch or reach first, from where, and which line of params.yaml asks for it."""
-    from tasks.remote_inputs import needed
+    from tasks.preflight.remote_inputs import needed
 
     for remote in needed(params, [item.name for item in pending]):
         verb = "would ask" if remote.is_server else "would fetch"

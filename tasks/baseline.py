@@ -7,13 +7,11 @@ does not make its own run look out of date, and whoever runs the same inputs lat
 """
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from evalsuite.files import read_model, sha256_file, sha256_json, write_json
+from evalsuite.files import sha256_file, sha256_json, write_json
 from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
+from tasks.pin import read_pin
 from tasks.registry.champion import Champion, derive, read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
 
@@ -21,29 +19,6 @@ SECTIONS = ("model", "prepare", "methods", "train", "evaluation", "contamination
 DATA = ("data/raw", "data/suites", "golden_sets")
 CODE = ("tasks", "evalsuite")
 CODE_SUFFIXES = (".py", ".jinja", ".css")
-
-
-class PinnedChampion(BaseModel):
-    """The part of a champion that its readers need; the file has it all."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    identity: str
-
-
-class Pin(BaseModel):
-    """plans/baseline.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: Literal[1] = 1
-    inputs_sha256: str
-    champion: PinnedChampion | None
-
-
-def read_pin(paths: ArtifactPaths) -> Pin:
-    """The champion that this run is judged against."""
-    return read_model(paths.baseline_pin, Pin, "ratchet stage baseline")
 
 
 def run(params: Params, paths: ArtifactPaths) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from evalsuite.engines.base import Engine
 from evalsuite.gate.sequential import SequentialGate
-from evalsuite.gate.stopping import SequentialEvaluation
+from evalsuite.gate.stopping import SequentialEvaluation, saved
 from evalsuite.results import SuiteResult
 from evalsuite.suites.base import Suite
 from tasks.config.evaluation import EvaluationSections
 from tasks.evaluation import in_full, run, summed
 from tasks.gate import read_baselines
 from tasks.paths import ArtifactPaths
-from tasks.stopping import read_stopping
+from tasks.stop_plan import read_stopping
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,11 @@ def evaluated(model: str, paths: ArtifactPaths, suites: Sequence[Suite], engine:
         for why in gate.waits(suite):
             logger.info("%s is run to its end unless something is proven broken: %s", suite, why)
     run = SequentialEvaluation(suites, engine, gate, options.suites, options.batch_items, options.finish)
-    yield from run.results()
+    results = []
+    for result in run.results():
+        results.append(result)
+        yield result
+    if any(result.info.prefix for result in results):
+        logger.info("%s: %s", model, saved(results))
     if gate.violations:
         logger.warning("%s: proven broken: %s", model, ", ".join(gate.violations))

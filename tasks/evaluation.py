@@ -10,7 +10,6 @@ from typing import Any
 from evalsuite.engines.base import Engine
 from evalsuite.engines.cached import with_use
 from evalsuite.files import read_json, write_json
-from evalsuite.gate.stopping import saved
 from evalsuite.identity import verify_manifest
 from evalsuite.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
@@ -68,8 +67,6 @@ def run(
             results[-1].write(target / result.info.suite)
             logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
-    if any(result.info.prefix for result in results):
-        logger.info("%s: %s", model, saved(results))
     # Answers out of the cache count with the time that they once took: methods are compared by this cost.
     eval_seconds = time.perf_counter() - started + saved_seconds
     _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)
@@ -80,7 +77,7 @@ def weights_of(model: str, paths: ArtifactPaths) -> Path | None:
     """The folder of a model of the pipeline; None for a champion where this run is judged against none."""
     if model != "champion":
         return paths.export(model)
-    from tasks.baseline import read_pin
+    from tasks.pin import read_pin
     from tasks.registry.store import materialise
 
     pin = read_pin(paths)

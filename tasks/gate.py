@@ -19,10 +19,10 @@ from evalsuite.gate.replay import gate_code_sha256, write_record
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.identity import read_manifest
 from evalsuite.results import EvalReport, read_report
-from tasks.baseline import read_pin
 from tasks.config.params import NAME
 from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
+from tasks.pin import read_pin
 from tasks.registry.ledger import ledger_path, looks_before, read_ledger
 
 MAKE_COMPARISON = "ratchet stage compare"
@@ -126,7 +126,7 @@ def _check_names(policy: GatePolicy, evidence: Evidence) -> None:
 
 def _check_declared(candidate: EvalReport, paths: ArtifactPaths) -> None:
     """Only params choose the method: a result may be a sequential one where they say so."""
-    from tasks.stopping import read_stopping
+    from tasks.stop_plan import read_stopping
 
     stopped = [name for name, table in candidate.suites.items() if table.info.prefix is not None]
     if not stopped:

@@ -21,13 +21,13 @@ from evalsuite.files import read_json, sha256_json, write_json
 from evalsuite.model_source import resolve_model
 from evalsuite.suites.golden_scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
-from tasks.checks import check_evaluation
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.golden import GoldenParams
 from tasks.config.params import Params
 from tasks.golden_suite import asked_metrics
 from tasks.paths import ArtifactPaths
-from tasks.remote_inputs import bring
+from tasks.preflight.checks import check_evaluation
+from tasks.preflight.remote_inputs import bring
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""

@@ -1,15 +1,11 @@
 """How many tokens a model reads at once, against what it would be trained on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import RatchetError, UsageError
-from evalsuite.model_source import resolve_model
-from tasks.config.params import Params
-from tasks.config.prepare import Objective
-from tasks.paths import ArtifactPaths
+from evalsuite.errors import UsageError
 
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
 """Names of the longest input in config.json, over the families of models."""
@@ -42,32 +38,6 @@ def check_fits(key: str, tokens: int, context: int | None) -> None:
             f"{key} = {tokens} is more than the model's context of {context} tokens, beyond which it was never "
             f"trained; set {key} to at most {context}"
         )
-
-
-def context_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
-    """Settings that ask for more tokens than the model reads, where its config is already on this machine."""
-    context = _known_context(params, paths)
-    settings = {"train.max_length_tokens": params.train.max_length_tokens}
-    if params.prepare.objective is Objective.CHAT:
-        settings["prepare.max_length_tokens"] = params.prepare.max_length_tokens
-    for key, tokens in settings.items():
-        try:
-            check_fits(key, tokens, context)
-        except UsageError as error:
-            yield str(error)
-
-
-def _known_context(params: Params, paths: ArtifactPaths) -> int | None:
-    """Of the model that params.yaml names, or of its export where that is all there is of it here."""
-    try:
-        folder = resolve_model(params.model.id).folder
-    except RatchetError:
-        return None  # told by the check of the model
-    if folder is not None and (folder / "config.json").is_file():
-        return context_tokens(folder)
-    manifest = _object(paths.export("base") / "manifest.json")
-    source = params.model.id + (f"@{params.model.revision}" if params.model.revision else "")
-    return context_tokens(paths.export("base")) if manifest.get("source") == source else None
 
 
 def _from_defaults(folder: Path) -> int | None:

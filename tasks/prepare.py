@@ -18,10 +18,8 @@ from typing import Any
 
 from evalsuite.errors import MissingArtifactError, StageError, UsageError
 from evalsuite.files import sha256_file, write_json, write_jsonl
-from evalsuite.identity import read_manifest
 from evalsuite.text import as_written, whole_form
 from evalsuite.yaml_file import key_line
-from tasks.config.params import Params
 from tasks.config.prepare import Objective, PrepareParams
 from tasks.config.section import StageSections
 from tasks.config.train import Answers, TrainParams
@@ -31,7 +29,6 @@ from tasks.data.keys import ignore_advice, shown
 from tasks.data.split import dev_groups
 from tasks.model_context import check_fits, context_tokens
 from tasks.paths import ArtifactPaths
-from tasks.template_settings import is_affected, own_template
 from tasks.training.conversation import end_tokens
 from tasks.training.documents import document_ids
 from tasks.training.examples import tokenize_all
@@ -68,7 +65,7 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     if params.max_rows is not None and len(kept) > params.max_rows:
         chosen = random.Random(params.seed).sample(range(len(kept)), params.max_rows)  # noqa: S311  a sample, no secret
         kept = [kept[index] for index in sorted(chosen)]
-    lengths = _token_lengths(kept, paths.export("base"), params.max_length_tokens, answers)
+    lengths = token_lengths(kept, paths.export("base"), params.max_length_tokens, answers)
     pairs = []
     for row, length in zip(kept, lengths, strict=True):
         if not length:
@@ -127,7 +124,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
     for name in params.sources:
         path = paths.root / name
         _check_place(name, paths.root)
-        first = list(islice(read_rows(path, name, _rules(params)), FIRST_ROWS))
+        first = list(islice(read_rows(path, name, row_rules(params)), FIRST_ROWS))
         if not first:
             raise UsageError(
                 f"prepare.sources: {name} is empty; expected one JSON object a line: put rows there, or take the file "
@@ -180,7 +177,8 @@ def _say_links(names: Iterable[str], root: Path) -> None:
             )
 
 
-def _rules(params: PrepareParams) -> RowRules:
+def row_rules(params: PrepareParams) -> RowRules:
+    """How rows are read."""
     documents = params.objective is Objective.TEXT
     limit = params.max_line_bytes or (None if documents else MAX_CHAT_BYTES)
     return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit)
@@ -192,33 +190,11 @@ def _remedy(entries: Iterable[Row | BadRow], params: PrepareParams) -> str:
     return ignore_advice(unknown, params.ignore_keys) if unknown else ""
 
 
-def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
-    """Put the first rows of each source through the chat template of the base model, as they will be learnt.
-
-    Returns:
-        Whether they were tried: not where the base model here is not yet the one that params.yaml describes.
-
-    Raises:
-        UsageError: The template cannot write a row as it is to be learnt, or rows may be longer than the context.
-    """
-    base = paths.export("base")
-    if params.prepare.objective is Objective.TEXT or not (base / "manifest.json").is_file():
-        return False
-    source = params.model.id + (f"@{params.model.revision}" if params.model.revision else "")
-    if read_manifest(base, "ratchet stage fetch").source != source or is_affected(own_template(base), params.model):
-        return False
-    for name in params.prepare.sources:
-        found = islice(read_rows(paths.root / name, name, _rules(params.prepare)), FIRST_ROWS)
-        rows = [row for row in found if isinstance(row, Row)]
-        _token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers)
-    return True
-
-
 def _read(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
     rows: list[Row] = []
     bad: list[BadRow] = []
     for name in params.sources:
-        for entry in read_rows(root / name, name, _rules(params)):
+        for entry in read_rows(root / name, name, row_rules(params)):
             if isinstance(entry, Row):
                 rows.append(entry)
             else:
@@ -265,7 +241,7 @@ def _asked_text(row: Row) -> str:
     return user_text(row.messages) if row.text is None else row.text
 
 
-def _token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers) -> list[list[int]]:
+def token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers) -> list[list[int]]:
     """Tokens of each sequence that training makes of a row: one, or of some conversations one an answer.
 
     Raises:

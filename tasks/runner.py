@@ -38,7 +38,7 @@ INPUTS = "inputs"
 """The stage that always runs (tasks/inputs.py)."""
 TERMINATE_SECONDS = 10.0
 ERROR = "error: "
-"""How ``tasks.entry`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
+"""How ``tasks.stage`` starts what a stage says last; the lines after it belong to it, up to DVC's own."""
 DVC_ERROR = "ERROR: "
 DVC_BUSY = re.compile(r"is busy, it is being blocked by:|Unable to acquire lock")
 

@@ -6,47 +6,13 @@ Run:  python -m tasks.stopping
 evaluates nothing again while no suite is sequential: the file's bytes then stay the same.
 """
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
-
 from evalsuite.errors import UsageError
-from evalsuite.files import read_model, sha256_file, sha256_json, write_json
-from evalsuite.gate.policy import GatePolicy
+from evalsuite.files import sha256_file, sha256_json, write_json
 from evalsuite.gate.replay import gate_code_sha256
-from tasks.config.compare import SequentialParams
 from tasks.config.params import Params
 from tasks.gate import read_baselines
 from tasks.paths import ArtifactPaths
-
-
-class StoppingPolicy(BaseModel):
-    """What a sequential evaluation needs to know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    params: SequentialParams
-    gate: GatePolicy
-    num_candidates: int
-    baselines: dict[str, str]
-    """Hash of each baseline's result files, by role."""
-    code_sha256: str
-    """Of the gate's sources."""
-
-
-class Stopping(BaseModel):
-    """plans/stopping.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    schema_version: Literal[1] = 1
-    policy: StoppingPolicy | None
-    """None where every suite is evaluated in full."""
-
-
-def read_stopping(paths: ArtifactPaths) -> Stopping:
-    """The file of this stage."""
-    return read_model(paths.stopping, Stopping, "ratchet stage stopping")
+from tasks.stop_plan import Stopping, StoppingPolicy
 
 
 def run(params: Params, paths: ArtifactPaths) -> Stopping:

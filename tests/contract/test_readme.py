@@ -8,9 +8,9 @@ import pytest
 
 from evalsuite.errors import ExitCode
 from evalsuite.yaml_file import dump_yaml, parse_yaml
-from tasks.checks import problems
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
+from tasks.preflight.checks import problems
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

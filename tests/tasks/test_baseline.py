@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.baseline import describe, inputs_sha256, read_pin, run
+from tasks.baseline import describe, inputs_sha256, run
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
+from tasks.pin import read_pin
 from tasks.registry.champion import write_champion
 from tasks.registry.ledger import Event
 from tests.tasks.registry.ledger_entries import add

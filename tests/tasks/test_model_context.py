@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tasks.test_checks import shipped
 
 from evalsuite.errors import UsageError
-from tasks.checks import problems
 from tasks.config.params import parse_params
 from tasks.model_context import check_fits, context_tokens
 from tasks.paths import ArtifactPaths
-from tests.tasks.test_checks import shipped
+from tasks.preflight.checks import problems
 
 
 def folder_with(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any] | None = None) -> Path:

@@ -13,7 +13,8 @@ from tasks.config.prepare import Objective, PrepareParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row, read_rows
 from tasks.paths import ArtifactPaths
-from tasks.prepare import check_first_rows, run, summary
+from tasks.preflight.base_model import check_first_rows
+from tasks.prepare import run, summary
 from tests.tasks.training.templates import GEMMA, QWEN_3
 
 

@@ -10,9 +10,9 @@ import pytest
 import tasks.training.worker
 from evalsuite.errors import StageError, UsageError
 from evalsuite.files import read_json
-from tasks.checks import check_evaluation
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.preflight.checks import check_evaluation
 from tasks.train import run
 from tasks.training import reporting
 from tasks.training.checkpoints import FINGERPRINT

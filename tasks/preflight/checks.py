@@ -16,11 +16,11 @@ from evalsuite.suites.harness import HarnessSuite
 from tasks.config.params import Params
 from tasks.fetch import check_model
 from tasks.golden_suite import dev_suite
-from tasks.model_context import context_problems
 from tasks.paths import ArtifactPaths
-from tasks.power import recorded_summaries, sets_of
+from tasks.preflight.base_model import context_problems
+from tasks.preflight.power import recorded_summaries, sets_of
+from tasks.preflight.remote_inputs import check_pinned
 from tasks.prepare import check_sources
-from tasks.remote_inputs import check_pinned
 from tasks.suites import suite_makers
 from tasks.training.reporting import check_reporters
 

@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from evalsuite.errors import StageError, UsageError
-from tasks import remote_inputs, train
+from tasks import train
 from tasks.config.params import Params, parse_params
-from tasks.remote_inputs import bring, missing, needed, prove_needed
+from tasks.preflight import remote_inputs
+from tasks.preflight.remote_inputs import bring, missing, needed, prove_needed
 from tests.hub import CLOSED, COMMIT, serving_hub, use_hub
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TRAIN = ("train@full", "evaluate@full")
 
 

@@ -12,11 +12,11 @@ import yaml
 from evalsuite.errors import UsageError
 from evalsuite.files import sha256_file, write_json
 from evalsuite.results import MetricSummary, SuiteSummary
-from tasks.checks import check, problems
 from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
+from tasks.preflight.checks import check, problems
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def shipped() -> dict[str, Any]:

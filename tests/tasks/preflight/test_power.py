@@ -13,13 +13,13 @@ from evalsuite.errors import UsageError
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.alternatives import uniforms
 from tasks import gate
-from tasks.checks import check_evaluation
 from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.power import known_sets, plan, recorded_pairs
+from tasks.preflight.checks import check_evaluation
+from tasks.preflight.power import known_sets, plan, recorded_pairs
 from tests.tasks.test_gate import POLICY, project
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 __all__ = ["project"]
 
 

@@ -1,0 +1,72 @@
+"""Settings and rows against the base model, as far as it is on this machine."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from evalsuite.errors import RatchetError, UsageError
+from evalsuite.identity import read_manifest
+from evalsuite.model_source import resolve_model
+from tasks.config.params import Params
+from tasks.config.prepare import Objective
+from tasks.data.formats import Row, read_rows
+from tasks.model_context import check_fits, context_tokens
+from tasks.paths import ArtifactPaths
+from tasks.prepare import FIRST_ROWS, row_rules, token_lengths
+from tasks.template_settings import is_affected, own_template
+
+
+def is_exported(params: Params, paths: ArtifactPaths) -> bool:
+    """Whether the base model here is the one that params.yaml names."""
+    base = paths.export("base")
+    if not (base / "manifest.json").is_file():
+        return False
+    source = params.model.id + (f"@{params.model.revision}" if params.model.revision else "")
+    try:
+        return read_manifest(base, "ratchet stage fetch").source == source
+    except RatchetError:
+        return False  # told by the stage that reads it
+
+
+def context_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
+    """Settings that ask for more tokens than the model reads, where its config is already on this machine."""
+    context = _known_context(params, paths)
+    settings = {"train.max_length_tokens": params.train.max_length_tokens}
+    if params.prepare.objective is Objective.CHAT:
+        settings["prepare.max_length_tokens"] = params.prepare.max_length_tokens
+    for key, tokens in settings.items():
+        try:
+            check_fits(key, tokens, context)
+        except UsageError as error:
+            yield str(error)
+
+
+def _known_context(params: Params, paths: ArtifactPaths) -> int | None:
+    """Of the model that params.yaml names, or of its export where that is all there is of it here."""
+    try:
+        folder = resolve_model(params.model.id).folder
+    except RatchetError:
+        return None  # told by the check of the model
+    if folder is not None and (folder / "config.json").is_file():
+        return context_tokens(folder)
+    return context_tokens(paths.export("base")) if is_exported(params, paths) else None
+
+
+def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
+    """Put the first rows of each source through the chat template of the base model, as they will be learnt.
+
+    Returns:
+        Whether they were tried: not where the base model here is not yet the one that params.yaml describes.
+
+    Raises:
+        UsageError: The template cannot write a row as it is to be learnt, or rows may be longer than the context.
+    """
+    base = paths.export("base")
+    if params.prepare.objective is Objective.TEXT or not is_exported(params, paths):
+        return False
+    if is_affected(own_template(base), params.model):
+        return False
+    for name in params.prepare.sources:
+        found = islice(read_rows(paths.root / name, name, row_rules(params.prepare)), FIRST_ROWS)
+        rows = [row for row in found if isinstance(row, Row)]
+        token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers)
+    return True

@@ -8,10 +8,11 @@ from typing import Any
 from evalsuite.engines.base import Engine
 from evalsuite.gate.sequential import SequentialGate
 from evalsuite.gate.stopping import SequentialEvaluation, saved
-from evalsuite.results import SuiteResult
+from evalsuite.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
-from tasks.config.evaluation import EvaluationSections
-from tasks.evaluation import in_full, run, summed
+from tasks import evaluation
+from tasks.config.evaluation import EvaluationParams, EvaluationSections
+from tasks.evaluation import in_full, summed
 from tasks.gate import read_baselines
 from tasks.paths import ArtifactPaths
 from tasks.stop_plan import read_stopping
@@ -32,7 +33,12 @@ def keys(params: Sections) -> tuple[str, ...]:
 
 def stage(params: Sections, paths: ArtifactPaths, name: str) -> str:
     """Do the work; returns its summary."""
-    return summed(name, run(name, params.suites, paths, partial(evaluated, name, paths)))
+    return summed(name, run(name, params.suites, paths))
+
+
+def run(name: str, suites: EvaluationParams, paths: ArtifactPaths) -> list[SuiteSummary]:
+    """Evaluate a method's export, as far as plans/stopping.json says; raises like ``tasks.evaluation.run``."""
+    return evaluation.run(name, suites, paths, partial(evaluated, name, paths))
 
 
 def evaluated(model: str, paths: ArtifactPaths, suites: Sequence[Suite], engine: Engine) -> Iterator[SuiteResult]:

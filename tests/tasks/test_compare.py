@@ -14,6 +14,7 @@ from tasks import compare
 from tasks.config.compare import CompareParams
 from tasks.config.hardware import HardwareParams
 from tasks.paths import ArtifactPaths
+from tasks.stage import main as stage_main
 
 COMPARE = CompareParams(suite="golden", metric="json_fields", margin=0.05)
 HARDWARE = HardwareParams(price_per_hour=3.6, currency="EUR")
@@ -148,7 +149,7 @@ def test_the_stage_ends_with_one_line(
     params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
     monkeypatch.chdir(project.root)
     Path("params.yaml").write_text(params, encoding="utf-8")
-    assert compare.main() == 0
+    assert stage_main(["compare"]) == 0
     assert capsys.readouterr().out.startswith("candidate: qlora (golden/json_fields: ")
     assert json.loads(Path("reports/comparison.json").read_text(encoding="utf-8"))["schema_version"] == 1
 

@@ -14,7 +14,7 @@ from evalsuite.results import read_result
 from evalsuite.suites.golden_check import new_set
 from evalsuite.suites.over_refusal import XSTestSuite
 from evalsuite.suites.perplexity import PerplexitySuite
-from tasks import run_evals
+from tasks import evaluation
 from tasks.config.model import ModelParams
 from tasks.config.params import Params, load_params
 from tasks.evaluate_model import evaluate, find_model, suite_named
@@ -85,10 +85,10 @@ def test_a_second_run_differs_only_in_what_was_cached(tmp_path: Path, tiny_model
 def test_the_stage_asks_nothing_that_the_command_asked(tmp_path: Path, tiny_model: Path) -> None:
     params, paths = make_project(tmp_path, tiny_model)
     evaluate("base", "golden", params, paths, limit=2)
-    (summary,) = run_evals.run("base", params.evaluation, paths)
+    (summary,) = evaluation.run("base", params.evaluation, paths)
     assert (summary.answers.num_asked, summary.answers.num_cached) == (NUM_ITEMS, 2)
     first = read_json(paths.evals("base") / "costs.json", "x")["eval_seconds"]
-    (again,) = run_evals.run("base", params.evaluation, paths)
+    (again,) = evaluation.run("base", params.evaluation, paths)
     assert again.answers.num_cached == NUM_ITEMS
     assert again.seconds > 0.3 * summary.seconds
     assert read_json(paths.evals("base") / "costs.json", "x")["eval_seconds"] > 0.3 * first

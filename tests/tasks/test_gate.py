@@ -17,6 +17,7 @@ from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, 
 from tasks import gate
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import append, ledger_path, read_ledger, record_verdict
+from tasks.stage import main as stage_main
 from tests.tasks.clean import write_clean
 
 POLICY = GatePolicy.model_validate(
@@ -213,7 +214,7 @@ def test_a_misspelt_rule_is_refused_and_no_decision_is_kept(
     data["gate"]["rules"] = [rule if rule.get("suite") == "costs" else {**right, **rule}]
     monkeypatch.chdir(project.root)
     Path("params.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
-    assert gate.main() == 2
+    assert stage_main(["gate"]) == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
@@ -234,10 +235,10 @@ def test_any_verdict_is_a_success_of_the_stage(
     data = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
     monkeypatch.chdir(project.root)
     Path("params.yaml").write_text(yaml.safe_dump(data | {"gate": POLICY.model_dump(mode="json")}), encoding="utf-8")
-    assert gate.main() == 0
+    assert stage_main(["gate"]) == 0
     assert capsys.readouterr().out.startswith("REJECT: ")
     Path("reports/comparison.json").unlink()
-    assert gate.main() == 4
+    assert stage_main(["gate"]) == 4
     assert "ratchet stage compare" in capsys.readouterr().err
 
 

@@ -16,6 +16,7 @@ from tasks.config.compare import CompareParams
 from tasks.config.hardware import HardwareParams
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.stage import main as stage_main
 from tests.tasks.clean import write_clean
 
 METHODS = ("full", "qlora")
@@ -155,5 +156,5 @@ def test_the_stage_ends_with_one_line(
     params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
     monkeypatch.chdir(project.root)
     Path("params.yaml").write_text(params, encoding="utf-8")
-    assert report.main() == 0
+    assert stage_main(["report"]) == 0
     assert capsys.readouterr().out == "PROMOTE: reports/promotion.html and reports/model_card.md written\n"

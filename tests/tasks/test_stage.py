@@ -8,10 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tasks.entry import stage_main
 
-from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
+from tasks.stage import ended, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,12 +22,12 @@ def test_a_stage_that_ctrl_c_reaches_says_so_without_a_traceback(
     monkeypatch.chdir(tmp_path)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def stage(_params: Params, _paths: ArtifactPaths) -> str:
+    def work(_paths: ArtifactPaths) -> str:
         os.kill(os.getpid(), signal.SIGINT)
         return "went on"
 
     try:
-        assert stage_main(stage) == 130
+        assert ended(work) == 130
     finally:
         signal.signal(signal.SIGINT, before)
     out, error = capsys.readouterr()
@@ -56,10 +55,34 @@ def test_a_broken_stage_names_the_remedy_of_its_own_error(
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
 
-    def stage(_params: Params, _paths: ArtifactPaths) -> str:
+    def work(_paths: ArtifactPaths) -> str:
         raise error
 
-    assert stage_main(stage) == 4
+    assert ended(work) == 4
     text = capsys.readouterr().err
     assert said in text
     assert unsaid not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no stage ''; stages: inputs, fetch"),
+        (["trian", "full"], "no stage 'trian'; stages: inputs, fetch"),
+        (["train"], "stage train takes one of full, qlora, got []"),
+        (["train", "fulll"], "stage train takes one of full, qlora, got ['fulll']"),
+        (["evaluate_baseline", "full"], "stage evaluate_baseline takes one of base, champion, got ['full']"),
+        (["fetch", "full"], "stage fetch takes no name, got ['full']"),
+    ],
+)
+def test_a_stage_that_is_started_by_a_wrong_name_says_which_there_are(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err

@@ -47,7 +47,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Sweep:
     paths = at(tmp_path_factory.mktemp("sweep"), tiny_model, RATES)
     last = paths.checkpoints("full", RATES[2])
     process = subprocess.Popen(
-        [sys.executable, "-m", "tasks.train", "full"],
+        [sys.executable, "-m", "tasks.stage", "train", "full"],
         cwd=paths.root,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,

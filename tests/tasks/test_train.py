@@ -103,7 +103,7 @@ def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
 def start(paths: ArtifactPaths, method: str) -> "subprocess.Popen[str]":
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-m", "tasks.train", method],
+        [sys.executable, "-m", "tasks.stage", "train", method],
         cwd=paths.root,
         env=environment,
         text=True,

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-import tasks.inputs
 from evalsuite.errors import UsageError
 from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.alternatives import uniforms
@@ -17,6 +16,7 @@ from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.power import known_sets, plan, recorded_pairs
+from tasks.stage import main as stage_main
 from tests.tasks.test_gate import POLICY, project
 
 ROOT = Path(__file__).parents[3]
@@ -109,7 +109,7 @@ def test_an_impossible_policy_is_refused_by_the_stage_that_comes_first(
 ) -> None:
     data = params_with({**GUARD, "margin": 0.005}).model_dump(mode="json", exclude_unset=True)
     paths.params.write_text(yaml.safe_dump(data), encoding="utf-8")
-    assert tasks.inputs.main() == 2
+    assert stage_main(["inputs"]) == 2
     error = capsys.readouterr().err
     assert "this policy can never say PROMOTE: golden/json_exact:guard cannot pass: even with no item lost, n=" in error
     assert "enough would be" in error

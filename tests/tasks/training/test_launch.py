@@ -84,7 +84,7 @@ def test_a_node_that_nobody_numbered_is_refused() -> None:
 def test_every_node_has_one_command_line_that_a_shell_splits_as_it_was_made() -> None:
     launch = LaunchParams(nodes=2, processes_per_node=8, rendezvous="gpu1:29500")
     first, second = node_commands("full", TWO_NODES, launch)
-    assert shlex.split(first) == ["RATCHET_NODE_RANK=0", sys.executable, "-m", "tasks.train", "full"]
+    assert shlex.split(first) == ["RATCHET_NODE_RANK=0", sys.executable, "-m", "tasks.stage", "train", "full"]
     assert shlex.split(second) == agent_command("full", TWO_NODES, Node(1, "gpu1:29500"), 120)
 
 

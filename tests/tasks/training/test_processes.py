@@ -56,7 +56,7 @@ class Stage:
         self.log = paths.root / "stage.log"
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tasks.train", "full"],
+                [sys.executable, "-m", "tasks.stage", "train", "full"],
                 cwd=paths.root,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdout=stream,

@@ -16,7 +16,8 @@ from evalsuite.files import read_json, write_json
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.replay import read_record, replay
 from evalsuite.identity import read_manifest, write_manifest
-from tasks import compare, gate, report, run_evals, stopping
+from tasks import compare, evaluation, gate, report, stopping
+from tasks import evaluate as evaluate_stage
 from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tests.e2e.project import NUM_TEST, write_golden
@@ -70,8 +71,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pat
     write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        run_evals.run("base", params_of().evaluation, paths)
-        run_evals.run("champion", params_of().evaluation, paths)
+        evaluation.run("base", params_of().evaluation, paths)
+        evaluation.run("champion", params_of().evaluation, paths)
     write_clean(paths, "golden")
     return root
 
@@ -87,7 +88,7 @@ def paths(evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
 def evaluate(params: Params, paths: ArtifactPaths, *names: str) -> None:
     stopping.run(params, paths)
     for name in names:
-        run_evals.run(name, params.evaluation, paths)
+        evaluate_stage.run(name, params.evaluation, paths)
 
 
 def num_run(paths: ArtifactPaths, name: str) -> int:
@@ -158,7 +159,7 @@ def test_a_sequential_suite_that_no_baseline_has_is_refused(paths: ArtifactPaths
 
 def test_a_method_needs_to_know_when_it_may_stop(paths: ArtifactPaths) -> None:
     with pytest.raises(MissingArtifactError, match="ratchet stage stopping"):
-        run_evals.run("good", params_of().evaluation, paths)
+        evaluate_stage.run("good", params_of().evaluation, paths)
 
 
 def test_a_stopped_result_is_of_the_bytes_that_were_exported(paths: ArtifactPaths) -> None:

@@ -1,12 +1,10 @@
 """Recompute a stored decision from the item results that it was made from: no model, no GPU, no disk but one file."""
 
 import gzip
-import hashlib
 import json
 import math
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,10 +17,11 @@ from evalsuite.files import atomic_path, checked, parse_json
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.selftest import with_self_test
+from evalsuite.imports import sources_sha256
 from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
 
-SOURCES = ("gate/*.py", "stats/*.py", "results.py", "calibration.py")
-"""Code that a decision can depend on, below evalsuite."""
+DECIDING = ("evalsuite.gate.decide", "evalsuite.gate.selftest")
+"""What makes a decision; with all that these import, the code that a decision depends on."""
 
 
 class StoredSuite(BaseModel):
@@ -64,15 +63,9 @@ class Record(BaseModel):
     baselines: dict[str, StoredReport]
 
 
-@lru_cache(maxsize=1)
 def gate_code_sha256() -> str:
-    """Hash of the gate's own sources, as they lie on this machine."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in SOURCES for path in package.glob(pattern)}):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
-    return digest.hexdigest()
+    """Hash of the sources that decide, as they lie on this machine."""
+    return sources_sha256(*DECIDING)
 
 
 def write_record(path: Path, decision: Decision, candidate: EvalReport, baselines: Mapping[str, EvalReport]) -> None:

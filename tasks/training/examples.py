@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evalsuite.engines import chat_template
 from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.imports import sources_of
 from tasks.config.train import Answers, LongRows
 from tasks.training.conversation import Labelled, Labeller
 from tasks.training.conversation import tokenize as tokenize
@@ -25,9 +25,6 @@ logger = logging.getLogger(__name__)
 
 ROWS_OF_A_PROCESS = 10_000
 """Fewer are tokenised before another process has started."""
-SOURCES = ("examples.py", "conversation.py", "documents.py")
-"""Modules here that decide the tokens, with the engines' own of ENGINE_SOURCES."""
-ENGINE_SOURCES = ("chat_template.py", "encoding.py")
 
 
 def read_examples(
@@ -77,9 +74,7 @@ def _tokenized(
     path: Path, tokenizer: Any, end_ids: Collection[int] | None, cache: Path | None, answers: Answers
 ) -> list[TokenRow]:
     """All rows, whole; of a conversation, what is trained on of it."""
-    folder, engines = Path(__file__).parent, Path(chat_template.__file__).parent
-    sources = [*(folder / name for name in SOURCES), *(engines / name for name in ENGINE_SOURCES)]
-    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, sources)
+    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, sources_of(__name__))
     found = None if kept is None else load_tokens(kept)
     if found is None:
         found = tokenize_all(list(_lines(path)), tokenizer, end_ids, answers)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from evalsuite.errors import UsageError
 from evalsuite.files import read_json, sha256_file
 from evalsuite.identity import read_manifest
+from evalsuite.imports import sources_sha256
 from tasks.config.training import TrainingSections
 from tasks.paths import ArtifactPaths
 from tasks.training.checkpoints import FINGERPRINT, digest
@@ -16,24 +17,6 @@ from tasks.training.epoch_eval import DevRunner
 from tasks.training.examples import Example, read_examples
 from tasks.training.launch import LaunchPlan
 
-TRAINING_SOURCES = (
-    "attention.py",
-    "continuity.py",
-    "conversation.py",
-    "documents.py",
-    "examples.py",
-    "loss.py",
-    "models.py",
-    "optimizers.py",
-    "order.py",
-    "pissa.py",
-    "strategies.py",
-    "supervised.py",
-    "token_cache.py",
-    "trainer.py",
-    "worker.py",
-)
-"""Modules of tasks/training that decide the weights."""
 TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "deepspeed")
 
 
@@ -117,7 +100,7 @@ def fingerprint(name: str, params: TrainingSections, paths: ArtifactPaths, plan:
         "train rows": sha256_file(paths.prepared / "train.jsonl"),
         "dev rows": sha256_file(paths.prepared / "dev.jsonl"),
         "base model": read_manifest(base, "ratchet stage fetch").identity,
-        "code": digest([sha256_file(Path(__file__).parent / source) for source in TRAINING_SOURCES]),
+        "code": sources_sha256("tasks.training.worker"),
         "libraries": ", ".join(f"{library} {importlib.metadata.version(library)}" for library in TRAINING_LIBRARIES),
     }
 

@@ -19,17 +19,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from evalsuite.core.files import sha256_file, write_json
+from evalsuite.core.identity import verify_manifest
 from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood
 from evalsuite.engines.hf import HFEngine
-from evalsuite.files import sha256_file, write_json
-from evalsuite.identity import verify_manifest
-from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.lm_eval.suite import HarnessSuite
 from tasks.config.model import ModelParams
 from tasks.config.params import load_params
-from tasks.evaluation import describe
-from tasks.fetch import run as fetch
+from tasks.evaluation.model import describe
+from tasks.evaluation.suites import suites_of
 from tasks.paths import ArtifactPaths
-from tasks.suites import suites_of
+from tasks.stages.fetch import run as fetch
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"

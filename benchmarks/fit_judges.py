@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.behaviours import read_behaviours
-from evalsuite.files import sha256_file
+from evalsuite.core.files import sha256_file
 from evalsuite.judges import features
 from evalsuite.judges.base import JudgeCase, LabelledVerdict
+from evalsuite.judges.checking.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.embedding import Embedder
-from evalsuite.judges.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.learned import WEIGHTS_FOLDER, LinearWeights, request_hash, write_weights
+from evalsuite.suites.behaviours import read_behaviours
 
 logger = logging.getLogger("fit_judges")
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.simulate import Setting, Simulation, read_answers, simulate
-from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
+from evalsuite.gate_tools.simulate import Setting, Simulation, read_answers, simulate
+from evalsuite.items.results import EvalReport, ScoreTable, SuiteInfo
 from evalsuite.stats.sequential import Hypothesis, SequentialTest, evaluation_order
 from flows.gate_views import progress, show_simulation
 

@@ -91,9 +91,9 @@ def train(case: Case, folder: Path) -> int:
     import torch
     from transformers import AutoTokenizer
 
-    from tasks.training.continuity import deterministic
-    from tasks.training.examples import IGNORED, Example
-    from tasks.training.launch import LaunchPlan
+    from tasks.training.parallel.launch import LaunchPlan
+    from tasks.training.rows.examples import IGNORED, Example
+    from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
 
     torch.manual_seed(0)

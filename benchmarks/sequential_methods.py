@@ -21,9 +21,9 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.sequential import SequentialGate
-from evalsuite.gate.simulate import Answers, pairs_within, read_answers
-from evalsuite.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.gate.sequential.gate import SequentialGate
+from evalsuite.gate_tools.simulate import Answers, pairs_within, read_answers
+from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order
 
 Floats = NDArray[np.float64]

@@ -57,7 +57,7 @@ def tokenizer_of(base: Path) -> Any:
 
 def write_examples(folder: Path, base: Path, count: int) -> list[int]:
     """examples.jsonl (chat) and alpaca.json of the same texts; returns the tokens of each."""
-    from tasks.training.examples import tokenize
+    from tasks.training.rows.examples import tokenize
 
     tokenizer = tokenizer_of(base)
     chats: list[list[dict[str, str]]] = []
@@ -87,9 +87,9 @@ def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     from tasks.config.methods import MethodParams
     from tasks.config.numerics import Numerics
     from tasks.config.train import TrainParams
-    from tasks.training.continuity import deterministic
-    from tasks.training.examples import tokenize
-    from tasks.training.launch import LaunchPlan
+    from tasks.training.parallel.launch import LaunchPlan
+    from tasks.training.rows.examples import tokenize
+    from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
 
     tokenizer = tokenizer_of(base)
@@ -178,7 +178,7 @@ def final_loss(folder: Path, base: Path, out: Path) -> float:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tasks.training.examples import IGNORED, tokenize
+    from tasks.training.rows.examples import IGNORED, tokenize
 
     tokenizer = tokenizer_of(base)
     model: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, local_files_only=True).eval()
@@ -280,8 +280,8 @@ def main() -> None:
     if not INSTRUCTIONS.is_file():
         raise SystemExit(f"no {INSTRUCTIONS}: the examples of this benchmark")
     from tasks.config.model import ModelParams
-    from tasks.fetch import run as fetch
     from tasks.paths import ArtifactPaths
+    from tasks.stages.fetch import run as fetch
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.work or Path(temporary)).absolute()

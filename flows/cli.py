@@ -1,7 +1,7 @@
 """The ``ratchet`` command.
 
-Results go to stdout, progress to stderr. Exit codes are ``evalsuite.errors.ExitCode``; the README has the table. Heavy
-packages are imported inside the commands, so that ``--help`` answers at once.
+Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors.ExitCode``; the README has the table.
+Heavy packages are imported inside the commands, so that ``--help`` answers at once.
 """
 
 import os
@@ -13,9 +13,9 @@ from typing import Annotated, Optional
 import typer
 from typer.exceptions import TyperException
 
-from evalsuite.errors import ExitCode, RatchetError, UsageError
-from evalsuite.local_network import ask_local_servers_directly
-from evalsuite.terminal import make_streams_safe, own_encoding
+from evalsuite.core.errors import ExitCode, RatchetError, UsageError
+from evalsuite.core.terminal import make_streams_safe, own_encoding
+from evalsuite.network.local_network import ask_local_servers_directly
 from flows import stopping
 from flows.evaluate_cli import evaluate
 from flows.gate_cli import gate_app
@@ -24,7 +24,7 @@ from flows.judge_cli import judge_app
 from flows.launch_cli import launch
 from flows.plan_cli import plan
 from flows.project import project_root
-from tasks.runner import bring_back_halted
+from tasks.pipeline.runner import bring_back_halted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,10 +78,10 @@ def run(
     paths = ArtifactPaths(root)
     params = load_params(paths.params)  # before what takes seconds to import
     from flows import views
+    from tasks.pipeline.project_lock import only_run
+    from tasks.pipeline.runner import pending_stages
     from tasks.preflight.checks import check
     from tasks.preflight.remote_inputs import prove_needed
-    from tasks.project_lock import only_run
-    from tasks.runner import pending_stages
 
     if dry_run:
         pending = pending_stages(root)
@@ -122,8 +122,8 @@ def stage(
 
     from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.project_lock import only_run
-    from tasks.runner import INPUTS, reads_inputs, run_stage, stage_names
+    from tasks.pipeline.project_lock import only_run
+    from tasks.pipeline.runner import INPUTS, reads_inputs, run_stage, stage_names
 
     root = project_root()
     load_params(ArtifactPaths(root).params)
@@ -149,9 +149,9 @@ def status() -> None:
     paths = ArtifactPaths(root)
     params = load_params(paths.params)  # before what takes seconds to import
     from flows import views
+    from tasks.pipeline.project_lock import running
+    from tasks.pipeline.runner import pending_stages
     from tasks.preflight.checks import check
-    from tasks.project_lock import running
-    from tasks.runner import pending_stages
 
     holder = running(root)
     if holder is not None:
@@ -168,7 +168,7 @@ def report_open(
     """Open the promotion report in the browser."""
     import webbrowser
 
-    from evalsuite.errors import MissingArtifactError
+    from evalsuite.core.errors import MissingArtifactError
     from tasks.paths import ArtifactPaths
 
     report = ArtifactPaths(project_root()).report.resolve()
@@ -188,9 +188,9 @@ def promote(
     """Make the candidate of the present decision the champion, after proving decision and bytes again."""
     from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.project_lock import only_run
-    from tasks.promote import Override
-    from tasks.promote import promote as promote_candidate
+    from tasks.pipeline.project_lock import only_run
+    from tasks.registry.promote import Override
+    from tasks.registry.promote import promote as promote_candidate
 
     root = project_root()
     paths = ArtifactPaths(root)
@@ -212,7 +212,7 @@ def rollback(
 ) -> None:
     """Bring an earlier champion back, after proving that its bytes can be had; `--to none` retires the present one."""
     from tasks.paths import ArtifactPaths
-    from tasks.promote import rollback as roll_back
+    from tasks.registry.promote import rollback as roll_back
 
     typer.echo(roll_back(ArtifactPaths(project_root()), to=to, reason=reason).summary)
 

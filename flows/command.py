@@ -4,7 +4,7 @@ import os
 import signal
 from types import FrameType
 
-from evalsuite.terminal import own_encoding
+from evalsuite.core.terminal import own_encoding
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

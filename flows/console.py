@@ -7,8 +7,8 @@ from rich import markup
 from rich.console import Console
 from rich.table import Table
 
+from evalsuite.core.terminal import mark, printable
 from evalsuite.report.text import visible
-from evalsuite.terminal import mark, printable
 
 PIPE_COLUMNS = 240
 """Width of a table that is piped into a file: nothing in it is wrapped."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalsuite.errors import RatchetError
+from evalsuite.core.errors import RatchetError
 
 if TYPE_CHECKING:
     from tasks.config.params import Params
@@ -115,7 +115,7 @@ def _hardware(folder: Path) -> Iterator[Finding]:
 def _repository(folder: Path) -> Iterator[Finding]:
     from dvc.repo import Repo
 
-    from tasks.repository import how_to_have_one
+    from tasks.pipeline.repository import how_to_have_one
 
     inside = _output(["git", "rev-parse", "--short", "HEAD"], folder)
     state = inside or ("no repository" if shutil.which("git") else "git is not installed")
@@ -128,7 +128,7 @@ def _repository(folder: Path) -> Iterator[Finding]:
     if inside is not None:
         changed = len((_output(["git", "status", "--porcelain"], folder) or "").splitlines())
         yield Finding("git tree", f"{changed} uncommitted paths" if changed else "clean", True)
-    from tasks.runner import pending_stages
+    from tasks.pipeline.runner import pending_stages
 
     try:
         pending = pending_stages(folder)
@@ -217,7 +217,7 @@ def _rows(params: "Params", paths: "ArtifactPaths") -> Iterator[Finding]:
 
 def _models(params: "Params") -> Iterator[Finding]:
     """The models that score; the one to fine-tune is among the inputs."""
-    from evalsuite.model_source import resolve_model
+    from evalsuite.network.model_source import resolve_model
 
     for key, reference in (
         ("evaluation.golden.bertscore_model", params.evaluation.golden.bertscore_model),

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from evalsuite.local_network import hold_socks_proxies
+from evalsuite.network.local_network import hold_socks_proxies
 
 DEFAULTS = {
     # A first start creates its database; Prefect's own 20 s are not enough on a slow disk.

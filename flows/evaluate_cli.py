@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from flows.project import project_root
 
 
@@ -27,7 +27,7 @@ def evaluate(
     from evalsuite.engines.sharded import parse_shard
     from flows import views
     from tasks.config.params import load_params
-    from tasks.evaluate_model import evaluate as evaluate_model
+    from tasks.evaluation.one_suite import evaluate as evaluate_model
     from tasks.logs import start_logging
     from tasks.paths import ArtifactPaths
 

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from flows.project import project_root
 
 gate_app = typer.Typer(no_args_is_help=True, help="Decide on results that are there.")
@@ -16,7 +16,7 @@ def gate_check() -> None:
     """Exit with the present decision's verdict: 0 promote, 1 reject, 3 inconclusive; 2 when it is out of date."""
     from flows import views
     from tasks.paths import ArtifactPaths
-    from tasks.runner import pending_stages
+    from tasks.pipeline.runner import pending_stages
 
     root = project_root()
     paths = ArtifactPaths(root)
@@ -38,9 +38,9 @@ def gate_compare(
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
     """Decide between two result files, wherever they were made; exits with the verdict's code."""
-    from evalsuite.evidence import compare_files, load_policy
-    from evalsuite.files import check_target, write_json
-    from evalsuite.gate.noise import read_noise
+    from evalsuite.core.files import check_target, write_json
+    from evalsuite.gate_tools.noise import read_noise
+    from evalsuite.records.evidence import compare_files, load_policy
     from flows import views
 
     if json_out is not None:
@@ -66,10 +66,10 @@ def gate_noise(
     Make the repeats with another evaluation.batch_tokens and with evaluation.cache: false, since an answer that is kept
     is not computed again, and copy evals/MODEL away in between.
     """
-    from evalsuite.errors import UsageError
-    from evalsuite.evidence import load_evidence
-    from evalsuite.files import write_json
-    from evalsuite.gate.noise import measure_noise
+    from evalsuite.core.errors import UsageError
+    from evalsuite.core.files import write_json
+    from evalsuite.gate_tools.noise import measure_noise
+    from evalsuite.records.evidence import load_evidence
     from flows import gate_views
 
     paths = (a, *b)
@@ -96,8 +96,8 @@ def gate_simulate(
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
     """How often Ratchet and other rules err on recorded answers of real models, and how many items they take."""
-    from evalsuite.files import check_target, write_json
-    from evalsuite.gate.simulate import Setting, as_json, read_answers, simulate
+    from evalsuite.core.files import check_target, write_json
+    from evalsuite.gate_tools.simulate import Setting, as_json, read_answers, simulate
     from flows import gate_views
 
     if json_out is not None:
@@ -136,9 +136,9 @@ def gate_power(
     here = Path.cwd()
     paths = ArtifactPaths(project_root())
     params = load_params(paths.params)  # before what takes seconds to import
-    from evalsuite.evidence import load_policy
-    from evalsuite.files import write_json
-    from evalsuite.gate.power import ASSUMED_DISCORDANCE
+    from evalsuite.core.files import write_json
+    from evalsuite.gate_tools.power import ASSUMED_DISCORDANCE
+    from evalsuite.records.evidence import load_policy
     from flows import gate_views
     from tasks.preflight.power import plan
 
@@ -166,7 +166,7 @@ def gate_replay(
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
     """Recompute a stored decision from its stored item results; fails with the field that differs."""
-    from evalsuite.files import write_json
+    from evalsuite.core.files import write_json
     from evalsuite.gate.replay import read_record, replay
     from flows import views
     from tasks.paths import ArtifactPaths

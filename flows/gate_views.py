@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from evalsuite.gate.noise import Noise
-from evalsuite.gate.power import RulePower
-from evalsuite.gate.simulate import RuleResult, Simulation
+from evalsuite.gate_tools.noise import Noise
+from evalsuite.gate_tools.power import RulePower
+from evalsuite.gate_tools.simulate import RuleResult, Simulation
 from flows.console import broken, console, escape, table
 
 

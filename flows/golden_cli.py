@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from evalsuite.errors import ExitCode
+from evalsuite.core.errors import ExitCode
 
 golden_app = typer.Typer(no_args_is_help=True, help="Golden sets: make, check, describe.")
 SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="The set's folder, such as golden_sets/support.")]
@@ -19,8 +19,8 @@ def golden_new(folder: SetFolder) -> None:
 
     Of a folder with TASK/test.jsonl of lm-eval's tasks, the manifest.
     """
-    from evalsuite.suites.benchmark_root import is_benchmark_root, tasks_there
-    from evalsuite.suites.golden_check import SPLITS, new_set
+    from evalsuite.suites.golden_set.check import SPLITS, new_set
+    from evalsuite.suites.lm_eval.benchmark_root import is_benchmark_root, tasks_there
 
     written = new_set(folder)
     typer.echo(f"{folder}: wrote {', '.join(written)}")
@@ -50,7 +50,7 @@ def golden_check(
     as_json: AsJson = False,
 ) -> None:
     """Duplicates, near-duplicates across dev and test, metrics out of reach; exit 2 where there are some."""
-    from evalsuite.suites.golden_check import check_set, write_manifest_version
+    from evalsuite.suites.golden_set.check import check_set, write_manifest_version
 
     if new_version is not None:
         write_manifest_version(folder, new_version)
@@ -73,7 +73,7 @@ def golden_check(
 @golden_app.command("stats")
 def golden_stats(folder: SetFolder, as_json: AsJson = False) -> None:
     """Items, slices, metrics, must-pass items and lengths of each split."""
-    from evalsuite.suites.golden_check import describe_set
+    from evalsuite.suites.golden_set.check import describe_set
 
     stats = describe_set(folder)
     if as_json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from evalsuite.judges.agreement import Agreement
+from evalsuite.judges.checking.agreement import Agreement
 from flows.console import console, escape, table
 
 PER_TABLE = 6

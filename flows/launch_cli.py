@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from flows.project import project_root
 
 
@@ -16,13 +16,13 @@ def launch(
     rendezvous: Annotated[Optional[str], typer.Option(help="HOST:PORT of node 0; Slurm's first if absent.")] = None,  # noqa: UP045
 ) -> None:
     """Train one method by its plan: run this on every node; node 0 runs the stage, the others give it processes."""
-    from evalsuite.files import read_model
+    from evalsuite.core.files import read_model
     from tasks.config.params import load_params
     from tasks.logs import start_logging
     from tasks.paths import ArtifactPaths
-    from tasks.project_lock import only_run
-    from tasks.runner import run_stage
-    from tasks.training.launch import (
+    from tasks.pipeline.project_lock import only_run
+    from tasks.pipeline.runner import run_stage
+    from tasks.training.parallel.launch import (
         NODE_RANK_VARIABLE,
         RENDEZVOUS_VARIABLE,
         LaunchPlan,
@@ -31,7 +31,7 @@ def launch(
         node_commands,
         sbatch_file,
     )
-    from tasks.training.processes import run_agent
+    from tasks.training.parallel.processes import run_agent
 
     root = project_root()
     paths = ArtifactPaths(root)

@@ -14,16 +14,16 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from evalsuite.errors import BusyError
+from evalsuite.core.errors import BusyError
 from evalsuite.gate.decision import Decision, Verdict
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.pipeline.project_lock import only_run
+from tasks.pipeline.runner import pending_stages
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
 from tasks.preflight.checks import check
 from tasks.preflight.remote_inputs import prove_needed
-from tasks.project_lock import only_run
 from tasks.registry.champion import is_withdrawn, read_champion
-from tasks.runner import pending_stages
 
 
 @flow(name="finetune-and-gate", validate_parameters=False, persist_result=False)

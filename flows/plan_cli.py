@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from flows.project import project_root
 
 # The names of the planner's enumerations, which would cost `ratchet --help` half a second (a test compares them).
@@ -128,9 +128,9 @@ def _plan_project() -> None:
     paths = ArtifactPaths(root)
     params = load_params(paths.params)  # before what takes seconds to import
     from flows.plan_view import show_plans
+    from tasks.pipeline.project_lock import only_run
+    from tasks.pipeline.runner import run_stage
     from tasks.preflight.checks import check
-    from tasks.project_lock import only_run
-    from tasks.runner import run_stage
 
     check(params, paths)
     methods = list(params.methods)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from evalsuite.files import read_json
+from evalsuite.core.files import read_json
 from evalsuite.report.text import ABSENT, count, duration, money
 from flows.console import console, escape, table
 from tasks.paths import ArtifactPaths

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 
 
 def project_root() -> Path:

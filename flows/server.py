@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from evalsuite.errors import RatchetError, StageError, UsageError
+from evalsuite.core.errors import RatchetError, StageError, UsageError
 from flows.stopping import ended_last
 
 START_SECONDS = 300.0

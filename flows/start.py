@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 from uuid import UUID
 
-from evalsuite.errors import RatchetError
+from evalsuite.core.errors import RatchetError
 from flows import stopping
 from flows.server import prefect_server
 
@@ -35,7 +35,7 @@ def run_flow(root: Path, promote: bool) -> None:
     """
     from prefect.settings import temporary_settings  # noqa: F401  imports the settings before the loggers are made
 
-    from tasks import runner
+    from tasks.pipeline import runner
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_OwnFailures())

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import psutil
 
-from tasks.processes import end_politely, kill, with_descendants
+from tasks.pipeline.processes import end_politely, kill, with_descendants
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 GRACE_SECONDS = 8.0

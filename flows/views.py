@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
-from evalsuite.results import SuiteSummary
+from evalsuite.items.results import SuiteSummary
 from flows.console import broken, console, escape, proven, table
 from flows.doctor import Finding
 from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
-from tasks.runner import Pending
+from tasks.pipeline.runner import Pending
 
 HISTORY_WIDTH = 120
 """Columns of the ledger's table; a narrower terminal gets two lines an entry."""

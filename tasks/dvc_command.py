@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from evalsuite.local_network import released
+from evalsuite.network.local_network import released
 
 FORCED = "RATCHET_FORCED"
 """Set by ``ratchet stage --force``: a stage has no arguments of its own, and DVC does not say why it runs one."""

@@ -11,13 +11,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from evalsuite.comparison_rows import read_comparison
-from evalsuite.errors import BusyError, UsageError
+from evalsuite.comparison.rows import read_comparison
+from evalsuite.core.errors import BusyError, UsageError
 from evalsuite.gate.decision import Decision, read_decision
 from evalsuite.report import markdown_summary
 from tasks.config.operations import PromoteParams
 from tasks.paths import ArtifactPaths
-from tasks.runner import StageRun, run_stage
+from tasks.pipeline.runner import StageRun, run_stage
 
 
 def _a_retry_can_help(_task: "Task[..., object]", _run: TaskRun, state: "State[object]") -> bool:
@@ -62,6 +62,6 @@ def promote_task(root: str, params: PromoteParams) -> str:
 
     A champion that moved meanwhile is not retried: the gate must run again.
     """
-    from tasks.promote import promote
+    from tasks.registry.promote import promote
 
     return str(promote(ArtifactPaths(Path(root)), params=params).summary)

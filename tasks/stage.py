@@ -2,7 +2,7 @@
 
 Run:  python -m tasks.stage NAME [KEY]     (as dvc.yaml does; `ratchet stage NAME@KEY` is for people)
 
-A stage is a module of this folder with ``Sections``, the part of params.yaml that it reads, and ``stage``, which does
+A stage is a module of ``tasks.stages`` with ``Sections``, the part of params.yaml that it reads, and ``stage``, which does
 the work and returns its summary; one that dvc.yaml has several of also has ``keys``, their names. Nothing here changes
 what a stage makes, so no stage depends on this file.
 """
@@ -13,16 +13,16 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from evalsuite.errors import ExitCode, RatchetError, UsageError
-from evalsuite.local_network import ask_local_servers_directly
-from evalsuite.network_errors import is_network_error, remedy_for, said_by
-from evalsuite.terminal import make_streams_safe
+from evalsuite.core.errors import ExitCode, RatchetError, UsageError
+from evalsuite.core.terminal import make_streams_safe
+from evalsuite.network.local_network import ask_local_servers_directly
+from evalsuite.network.network_errors import is_network_error, remedy_for, said_by
 from tasks.config.params import Params, load_params
 from tasks.config.reading import read_params
-from tasks.earlier_outputs import earlier_outputs_kept
 from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
-from tasks.project_lock import refuse_beside_a_run
+from tasks.pipeline.earlier_outputs import earlier_outputs_kept
+from tasks.pipeline.project_lock import refuse_beside_a_run
 
 STAGES = (
     "inputs",
@@ -62,7 +62,7 @@ def run(name: str, keys: list[str], paths: ArtifactPaths) -> str:
     Raises:
         UsageError: The key is not one that the stage takes, or what the stage itself raises.
     """
-    module = import_module(f"tasks.{name}")
+    module = import_module(f"tasks.stages.{name}")
     params: Any = load_params(paths.params) if module.Sections is Params else read_params(paths.params, module.Sections)
     accepted: tuple[str, ...] | None = module.keys(params) if hasattr(module, "keys") else None
     if accepted is None and keys:

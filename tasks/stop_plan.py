@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.files import read_model
+from evalsuite.core.files import read_model
 from evalsuite.gate.policy import GatePolicy
 from tasks.config.compare import SequentialParams
 from tasks.paths import ArtifactPaths

@@ -20,7 +20,7 @@ def make_tiny_model(folder: Path, seed: int = 0, tied: bool = True) -> Path:
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    from evalsuite.identity import write_manifest
+    from evalsuite.core.identity import write_manifest
 
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(TEXT, vocab_size=400, special_tokens=["<|im_start|>", "<|im_end|>"], show_progress=False)

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 
 CONTEXT_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "max_target_positions")
 """How families call their number of positions."""

@@ -9,7 +9,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 
 CLOCK = "strftime_now"
 """The function by which templates of transformers write today's date."""

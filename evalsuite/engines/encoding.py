@@ -4,10 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
 from evalsuite.engines.chat_template import TemplateRefusalError, chat_text
-from evalsuite.engines.scoring import EncodedPair
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.engines.tree.scoring import EncodedPair
 
 LongPrompts = Literal["refuse", "unscored"]
 

@@ -6,7 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from evalsuite.engines import plain, scoring
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
+from evalsuite.core.identity import hash_files, identity_of
 from evalsuite.engines.base import Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
 from evalsuite.engines.capability import (
     cache_bytes_per_token,
@@ -15,16 +17,14 @@ from evalsuite.engines.capability import (
     ignores_padding,
     read_config,
 )
-from evalsuite.engines.decoding import Decoder
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
-from evalsuite.engines.scoring import EncodedPair
-from evalsuite.engines.segments import segment_attention, supports
-from evalsuite.engines.stopping import Stopper
-from evalsuite.engines.token_tree import TokenTree
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
-from evalsuite.identity import hash_files, identity_of
+from evalsuite.engines.tree import plain, scoring
+from evalsuite.engines.tree.decoding import Decoder
+from evalsuite.engines.tree.scoring import EncodedPair
+from evalsuite.engines.tree.segments import segment_attention, supports
+from evalsuite.engines.tree.stop_strings import Stopper
+from evalsuite.engines.tree.token_tree import TokenTree
 
 MIN_SAVED_TOKENS = 48
 """A shared stretch is read at every step of decoding, so it has to save this many tokens of computing."""

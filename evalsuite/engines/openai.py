@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
 from evalsuite.engines.capability import context_length, read_config
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
-from evalsuite.errors import StageError, UsageError
-from evalsuite.local_network import is_loopback
+from evalsuite.network.local_network import is_loopback
 
 MAX_STOPS = 4
 """More stop strings than this are refused by OpenAI's own schema; the rest is cut here."""

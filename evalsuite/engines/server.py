@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer
-from evalsuite.errors import UsageError
 
 
 @dataclass(frozen=True)

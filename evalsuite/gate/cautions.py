@@ -7,7 +7,7 @@ import numpy as np
 
 from evalsuite.gate.decision import Reason
 from evalsuite.gate.policy import Direction, GatePolicy, Kind
-from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
 from evalsuite.stats.distributions import normal_isf, normal_pdf, normal_sf
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.judging import Question
 from evalsuite.gate.policy import Kind, Rule
-from evalsuite.results import EvalReport
+from evalsuite.items.results import EvalReport
 
 RECORDED_COSTS = (
     "adapter_bytes",

@@ -16,9 +16,8 @@ Alpha is divided by the number of candidates that were compared on these items, 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
-from evalsuite.gate.betting import sequential_question
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
 from evalsuite.gate.cautions import cautions, contamination_caution, lighter_cautions
 from evalsuite.gate.costs import cost_reason, relative_cost_reason
 from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
@@ -34,7 +33,8 @@ from evalsuite.gate.pairing import (
     table_sha256,
 )
 from evalsuite.gate.policy import COSTS, Against, GatePolicy, Kind, Rule
-from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.gate.sequential.betting import sequential_question
+from evalsuite.items.results import EvalReport, ScoreTable
 
 ROLES = ("base", "champion")
 

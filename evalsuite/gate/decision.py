@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalsuite.errors import ExitCode
-from evalsuite.files import read_model
+from evalsuite.core.errors import ExitCode
+from evalsuite.core.files import read_model
 from evalsuite.gate.characteristic import SelfTest
 from evalsuite.gate.policy import GatePolicy
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from evalsuite.calibration import Judge
 from evalsuite.gate.decision import NOT_EVALUATED, Outcome, Reason
 from evalsuite.gate.pairing import Columns, columns_of
 from evalsuite.gate.policy import Direction, Kind, Rule
-from evalsuite.results import ScoreTable
+from evalsuite.items.calibration import Judge
+from evalsuite.items.results import ScoreTable
 from evalsuite.stats.extrapolate import more_items
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import Floats, Interval, mean_interval, paired_interval

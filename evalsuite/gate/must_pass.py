@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from evalsuite.gate.decision import Outcome, Reason
 from evalsuite.gate.judging import rounded
-from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.items.results import EvalReport, ScoreTable
 
 
 def must_pass_reasons(candidate: EvalReport, baselines: Mapping[str, EvalReport]) -> list[Reason]:

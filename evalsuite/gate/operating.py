@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evalsuite.errors import SelfTestError
+from evalsuite.core.errors import SelfTestError
 from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
 from evalsuite.gate.decide import judge
 from evalsuite.gate.decision import Outcome, Reason, Verdict
 from evalsuite.gate.pairing import labels_of
 from evalsuite.gate.policy import COSTS, Against, Direction, GatePolicy, Kind, Rule
-from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import Draw, Floats, Index, resample, uniforms, with_difference
 from evalsuite.stats.distributions import binomial_sf
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.calibration import Judge
-from evalsuite.gate.prefixes import prefix_problem, rows_of
-from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable
+from evalsuite.gate.sequential.prefixes import prefix_problem, rows_of
+from evalsuite.items.calibration import Judge
+from evalsuite.items.results import COMPARED_FIELDS, EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
 
 PIECE = 65_536

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
-from evalsuite.files import atomic_path, checked, parse_json
+from evalsuite.core.errors import MissingArtifactError, NotReplayedError, UsageError
+from evalsuite.core.files import atomic_path, checked, parse_json
+from evalsuite.core.imports import sources_sha256
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.selftest import with_self_test
-from evalsuite.imports import sources_sha256
-from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
+from evalsuite.items.results import EvalReport, ScoreTable, SuiteInfo
 
 DECIDING = ("evalsuite.gate.decide", "evalsuite.gate.selftest")
 """What makes a decision; with all that these import, the code that a decision depends on."""

@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from evalsuite.errors import SelfTestError
-from evalsuite.files import sha256_json
+from evalsuite.core.errors import SelfTestError
+from evalsuite.core.files import sha256_json
 from evalsuite.gate.characteristic import DamagedCopy, SelfTest
 from evalsuite.gate.decide import decision_id, judge
 from evalsuite.gate.decision import NOT_EVALUATED, Decision, Reason, Verdict
@@ -33,8 +33,8 @@ from evalsuite.gate.operating import (
 )
 from evalsuite.gate.pairing import labels_of, sort_by_id
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
-from evalsuite.gate.prefixes import as_fixed
-from evalsuite.results import EvalReport, ScoreTable
+from evalsuite.gate.sequential.prefixes import as_fixed
+from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import uniforms
 
 DAMAGES = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, math.inf)

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalsuite.errors import UsageError
-from evalsuite.files import read_model
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import read_model
 from evalsuite.judges.base import Judge, JudgeCase, LabelledVerdict, Verdict
 
 

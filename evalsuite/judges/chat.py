@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
-from evalsuite.local_network import is_loopback
+from evalsuite.network.local_network import is_loopback
 
 if TYPE_CHECKING:
     import httpx

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.judges.base import Judge
 from evalsuite.judges.calibrated import CalibratedJudge
 from evalsuite.judges.chat import ChatJudge

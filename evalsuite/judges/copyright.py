@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_file, sha256_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_file, sha256_json
 
 THRESHOLD = 0.6
 NUM_PERMUTATIONS = 128

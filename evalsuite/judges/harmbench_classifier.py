@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from evalsuite.errors import UsageError
-from evalsuite.identity import hash_files, identity_of
+from evalsuite.core.errors import UsageError
+from evalsuite.core.identity import hash_files, identity_of
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
-from evalsuite.model_source import resolve_model
+from evalsuite.network.model_source import resolve_model
 
 MAX_COMPLETION_TOKENS = 512
 """HarmBench cuts each completion to this many of the classifier's tokens (evaluate_completions.py, --num_tokens)."""

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.errors import UsageError
-from evalsuite.files import atomic_path, sha256_file, sha256_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import atomic_path, sha256_file, sha256_json
 from evalsuite.judges import features
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, Verdict
 from evalsuite.judges.embedding import Embedder

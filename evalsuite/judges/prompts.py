@@ -11,7 +11,7 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
-from evalsuite.files import sha256_json
+from evalsuite.core.files import sha256_json
 from evalsuite.judges.base import JudgeCase, Verdict
 
 _FIELD = re.compile(r"\{(request|context|completion)\}")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from evalsuite.errors import UsageError
-from evalsuite.files import parse_json, sha256_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import parse_json, sha256_json
 from evalsuite.records import lm_eval
 from evalsuite.records.rows import Record, Records, drop, score, short
 

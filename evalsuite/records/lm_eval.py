@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
-from evalsuite.lm_eval_values import ItemScore, NotApplicable, logged_value
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
+from evalsuite.items.lm_eval_values import ItemScore, NotApplicable, logged_value
 from evalsuite.records.rows import Record, Records, drop, short
 
 KIND = "lm-eval samples"

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
-from evalsuite.results import LARGEST_SCORE, ScoreTable, SuiteInfo
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
+from evalsuite.items.results import LARGEST_SCORE, ScoreTable, SuiteInfo
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 TRUTHS = {"true": 1.0, "false": 0.0, "pass": 1.0, "fail": 0.0, "passed": 1.0, "failed": 0.0}

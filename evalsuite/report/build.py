@@ -14,8 +14,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from evalsuite.comparison_rows import MetricRow, ModelRow, PairedRow
+from evalsuite.comparison.rows import MetricRow, ModelRow, PairedRow
+from evalsuite.core.yaml_file import dump_yaml
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.items.results import ItemResult
 from evalsuite.report import text
 from evalsuite.report.data import ReportData
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
@@ -24,8 +26,6 @@ from evalsuite.report.operating import operating_chart
 from evalsuite.report.sentences import deciding_outcome, headline, sentence
 from evalsuite.report.training import training_of
 from evalsuite.report.units import Units, level, point_metrics
-from evalsuite.results import ItemResult
-from evalsuite.yaml_file import dump_yaml
 
 NUM_STRONGEST = 3
 SAFETY_SUITES = ("harmbench", "xstest")

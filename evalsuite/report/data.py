@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.comparison_rows import Comparison
+from evalsuite.comparison.rows import Comparison
 from evalsuite.gate.decision import Decision
-from evalsuite.results import SuiteResult
+from evalsuite.items.results import SuiteResult
 
 
 class _Record(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import COMPARED_FIELDS, ItemResult, SuiteResult
+from evalsuite.items.results import COMPARED_FIELDS, ItemResult, SuiteResult
 
 LEAST_CHANGE = 0.1
 """Smaller changes of a graded score are counted, not listed."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evalsuite.comparison_rows import Comparison, MetricRow
+from evalsuite.comparison.rows import Comparison, MetricRow
+from evalsuite.core.yaml_file import dump_yaml
 from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.judging import value_interval
 from evalsuite.report.build import VERDICT_WORDS, strongest
@@ -16,7 +17,6 @@ from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, count, visible
 from evalsuite.report.training import continuity_sentence, signal_facts
 from evalsuite.report.units import Units, level, point_metrics
-from evalsuite.yaml_file import dump_yaml
 
 SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDECIDED: "❔"}
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")

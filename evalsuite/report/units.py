@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalsuite.gate.policy import COSTS
+from evalsuite.items.results import SuiteResult
 from evalsuite.report.text import ABSENT, MINUS, named_value, number, signed
-from evalsuite.results import SuiteResult
 from evalsuite.stats.bounds import may_be_bounded
 
 POINTS = "points"

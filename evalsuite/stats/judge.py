@@ -18,7 +18,7 @@ any n, so that few labels, or none that differ, never look like certainty. With 
 
 import math
 
-from evalsuite.calibration import Judge
+from evalsuite.items.calibration import Judge
 from evalsuite.stats.paired import Interval, paired_interval
 
 MIN_CALIBRATION_ITEMS = 20

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
+from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
-from evalsuite.errors import UsageError
-from evalsuite.results import SuiteResult
+from evalsuite.items.results import SuiteResult
 
 Item = TypeVar("Item")
 

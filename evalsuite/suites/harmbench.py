@@ -9,16 +9,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.behaviours import Behaviour, read_behaviours
-from evalsuite.csv_rows import read_csv_rows
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import parse_json, sha256_json
 from evalsuite.engines.base import Engine, Generation
-from evalsuite.errors import UsageError
-from evalsuite.files import parse_json, sha256_json
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites import reasoning
 from evalsuite.suites.base import chosen_items, single_turns, spread_over
+from evalsuite.suites.behaviours import Behaviour, read_behaviours
+from evalsuite.suites.csv_rows import read_csv_rows
+from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 ATTACK_SUCCESS = "attack_success"

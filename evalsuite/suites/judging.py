@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Hashable, Sequence
 
-from evalsuite.calibration import Calibration, Judge
-from evalsuite.errors import StageError
+from evalsuite.core.errors import StageError
+from evalsuite.items.calibration import Calibration, Judge
 from evalsuite.judges.base import Calibrated, LabelledVerdict, RefusalJudge
 from evalsuite.judges.base import Judge as HarmJudge
 

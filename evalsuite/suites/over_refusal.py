@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from evalsuite.csv_rows import read_csv_rows
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
 from evalsuite.engines.base import Engine
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, RefusalJudge
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites import reasoning
 from evalsuite.suites.base import chosen_items, single_turns, spread_over
+from evalsuite.suites.csv_rows import read_csv_rows
+from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 FILE_NAME = "xstest_prompts.csv"

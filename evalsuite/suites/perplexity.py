@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import parse_json, sha256_json
 from evalsuite.engines.base import Engine
-from evalsuite.errors import UsageError
-from evalsuite.files import parse_json, sha256_json
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
 
 logger = logging.getLogger(__name__)

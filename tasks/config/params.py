@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.yaml_file import read_yaml
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.contamination import ContaminationParams
 from tasks.config.evaluation import EvaluationParams

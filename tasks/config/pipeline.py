@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 
 PARAMS_FILE = "params.yaml"
 TEMPLATE = re.compile(r"(?<!\\)\$\{\s*([^\s}]+)\s*\}")

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.wrong_values import explain
-from evalsuite.yaml_file import read_yaml
+from evalsuite.core.errors import MissingArtifactError, UsageError
+from evalsuite.core.wrong_values import explain
+from evalsuite.core.yaml_file import read_yaml
 from tasks.config.section import Section
 
 P = TypeVar("P", bound=Section)

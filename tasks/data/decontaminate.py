@@ -1,16 +1,16 @@
 """Training rows that appear in a golden or test set.
 
 A row is contaminated when its user text, or the whole of a document, equals an item's in its comparable form
-(``evalsuite.text``), or shares a run of 13 words with it, as in the GPT-3 paper (Brown et al. 2020, arXiv:2005.14165,
-appendix C); a character of a script without spaces is half a word.
+(``evalsuite.core.text``), or shares a run of 13 words with it, as in the GPT-3 paper (Brown et al. 2020,
+arXiv:2005.14165, appendix C); a character of a script without spaces is half a word.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.files import numbered_objects
-from evalsuite.text import runs, whole_form, words_of
+from evalsuite.core.files import numbered_objects
+from evalsuite.core.text import runs, whole_form, words_of
 
 NGRAM_WORDS = 13
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction", "text")

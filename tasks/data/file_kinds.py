@@ -8,7 +8,7 @@ import shlex
 from enum import Enum
 from typing import NamedTuple, NoReturn
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 
 
 class Kind(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.files import parse_json
+from evalsuite.core.files import parse_json
 from tasks.data.keys import MARKS, VERDICTS, check_keys, check_row_marks, is_empty, kind_of, shown, unknown_reason
 from tasks.data.sources import read_entries
 from tasks.data.turns import Turn, check_conversation, read_turns, with_system

@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from evalsuite.yaml_file import dump_yaml
+from evalsuite.core.yaml_file import dump_yaml
 
 MARKS = ("weight", "train", "training")
 """Whether something is learnt: OpenAI's ``weight``; axolotl's ``train``, ``training`` in its older files."""

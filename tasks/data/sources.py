@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.data.file_kinds import Kind, kind_of_file
 
 HEAD_BYTES = 1 << 18

@@ -11,9 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.errors import UsageError
-from evalsuite.files import parse_json
-from evalsuite.model_source import PACKAGE_PREFIX
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import parse_json
+from evalsuite.network.model_source import PACKAGE_PREFIX
 
 
 class Reads(StrEnum):

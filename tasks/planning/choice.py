@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture
 from tasks.planning.hardware import Machines

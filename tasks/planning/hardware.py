@@ -11,7 +11,7 @@ import reprlib
 from pathlib import Path
 from typing import NamedTuple
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.hardware import HardwareParams
 from tasks.config.launch import LaunchParams
 

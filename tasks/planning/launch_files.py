@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import UsageError
-from evalsuite.files import write_text
-from evalsuite.yaml_file import dump_yaml, parse_yaml
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import write_text
+from evalsuite.core.yaml_file import dump_yaml, parse_yaml
 from tasks.planning.choice import Option
 from tasks.planning.memory import Numerics, Strategy
 

@@ -19,7 +19,7 @@ NF4_BYTES = 4.127 / 8
 LOGIT_BYTES = 12
 """bf16 or fp32 logits that the trainer keeps, their fp32 log-softmax, its gradient, and one cast on the way."""
 IN_PLACE_LOGIT_BYTES = 4
-"""fp32 logits that become their gradient: Ratchet's on a CPU (tasks/training/loss.py)."""
+"""fp32 logits that become their gradient: Ratchet's on a CPU (tasks/training/optim/loss.py)."""
 CHUNKED_LOGIT_BYTES = 2 + 2 / 8
 """All bf16 logits, and the gradient of one of eight parts (torchtune, CEWithChunkedOutputLoss, compiled)."""
 FUSED_TILE = 4096 * 32768

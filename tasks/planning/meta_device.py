@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.planning.architecture import Architecture, Block, Linear, Reads
 from tasks.planning.model_config import as_transformers_reads, in_one_line, only_errors, text_config_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 
 LARGEST_FIELD, MOST_LAYERS, MOST_EXPERTS = 2**32, 10_000, 2**16
 """Of a config; a larger number is a slip of the pen or meant to keep this program busy."""

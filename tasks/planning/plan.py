@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.planning.advice import Advice, advise_numerics
 from tasks.planning.architecture import Architecture
 from tasks.planning.choice import (

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind
 from tasks.planning.choice import Option
 from tasks.planning.memory import Numerics, Strategy

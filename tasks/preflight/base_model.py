@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from evalsuite.errors import RatchetError, UsageError
-from evalsuite.identity import read_manifest
-from evalsuite.model_source import resolve_model
+from evalsuite.core.errors import RatchetError, UsageError
+from evalsuite.core.identity import read_manifest
+from evalsuite.network.model_source import resolve_model
+from tasks.base_model.context import check_fits, context_tokens
+from tasks.base_model.template_settings import is_affected, own_template
 from tasks.config.params import Params
 from tasks.config.prepare import Objective
 from tasks.data.formats import Row, read_rows
-from tasks.model_context import check_fits, context_tokens
 from tasks.paths import ArtifactPaths
-from tasks.prepare import FIRST_ROWS, row_rules, token_lengths
-from tasks.template_settings import is_affected, own_template
+from tasks.stages.prepare import FIRST_ROWS, row_rules, token_lengths
 
 
 def is_exported(params: Params, paths: ArtifactPaths) -> bool:

@@ -7,22 +7,22 @@ keep a verdict ask the parts of it that they rest on.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
-from evalsuite.errors import RatchetError, UsageError
+from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
 from evalsuite.gate.policy import COSTS
-from evalsuite.results import SuiteSummary
+from evalsuite.items.results import SuiteSummary
 from evalsuite.suites.base import Suite, known_metrics
-from evalsuite.suites.harness import HarnessSuite
+from evalsuite.suites.lm_eval.suite import HarnessSuite
 from tasks.config.params import Params
-from tasks.fetch import check_model
-from tasks.golden_suite import dev_suite
+from tasks.evaluation.golden_suite import dev_suite
+from tasks.evaluation.suites import suite_makers
 from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import context_problems
 from tasks.preflight.power import recorded_summaries, sets_of
 from tasks.preflight.remote_inputs import check_pinned
-from tasks.prepare import check_sources
-from tasks.suites import suite_makers
-from tasks.training.reporting import check_reporters
+from tasks.stages.fetch import check_model
+from tasks.stages.prepare import check_sources
+from tasks.training.watch.reporting import check_reporters
 
 
 def check(params: Params, paths: ArtifactPaths) -> None:

@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.errors import RatchetError, UsageError
-from evalsuite.files import parse_json, read_model
-from evalsuite.gate.betting import no_bet_because
+from evalsuite.core.errors import RatchetError, UsageError
+from evalsuite.core.files import parse_json, read_model
 from evalsuite.gate.feasibility import KnownSet, impossible_rules, rule_name
 from evalsuite.gate.policy import COSTS, GatePolicy
-from evalsuite.gate.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.gate.replay import read_record, reports_of
-from evalsuite.results import EvalReport, ScoreTable, SuiteSummary, read_result
+from evalsuite.gate.sequential.betting import no_bet_because
+from evalsuite.gate_tools.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
+from evalsuite.items.results import EvalReport, ScoreTable, SuiteSummary, read_result
 from evalsuite.suites.base import Suite
-from evalsuite.suites.golden import GoldenSuite
-from evalsuite.suites.harness import SLICE_FIELDS, HarnessSuite
+from evalsuite.suites.golden_set.suite import GoldenSuite
+from evalsuite.suites.lm_eval.suite import SLICE_FIELDS, HarnessSuite
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.params import Params
+from tasks.evaluation.suites import suites_of
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import read_champion
-from tasks.suites import suites_of
 
 logger = logging.getLogger(__name__)
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from evalsuite.errors import RatchetError, StageError, UsageError
-from evalsuite.hub import HubRepo, RepoKind, address, check_commit, fetched, here, reach
+from evalsuite.core.errors import RatchetError, StageError, UsageError
 from evalsuite.judges.choose import CLASSIFIERS
 from evalsuite.judges.settings import JudgeKind, JudgeSettings
-from evalsuite.model_source import resolve_model
-from evalsuite.network_errors import is_network_error, said_by
-from evalsuite.suites.bertscore import MODEL_KEY, REMEDY, REVISION_KEY
-from evalsuite.suites.golden_scoring import BERT_METRICS
-from evalsuite.suites.harness_data import (
+from evalsuite.network.hub import HubRepo, RepoKind, address, check_commit, fetched, here, reach
+from evalsuite.network.model_source import resolve_model
+from evalsuite.network.network_errors import is_network_error, said_by
+from evalsuite.suites.golden_set.bertscore import MODEL_KEY, REMEDY, REVISION_KEY
+from evalsuite.suites.golden_set.scoring import BERT_METRICS
+from evalsuite.suites.lm_eval.data import (
     SPLITTER,
     has_sentence_splitter,
     hub_datasets,
@@ -31,7 +31,7 @@ from tasks.config.evaluation import EvaluationParams
 from tasks.config.golden import GoldenParams
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
-from tasks.golden_suite import asked_metrics
+from tasks.evaluation.golden_suite import asked_metrics
 
 SERVER_SECONDS = 5.0
 """For a connection to a server that later stages ask."""

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.errors import UsageError
-from evalsuite.files import read_model, write_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import read_model, write_json
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import Entry, Event, bring_back, ledger_path, read_ledger, registry_lock
 from tasks.registry.store import pointer_path

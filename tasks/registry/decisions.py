@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.gate.decision import read_decision
 from tasks.paths import ArtifactPaths
 

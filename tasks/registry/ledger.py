@@ -20,10 +20,10 @@ from typing import Literal, NamedTuple
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evalsuite.errors import StageError, UsageError
-from evalsuite.files import read_model, sha256_json
+from evalsuite.core.errors import StageError, UsageError
+from evalsuite.core.files import read_model, sha256_json
 from evalsuite.gate.decision import Decision
-from evalsuite.results import SuiteSummary
+from evalsuite.items.results import SuiteSummary
 from tasks.paths import ArtifactPaths
 
 GENESIS = "0" * 64

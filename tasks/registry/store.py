@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import MissingArtifactError, RatchetError, StageError, UsageError
-from evalsuite.files import write_text
-from evalsuite.identity import verify_manifest
-from evalsuite.yaml_file import dump_yaml, read_yaml
+from evalsuite.core.errors import MissingArtifactError, RatchetError, StageError, UsageError
+from evalsuite.core.files import write_text
+from evalsuite.core.identity import verify_manifest
+from evalsuite.core.yaml_file import dump_yaml, read_yaml
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.paths import ArtifactPaths
 

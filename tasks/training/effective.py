@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from evalsuite.errors import StageError
+from evalsuite.core.errors import StageError
 from tasks.config.launch import Strategy
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.numerics import Numerics, Optimizer
-from tasks.training.accelerations import read_accelerations
-from tasks.training.launch import LaunchPlan
-from tasks.training.strategies import Ranks
+from tasks.training.optim.accelerations import read_accelerations
+from tasks.training.parallel.launch import LaunchPlan
+from tasks.training.parallel.strategies import Ranks
 
 Effective = dict[str, str | int | float | bool]
 MOMENTS = ("exp_avg", "exp_avg_sq", "state1", "state2")
@@ -63,7 +63,7 @@ def check_effective(
     Raises:
         StageError: Names the field with both values.
     """
-    from tasks.training.optimizers import optimizer_name
+    from tasks.training.optim.optimizers import optimizer_name
 
     deepspeed_bf16 = plan.strategy.zero_stage > 0 and plan.numerics is Numerics.MIXED
     parallel = "MULTI_CPU" if plan.device == "cpu" else "MULTI_GPU"

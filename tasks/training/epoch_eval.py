@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from evalsuite.results import SuiteSummary
+from evalsuite.items.results import SuiteSummary
 from tasks.config.golden import DevSuite
 from tasks.config.methods import MethodParams
-from tasks.golden_suite import dev_suite
+from tasks.evaluation.golden_suite import dev_suite
 from tasks.training.models import load_checkpoint, shipped_dtype
 
 

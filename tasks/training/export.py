@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.errors import StageError
-from evalsuite.identity import ModelManifest, read_manifest, write_manifest
+from evalsuite.core.errors import StageError
+from evalsuite.core.identity import ModelManifest, read_manifest, write_manifest
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.numerics import Numerics
-from tasks.training.checkpoints import check_disk
-from tasks.training.examples import Example
 from tasks.training.models import load_checkpoint, load_trainable, shipped_dtype
+from tasks.training.rows.examples import Example
+from tasks.training.state.checkpoints import check_disk
 
 MERGE_TOLERANCE = 1e-3
 """Largest logit difference between merged and unmerged weights that fp32 rounding explains."""

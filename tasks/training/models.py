@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.numerics import Numerics
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.errors import StageError, UsageError
-from evalsuite.files import read_json, write_json
+from evalsuite.core.errors import StageError, UsageError
+from evalsuite.core.files import read_json, write_json
 from tasks.config.train import TrainParams
-from tasks.training.checkpoints import FINGERPRINT, anew, read_records
-from tasks.training.clock import Clock
-from tasks.training.failures import DivergedError
-from tasks.training.log import RateRecord
-from tasks.training.outcome import Outcome
-from tasks.training.selection import select_epoch
+from tasks.training.state.checkpoints import FINGERPRINT, anew, read_records
+from tasks.training.state.clock import Clock
+from tasks.training.state.log import RateRecord
+from tasks.training.state.outcome import Outcome
+from tasks.training.state.selection import select_epoch
+from tasks.training.watch.failures import DivergedError
 
 logger = logging.getLogger(__name__)
 

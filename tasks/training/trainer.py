@@ -5,22 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from tasks.config.launch import Strategy
 from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics
 from tasks.config.train import TrainParams
-from tasks.training.accelerations import has_liger
-from tasks.training.attention import choose_attention
-from tasks.training.checkpoints import last_good
-from tasks.training.examples import Example
-from tasks.training.launch import LaunchPlan
 from tasks.training.models import adapter_config, check_targets, load_trainable, trained_dtype
-from tasks.training.order import EpochOrder, filler
-from tasks.training.pissa import TRAINED, convert, keep_initial
-from tasks.training.signals import Meter
-from tasks.training.strategies import deepspeed_config, sharded_loading
-from tasks.training.supervised import supervised_trainer
+from tasks.training.optim.accelerations import has_liger
+from tasks.training.optim.attention import choose_attention
+from tasks.training.optim.pissa import TRAINED, convert, keep_initial
+from tasks.training.optim.supervised import supervised_trainer
+from tasks.training.parallel.launch import LaunchPlan
+from tasks.training.parallel.strategies import deepspeed_config, sharded_loading
+from tasks.training.rows.examples import Example
+from tasks.training.rows.order import EpochOrder, filler
+from tasks.training.state.checkpoints import last_good
+from tasks.training.watch.signals import Meter
 
 OPTIMIZER_FOLDER = "optimizer"
 """Of FSDP2's split optimizer state, in a checkpoint."""
@@ -47,7 +47,7 @@ def build_trainer(
     from transformers import PrinterCallback
     from trl import SFTConfig
 
-    from tasks.training.optimizers import optimizer_class
+    from tasks.training.optim.optimizers import optimizer_class
 
     cuda = plan.device == "cuda"
     steps = math.ceil(len(train) / params.batch_size) * method.epochs

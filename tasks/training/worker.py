@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evalsuite.errors import PreemptedError, StageError, UsageError
-from evalsuite.files import read_model
+from evalsuite.core.errors import PreemptedError, StageError, UsageError
+from evalsuite.core.files import read_model
 from tasks.allocator import keep_freed_memory
 from tasks.config.launch import Strategy
 from tasks.config.methods import MethodParams
@@ -24,8 +24,15 @@ from tasks.config.train import TrainParams
 from tasks.config.training import TrainingSections
 from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
-from tasks.training.callbacks import training_callback
-from tasks.training.checkpoints import (
+from tasks.training.effective import Effective, count_all, count_trained, read_effective
+from tasks.training.epoch_eval import DevRunner
+from tasks.training.parallel.launch import LaunchPlan, check_settings
+from tasks.training.parallel.preemption import StopRequest, die_with_parent
+from tasks.training.parallel.strategies import Ranks, leave_processes, split_again, start_processes, whole_models
+from tasks.training.rows.examples import Example
+from tasks.training.rows.inputs import Inputs, check_same_inputs, read_inputs
+from tasks.training.rows.packing import check_packing, rows_loss
+from tasks.training.state.checkpoints import (
     Checkpoint,
     check_disk,
     complete_checkpoints,
@@ -37,24 +44,17 @@ from tasks.training.checkpoints import (
     resumable_checkpoints,
     write_record,
 )
-from tasks.training.clock import Clock
-from tasks.training.continuity import check_probe, deterministic, has_another_cause, unreadable, write_probe
-from tasks.training.effective import Effective, count_all, count_trained, read_effective
-from tasks.training.epoch_eval import DevRunner
-from tasks.training.examples import Example
-from tasks.training.failures import DivergedError, reporting
-from tasks.training.inputs import Inputs, check_same_inputs, read_inputs
-from tasks.training.launch import LaunchPlan, check_settings
-from tasks.training.live import live_callback
-from tasks.training.log import EpochRecord, StepRecord
-from tasks.training.outcome import Outcome
-from tasks.training.packing import check_packing, rows_loss
-from tasks.training.preemption import StopRequest, die_with_parent
-from tasks.training.reporting import reporting_callback
-from tasks.training.selection import divergence, select_epoch
-from tasks.training.signals import peak_memory_bytes, read_peak, read_steps, signals_callback
-from tasks.training.strategies import Ranks, leave_processes, split_again, start_processes, whole_models
+from tasks.training.state.clock import Clock
+from tasks.training.state.continuity import check_probe, deterministic, has_another_cause, unreadable, write_probe
+from tasks.training.state.log import EpochRecord, StepRecord
+from tasks.training.state.outcome import Outcome
+from tasks.training.state.selection import divergence, select_epoch
 from tasks.training.trainer import build_trainer
+from tasks.training.watch.callbacks import training_callback
+from tasks.training.watch.failures import DivergedError, reporting
+from tasks.training.watch.live import live_callback
+from tasks.training.watch.reporting import reporting_callback
+from tasks.training.watch.signals import peak_memory_bytes, read_peak, read_steps, signals_callback
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.baseline import DATA
 from tasks.config.params import Params, load_params
-from tasks.inputs import READERS
-from tasks.suite_files import WATCHED
+from tasks.evaluation.suite_files import WATCHED
+from tasks.stages.baseline import DATA
+from tasks.stages.inputs import READERS
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -13,15 +13,15 @@ WRITE_ONE_OF_EACH = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from evalsuite.engines.answer_store import AnswerStore
-from evalsuite.files import atomic_path, write_json, write_jsonl, write_text
-from evalsuite.identity import write_manifest
+from evalsuite.engines.cache.answer_store import AnswerStore
+from evalsuite.core.files import atomic_path, write_json, write_jsonl, write_text
+from evalsuite.core.identity import write_manifest
 from evalsuite.judges.learned import LinearWeights, write_weights
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from safetensors.numpy import save_file
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import _append_whole, registry_lock
-from tasks.training.checkpoints import mark_complete
+from tasks.training.state.checkpoints import mark_complete
 
 os.umask(int(sys.argv[1], 8))
 root = Path(sys.argv[2])

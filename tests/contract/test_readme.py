@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import ExitCode
-from evalsuite.yaml_file import dump_yaml, parse_yaml
+from evalsuite.core.errors import ExitCode
+from evalsuite.core.yaml_file import dump_yaml, parse_yaml
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems

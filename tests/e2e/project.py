@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from evalsuite.core.files import sha256_file, write_json
 from evalsuite.engines.base import GenerationRequest
-from evalsuite.files import sha256_file, write_json
 from tasks.dvc_command import dvc_command, stage_environment
 
 ROOT = Path(__file__).parents[2]

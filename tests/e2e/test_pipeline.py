@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.files import read_json
+from evalsuite.core.files import read_json
 from evalsuite.gate.decision import Verdict, read_decision
-from tasks.runner import pending_stages
+from tasks.pipeline.runner import pending_stages
 from tests.e2e.project import NUM_TEST, dvc, make_project, ratchet, write_params
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

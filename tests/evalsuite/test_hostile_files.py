@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import UsageError
-from evalsuite.evidence import compare_files, load_evidence, load_policy
-from evalsuite.files import parse_json, read_json, write_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import parse_json, read_json, write_json
+from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_items, read_result
-from evalsuite.suites.golden_items import read_golden_items
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_items, read_result
+from evalsuite.records.evidence import compare_files, load_evidence, load_policy
+from evalsuite.suites.golden_set.items import read_golden_items
 from evalsuite.suites.perplexity import PerplexitySuite
-from evalsuite.yaml_file import read_yaml
 
 POLICY = GatePolicy.model_validate({"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}]})
 ITEM = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from flows.deploy import next_runs
 from tasks.config.operations import ScheduleParams
 from tests.flows.hanging import make_project, started, stopped, wait_for

@@ -10,7 +10,7 @@ from flows.doctor import _configuration, _remote, examine
 from flows.views import show_missing
 from tasks.config.params import parse_params
 from tasks.config.suites import PINNED_DATA
-from tasks.runner import Pending
+from tasks.pipeline.runner import Pending
 from tests.hub import CLOSED, use_hub
 
 ROOT = Path(__file__).parents[2]

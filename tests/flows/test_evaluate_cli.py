@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.results import read_items
-from tests.tasks.test_evaluate_model import NUM_ITEMS, make_project
+from evalsuite.items.results import read_items
+from tests.tasks.evaluation.test_one_suite import NUM_ITEMS, make_project
 
 ROOT = Path(__file__).parents[2]
 

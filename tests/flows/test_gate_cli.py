@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from evalsuite.errors import UsageError
-from evalsuite.evidence import load_evidence
+from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.records.evidence import load_evidence
 from flows.cli import app
 from flows.views import show_history
 from tasks.paths import ArtifactPaths
 from tasks.registry.decisions import find_decision
 from tasks.registry.ledger import Event, append, new_entry, registry_lock
-from tests.evalsuite.gate.test_simulate import write_answers
+from tests.evalsuite.gate_tools.test_simulate import write_answers
 
 
 def test_simulate_writes_the_figures_of_every_rule(tmp_path: Path) -> None:

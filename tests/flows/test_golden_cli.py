@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from flows.cli import app
 
 ROOT = Path(__file__).parents[2]

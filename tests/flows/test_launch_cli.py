@@ -8,11 +8,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from evalsuite.errors import MissingArtifactError, UsageError
-from evalsuite.files import write_json
+from evalsuite.core.errors import MissingArtifactError, UsageError
+from evalsuite.core.files import write_json
 from flows.cli import app
 from tasks.config.launch import Strategy
-from tasks.training.launch import LaunchPlan, Node, agent_command
+from tasks.training.parallel.launch import LaunchPlan, Node, agent_command
 
 ROOT = Path(__file__).parents[2]
 PLAN = LaunchPlan(
@@ -43,7 +43,7 @@ def test_a_dry_run_prints_every_nodes_command_and_a_slurm_file(project: Path) ->
     write_json(project / "plans" / "full.launch.json", PLAN)
     lines = launch("full", "--dry-run", "--rendezvous", "gpu1:29500").splitlines()
     assert lines[0] == "# node 0 of 2"
-    assert lines[1].endswith(" -m tasks.train full")
+    assert lines[1].endswith(" -m tasks.stages.train full")
     assert shlex.split(lines[3]) == agent_command("full", PLAN, Node(1, "gpu1:29500"), 120)
     assert "#SBATCH --nodes=2" in lines
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.gate.noise import MetricNoise, Noise
-from evalsuite.gate.power import RulePower, Scenario
-from evalsuite.gate.simulate import RuleResult, Setting, Simulation
+from evalsuite.gate_tools.noise import MetricNoise, Noise
+from evalsuite.gate_tools.power import RulePower, Scenario
+from evalsuite.gate_tools.simulate import RuleResult, Setting, Simulation
 from flows import gate_views, views
 from flows.console import console, table
 from tasks.paths import ArtifactPaths
+from tasks.pipeline.runner import Pending
 from tasks.registry.ledger import Entry, Event
-from tasks.runner import Pending
 
 NAME = "golden/exact_match_of_json_fields:guard:champion"
 

@@ -8,13 +8,13 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.logging import disable_run_logger
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from flows.pipeline import finetune_and_gate
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
-import sys, time, pathlib, tasks.project_lock as p
+import sys, time, pathlib, tasks.pipeline.project_lock as p
 with p.only_run(pathlib.Path(sys.argv[1]), "ratchet run"):
     time.sleep(600)
 """

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from evalsuite.errors import ExitCode, UsageError
+from evalsuite.core.errors import ExitCode, UsageError
 from flows.cli import app
 from flows.plan_cli import MethodName, NumericsName, OptimizerName, StrategyName
 from tasks.config.methods import MethodKind

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.files import write_json
+from evalsuite.core.files import write_json
 from flows.plan_view import plan_rows, show_plans
 from tasks.paths import ArtifactPaths
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalsuite.errors import ExitCode, RatchetError, StageError, UsageError
+from evalsuite.core.errors import ExitCode, RatchetError, StageError, UsageError
 from flows.server import check_reachable, prefect_server, without_credentials
 
 

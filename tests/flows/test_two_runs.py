@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tasks.dvc_command import dvc_command, stage_environment
-from tasks.processes import kill
+from tasks.pipeline.processes import kill
 from tests.flows.hanging import make_project, started, wait_for
 
 

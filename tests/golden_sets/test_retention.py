@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.suites.golden_items import read_set_manifest
+from evalsuite.suites.golden_set.items import read_set_manifest
 
 FOLDER = Path(__file__).parents[2] / "golden_sets/retention"
 

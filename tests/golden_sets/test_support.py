@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evalsuite.suites.golden_items import GoldenItem, read_golden_items, read_set_manifest
-from evalsuite.text import comparable
+from evalsuite.core.text import comparable
+from evalsuite.suites.golden_set.items import GoldenItem, read_golden_items, read_set_manifest
 
 FOLDER = Path(__file__).parents[2] / "golden_sets/support"
 ACTIONS = {

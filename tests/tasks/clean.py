@@ -1,7 +1,7 @@
 """A contamination report that finds nothing, for projects that are made by hand."""
 
-from evalsuite.contamination import ContaminationReport, SuiteFinding
-from evalsuite.files import write_json
+from evalsuite.contamination.overlap import ContaminationReport, SuiteFinding
+from evalsuite.core.files import write_json
 from tasks.paths import ArtifactPaths
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from prefect.states import Failed
 
-from evalsuite.errors import BusyError, MissingArtifactError, NotComparableError, StageError, UsageError
+from evalsuite.core.errors import BusyError, MissingArtifactError, NotComparableError, StageError, UsageError
 from tasks.prefect_tasks import _a_retry_can_help
 
 

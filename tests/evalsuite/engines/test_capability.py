@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.capability import cache_bytes_per_token, context_length, ignores_padding, why_not_answered
 from evalsuite.engines.hf import HFEngine
 from evalsuite.engines.openai import OpenAIEngine
-from evalsuite.errors import UsageError
 
 TEXT: dict[str, Any] = {
     "hidden_size": 32,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
-from evalsuite.errors import StageError, UsageError
 
 SHOTS = (
     "Question: What organ pumps blood through the body? Answer: the heart. Question: Where is my parcel? Answer: here. "

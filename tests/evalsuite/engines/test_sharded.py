@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalsuite.engines.answer_store import AnswerStore
+from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import GenerationRequest
-from evalsuite.engines.cached import CachedEngine
+from evalsuite.engines.cache.answer_store import AnswerStore
+from evalsuite.engines.cache.cached import CachedEngine
 from evalsuite.engines.sharded import Shard, ShardEngine, members, parse_shard
-from evalsuite.errors import UsageError
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
 

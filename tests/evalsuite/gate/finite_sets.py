@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from evalsuite.engines.base import Engine
 from evalsuite.gate.pairing import sort_by_id
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.prefixes import must_pass_ids, order_of
-from evalsuite.results import EvalReport, ItemResult, Prefix, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.gate.sequential.prefixes import must_pass_ids, order_of
+from evalsuite.items.results import EvalReport, ItemResult, Prefix, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.suites.base import check_known
 
 Scores = NDArray[np.float64]

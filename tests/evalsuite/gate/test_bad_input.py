@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision, Outcome, Verdict
-from evalsuite.results import EvalReport
+from evalsuite.items.results import EvalReport
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, binary, policy, report
 from tests.evalsuite.gate.test_ratio_rules import report as ratio_report
 

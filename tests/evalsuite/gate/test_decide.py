@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
+from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
 
 GUARD = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}
 TARGET = {"suite": "golden", "metric": "exact", "kind": "target", "min_gain": 0.05}

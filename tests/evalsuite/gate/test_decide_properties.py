@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision, Verdict
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
+from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
 
 GUARD = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}
 TARGET = {"suite": "golden", "metric": "exact", "kind": "target", "min_gain": 0.05}

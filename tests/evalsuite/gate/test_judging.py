@@ -9,7 +9,7 @@ import pytest
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Outcome, Reason, Verdict
 from evalsuite.gate.judging import value_interval
-from evalsuite.gate.prefixes import as_fixed
+from evalsuite.gate.sequential.prefixes import as_fixed
 from evalsuite.stats.paired import paired_interval
 from evalsuite.stats.ratio import Ratio, ratio_interval
 from tests.evalsuite.gate.finite_sets import first, make_items, pair, policy_of, report_of, result_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evalsuite.gate.pairing import PIECE, Hashed, Sortings, columns_of, sort_by_id, table_sha256
-from evalsuite.results import COMPARED_FIELDS, EvalReport, ScoreTable, SuiteInfo
+from evalsuite.items.results import COMPARED_FIELDS, EvalReport, ScoreTable, SuiteInfo
 
 
 def report(ids: list[str], topics: list[str]) -> EvalReport:

@@ -15,7 +15,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision, Outcome, Verdict
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
-from evalsuite.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
+from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
 
 GUARD = {"suite": "ifeval", "metric": "inst", "kind": "guard", "margin": 0.1}
 RANKS = {Verdict.REJECT: 0, Verdict.INCONCLUSIVE: 1, Verdict.PROMOTE: 2}

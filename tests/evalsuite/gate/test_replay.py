@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalsuite.errors import MissingArtifactError, NotReplayedError, UsageError
+from evalsuite.core.errors import MissingArtifactError, NotReplayedError, UsageError
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
-from evalsuite.results import EvalReport, ScoreTable, SuiteInfo
+from evalsuite.items.results import EvalReport, ScoreTable, SuiteInfo
 
 POLICY = GatePolicy(rules=(Rule(suite="s", metric="m", kind=Kind.GUARD, margin=0.2, slices="topic"),))
 

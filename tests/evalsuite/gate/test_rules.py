@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision, Outcome, Verdict
-from evalsuite.gate.prefixes import rows_of
-from evalsuite.results import EvalReport
+from evalsuite.gate.sequential.prefixes import rows_of
+from evalsuite.items.results import EvalReport
 from tests.evalsuite.gate.test_decide import GUARD, binary, by_id, policy, report
 
 QUEUE = ["billing"] * 100 + ["other"] * 500

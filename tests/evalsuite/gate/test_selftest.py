@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 import evalsuite.gate.judging
-from evalsuite.errors import ExitCode, SelfTestError
+from evalsuite.core.errors import ExitCode, SelfTestError
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.operating import CHANGES
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import Record, _stored, replay
 from evalsuite.gate.selftest import MAX_ITEMS, self_test, with_self_test
-from evalsuite.results import EvalReport
+from evalsuite.gate_tools.designs import PairedRates
+from evalsuite.items.results import EvalReport
 from evalsuite.stats.alternatives import uniforms
 from evalsuite.stats.paired import Interval, paired_interval
-from evalsuite.stats.power import PairedRates
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, policy, report
 
 

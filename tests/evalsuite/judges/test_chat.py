@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase
 from evalsuite.judges.chat import ChatJudge
 

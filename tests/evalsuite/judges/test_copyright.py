@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.judges.copyright import BOOK, LYRICS, CopyrightRule, min_hash, read_reference, window_hashes
 
 WORDS = [f"word{number}" for number in range(400)]

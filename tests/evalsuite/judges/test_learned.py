@@ -3,12 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalsuite.behaviours import read_behaviours
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.judges import features
 from evalsuite.judges.base import Calibrated, JudgeCase, LabelledVerdict, Refusal, Verdict
+from evalsuite.judges.checking.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.embedding import Embedder
-from evalsuite.judges.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.learned import (
     WEIGHTS_FOLDER,
     LearnedHarmJudge,
@@ -18,6 +17,7 @@ from evalsuite.judges.learned import (
     request_hash,
     write_weights,
 )
+from evalsuite.suites.behaviours import read_behaviours
 from tests.evalsuite.judges.shared_data import DATA, LABELS, needs_data
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import UsageError
-from evalsuite.evidence import load_evidence
+from evalsuite.core.errors import UsageError
+from evalsuite.records.evidence import load_evidence
 
 EXPECTED = {"1": 1.0, "2": 0.0}
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import UsageError
-from evalsuite.evidence import compare_files, load_evidence
+from evalsuite.core.errors import UsageError
 from evalsuite.gate.decision import Decision, Verdict
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.records.evidence import compare_files, load_evidence
 
 
 def write(path: Path, num: int, value: Callable[[int], dict[str, Any]], **common: Any) -> Path:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from evalsuite.comparison import MethodEvidence, ModelEvidence, compare_methods
-from evalsuite.comparison_rows import Choice
+from evalsuite.comparison.methods import MethodEvidence, ModelEvidence, compare_methods
+from evalsuite.comparison.rows import Choice
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.report import ReportData, TrainingRun
-from evalsuite.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
 
 POLICY = {
     "alpha": 0.1,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evalsuite.comparison.seeds import Seeded, seed_set
 from evalsuite.gate.decision import Verdict
 from evalsuite.report import ReportData, build_html, build_model_card
 from evalsuite.report.build import strongest
@@ -18,7 +19,6 @@ from evalsuite.report.data import RatePoint
 from evalsuite.report.forest import has_interval
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.units import Units
-from evalsuite.seeds import Seeded, seed_set
 
 Make = Callable[..., ReportData]
 

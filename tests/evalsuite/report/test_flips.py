@@ -1,8 +1,8 @@
 from typing import Any
 
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.report.flips import MAX_ITEMS, flips_of, unscored_reasons
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 
 
 def suite(scores: list[float | None], metric: str = "exact", **info: Any) -> dict[str, SuiteResult]:

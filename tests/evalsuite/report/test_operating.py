@@ -2,9 +2,9 @@ from evalsuite.gate.characteristic import OperatingPoint, SelfTest
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.selftest import with_self_test
+from evalsuite.items.results import EvalReport
 from evalsuite.report import build_html
 from evalsuite.report.operating import operating_chart
-from evalsuite.results import EvalReport
 from tests.evalsuite.report.conftest import Make, suite
 
 GUARD = {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.05}]}

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult
 from evalsuite.report.text import MINUS
 from evalsuite.report.units import Units, level, point_metrics, points
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult
 
 UNITS = Units(frozenset({("golden", "exact"), ("costs", "share")}))
 

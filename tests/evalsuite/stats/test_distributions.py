@@ -12,7 +12,8 @@ from statsmodels.stats.inter_rater import cohens_kappa as kappa_of_table
 from statsmodels.stats.proportion import proportion_confint
 
 from evalsuite.gate.cautions import expected_maximum
-from evalsuite.judges.agreement import cohens_kappa
+from evalsuite.gate_tools.designs import PairedRates, Rate
+from evalsuite.judges.checking.agreement import cohens_kappa
 from evalsuite.stats.distributions import (
     binomial_cdf,
     binomial_ppf,
@@ -23,7 +24,6 @@ from evalsuite.stats.distributions import (
     normal_sf,
     t_isf,
 )
-from evalsuite.stats.power import PairedRates, Rate
 
 ALPHA = st.floats(1e-9, 0.4999)
 RATE = st.one_of(st.sampled_from([0.0, 1.0, 1e-12]), st.floats(0.0, 1.0))
@@ -67,7 +67,7 @@ def test_the_chance_of_a_proof_is_the_sum_over_every_table(n: int, difference: f
     design, alpha, limit = PairedRates(discordance=abs(difference) + more), 0.05, -0.05
     differ = min(abs(difference) + more, 1.0)
     lost, gained = (differ - difference) / 2.0, (differ + difference) / 2.0
-    from evalsuite.stats.power import _least_gained
+    from evalsuite.gate_tools.designs import _least_gained
 
     losses = np.arange(n + 1)
     least = _least_gained(n, alpha, limit)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from evalsuite.gate_tools.designs import PairedRates, Rate, items_for
 from evalsuite.stats.alternatives import Floats, uniforms
 from evalsuite.stats.extrapolate import more_items
 from evalsuite.stats.paired import mean_interval, paired_interval
-from evalsuite.stats.power import PairedRates, Rate, items_for
 
 ALPHA = 0.05
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evalsuite.calibration import Calibration, Judge
+from evalsuite.items.calibration import Calibration, Judge
 from evalsuite.stats.judge import with_judge
 from evalsuite.stats.paired import mean_interval, paired_interval
 

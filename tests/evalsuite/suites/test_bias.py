@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Loglikelihood, OnAnswer
-from evalsuite.errors import UsageError
 from evalsuite.suites.bias import BBQSuite, read_questions
 from tests.evalsuite.judges.shared_data import DATA, needs_data
 from tests.evalsuite.suites.fake_engine import FakeEngine

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from evalsuite.behaviours import read_behaviours
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import Generation
-from evalsuite.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.string_matching import StringMatchingJudge
+from evalsuite.suites.behaviours import read_behaviours
 from evalsuite.suites.harmbench import HarmBenchSuite, direct_request, is_copyright
 from tests.evalsuite.judges.shared_data import DATA, needs_data
 from tests.evalsuite.suites.fake_engine import FakeEngine

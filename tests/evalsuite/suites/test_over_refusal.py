@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import Generation
-from evalsuite.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Refusal
 from evalsuite.suites.over_refusal import XSTestSuite, read_prompts
 from tests.evalsuite.judges.shared_data import DATA, needs_data

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.suites.perplexity import PerplexitySuite, windows
 from tests.evalsuite.suites.fake_engine import FakeEngine
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.suites.plugins import load_suite
 from tests.evalsuite.suites.fake_engine import FakeEngine
 
@@ -83,7 +83,7 @@ def test_params_turn_it_on() -> None:
     from tasks.config.evaluation import EvaluationParams
     from tasks.config.golden import GoldenParams
     from tasks.config.suites import HarnessParams
-    from tasks.suites import suites_of
+    from tasks.evaluation.suites import suites_of
 
     root = Path(__file__).parents[3]
     golden = GoldenParams(path=str(root / "golden_sets/support"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evalsuite.errors import MissingArtifactError, UsageError
+from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.config.params import Params, load_params, parse_params
 
 ROOT = Path(__file__).parents[3]

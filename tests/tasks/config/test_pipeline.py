@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import UsageError
-from evalsuite.yaml_file import parse_yaml, read_yaml
+from evalsuite.core.errors import UsageError
+from evalsuite.core.yaml_file import parse_yaml, read_yaml
 from tasks.config.params import Params, load_params, parse_params
 from tasks.config.pipeline import EXAMPLES, check_sections, needed_params
 

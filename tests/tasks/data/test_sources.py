@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.data.formats import Row, read_rows
 from tasks.data.sources import CHUNK_BYTES, read_entries
 

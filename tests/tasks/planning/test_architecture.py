@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.planning.architecture import Architecture, count_parameters, read_config
 
 SMALL: dict[str, Any] = {

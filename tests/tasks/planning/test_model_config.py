@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture, count_parameters, read_config
 from tasks.planning.choice import Request

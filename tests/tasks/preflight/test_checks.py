@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_file, write_json
-from evalsuite.results import MetricSummary, SuiteSummary
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_file, write_json
+from evalsuite.items.results import MetricSummary, SuiteSummary
 from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check, problems

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from evalsuite.errors import UsageError
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.core.errors import UsageError
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.alternatives import uniforms
-from tasks import gate
 from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.power import known_sets, plan, recorded_pairs
 from tasks.stage import main as stage_main
-from tests.tasks.test_gate import POLICY, project
+from tasks.stages import gate
+from tests.tasks.stages.test_gate import POLICY, project
 
 ROOT = Path(__file__).parents[3]
 __all__ = ["project"]

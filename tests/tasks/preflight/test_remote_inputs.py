@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evalsuite.errors import StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from tasks.config.params import Params, parse_params
 from tasks.preflight import remote_inputs
 from tasks.preflight.remote_inputs import bring, missing, needed, prove_needed

@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from evalsuite.files import write_json
+from evalsuite.core.files import write_json
+from evalsuite.core.identity import write_manifest
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.identity import write_manifest
-from evalsuite.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from tasks.dvc_command import dvc_command, stage_environment
-from tasks.gate import run as run_gate
 from tasks.paths import ArtifactPaths
+from tasks.stages.gate import run as run_gate
 from tests.tasks.clean import write_clean
 
 ROOT = Path(__file__).parents[3]
@@ -82,9 +82,9 @@ def run_dvc(root: Path, *arguments: str) -> None:
 def start_promotion(root: Path, locale: dict[str, str] | None = None, dry_run: bool = False) -> "subprocess.Popen[str]":
     """A promotion in a process of its own."""
     code = (
-        "import sys; from evalsuite.terminal import own_encoding; own_encoding();"
+        "import sys; from evalsuite.core.terminal import own_encoding; own_encoding();"
         "from pathlib import Path; from tasks.config.params import PromoteParams;"
-        "from tasks.paths import ArtifactPaths; from tasks.promote import promote;"
+        "from tasks.paths import ArtifactPaths; from tasks.registry.promote import promote;"
         "print(promote(ArtifactPaths(Path(sys.argv[1])), PromoteParams(), dry_run=bool(sys.argv[2])).summary)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(locale or {})}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evalsuite.errors import UsageError
-from evalsuite.files import read_json, write_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import read_json, write_json
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import is_withdrawn, read_champion, read_stored, rebuild, settle, write_champion
 from tasks.registry.ledger import Event, registry_lock

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import UsageError
-from evalsuite.files import sha256_json
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_json
 from tasks.dvc_command import stage_environment
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import read_champion, write_champion

@@ -10,14 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.policy import GatePolicy
 from tasks.config.operations import PromoteParams
 from tasks.paths import ArtifactPaths
-from tasks.promote import Override, promote, rollback
 from tasks.registry.champion import read_champion, read_stored, write_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
+from tasks.registry.promote import Override, promote, rollback
 from tests.tasks.registry.ledger_entries import add
 
 POLICY = GatePolicy.model_validate({"rules": [{"suite": "s", "metric": "m", "kind": "guard", "margin": 0.1}]})
@@ -71,7 +71,7 @@ class Registry(RuleBasedStateMachine):
             "store": lambda *_: None,
         }
         override = Override(by="ann", reason="needed") if by_name else None
-        with patch.multiple("tasks.promote", **stands):
+        with patch.multiple("tasks.registry.promote", **stands):
             if identity in self.out and not by_name:
                 with pytest.raises(UsageError, match="become champion again only by name"):
                     promote(self.paths, PromoteParams(), override)
@@ -118,7 +118,7 @@ class Registry(RuleBasedStateMachine):
         self.out.add(before)
 
     def back(self, to: str | None) -> None:
-        with patch("tasks.promote.materialise", lambda *_: None):
+        with patch("tasks.registry.promote.materialise", lambda *_: None):
             rollback(self.paths, to, "slow")
 
     @invariant()
@@ -136,7 +136,7 @@ def test_a_rollback_passes_over_a_model_that_was_rolled_back_before(tmp_path: Pa
     for model, before in (("a", None), ("b", "a"), ("c", "b"), ("d", "c")):
         add(tmp_path, Event.PROMOTE, model, replaced=before)
     write_champion(paths)
-    with patch("tasks.promote.materialise", lambda *_: None):
+    with patch("tasks.registry.promote.materialise", lambda *_: None):
         rollback(paths, "b", "c and d are slow")
         rollback(paths, "c", "it was b")
         rollback(paths, None, "it was c too")
@@ -152,7 +152,7 @@ def test_a_rollback_with_nobody_left_names_who_was_taken_out(tmp_path: Path) -> 
     add(tmp_path, Event.PROMOTE, "b")
     add(tmp_path, Event.PROMOTE, "c", replaced="b")
     write_champion(paths)
-    with patch("tasks.promote.materialise", lambda *_: None):
+    with patch("tasks.registry.promote.materialise", lambda *_: None):
         rollback(paths, None, "slow")
         rollback(paths, "c", "it was not c")
         with pytest.raises(
@@ -166,7 +166,7 @@ def test_a_rollback_follows_who_replaced_whom_not_the_order_of_promotions(tmp_pa
     for model, before in (("a", None), ("b", "a"), ("c", "b")):
         add(tmp_path, Event.PROMOTE, model, replaced=before)
     write_champion(paths)
-    with patch("tasks.promote.materialise", lambda *_: None):
+    with patch("tasks.registry.promote.materialise", lambda *_: None):
         rollback(paths, "a", "c is slow, and b was no better")
         add(tmp_path, Event.PROMOTE, "d", replaced="a")
         write_champion(paths)
@@ -179,7 +179,7 @@ def test_a_model_that_was_named_again_is_not_passed_over(tmp_path: Path) -> None
     add(tmp_path, Event.PROMOTE, "a")
     add(tmp_path, Event.PROMOTE, "b", replaced="a")
     write_champion(paths)
-    with patch("tasks.promote.materialise", lambda *_: None):
+    with patch("tasks.registry.promote.materialise", lambda *_: None):
         rollback(paths, None, "slow")
         rollback(paths, "b", "it was the network")
         add(tmp_path, Event.PROMOTE, "c", replaced="b")

@@ -11,8 +11,8 @@ from dvc.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.errors import ExitCode, MissingArtifactError, StageError, UsageError
-from evalsuite.identity import read_manifest, verify_manifest
+from evalsuite.core.errors import ExitCode, MissingArtifactError, StageError, UsageError
+from evalsuite.core.identity import read_manifest, verify_manifest
 from tasks.paths import ArtifactPaths
 from tasks.registry.store import materialise, pointer_path, rehearse, store, write_config
 from tests.tasks.registry.project import lose_bytes, make_project, run_dvc

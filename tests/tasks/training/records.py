@@ -1,6 +1,6 @@
 """Epoch records for tests."""
 
-from tasks.training.log import EpochRecord
+from tasks.training.state.log import EpochRecord
 
 
 def epoch(number: int, golden: float, train: float = 1.0, evaluation: float = 1.0) -> EpochRecord:

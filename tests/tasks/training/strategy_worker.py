@@ -8,17 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evalsuite.errors import RatchetError
-from evalsuite.files import read_model, write_json
+from evalsuite.core.errors import RatchetError
+from evalsuite.core.files import read_model, write_json
 from tasks.config.params import Params, load_params
 from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
 from tasks.training import trainer, worker
-from tasks.training.checkpoints import open_root
-from tasks.training.inputs import fingerprint, read_inputs
-from tasks.training.launch import LaunchPlan
-from tasks.training.preemption import StopRequest, die_with_parent
-from tasks.training.strategies import deepspeed_config, sharded_loading, start_processes
+from tasks.training.parallel.launch import LaunchPlan
+from tasks.training.parallel.preemption import StopRequest, die_with_parent
+from tasks.training.parallel.strategies import deepspeed_config, sharded_loading, start_processes
+from tasks.training.rows.inputs import fingerprint, read_inputs
+from tasks.training.state.checkpoints import open_root
 from tasks.training.worker import train
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from evalsuite.errors import UsageError
+from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.numerics import Numerics
 from tasks.planning.meta_device import count_trained

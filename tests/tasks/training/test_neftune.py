@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from evalsuite.files import read_json
+from evalsuite.core.files import read_json
 from tasks.config.params import load_params
-from tasks.train import run
+from tasks.stages.train import run
 from tasks.training import worker
-from tests.tasks.test_train import make_project
+from tests.tasks.stages.test_train import make_project
 
 QUIET = {"kind": "full", "learning_rate": 1e-3, "epochs": 1}
 METHODS = {"quiet": QUIET, "noisy": QUIET | {"neftune_noise_alpha": 5.0}}

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from evalsuite.errors import PreemptedError, StageError, UsageError
-from evalsuite.files import read_json
-from evalsuite.identity import read_manifest
+from evalsuite.core.errors import PreemptedError, StageError, UsageError
+from evalsuite.core.files import read_json
+from evalsuite.core.identity import read_manifest
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
-from tasks.train import run
-from tasks.training import optimizers, worker
-from tasks.training.preemption import StopRequest
-from tests.tasks.test_train import make_project
+from tasks.stages.train import run
+from tasks.training import worker
+from tasks.training.optim import optimizers
+from tasks.training.parallel.preemption import StopRequest
+from tests.tasks.stages.test_train import make_project
 
 FULL = {"kind": "full", "learning_rate": 1e-3, "epochs": 1}
 METHODS: dict[str, dict[str, Any]] = {

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from evalsuite.errors import ExitCode, PreemptedError, RatchetError, StageError
+from evalsuite.core.errors import ExitCode, PreemptedError, RatchetError, StageError
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
-from tasks.train import run
-from tasks.training.checkpoints import complete_checkpoints, resumable_checkpoints
+from tasks.stages.train import run
 from tasks.training.epoch_eval import DevRunner
-from tasks.training.log import StepRecord, TrainLog
+from tasks.training.state.checkpoints import complete_checkpoints, resumable_checkpoints
+from tasks.training.state.log import StepRecord, TrainLog
 from tasks.training.worker import Training
-from tests.tasks.test_train import make_project
+from tests.tasks.stages.test_train import make_project
 
 METHODS = {
     "full": {"kind": "full", "learning_rate": 1e-3, "epochs": 3},
@@ -52,7 +52,7 @@ def signalled(text: str, number: signal.Signals) -> Iterator[None]:
             if text in record.getMessage():
                 os.kill(os.getpid(), number)
 
-    logger, handler = logging.getLogger("tasks.training.callbacks"), Handler()
+    logger, handler = logging.getLogger("tasks.training.watch.callbacks"), Handler()
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -7,9 +7,9 @@ import os
 import time
 from pathlib import Path
 
-from evalsuite.errors import PreemptedError
-from tasks.training.failures import reporting
-from tasks.training.preemption import StopRequest, die_with_parent
+from evalsuite.core.errors import PreemptedError
+from tasks.training.parallel.preemption import StopRequest, die_with_parent
+from tasks.training.watch.failures import reporting
 
 READY = "ready-{}"
 

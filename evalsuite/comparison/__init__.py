@@ -1,0 +1,1 @@
+"""Methods side by side, and which one is the candidate."""

@@ -1,0 +1,1 @@
+"""Items that training rows give away."""

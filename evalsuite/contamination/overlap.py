@@ -1,0 +1,320 @@
+"""Gated items that the training rows give away: by the same text, by shared runs of words, by meaning.
+
+An item counts as contaminated when one of these holds; only what is asked is looked up, not a reference, since a class
+label or a short record is in every training row.
+
+- ``same text``: a training turn or a whole row equals the item's prompt but for case, sentence punctuation and white
+  space (``evalsuite.core.text``).
+- ``run of N words``: they share N words in a row (GPT-3, Brown et al. 2020, arXiv:2005.14165, appendix C). N is the
+  5th percentile of the suite's item lengths in words, at least 8 and at most 13, as there; a character of a script
+  without spaces is half a word.
+- ``share of 8-grams``: at least 70% of the item's 8-grams occur in the training rows (PaLM, Chowdhery et al. 2022,
+  arXiv:2204.02311, section 8).
+- ``neighbour``: the cosine of sentence embeddings with a training turn reaches a threshold, which finds rephrased items
+  (Yang et al. 2023, arXiv:2311.04850); only where an embedding model is named.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from evalsuite.core.errors import UsageError
+from evalsuite.core.files import read_model
+from evalsuite.core.text import runs, whole_form, word_count, words_of
+from evalsuite.items.results import EvalReport, ItemResult, ScoreTable, SuiteResult
+
+MIN_RUN_WORDS, MAX_RUN_WORDS = 8, 13
+LENGTH_PERCENTILE = 5.0
+SHARE_WORDS = 8
+CONTAMINATED_SHARE = 0.7
+
+Embed = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Texts -> unit vectors (texts, hidden)."""
+
+
+class TrainingText(NamedTuple):
+    """One training row's turns, the system turn left out."""
+
+    row: str
+    """How reports name the row."""
+    turns: tuple[str, ...]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ItemFinding(_Record):
+    """What was found on one item; its texts stay in items.parquet."""
+
+    item_id: str
+    item_hash: str
+    contaminated: bool
+    how: tuple[str, ...] = ()
+    row: str | None = None
+    """The training row that gives it away, or comes nearest."""
+    share_of_ngrams: float | None = None
+    """Share of the item's 8-grams that occur in training (fraction 0..1); None for items of fewer words."""
+    similarity: float | None = None
+    """Cosine with the nearest training turn, where an embedding model was named."""
+
+
+class SuiteFinding(_Record):
+    """One suite against the training rows."""
+
+    suite: str
+    run_words: int
+    """N of the shared runs."""
+    num_items: int
+    num_contaminated: int
+    items: tuple[ItemFinding, ...]
+    """Items that are contaminated, and the others that share a run of 8 words or have a similarity."""
+
+    @property
+    def fraction(self) -> float:
+        """Share of the items that are contaminated (fraction 0..1)."""
+        return self.num_contaminated / self.num_items if self.num_items else 0.0
+
+
+class ContaminationReport(_Record):
+    """reports/contamination.json."""
+
+    schema_version: Literal[1] = 1
+    train_sha256: str
+    num_rows: int
+    embedding: str | None = None
+    """Version of the embedding model; None where neighbours were not looked for."""
+    neighbour_similarity: float | None = None
+    max_fraction: float
+    """The gate refuses a suite with a larger contaminated share (fraction 0..1)."""
+    suites: tuple[SuiteFinding, ...] = Field(default_factory=tuple)
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """Suite -> items that the gate leaves out."""
+        return {suite.suite: suite.num_contaminated for suite in self.suites if suite.num_contaminated}
+
+    def check_limit(self) -> None:
+        """Refuse to gate on suites that the training rows give away.
+
+        Raises:
+            UsageError: Names suite, share, limit and the first item with its row.
+        """
+        for suite in self.suites:
+            if suite.fraction > self.max_fraction:
+                first = next(item for item in suite.items if item.contaminated)
+                raise UsageError(
+                    f"{suite.num_contaminated} of {suite.num_items} {suite.suite} items are in the training rows "
+                    f"({suite.fraction:.1%}, contamination.max_fraction allows {self.max_fraction:.1%}), the first "
+                    f"{first.item_id!r} ({first.how[0]}, row {first.row}); take the rows out of prepare.sources, or "
+                    f"replace the items"
+                )
+
+    @property
+    def line(self) -> str:
+        """One line for a log or a verdict."""
+        found = [s for s in self.suites if s.num_contaminated]
+        total = sum(suite.num_items for suite in self.suites)
+        if not found:
+            return f"contamination: none of {total} items is in the {self.num_rows} training rows"
+        parts = ", ".join(f"{s.suite} {s.num_contaminated} of {s.num_items}" for s in found)
+        return f"contamination: {parts} items are in the {self.num_rows} training rows"
+
+
+class TrainingIndex:
+    """Training rows, ready to be asked for items."""
+
+    def __init__(self, rows: Sequence[TrainingText], embed: Embed | None = None, similarity: float = 0.95) -> None:
+        """Read the rows.
+
+        Args:
+            rows: All training rows.
+            embed: Embeds texts, for neighbours; they are not looked for when None.
+            similarity: Cosine from which a neighbour is contamination.
+        """
+        self._exact: dict[str, str] = {}
+        self._words: list[tuple[str, list[str]]] = []
+        self._runs: dict[int, dict[str, str]] = {}
+        for row in rows:
+            for text in (*row.turns, "\n".join(row.turns)):
+                self._exact.setdefault(whole_form(text), row.row)
+            self._words += [(row.row, words_of(turn)) for turn in row.turns]
+        self._exact.pop("", None)
+        self._embed = embed
+        self._similarity = similarity
+        self._turns = [(row.row, turn) for row in rows for turn in row.turns if turn.strip()]
+        self._vectors = embed([turn for _, turn in self._turns]) if embed is not None and self._turns else None
+
+    def check(self, suite: str, items: Sequence[ItemResult]) -> SuiteFinding:
+        """Look up every item of a suite."""
+        texts = [words_of(item.prompt) for item in items]
+        run_words = run_length([word_count(words) for words in texts])
+        neighbours = self._neighbours([item.prompt for item in items])
+        findings = [
+            self._find(item, words, run_words, neighbours[number] if neighbours else None)
+            for number, (item, words) in enumerate(zip(items, texts, strict=True))
+        ]
+        contaminated = sum(finding.contaminated for finding in findings)
+        kept = [f for f in findings if f.contaminated or f.share_of_ngrams or f.similarity is not None]
+        return SuiteFinding(
+            suite=suite,
+            run_words=run_words,
+            num_items=len(items),
+            num_contaminated=contaminated,
+            items=tuple(kept),
+        )
+
+    def _find(
+        self, item: ItemResult, words: list[str], run_words: int, neighbour: tuple[str, float] | None
+    ) -> ItemFinding:
+        how: list[str] = []
+        rows: list[str] = []
+        text = whole_form(item.prompt)
+        if text in self._exact:
+            how.append("same text")
+            rows.append(self._exact[text])
+        known_runs = self._index(run_words)
+        hit = next((known_runs[run] for run in runs(words, run_words) if run in known_runs), None)
+        if hit is not None:
+            how.append(f"run of {run_words} words")
+            rows.append(hit)
+        share = None
+        eights = runs(words, SHARE_WORDS)
+        if eights:
+            known = self._index(SHARE_WORDS)
+            found = [known[run] for run in eights if run in known]
+            share = len(found) / len(eights)
+            if share >= CONTAMINATED_SHARE:
+                how.append(f"share of {SHARE_WORDS}-grams")
+            rows += found[:1]
+        if neighbour is not None:
+            rows.append(neighbour[0])
+            if neighbour[1] >= self._similarity:
+                how.append("neighbour")
+        return ItemFinding(
+            item_id=item.item_id,
+            item_hash=item.item_hash,
+            contaminated=bool(how),
+            how=tuple(how),
+            row=rows[0] if rows else None,
+            share_of_ngrams=None if share is None else round(share, 4),
+            similarity=None if neighbour is None else round(neighbour[1], 4),
+        )
+
+    def _index(self, num_words: int) -> Mapping[str, str]:
+        if num_words not in self._runs:
+            index: dict[str, str] = {}
+            for row, words in self._words:
+                for run in runs(words, num_words):
+                    index.setdefault(run, row)
+            self._runs[num_words] = index
+        return self._runs[num_words]
+
+    def _neighbours(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """The nearest training turn of each text; empty where neighbours are not looked for."""
+        if self._embed is None or self._vectors is None or not texts:
+            return []
+        nearest: list[tuple[str, float]] = []
+        vectors = self._embed(texts)
+        for start in range(0, len(texts), 256):
+            cosines = vectors[start : start + 256] @ self._vectors.T
+            best = cosines.argmax(axis=1)
+            nearest += [(self._turns[int(b)][0], float(row[int(b)])) for row, b in zip(cosines, best, strict=True)]
+        return nearest
+
+
+def run_length(lengths: Sequence[float]) -> int:
+    """GPT-3's N for a suite: the 5th percentile of its items' lengths in words, within 8 and 13."""
+    if not lengths:
+        return MAX_RUN_WORDS
+    percentile = float(np.percentile(np.array(lengths), LENGTH_PERCENTILE))
+    return int(min(MAX_RUN_WORDS, max(MIN_RUN_WORDS, percentile)))
+
+
+def read_contamination(path: Path, made_by: str) -> ContaminationReport:
+    """Read reports/contamination.json.
+
+    Raises:
+        MissingArtifactError: It is absent.
+        UsageError: It is of another schema.
+    """
+    return read_model(path, ContaminationReport, made_by)
+
+
+def clean_result(result: SuiteResult, found: ContaminationReport) -> SuiteResult:
+    """One suite's results without the contaminated items, those that must pass included, for comparing averages.
+
+    Raises:
+        UsageError: The suite was not checked, or an item is not the one that was checked.
+    """
+    finding = _finding(result.info.suite, found)
+    dirty = {item.item_id: item.item_hash for item in finding.items if item.contaminated}
+    _check_same(finding.suite, dirty, {item.item_id: item.item_hash for item in result.items})
+    return replace(result, items=tuple(item for item in result.items if item.item_id not in dirty))
+
+
+def clean_report(report: EvalReport, found: ContaminationReport) -> EvalReport:
+    """A model's results without the contaminated items; the same items leave every model's results.
+
+    A contaminated item that must pass keeps its row, and no metric applies to it any longer: it leaves the averages,
+    and a failure on it still counts, since an item that training gave away is no excuse for failing it.
+
+    Raises:
+        UsageError: A suite was not checked, or its items are not those that were checked.
+    """
+    suites = {name: _without(table, _finding(name, found)) for name, table in report.suites.items()}
+    return EvalReport(model=report.model, identity=report.identity, suites=suites, costs=report.costs)
+
+
+def _finding(suite: str, found: ContaminationReport) -> SuiteFinding:
+    for finding in found.suites:
+        if finding.suite == suite:
+            return finding
+    raise UsageError(f"suite {suite!r} was not checked for contamination; run `ratchet stage contamination`")
+
+
+def _check_same(suite: str, dirty: Mapping[str, str], hashes: Mapping[str, str]) -> None:
+    """A sequential run may not have reached an item; an item that is there must be the one that was checked."""
+    for item_id, item_hash in dirty.items():
+        if hashes.get(item_id, item_hash) != item_hash:
+            raise UsageError(
+                f"{suite} item {item_id!r} is not the one that was checked for contamination; "
+                f"run `ratchet stage contamination`"
+            )
+
+
+def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
+    dirty = {item.item_id: item.item_hash for item in found.items if item.contaminated}
+    if not dirty:
+        return table
+    if table.info.prefix is not None:
+        raise UsageError(
+            f"suite {found.suite!r} was evaluated only as far as its rules needed, and {len(dirty)} of its items are in"
+            f" the training rows; take it out of sequential.suites, or those rows out of prepare.sources"
+        )
+    _check_same(found.suite, dirty, dict(zip(table.item_ids, table.item_hashes, strict=True)))
+    clean = np.array([item_id not in dirty for item_id in table.item_ids], dtype=np.bool_)
+    keep = np.logical_or.reduce([clean, *table.must_pass.values()])
+    kept = [index for index, good in enumerate(keep) if good]
+
+    def chosen(values: Sequence[str]) -> tuple[str, ...]:
+        return tuple(values[index] for index in kept)
+
+    ids, item_hashes = chosen(table.item_ids), chosen(table.item_hashes)
+    return ScoreTable(
+        info=table.info,
+        item_ids=ids,
+        item_hashes=item_hashes,
+        clusters=chosen(table.clusters),
+        slices={key: chosen(values) for key, values in table.slices.items()},
+        scores={name: column[keep] for name, column in table.scores.items()},
+        applies={name: (column & clean)[keep] for name, column in table.applies.items()},
+        must_pass={name: column[keep] for name, column in table.must_pass.items()},
+        denominators={name: column[keep] for name, column in table.denominators.items()},
+        reasons=table.reasons,
+    )

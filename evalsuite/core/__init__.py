@@ -1,0 +1,1 @@
+"""What every package of evalsuite rests on: errors, files, hashes, texts, YAML."""

@@ -1,0 +1,1 @@
+"""Answers kept, so that nothing is asked twice."""

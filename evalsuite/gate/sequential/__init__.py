@@ -1,0 +1,1 @@
+"""Evaluation that stops as soon as its rules are decided."""

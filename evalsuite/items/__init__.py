@@ -1,0 +1,1 @@
+"""Results of items: scores, denominators, repeats, judge errors."""

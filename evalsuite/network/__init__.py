@@ -1,0 +1,1 @@
+"""Hubs, servers and where models lie."""

@@ -1,0 +1,1 @@
+"""Golden sets: items, metrics, scorers."""

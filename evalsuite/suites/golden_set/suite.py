@@ -1,0 +1,125 @@
+"""The domain's golden set: hand-written items, each with its references and its metrics."""
+
+import logging
+import time
+from collections.abc import Collection
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from evalsuite.core.errors import UsageError
+from evalsuite.engines.base import Engine, GenerationRequest
+from evalsuite.items.repeats import merge_repeats
+from evalsuite.items.results import SuiteInfo, SuiteResult, items_sha256
+from evalsuite.judges.base import Judge, RefusalJudge
+from evalsuite.suites.base import check_known
+from evalsuite.suites.golden_set.bertscore import BertScorer
+from evalsuite.suites.golden_set.items import GoldenItem, allowed_values, read_golden_items, read_set_manifest
+from evalsuite.suites.golden_set.metrics import MetricContext
+from evalsuite.suites.golden_set.scoring import Scorers, metric_names, score_items
+
+logger = logging.getLogger(__name__)
+
+Split = Literal["dev", "test"]
+
+
+class GoldenSuite:
+    """One split of a golden set."""
+
+    def __init__(
+        self,
+        folder: Path,
+        split: Split,
+        max_new_tokens: int,
+        bert_scorer: BertScorer,
+        judge: Judge | None = None,
+        refusal_judge: RefusalJudge | None = None,
+        name: str = "golden",
+    ) -> None:
+        """Read the set; nothing is loaded yet.
+
+        Args:
+            folder: Holds dev.jsonl, test.jsonl and manifest.json.
+            split: ``dev`` selects epochs, ``test`` is for the gate alone.
+            max_new_tokens: Longest answer, in tokens.
+            bert_scorer: Scores ``bertscore_f1`` and ``bertscore_pass`` where an item asks for them.
+            judge: Scores ``judge``, by the item's rubric.
+            refusal_judge: Scores ``refusal_expected`` and ``refusal_not_expected``.
+            name: What rules and folders call the suite.
+
+        Raises:
+            UsageError: The set is malformed, or asks for a judge that is not given.
+        """
+        if not folder.is_dir():
+            raise UsageError(
+                f"no golden set at {folder}; change evaluation.{name}.path, or make one: `ratchet golden new {folder}`"
+            )
+        self.manifest = read_set_manifest(folder)
+        if f"{split}.jsonl" not in self.manifest.files:
+            raise UsageError(
+                f"{folder / 'manifest.json'} names no {split}.jsonl, which "
+                + ("selects the epoch" if split == "dev" else "the gate judges by")
+                + f"; write it, then `ratchet golden check {folder} --new-version VERSION`"
+            )
+        self.name = name
+        self.split = split
+        self.path = folder / f"{split}.jsonl"
+        self.items = read_golden_items(self.path)
+        self.max_new_tokens = max_new_tokens
+        self.scorers = Scorers(bert_scorer, judge, refusal_judge)
+        self.scorers.check(self.items, f"{folder / split}.jsonl")
+        self._context = MetricContext(allowed_values=allowed_values(self.items))
+        self._weighted = frozenset(m for item in self.items if item.weight != 1.0 for m in item.all_metrics)
+
+    def metric_names(self) -> tuple[str, ...]:
+        """Metrics that some item of the split has."""
+        return tuple(metric_names(self.items))
+
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """Answer every item, or those of ``only``, and score each answer; greedily where an item has no temperature."""
+        started = time.perf_counter()
+        items = self.items
+        if only is not None:
+            wanted = set(only)
+            check_known(self.name, wanted, {item.id for item in items})
+            items = tuple(item for item in items if item.id in wanted)
+        repeated = [(item, repeat) for item in items for repeat in range(item.repeats)]
+        requests = [self._request(engine, item, repeat) for item, repeat in repeated]
+        outputs = engine.generate(requests, f"{self.name} {self.split}")
+        cut = sum(not output.finished and output.refusal is None for output in outputs)
+        if cut:
+            logger.warning(
+                "%s %s: %d of %d answers were cut at max_new_tokens", self.name, self.split, cut, len(outputs)
+            )
+        prompts = [request.prompt for request in requests]
+        scored = iter(
+            score_items([item for item, _ in repeated], outputs, self._context, self.scorers, self._weighted, prompts)
+        )
+        results = tuple(merge_repeats(list(islice(scored, item.repeats))) for item in items)
+        num_sampled = sum(item.temperature > 0.0 for item in self.items)
+        info = SuiteInfo(
+            suite=self.name,
+            suite_version=f"{self.manifest.name} {self.manifest.version} {self.split}",
+            items_sha256=items_sha256(results),
+            decoding={
+                "greedy": not num_sampled,
+                "max_new_tokens": self.max_new_tokens,
+                **({"sampled_items": num_sampled} if num_sampled else {}),
+            },
+            chat_template_sha256=engine.chat_template_sha256,
+            scorers={
+                metric: self.scorers.version(metric) + (", weighted" if metric in self._weighted else "")
+                for metric in metric_names(self.items)
+            },
+            engine=engine.name,
+            model_identity=engine.model_identity,
+            # An absolute path would tell the machine, and differ on another.
+            source="/".join(self.path.parts[-2:]) if self.path.is_absolute() else self.path.as_posix(),
+        )
+        return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
+
+    def _request(self, engine: Engine, item: GoldenItem, repeat: int) -> GenerationRequest:
+        prompt = engine.render(item.turns())
+        if not item.temperature:
+            return GenerationRequest(prompt, (), self.max_new_tokens)
+        return GenerationRequest(prompt, (), self.max_new_tokens, item.temperature, item.seed(repeat))

@@ -1,0 +1,1 @@
+"""Benchmarks by lm-eval's own task code."""

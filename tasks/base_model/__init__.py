@@ -1,0 +1,1 @@
+"""What the model to fine-tune is: template, context, licence."""

@@ -1,0 +1,1 @@
+"""Suites, engines and one model."""

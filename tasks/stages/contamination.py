@@ -1,0 +1,65 @@
+"""Training rows against every gated item, before anything is gated.
+
+Run:  python -m tasks.stages.contamination     (reads evals/base, which holds the items of every suite)
+"""
+
+import json
+
+from evalsuite.contamination.overlap import ContaminationReport, TrainingIndex, TrainingText
+from evalsuite.core.errors import MissingArtifactError
+from evalsuite.core.files import sha256_file, write_json
+from evalsuite.items.results import read_result
+from tasks.config.contamination import ContaminationParams
+from tasks.config.section import StageSections
+from tasks.paths import ArtifactPaths
+
+MADE_BY = "ratchet stage evaluate_baseline@base"
+
+
+def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationReport:
+    """Look every item up and write reports/contamination.json; whether it is too much is the gate's to say.
+
+    Raises:
+        MissingArtifactError: There are no training rows, or the base model was not evaluated.
+    """
+    train = paths.prepared / "train.jsonl"
+    if not train.is_file():
+        raise MissingArtifactError(f"no training rows at {train}; make them with `ratchet stage prepare`")
+    rows = []
+    for line in train.read_bytes().split(b"\n"):
+        if line.strip():
+            row = json.loads(line)
+            messages = row.get("messages") or [{"role": "document", "content": row["text"]}]
+            turns = tuple(turn["content"] for turn in messages if turn["role"] != "system")
+            rows.append(TrainingText(str(row["id"]), turns))
+    encoder = None
+    if params.embedding_model is not None:
+        from evalsuite.contamination.embeddings import SentenceEncoder
+
+        encoder = SentenceEncoder(params.embedding_model)
+    index = TrainingIndex(rows, encoder, params.neighbour_similarity)
+    folders = sorted(path.parent for path in paths.evals("base").glob("*/summary.json"))
+    if not folders:
+        raise MissingArtifactError(f"no evaluation under {paths.evals('base')}; make it with `{MADE_BY}`")
+    results = [read_result(folder, MADE_BY) for folder in folders]
+    report = ContaminationReport(
+        train_sha256=sha256_file(train),
+        num_rows=len(rows),
+        embedding=encoder.version if encoder else None,
+        neighbour_similarity=params.neighbour_similarity if encoder else None,
+        max_fraction=params.max_fraction,
+        suites=tuple(index.check(result.info.suite, result.items) for result in results),
+    )
+    write_json(paths.contamination, report)
+    return report
+
+
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    contamination: ContaminationParams = ContaminationParams()
+
+
+def stage(params: Sections, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
+    return run(params.contamination, paths).line

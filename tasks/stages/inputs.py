@@ -1,0 +1,216 @@
+"""What stages read beside the project's own files: the content of each, so that DVC sees it when it changes.
+
+Run:  python -m tasks.stages.inputs
+
+A folder with a model, an installed package, a template's file or a scorer's version is named in params.yaml and lies
+elsewhere; a dependency in dvc.yaml cannot be optional. So this stage always runs, hashes what params.yaml names, and
+writes one small file for each kind of stage, on which those stages depend. It asks no network. Since it comes before
+every stage that spends something, an impossible policy, a wrong name or a broken set ends a run here.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evalsuite.core.content import Contents
+from evalsuite.core.errors import RatchetError, UsageError
+from evalsuite.core.files import read_json, sha256_json, write_json
+from evalsuite.network.model_source import resolve_model
+from evalsuite.suites.golden_set.scoring import BERT_METRICS
+from evalsuite.suites.plugins import GROUP
+from tasks.config.evaluation import EvaluationParams
+from tasks.config.golden import GoldenParams
+from tasks.config.params import Params
+from tasks.evaluation.golden_suite import asked_metrics
+from tasks.paths import ArtifactPaths
+from tasks.preflight.checks import check_evaluation
+from tasks.preflight.remote_inputs import bring
+
+SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
+"""Golden metric -> the distribution that computes it."""
+READERS = ("fetch", "plan", "train", "evaluate", "contamination")
+"""Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
+
+
+class Input(NamedTuple):
+    """One thing from outside the project."""
+
+    key: str
+    """The line of params.yaml that names it, or what it is."""
+    content: Callable[[], str]
+    """Hash, version or commit; raises where it is absent."""
+
+
+class Looked(NamedTuple):
+    """What was found."""
+
+    files: dict[str, dict[str, str]]
+    """Stage -> key -> content."""
+    problems: list[str]
+    """One line each."""
+
+
+def look(params: Params, paths: ArtifactPaths) -> Looked:
+    """Hash every input; what is absent is a problem, and its content says so."""
+    contents = Contents(paths.root / ".ratchet" / "hashes.json")
+    files: dict[str, dict[str, str]] = {}
+    problems: list[str] = []
+    for stage in READERS:
+        files[stage] = {}
+        for entry in _inputs(stage, params, paths.root, contents):
+            try:
+                files[stage][entry.key] = entry.content()
+            except RatchetError as error:
+                files[stage][entry.key] = f"absent: {error}"
+                problems.append(str(error))
+            except OSError as error:
+                files[stage][entry.key] = f"absent: {error}"
+                problems.append(f"{entry.key} cannot be read: {error}; put the file there, or change {entry.key}")
+    contents.keep()
+    return Looked(files, list(dict.fromkeys(problems)))
+
+
+def run(params: Params, paths: ArtifactPaths) -> Looked:
+    """Write plans/inputs/STAGE.json where it says something else than before.
+
+    Raises:
+        UsageError: An input is absent; names each, and writes nothing.
+    """
+    looked = look(params, paths)
+    if looked.problems:
+        raise UsageError("\n".join(looked.problems))
+    for stage, found in looked.files.items():
+        if not paths.inputs(stage).is_file() or _before(paths.inputs(stage)) != found:
+            write_json(paths.inputs(stage), {"schema_version": 1, "inputs": found})
+    return looked
+
+
+def changed(params: Params, paths: ArtifactPaths) -> dict[str, str]:
+    """Files that the stage would write anew, from the root -> which input changed; writes nothing."""
+    reasons: dict[str, str] = {}
+    for stage, found in look(params, paths).files.items():
+        path = paths.inputs(stage)
+        before = _before(path)
+        keys = [key for key in {**found, **before} if found.get(key) != before.get(key)]
+        if keys or not path.is_file():
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            reason = f"{keys[0]} has another content{more}" if path.is_file() else f"{path.name} was not made yet"
+            reasons[path.relative_to(paths.root).as_posix()] = reason
+    return reasons
+
+
+def _before(path: Path) -> dict[str, str]:
+    try:
+        data = read_json(path, "ratchet stage inputs")
+    except RatchetError:
+        return {}
+    found = data.get("inputs") if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Iterator[Input]:
+    """What one kind of stage reads."""
+
+    def model(reference: str, revision: str | None = None) -> Callable[[], str]:
+        return lambda: _model(reference, revision, root, contents)
+
+    def file(path: str) -> Callable[[], str]:
+        return lambda: contents.of_path(root / path)
+
+    evaluation = params.evaluation
+    if stage == "fetch":
+        yield Input("model.id", model(params.model.id, params.model.revision))
+        if params.model.chat_template is not None:
+            yield Input("model.chat_template", file(params.model.chat_template))
+    elif stage == "plan":
+        if params.launch.settings is not None:
+            yield Input("launch.settings", file(params.launch.settings))
+    elif stage == "train":
+        yield from _golden(evaluation.golden, _asked(evaluation.golden.path, "dev", root), root, contents)
+    elif stage == "evaluate":
+        asked = _asked(evaluation.golden.path, "test", root)
+        if evaluation.bertscore is not None:
+            asked |= set(BERT_METRICS)
+        yield from _golden(evaluation.golden, asked, root, contents)
+        if evaluation.harness.tasks:
+            # Without a section of params.yaml, the rules say which tasks run.
+            yield Input("evaluation.harness", lambda: sha256_json(evaluation.harness.model_dump(mode="json")))
+            yield Input("package lm_eval", lambda: _version("lm_eval"))
+        judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
+        if judge is not None and judge.model is not None and judge.base_url is None:
+            yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
+        yield from _own_suites(evaluation, root, contents)
+    elif params.contamination.embedding_model is not None:
+        yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
+
+
+def _golden(params: GoldenParams, asked: set[str], root: Path, contents: Contents) -> Iterator[Input]:
+    """What scores the metrics that some item asks for."""
+    for name in sorted({SCORERS[metric] for metric in asked if metric in SCORERS}):
+        yield Input(f"package {name}", lambda name=name: _version(name))  # type: ignore[misc]
+    if asked & set(BERT_METRICS):
+        key = "evaluation.golden.bertscore_"
+        yield Input(f"{key}model", lambda: _model(params.bertscore_model, params.bertscore_revision, root, contents))
+        baseline = params.bertscore_baseline
+        if baseline is not None:
+            yield Input(f"{key}baseline", lambda: contents.of_path(root / baseline))
+
+
+def _asked(folder: str, split: str, root: Path) -> set[str]:
+    """Metrics that an item asks for; all of ``SCORERS`` where the set cannot be read, which its own check says."""
+    try:
+        return set(asked_metrics(root / folder / f"{split}.jsonl"))
+    except (RatchetError, OSError):
+        return set(SCORERS)
+
+
+def _own_suites(params: EvaluationParams, root: Path, contents: Contents) -> Iterator[Input]:
+    """The code of suites that other packages register, and the files that their arguments name."""
+    for name, arguments in params.suites.items():
+        yield Input(f"evaluation.suites.{name}", lambda name=name: _code_of_suite(name, contents))  # type: ignore[misc]
+        for argument, value in arguments.items():
+            if isinstance(value, str) and value and (path := root / value).exists():
+                key = f"evaluation.suites.{name}.{argument}"
+                yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+
+
+def _code_of_suite(name: str, contents: Contents) -> str:
+    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in found:
+        near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
+        raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
+    spec = find_spec(found[name].module.partition(".")[0])
+    if spec is None:
+        raise UsageError(f"evaluation.suites.{name}: its package {found[name].module} is not installed")
+    if spec.submodule_search_locations:
+        return sha256_json([contents.of_folder(Path(where)) for where in spec.submodule_search_locations])
+    return contents.of_file(Path(spec.origin or ""))
+
+
+def _model(reference: str, revision: str | None, root: Path, contents: Contents) -> str:
+    source = resolve_model(reference, root)
+    if source.folder is None:
+        return f"hub commit {revision}"
+    return f"sha256 {contents.of_folder(source.folder)}"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        raise UsageError(f"package {name} is not installed; run `make install`") from None
+
+
+Sections = Params
+
+
+def stage(params: Params, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
+    check_evaluation(params, paths)
+    bring(params.evaluation, servers=False)
+    files: dict[str, Any] = run(params, paths).files
+    keys = {key for found in files.values() for key in found}
+    return f"{len(keys)} inputs from outside the project: {', '.join(sorted(keys))}"

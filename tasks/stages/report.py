@@ -1,0 +1,155 @@
+"""The promotion report and the model card, from everything that the run left behind."""
+
+import importlib.metadata
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalsuite.comparison.rows import Comparison, read_comparison
+from evalsuite.core.errors import StageError, UsageError
+from evalsuite.core.files import read_json, write_text
+from evalsuite.gate.decision import Decision, read_decision
+from evalsuite.report import ReportData, TrainingRun, build_html, build_model_card
+from tasks.base_model.licence import base_licence
+from tasks.config.params import Params
+from tasks.paths import ArtifactPaths
+from tasks.stages.compare import has_champion, read_suites, read_train_log
+
+PARAMS_SHOWN = ("model", "prepare", "hardware", "methods", "train", "evaluation", "sequential", "compare", "gate")
+"""Sections that decide what the run does; promotion and schedule do not."""
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "deepspeed",
+    "bitsandbytes",
+    "datasets",
+    "tokenizers",
+    "lm_eval",
+    "bert-score",
+    "evaluate",
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "pydantic",
+    "dvc",
+    "prefect",
+    "ratchet-ft",
+)
+UNKNOWN_COMMIT = "unknown"
+
+
+def run(params: Params, paths: ArtifactPaths) -> Decision:
+    """Write reports/model_card.md, then reports/promotion.html.
+
+    Raises:
+        MissingArtifactError: A stage before this one has not run.
+        UsageError: A file is not what it should be, or the decision is on another candidate than the comparison.
+    """
+    data = gather(params, paths)
+    write_text(paths.model_card, build_model_card(data))
+    write_text(paths.report, build_html(data))
+    return data.decision
+
+
+def gather(params: Params, paths: ArtifactPaths) -> ReportData:
+    """Read everything that the report shows; see ``run`` for what it raises."""
+    decision, comparison = read_decision(paths.decision), read_comparison(paths.comparison)
+    _check_agreement(decision, comparison, paths)
+    models = ["base", *(["champion"] if has_champion(paths) else []), decision.candidate]
+    revision = f"@{params.model.revision}" if params.model.revision else ""
+    licence, licence_from = base_licence(params.model)
+    return ReportData(
+        decision=decision,
+        comparison=comparison,
+        results={name: read_suites(name, paths) for name in models},
+        training={
+            row.name: TrainingRun.model_validate(read_train_log(row.name, paths).model_dump())
+            for row in comparison.methods
+        },
+        plans=_plans(paths, comparison),
+        params=params.model_dump(mode="json", include=set(PARAMS_SHOWN), exclude_none=True),
+        base_model=params.model.id + revision,
+        licence=licence,
+        licence_from=licence_from,
+        written=datetime.now(UTC),
+        git_commit=git_commit(paths.root),
+        versions=versions(),
+    )
+
+
+def git_commit(root: Path) -> str:
+    """The commit that is checked out, with ``-dirty`` where tracked files differ; ``unknown`` outside git.
+
+    What the run itself writes (dvc.lock, registry) does not count.
+    """
+    found = _git(root, "rev-parse", "HEAD")
+    if found is None:
+        return UNKNOWN_COMMIT
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock", ":!registry")
+    return f"{found}-dirty" if changed else found
+
+
+def versions() -> dict[str, str]:
+    """Python and every package that can change a result; ``absent`` where it is not installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Output of a git command; None where there is no git or no repository."""
+    try:
+        done = subprocess.run(  # noqa: S603  constant arguments
+            ["git", *arguments],  # noqa: S607  the user's own git
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        return None
+    except subprocess.TimeoutExpired:
+        raise StageError(
+            f"`git {' '.join(arguments)}` did not answer in 60 s; run `ratchet stage report` again"
+        ) from None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _plans(paths: ArtifactPaths, comparison: Comparison) -> dict[str, Any]:
+    """One plan a method, as it stands; a method that was planned elsewhere has none."""
+    found = {row.name: paths.plan(row.name) for row in comparison.methods}
+    return {name: read_json(path, f"ratchet stage plan@{name}") for name, path in found.items() if path.is_file()}
+
+
+def _check_agreement(decision: Decision, comparison: Comparison, paths: ArtifactPaths) -> None:
+    if decision.candidate != comparison.candidate:
+        raise UsageError(
+            f"{paths.decision} judges {decision.candidate!r} and {paths.comparison} chose {comparison.candidate!r}; "
+            "run `ratchet stage gate`"
+        )
+    identity = comparison.method(comparison.candidate).identity
+    if decision.candidate_identity != identity:
+        raise UsageError(
+            f"{paths.decision} judges model {decision.candidate_identity[:12]} and {paths.comparison} compares "
+            f"{identity[:12]}; run `ratchet stage compare`, then `ratchet stage gate`"
+        )
+
+
+Sections = Params
+
+
+def stage(params: Params, paths: ArtifactPaths) -> str:
+    """Do the work; returns its summary."""
+    decision = run(params, paths)
+    return f"{decision.verdict}: {paths.report} and {paths.model_card} written"

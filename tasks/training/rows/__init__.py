@@ -1,0 +1,1 @@
+"""What is learnt: rows as tokens and labels, in which order, packed how."""

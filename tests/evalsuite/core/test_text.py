@@ -1,0 +1,157 @@
+"""What tells texts apart, and what does not."""
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from evalsuite.core.text import IGNORABLE, as_written, comparable, occurs, runs, same_answer, word_count, words_of
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+TELLING = st.characters(categories=["Mn", "Mc", "Sm", "Sc", "So", "Nd"])
+BETWEEN = st.sampled_from(["", "a", "\u0926", "5", "x "])
+
+
+@given(TEXT)
+def test_a_form_is_its_own_form(text: str) -> None:
+    assert comparable(comparable(text)) == comparable(text)
+    assert as_written(as_written(text)) == as_written(text)
+
+
+@given(TEXT, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_every_unicode_form_of_a_text_is_the_same_answer(text: str, form: str) -> None:
+    assert comparable(unicodedata.normalize(form, text)) == comparable(text)
+
+
+@given(BETWEEN, TELLING, BETWEEN)
+def test_a_mark_sign_symbol_or_digit_more_is_another_answer(before: str, char: str, after: str) -> None:
+    assume(not IGNORABLE.match(char))
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold())
+    assume(folded.strip())
+    # What NFKC takes apart into sentence punctuation (a parenthesised digit) is not this test's question.
+    assume(not any(unicodedata.category(each)[0] in "PZ" for each in folded))
+    assert not same_answer(before + char + after, before + after)
+
+
+@given(TELLING, TELLING)
+def test_two_marks_signs_symbols_or_digits_are_two_answers(one: str, other: str) -> None:
+    forms = [unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", char).casefold()) for char in (one, other)]
+    assume(forms[0] != forms[1])
+    assume(not any(unicodedata.category(char)[0] in "PZ" or char == "\u2212" for char in "".join(forms)))
+    assume(not (IGNORABLE.match(one) or IGNORABLE.match(other)))
+    assert not same_answer(f"x {one}", f"x {other}")
+
+
+@given(st.text(st.sampled_from(" \t\n\u00a0.,;:!?\u3002\u201c\u201d'\"\u200b\ufeff"), max_size=6), TEXT)
+def test_an_empty_form_equals_only_the_same_text(empty: str, text: str) -> None:
+    assert comparable(empty) == ""
+    assert same_answer(empty, text) == (bool(empty.strip()) and empty.strip() == text.strip())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("\u0926\u093f\u0928", "\u0926\u093e\u0928"),  # Hindi: day, gift
+        ("\u0e01\u0e32", "\u0e01\u0e35"),
+        ("C#", "C++"),
+        ("C", "C++"),
+        (".NET", "NET"),
+        ("-5", "5"),
+        ("\u22125", "5"),
+        ("\u274c", "\u2705"),
+        ("a < b", "a > b"),
+        ("a - b", "a b"),
+        ("2*3", "2 3"),
+        ("x != y", "x = y"),
+        ("1.5", "15"),
+        ("1,2", "12"),
+        ("12:30", "1230"),
+        ("5!", "5"),
+        ("50%", "50"),
+        ("$5", "5"),
+        ("10-20", "1020"),
+        ("f(x)", "f x"),
+        ("(1, 2]", "[1, 2)"),
+        ("and/or", "and or"),
+        ("\U0001f44d\U0001f3fb", "\U0001f44d"),
+    ],
+)
+def test_other_answers_stay_other_answers(one: str, other: str) -> None:
+    assert not same_answer(one, other)
+    assert one.endswith("!") or not same_answer(f"It is {one}.", f"It is {other}.")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paris.", "paris"),
+        ("\u201cParis\u201d!", "Paris"),
+        ("**Paris**", "Paris"),
+        ("`C#`", "C#"),
+        ("the capital (Paris)", "the capital Paris"),
+        ("a well-known city", "a well known city"),
+        ("don\u2019t", "don't"),
+        ("\uff11\uff12", "12"),
+        ("\u22125", "-5"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("\u2764\ufe0f", "\u2764"),
+        ("soft\u00adware", "software"),
+        ("\u5317\u4eac\u3002", "\u5317\u4eac"),
+        ("Yes, it is;  really", "yes it is really"),
+    ],
+)
+def test_the_same_answer_in_other_clothes_is_the_same(one: str, other: str) -> None:
+    assert same_answer(one, other)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "there"),
+    [
+        ("Paris", "It is (Paris), surely.", True),
+        ("Paris", "Parisian", False),
+        ("C", "I write C#.", False),
+        ("C#", "I write C#.", True),
+        ("1.5", "the total is 15", False),
+        ("5", "1.5", False),
+        ("\u5317\u4eac", "\u5317\u4eac\u662f\u9996\u90fd", True),
+        ("\u0e01", "\u0e01\u0e35", False),
+        ("?", "what", False),
+        ("?", "what?", True),
+    ],
+)
+def test_a_part_occurs_as_whole_words_and_whole_characters(part: str, whole: str, there: bool) -> None:
+    assert occurs(part, whole) is there
+
+
+SCRIPTS = {
+    "latin": "abcdefgh ",
+    "hindi": "\u0926\u093f\u0928\u093e\u0915\u0941 ",
+    "han": "\u5317\u4eac\u662f\u9996\u90fd\u7684",
+    "thai": "\u0e01\u0e35\u0e32\u0e19\u0e21",
+    "kana": "\u304b\u3099\u304d\u30c6\u30b9\u30c8",
+}
+
+
+@given(st.data(), st.sampled_from(sorted(SCRIPTS)), st.sampled_from(["NFC", "NFD"]))
+def test_an_item_copied_whole_into_a_longer_row_is_found_in_every_script(
+    data: st.DataObject, script: str, form: str
+) -> None:
+    item = data.draw(st.text(st.sampled_from(SCRIPTS[script]), min_size=60, max_size=120))
+    words = words_of(item)
+    assume(word_count(words) >= 14)
+    row = unicodedata.normalize(form, f"Please answer: {item} Thank you!")
+    inner = " ".join(words[1:-1]) if script in ("latin", "hindi") else "".join(words[1:-1])
+    shared = set(runs(words_of(inner), 10)) & set(runs(words_of(row), 10))
+    assert shared or word_count(words_of(inner)) < 10
+
+
+def test_runs_are_the_n_grams_of_words_and_half_as_many_characters_again() -> None:
+    assert runs(["a", "b", "c", "d"], 3) == ["a b c", "b c d"]
+    assert runs(["a", "b"], 3) == []
+    assert runs(words_of("\u5317\u4eac\u662f\u9996\u90fd"), 2) == [
+        "\u5317 \u4eac \u662f \u9996",
+        "\u4eac \u662f \u9996 \u90fd",
+    ]
+    assert word_count(words_of("see \u5317\u4eac")) == 2.0

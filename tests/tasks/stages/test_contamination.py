@@ -1,0 +1,101 @@
+"""The contamination stage, and what the gate makes of its report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evalsuite.core.errors import MissingArtifactError, UsageError
+from evalsuite.core.identity import write_manifest
+from evalsuite.gate.decision import Verdict, read_decision
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.replay import read_record, replay
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from tasks.config.contamination import ContaminationParams
+from tasks.paths import ArtifactPaths
+from tasks.stages import contamination, gate
+
+POLICY = GatePolicy.model_validate(
+    {"rules": [{"suite": "golden", "metric": "exact", "kind": "target", "min_gain": 0.02, "against": "base"}]}
+)
+KNOWN = 30
+"""Items that the training rows hold, all of which the candidate answers right."""
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> ArtifactPaths:
+    """A candidate that gained on the 30 items that it was trained on, and on nothing else."""
+    paths = ArtifactPaths(tmp_path)
+    for model in ("base", "full"):
+        folder = paths.export(model)
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(model.encode())
+        identity = write_manifest(folder, "test").identity
+        items = tuple(
+            ItemResult(
+                item_id=f"i{n}",
+                item_hash=f"h{n}",
+                metrics=("exact",),
+                scores={"exact": float(n % 2 or (model == "full" and n < KNOWN))},
+                prompt=f"question number {n}",
+            )
+            for n in range(300)
+        )
+        info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
+        SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+    paths.prepared.mkdir(parents=True)
+    rows = [{"id": f"r{n}", "messages": [{"role": "user", "content": f"Question number {n}!"}]} for n in range(KNOWN)]
+    (paths.prepared / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    paths.reports.mkdir()
+    comparison = {"schema_version": 1, "candidate": "full", "methods": [{"name": "full"}]}
+    paths.comparison.write_text(json.dumps(comparison))
+    paths.plans.mkdir()
+    paths.baseline_pin.write_text(json.dumps({"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None}))
+    return paths
+
+
+def test_a_gain_on_trained_items_alone_does_not_promote_and_both_verdicts_are_told(paths: ArtifactPaths) -> None:
+    found = contamination.run(ContaminationParams(max_fraction=0.2), paths)
+    assert found.excluded == {"golden": KNOWN}
+    assert found.line == "contamination: golden 30 of 300 items are in the 30 training rows"
+    decision = gate.run(POLICY, paths)
+    assert decision.verdict is not Verdict.PROMOTE
+    assert decision.reasons[0].n == 270
+    assert decision.on_all_items.startswith("PROMOTE: ")
+    assert decision.excluded == {"golden": KNOWN}
+    assert any("left out, because training rows give them away: 30 of golden" in line for line in decision.warnings)
+    assert "PROMOTE: " in gate.describe(decision).splitlines()[1]
+    assert read_decision(paths.decision) == decision
+    assert gate.judge_again(decision, paths) == decision
+
+
+def test_a_decision_on_the_clean_items_is_replayed(paths: ArtifactPaths) -> None:
+    contamination.run(ContaminationParams(max_fraction=0.2), paths)
+    decision = gate.run(POLICY, paths)
+    assert replay(read_record(paths.stored_decision(decision.decision_id))) == decision
+
+
+def test_over_the_share_in_params_the_gate_refuses(paths: ArtifactPaths) -> None:
+    contamination.run(ContaminationParams(max_fraction=0.05), paths)
+    with pytest.raises(UsageError, match=r"30 of 300 golden items are in the training rows \(10\.0%"):
+        gate.run(POLICY, paths)
+    assert not paths.decision.exists()
+
+
+def test_nothing_is_gated_before_it_was_checked(paths: ArtifactPaths) -> None:
+    with pytest.raises(MissingArtifactError, match="ratchet stage contamination"):
+        gate.run(POLICY, paths)
+
+
+def test_the_report_names_item_way_and_row_and_holds_no_text(paths: ArtifactPaths) -> None:
+    contamination.run(ContaminationParams(), paths)
+    text = paths.contamination.read_text()
+    first = json.loads(text)["suites"][0]["items"][0]
+    assert (first["item_id"], first["how"], first["row"]) == ("i0", ["same text"], "r0")
+    assert "uestion number" not in text
+
+
+def test_without_training_rows_the_stage_that_makes_them_is_named(paths: ArtifactPaths) -> None:
+    (paths.prepared / "train.jsonl").unlink()
+    with pytest.raises(MissingArtifactError, match="ratchet stage prepare"):
+        contamination.run(ContaminationParams(), paths)

@@ -26,7 +26,7 @@ def judge_check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a judge.")] = False,
 ) -> None:
     """Agreement with the human majority, Cohen's kappa, and agreement by behaviour category; prints no judged text."""
-    from evalsuite.judges.checking.check import check_judges
+    from evalsuite.judge_tools.check import check_judges
     from evalsuite.judges.settings import JudgeSettings
     from tasks.logs import start_logging
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from evalsuite.judges.checking.agreement import Agreement
+from evalsuite.judge_tools.agreement import Agreement
 from flows.console import console, escape, table
 
 PER_TABLE = 6

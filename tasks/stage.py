@@ -2,9 +2,9 @@
 
 Run:  python -m tasks.stage NAME [KEY]     (as dvc.yaml does; `ratchet stage NAME@KEY` is for people)
 
-A stage is a module of ``tasks.stages`` with ``Sections``, the part of params.yaml that it reads, and ``stage``, which does
-the work and returns its summary; one that dvc.yaml has several of also has ``keys``, their names. Nothing here changes
-what a stage makes, so no stage depends on this file.
+A stage is a module of ``tasks.stages`` with ``Sections``, the part of params.yaml that it reads, and ``stage``, which
+does the work and returns its summary; one that dvc.yaml has several of also has ``keys``, their names. Nothing here
+changes what a stage makes, so no stage depends on this file.
 """
 
 import signal

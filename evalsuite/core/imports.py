@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 """Where the packages lie."""
 
 
@@ -19,7 +19,7 @@ def sources_of(*modules: str, root: Path = ROOT) -> tuple[Path, ...]:
     """Files of the packages below ``root`` that these modules reach, themselves included, sorted.
 
     Imports for type checkers alone do not count. Importing a module runs the packages that it lies in, so their
-    ``__init__.py`` counts.
+    ``__init__.py`` counts, but for one that is a docstring alone: it runs nothing.
 
     Args:
         modules: Dotted names.
@@ -40,7 +40,7 @@ def sources_of(*modules: str, root: Path = ROOT) -> tuple[Path, ...]:
         if path not in found:
             found.add(path)
             waiting += _imported(path, root)
-    return tuple(sorted(found))
+    return tuple(sorted(path for path in found if path.name != "__init__.py" or _runs_something(path)))
 
 
 def sources_sha256(*modules: str, root: Path = ROOT) -> str:
@@ -76,6 +76,10 @@ def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         yield child
         yield from _run_nodes(child)
+
+
+def _runs_something(path: Path) -> bool:
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(path.read_bytes()).body)
 
 
 def _file(module: str, root: Path) -> Path | None:

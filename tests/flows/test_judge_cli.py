@@ -5,10 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 from evalsuite.core.errors import UsageError
-from evalsuite.judges.checking.agreement import agreement_with_people
+from evalsuite.judge_tools.agreement import agreement_with_people
 from flows.cli import app
 from flows.judge_views import show_agreements
-from tests.evalsuite.judges.checking.test_agreement import row, write
+from tests.evalsuite.judge_tools.test_agreement import row, write
 
 
 def test_agreement_is_printed_as_json_without_any_text(tmp_path: Path) -> None:

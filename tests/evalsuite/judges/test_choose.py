@@ -5,13 +5,13 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from evalsuite.judges.base import Calibrated, JudgeCase
-from evalsuite.judges.checking.check import check_judges
+from evalsuite.judge_tools.check import check_judges
 from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.harmbench_classifier import HarmBenchClassifier
 from evalsuite.judges.prompts import PromptName
 from evalsuite.judges.settings import JudgeKind, JudgeSettings
 from evalsuite.suites.judging import scored_by
-from tests.evalsuite.judges.checking.test_agreement import row, write
+from tests.evalsuite.judge_tools.test_agreement import row, write
 from tests.evalsuite.judges.test_chat import says, server
 
 

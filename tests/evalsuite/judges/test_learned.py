@@ -6,7 +6,7 @@ import pytest
 from evalsuite.core.errors import UsageError
 from evalsuite.judges import features
 from evalsuite.judges.base import Calibrated, JudgeCase, LabelledVerdict, Refusal, Verdict
-from evalsuite.judges.checking.labelled import read_labelled, read_labelled_refusals
+from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.learned import (
     WEIGHTS_FOLDER,

@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from evalsuite.gate.cautions import expected_maximum
 from evalsuite.gate_tools.designs import PairedRates, Rate
-from evalsuite.judges.checking.agreement import cohens_kappa
+from evalsuite.judge_tools.agreement import cohens_kappa
 from evalsuite.stats.distributions import (
     binomial_cdf,
     binomial_ppf,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tasks.test_checks import shipped
+from tests.tasks.preflight.test_checks import shipped
 
 from evalsuite.core.errors import UsageError
 from tasks.base_model.context import check_fits, context_tokens

@@ -6,9 +6,9 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from evalsuite.core.errors import UsageError
-from evalsuite.judges.checking.agreement import agreement_with_people, cohens_kappa
-from evalsuite.judges.checking.check import check_judges, harm_agreement
-from evalsuite.judges.checking.labelled import read_labelled, read_labelled_refusals
+from evalsuite.judge_tools.agreement import agreement_with_people, cohens_kappa
+from evalsuite.judge_tools.check import check_judges, harm_agreement
+from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.string_matching import StringMatchingJudge
 from evalsuite.suites.behaviours import read_behaviours
 from tests.evalsuite.judges.shared_data import DATA, LABELS, needs_data

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.core.files import sha256_file
+from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges import features
 from evalsuite.judges.base import JudgeCase, LabelledVerdict
-from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.learned import WEIGHTS_FOLDER, LinearWeights, request_hash, write_weights
 from evalsuite.suites.behaviours import read_behaviours

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalsuite.judges.base import Refusal
 from evalsuite.judge_tools.agreement import Agreement, agreement_with_people
 from evalsuite.judge_tools.check import check_judges
 from evalsuite.judge_tools.labelled import LabelledRefusal, read_labelled_refusals
+from evalsuite.judges.base import Refusal
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.string_matching import REFUSAL_PHRASES
 

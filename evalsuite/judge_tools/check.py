@@ -5,10 +5,10 @@ from pathlib import Path
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file, write_json
-from evalsuite.judges.base import Judge, RefusalJudge
-from evalsuite.judges.calibrated import SavedCalibration
 from evalsuite.judge_tools.agreement import Agreement, agreement_with_people
 from evalsuite.judge_tools.labelled import LabelledCompletion, read_labelled, read_labelled_refusals
+from evalsuite.judges.base import Judge, RefusalJudge
+from evalsuite.judges.calibrated import SavedCalibration
 from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.settings import JudgeKind, JudgeSettings

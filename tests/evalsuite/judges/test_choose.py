@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from evalsuite.core.errors import UsageError
-from evalsuite.judges.base import Calibrated, JudgeCase
 from evalsuite.judge_tools.check import check_judges
+from evalsuite.judges.base import Calibrated, JudgeCase
 from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.harmbench_classifier import HarmBenchClassifier
 from evalsuite.judges.prompts import PromptName

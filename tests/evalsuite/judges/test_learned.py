@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from evalsuite.core.errors import UsageError
+from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges import features
 from evalsuite.judges.base import Calibrated, JudgeCase, LabelledVerdict, Refusal, Verdict
-from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.learned import (
     WEIGHTS_FOLDER,

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tasks.preflight.test_checks import shipped
 
 from evalsuite.core.errors import UsageError
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.params import parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems
+from tests.tasks.preflight.test_checks import shipped
 
 
 def folder_with(folder: Path, config: dict[str, Any], tokenizer: dict[str, Any] | None = None) -> Path:

@@ -134,8 +134,12 @@ OVER_ALL_NAMES = re.compile(
     r"|(non_greedy|options_consistency|per_option)_.*"
 )
 """The same, of tasks that have one for every group, prompt or option."""
+CHECK_LISTS = frozenset({"inst_level_loose_acc", "inst_level_strict_acc"})
+"""IFEval's: an item's value is a list of checks, and all checks of all items are counted together."""
 PROBE = (0.0, 1.0, 1.0, 1.0, 0.5)
 """Item scores whose mean is not their median, their largest or an exponential."""
+CHECKS_PROBE = ([True], [False, False, False])
+"""A quarter of all checks hold, and the mean over items is a half."""
 
 
 class ItemScore(NamedTuple):
@@ -164,6 +168,8 @@ class Aggregation(NamedTuple):
 
     is_mean: bool
     name: str
+    counts_checks: bool = False
+    """All checks of all items together, an item's value being a list of them."""
     ignores_minus_one: bool = False
     ignores_nan: bool = False
 
@@ -189,19 +195,22 @@ def logged_value(metric: str, value: Any) -> Value:
         return NoScore(f"lm-eval computes {metric} from all items at once, so that no item has a score of its own")
     if LENGTHS.fullmatch(metric) and value == -1 and not isinstance(value, bool):
         return NotApplicable()
-    found = own_value(metric, value)
+    found = own_value(metric, value, metric in CHECK_LISTS)
     bounded = metric in FRACTIONS or PARTS.fullmatch(metric) or LENGTHS.fullmatch(metric)
     if bounded and isinstance(found, ItemScore) and found.denominator is None and not 0.0 <= found.score <= 1.0:
         return NoScore(f"{metric} of an item is {found.score:g}, expected 0 to 1")
     return found
 
 
-def own_value(metric: str, value: Any) -> Value:
-    """A finite number is a score, truth too, and a list of truths counts as checks; nothing else is a score."""
+def own_value(metric: str, value: Any, counts_checks: bool) -> Value:
+    """A finite number is a score, truth too; nothing else is, but for a list of truths where checks are counted.
+
+    Elsewhere two truths are a pair of the right and the given answer.
+    """
     if isinstance(value, list | tuple):
-        if value and all(isinstance(check, bool) for check in value):
+        if counts_checks and value and all(isinstance(check, bool) for check in value):
             return ItemScore(float(sum(value)), float(len(value)))
-        return NoScore(f"{metric} of an item is a list that holds more than true and false, so it is no score")
+        return NoScore(f"{metric} of an item is a list, so it is no score")
     if value is None:
         return NoScore(f"{metric} has no value for this item")
     number = _number(value)
@@ -235,7 +244,7 @@ def aggregation_of(aggregate: Callable[[Sequence[float]], Any]) -> Aggregation:
     name = str(getattr(function, "__name__", "a function of its own"))
     mean = math.fsum(PROBE) / len(PROBE)
     if not _gives(aggregate, PROBE, mean):
-        return Aggregation(False, name)
+        return Aggregation(False, name, counts_checks=_gives(aggregate, CHECKS_PROBE, 0.25))
     return Aggregation(
         True,
         name,
@@ -244,7 +253,7 @@ def aggregation_of(aggregate: Callable[[Sequence[float]], Any]) -> Aggregation:
     )
 
 
-def _gives(aggregate: Callable[[Sequence[float]], Any], values: Sequence[float], expected: float) -> bool:
+def _gives(aggregate: Callable[[Sequence[Any]], Any], values: Sequence[Any], expected: float) -> bool:
     try:
         return math.isclose(float(aggregate(list(values))), expected, rel_tol=1e-9)
     except Exception:  # an aggregation of any task, on values that it may not expect
@@ -253,7 +262,7 @@ def _gives(aggregate: Callable[[Sequence[float]], Any], values: Sequence[float],
 
 def scored_value(metric: str, value: Any, aggregation: Aggregation) -> Value:
     """What one item's value is, where the task's own aggregation is at hand."""
-    found = own_value(metric, value)
+    found = own_value(metric, value, aggregation.counts_checks)
     if isinstance(found, ItemScore) and found.denominator is not None:
         return found
     if not aggregation.is_mean:

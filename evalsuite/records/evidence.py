@@ -16,6 +16,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from evalsuite.core.errors import UsageError
@@ -24,11 +25,10 @@ from evalsuite.core.wrong_values import explain
 from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
-from evalsuite.gate.policy import COSTS, GatePolicy, Rule
-from evalsuite.items.lm_eval_values import direction_of
-from evalsuite.items.results import EvalReport, ScoreTable, read_results
+from evalsuite.gate.directions import unclear_rule
+from evalsuite.gate.policy import COSTS, Direction, GatePolicy, Kind, Rule
+from evalsuite.items.results import EvalReport, read_results
 from evalsuite.records.files import ENDINGS, is_foreign, read_records
-from evalsuite.records.lm_eval import KIND
 from evalsuite.records.rows import table_of_records
 
 LARGEST_COST = sys.float_info.max
@@ -95,23 +95,30 @@ def _check_metrics(policy: GatePolicy, candidate: EvalReport, baseline: EvalRepo
                 f"rule {rule.suite}/{rule.metric}: neither side has metric {rule.metric!r}; {rule.suite} has "
                 f"{', '.join(known) or 'none'}; correct `metric` in the policy"
             )
-        _check_direction(rule, tables)
+        unclear = unclear_rule(rule) if tables else None
+        if unclear is not None:
+            raise UsageError(unclear)
+        _check_scales(rule, candidate, baseline)
 
 
-def _check_direction(rule: Rule, tables: list[ScoreTable]) -> None:
-    """Which way is better is known of lm-eval's own metrics, and asked for where it is not."""
-    if not any(table.info.suite_version == KIND for table in tables):
+def _check_scales(rule: Rule, candidate: EvalReport, baseline: EvalReport) -> None:
+    """Refuse a fraction beside percent or counts, where the larger scale would win."""
+    if rule.suite == COSTS or rule.kind not in (Kind.GUARD, Kind.TARGET):
         return
-    known = direction_of(rule.metric.partition(",")[0])
-    if known is None and "direction" not in rule.model_fields_set:
+    tables = [report.suites.get(rule.suite) for report in (candidate, baseline)]
+    if any(table is None or rule.metric in table.denominators for table in tables):
+        return
+    found = [table.scores.get(rule.metric, np.empty(0)) for table in tables if table is not None]
+    finite = [scores[np.isfinite(scores)] for scores in found]
+    if any(scores.size == 0 for scores in finite):
+        return
+    better, worse = finite if rule.direction is Direction.HIGHER else reversed(finite)
+    if worse.min() >= 0.0 and worse.max() <= 1.0 < better.max():
+        sides = ("candidate", "baseline") if rule.direction is Direction.HIGHER else ("baseline", "candidate")
         raise UsageError(
-            f"rule {rule.suite}/{rule.metric}: lm-eval's own tasks have no metric of this name; write `direction: "
-            "higher` or `direction: lower` into the rule, whichever is better"
-        )
-    if known is not None and rule.direction is not known and rule.kind.value in ("guard", "target"):
-        raise UsageError(
-            f"rule {rule.suite}/{rule.metric}: direction is {rule.direction.value}, and lm-eval's {rule.metric} is "
-            f"better {known.value}; write `direction: {known.value}` into the rule"
+            f"rule {rule.suite}/{rule.metric}: the {sides[1]}'s scores lie between 0 and 1 and the {sides[0]}'s reach "
+            f"{better.max():g}: these are two scales; give both in the same (counts with a column "
+            f"denominator_{rule.metric} are one)"
         )
 
 

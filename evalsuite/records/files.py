@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import parse_json, sha256_json
 from evalsuite.records import lm_eval
-from evalsuite.records.rows import Record, Records, drop, score, short
+from evalsuite.records.rows import Record, Records, drop, score, short, unscore_doubtful
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 ID = "item_id"
@@ -199,6 +199,7 @@ def _plain_records(rows: list[tuple[str, dict[str, Any]]], id_column: str, wante
     for where, data in rows:
         _add(records, data, where, id_column, wanted)
     drop(records.rows, records.left_out)
+    unscore_doubtful(records)
     return records
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
 from evalsuite.items.lm_eval_values import ItemScore, NotApplicable, logged_value
-from evalsuite.records.rows import Record, Records, drop, short
+from evalsuite.records.rows import Record, Records, drop, short, unscore, unscore_doubtful
 
 KIND = "lm-eval samples"
 OWN_KEYS = frozenset(
@@ -98,11 +98,11 @@ def records_of(lines: Sequence[Line], wanted: Collection[str] | None) -> Records
             else:
                 row.scores[name] = math.nan
                 reasons.setdefault(name, Counter())[found.reason] += 1
-    _doubt_minus_one(records.rows, filters, reasons)
-    _mixed(records.rows, reasons)
     for name, why in reasons.items():
         if not any(math.isfinite(row.scores.get(name, math.nan)) for row in records.rows.values()):
             records.reasons[name] = why.most_common(1)[0][0]
+    unscore_doubtful(records)
+    _unscore_mixed(records)
     _short_names(records, filters)
     if wanted is not None:
         _keep(records, wanted)
@@ -129,38 +129,16 @@ def _twice(sample: Mapping[str, Any]) -> str:
     return "give the file of one run"
 
 
-def _doubt_minus_one(
-    rows: Mapping[str, Record], filters: Mapping[str, Sequence[str]], reasons: dict[str, Counter[str]]
-) -> None:
-    """Where scores lie between 0 and 1 but for some -1, these may mean that the metric does not apply: nobody knows."""
-    for metric, names in filters.items():
-        for name in names:
-            found = [row.scores[name] for row in rows.values() if math.isfinite(row.scores.get(name, math.nan))]
-            if -1.0 in found and all(value == -1.0 or 0.0 <= value <= 1.0 for value in found):
-                why = (
-                    f"{metric} is -1 for some items and between 0 and 1 for the others; if -1 says that it does not "
-                    "apply, write null there"
-                )
-                _unscore(rows, name, why, reasons)
-
-
-def _mixed(rows: Mapping[str, Record], reasons: dict[str, Counter[str]]) -> None:
+def _unscore_mixed(records: Records) -> None:
     """Lists of checks for some items and numbers for others are no ratio and no mean."""
-    for name in sorted({metric for row in rows.values() for metric in row.denominators}):
-        plain = [r for r in rows.values() if math.isfinite(r.scores.get(name, math.nan)) and name not in r.denominators]
+    for name in sorted({metric for row in records.rows.values() for metric in row.denominators}):
+        rows = records.rows.values()
+        plain = [r for r in rows if math.isfinite(r.scores.get(name, math.nan)) and name not in r.denominators]
         if plain:
             why = (
                 f"{name} is a list of checks for some items and a number for others, such as item {plain[0].item_id!r}"
             )
-            _unscore(rows, name, why, reasons)
-
-
-def _unscore(rows: Mapping[str, Record], name: str, why: str, reasons: dict[str, Counter[str]]) -> None:
-    for row in rows.values():
-        if name in row.scores:
-            row.scores[name] = math.nan
-            row.denominators.pop(name, None)
-    reasons[name] = Counter({why: 1})
+            unscore(records, name, why)
 
 
 def _short_names(records: Records, filters: Mapping[str, Sequence[str]]) -> None:

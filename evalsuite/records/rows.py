@@ -20,6 +20,24 @@ SMALLEST, LARGEST = 1e-12, LARGEST_SCORE
 """Sizes of scores other than 0 between which cubes and sums stay finite."""
 
 
+OVER_ALL_ROWS = frozenset(
+    {
+        "bits_per_byte",
+        "byte_perplexity",
+        "matthews_correlation",
+        "mcc",
+        "pearson",
+        "pearsonr",
+        "perplexity",
+        "ppl",
+        "spearman",
+        "spearmanr",
+        "word_perplexity",
+    }
+)
+"""Computed from all items at once: a column of such a name holds no item scores."""
+
+
 @dataclass
 class Record:
     """One item."""
@@ -118,6 +136,37 @@ def score(value: Any, where: str) -> float:
     if number and not SMALLEST <= abs(number) <= LARGEST:
         raise UsageError(f"{where} is {short(value)}, expected 0 or a size from {SMALLEST:g} to {LARGEST:g}")
     return number
+
+
+def unscore_doubtful(records: Records) -> None:
+    """Leave columns without scores whose values are none of an item, or may say that the metric does not apply.
+
+    A metric that is computed from all items at once (a correlation, a perplexity) has no item scores. Where values lie
+    between 0 and 1 but for some -1, these may mean "does not apply" (RULER's): nobody knows.
+    """
+    for name in sorted({metric for row in records.rows.values() for metric in row.scores}):
+        found = [row.scores[name] for row in records.rows.values() if math.isfinite(row.scores.get(name, math.nan))]
+        if found and name.lower().partition(",")[0] in OVER_ALL_ROWS:
+            why = (
+                f"{name} is computed from all items at once, so that no item has a score of its own; give what is "
+                "averaged, such as a column nll with each item's loss"
+            )
+            unscore(records, name, why)
+        elif -1.0 in found and all(value == -1.0 or 0.0 <= value <= 1.0 for value in found):
+            why = (
+                f"{name} is -1 for some items and between 0 and 1 for the others; if -1 says that it does not apply, "
+                "write null (or nothing) there, and if it is a score, write (score + 1) / 2"
+            )
+            unscore(records, name, why)
+
+
+def unscore(records: Records, name: str, why: str) -> None:
+    """Leave a metric without any score, with the reason."""
+    for row in records.rows.values():
+        if name in row.scores:
+            row.scores[name] = math.nan
+            row.denominators.pop(name, None)
+    records.reasons[name] = why
 
 
 def drop(rows: Mapping[str, Record], metrics: Collection[str]) -> None:

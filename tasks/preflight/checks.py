@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
 from evalsuite.core.errors import RatchetError, UsageError
+from evalsuite.gate.directions import unclear_direction, unclear_rule
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
-from evalsuite.gate.policy import COSTS
+from evalsuite.gate.policy import COSTS, Direction
 from evalsuite.items.results import SuiteSummary
 from evalsuite.suites.base import Suite, known_metrics
 from evalsuite.suites.lm_eval.suite import HarnessSuite
@@ -89,11 +90,30 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     unknown = list(_unknown_names(params, metrics))
     yield from unknown
     if not found and not unknown:
+        yield from _unclear_directions(params)
         for problem in impossible_rules(params.gate, sets_of(suites, paths), num_candidates=params.num_candidates):
             yield (
                 f"this policy can never say PROMOTE: {problem.text}; change gate.rules or the sets, see `ratchet gate "
                 "power`"
             )
+
+
+def _unclear_directions(params: Params) -> Iterator[str]:
+    """A default that is wrong for the metric would choose or promote a model for getting worse."""
+    compare, train = params.compare, params.train
+    settings = (
+        ("compare", compare, "direction", compare.metric),
+        ("train.select_metric", train, "select_direction", train.select_metric),
+    )
+    for where, section, name, metric in settings:
+        direction = Direction(getattr(section, name))
+        unclear = unclear_direction(metric, direction, name in section.model_fields_set, where, name)
+        if unclear is not None:
+            yield unclear
+    for rule in params.gate.rules:
+        unclear = unclear_rule(rule)
+        if unclear is not None:
+            yield f"gate.rules: {unclear}"
 
 
 def _metrics_of(suite: Suite, recorded: Mapping[str, list[SuiteSummary]]) -> Collection[str] | None:

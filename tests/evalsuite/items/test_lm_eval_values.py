@@ -109,11 +109,13 @@ def test_metrics_that_lm_eval_registers_are_known_with_its_aggregation_and_direc
 
 def test_an_aggregation_is_found_to_be_a_mean_by_trial() -> None:
     from lm_eval.api.metrics import matthews_corrcoef, mean, median, nanmean, perplexity
+    from lm_eval.tasks.ifeval.utils import agg_inst_level_acc
     from lm_eval.tasks.ruler.common_utils import aggregate_metrics
 
     assert aggregation_of(mean) == Aggregation(True, "mean")
     assert aggregation_of(nanmean) == Aggregation(True, "nanmean", ignores_nan=True)
     assert aggregation_of(aggregate_metrics) == Aggregation(True, "aggregate_metrics", ignores_minus_one=True)
+    assert aggregation_of(agg_inst_level_acc) == Aggregation(False, "agg_inst_level_acc", counts_checks=True)
     for other in (median, perplexity, matthews_corrcoef, max, sum, partial(mean, [0.0])):
         assert not aggregation_of(other).is_mean
 
@@ -128,4 +130,6 @@ def test_own_values_follow_the_task_s_own_aggregation() -> None:
     assert isinstance(correlation, NoScore)
     assert "matthews_corrcoef" in correlation.reason
     assert isinstance(scored_value("perplexity", -3.0, Aggregation(False, "perplexity")), NoScore)
-    assert scored_value("inst", [True, False], Aggregation(False, "agg_inst_level_acc")) == ItemScore(1.0, 2.0)
+    counted = Aggregation(False, "agg_inst_level_acc", counts_checks=True)
+    assert scored_value("inst", [True, False], counted) == ItemScore(1.0, 2.0)
+    assert isinstance(scored_value("mcc", (True, False), Aggregation(False, "matthews_corrcoef")), NoScore)

@@ -224,12 +224,23 @@ def _sample(doc: int, filter_name: str, value: object, doc_hash: str = "d") -> s
     return json.dumps(row) + "\n"
 
 
+METRIC = "inst_level_strict_acc"
+
+
 def test_lm_eval_filters_and_check_lists_become_metrics(tmp_path: Path) -> None:
     path = tmp_path / "samples_x.jsonl"
-    path.write_text(_sample(0, "strict", [True, False]) + _sample(0, "loose", 1.0), encoding="utf-8")
+    path.write_text(
+        (_sample(0, "strict", [True, False]) + _sample(0, "loose", [True])).replace("acc", METRIC), encoding="utf-8"
+    )
     table = load_evidence(path, "m").suites["samples_x"]
-    assert {name: column.tolist() for name, column in table.scores.items()} == {"acc,strict": [1.0], "acc,loose": [1.0]}
-    assert {name: column.tolist() for name, column in table.denominators.items()} == {"acc,strict": [2.0]}
+    assert {name: column.tolist() for name, column in table.scores.items()} == {
+        f"{METRIC},strict": [1.0],
+        f"{METRIC},loose": [1.0],
+    }
+    assert {name: column.tolist() for name, column in table.denominators.items()} == {
+        f"{METRIC},strict": [2.0],
+        f"{METRIC},loose": [1.0],
+    }
 
 
 def test_lm_eval_values_that_are_no_item_score_are_unscored(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from evalsuite.core.errors import UsageError
-from evalsuite.records.evidence import load_evidence
+from evalsuite.gate.decision import Verdict
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.records.evidence import compare_files, load_evidence
 
 EXPECTED = {"1": 1.0, "2": 0.0}
 
@@ -82,3 +84,30 @@ def test_objects_inside_a_row_are_columns_of_their_own(tmp_path: Path) -> None:
         "evaluation.is_correct": [1.0, 1.0],
     }
     assert table.item_hashes == ("h", "h")
+
+
+@pytest.mark.parametrize(
+    ("metric", "base", "candidate", "said"),
+    [
+        pytest.param("perplexity", -10.0, -14.0, "computed from all items at once", id="log-likelihoods"),
+        pytest.param("mcc", 0.0, 1.0, "computed from all items at once", id="correlation"),
+        pytest.param("4096", -1.0, 0.9, "is -1 for some items", id="RULER"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_what_is_no_item_score_in_lm_evals_files_is_none_in_plain_tables(
+    tmp_path: Path, metric: str, base: float, candidate: float, said: str, ending: str
+) -> None:
+    paths = []
+    for name, value in (("a", base), ("b", candidate)):
+        values = [-1.0 if metric == "4096" and n % 2 else value for n in range(400)]
+        rows = [f"{n},{v}" if ending == "csv" else json.dumps({"item_id": n, metric: v}) for n, v in enumerate(values)]
+        paths.append(tmp_path / f"{name}.{ending}")
+        paths[-1].write_text("\n".join([f"item_id,{metric}", *rows] if ending == "csv" else rows) + "\n")
+    direction = "lower" if metric == "perplexity" else "higher"
+    policy = GatePolicy.model_validate(
+        {"rules": [{"suite": "s", "metric": metric, "kind": "target", "min_gain": 0.1, "direction": direction}]}
+    )
+    decision = compare_files(*paths, policy, "s")
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert said in decision.reasons[0].text

@@ -59,19 +59,28 @@ def test_minus_one_beside_fractions_under_an_unknown_name_is_asked_for(tmp_path:
     path = write(tmp_path / "a.jsonl", 100, lambda n: {"mine": -1.0 if n % 2 else 1.0})
     decision = judge(path, path, "mine", direction="higher")
     assert decision.verdict is Verdict.INCONCLUSIVE
-    assert "if -1 says that it does not apply, write null there" in decision.reasons[0].text
+    assert "if -1 says that it does not apply, write null (or nothing) there" in decision.reasons[0].text
 
 
 def test_checks_of_some_items_and_numbers_of_others_are_no_scores(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", 100, lambda n: {"acc": [True, False] if n else 1.0})
-    assert "a list of checks for some items" in judge(path, path, "acc").reasons[0].text
+    path = write(tmp_path / "a.jsonl", 100, lambda n: {"inst_level_loose_acc": [True, False] if n else 1.0})
+    assert "a list of checks for some items" in judge(path, path, "inst_level_loose_acc").reasons[0].text
+
+
+def test_pairs_of_truths_are_no_checks_but_the_right_and_the_given_answer(tmp_path: Path) -> None:
+    """F1 of the base is 1; the candidate says true of everything: F1 0.18."""
+    base = write(tmp_path / "a.jsonl", 100, lambda n: {"f1": [n < 10, n < 10]})
+    candidate = write(tmp_path / "b.jsonl", 100, lambda n: {"f1": [n < 10, True]})
+    decision = judge(base, candidate, "f1")
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "f1 of an item is a list" in decision.reasons[0].text
 
 
 def test_the_direction_of_a_metric_that_lm_eval_does_not_have_is_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", 100, lambda _: {"mine": 1.0, "wer": 0.5})
-    with pytest.raises(UsageError, match=r"no metric of this name; write `direction: higher` or"):
+    with pytest.raises(UsageError, match=r"which way mine is better is not known; write `direction: higher` or"):
         judge(path, path, "mine")
-    with pytest.raises(UsageError, match=r"direction is higher, and lm-eval's wer is better lower"):
+    with pytest.raises(UsageError, match=r"direction is higher, and wer is better lower"):
         judge(path, path, "wer")
     assert judge(path, path, "wer", direction="lower").reasons[0].n == 100
 

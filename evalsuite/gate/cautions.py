@@ -29,6 +29,7 @@ def cautions(
     found = [
         *_below_noise(policy),
         *_blunt_guards(policy, reasons, suites),
+        *_outside_slices(policy, suites),
         *_bare_judges(policy, suites),
         *_worn_sets(policy, reasons, looks),
     ]
@@ -121,6 +122,25 @@ def _blunt_guards(policy: GatePolicy, reasons: Sequence[Reason], suites: Mapping
                     f"{name}: margin {rule.margin:g} is not below {room:.3g}, all that {reason.against} has to lose: a "
                     f"candidate that scores {worst:g} everywhere does not fail this guard"
                 )
+    return found
+
+
+def _outside_slices(policy: GatePolicy, suites: Mapping[str, ScoreTable]) -> list[str]:
+    """Items of a rule with slices that lie in none: a loss there shows in the whole alone."""
+    found = []
+    for rule in policy.rules:
+        table = suites.get(rule.suite)
+        if rule.slices is None or table is None or rule.slices not in table.slices or rule.metric not in table.applies:
+            continue
+        applies = table.applies[rule.metric]
+        outside = sum(
+            1 for value, counts in zip(table.slices[rule.slices], applies, strict=True) if counts and not value
+        )
+        if outside:
+            found.append(
+                f"{rule.suite}/{rule.metric}: {outside} of {int(applies.sum())} items have no {rule.slices}, so that its "
+                "slices say nothing about them"
+            )
     return found
 
 

@@ -272,6 +272,8 @@ class _Bench:
             known = ", ".join(sorted(question.columns.slices)) or "none"
             return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
         parts = question.columns.parts(key)
+        if not parts:
+            return [Question(question.rule, question.against, None, f"no item has a value of slice key {key!r}")]
         absent = sorted(set(question.rule.slice_margins) - set(parts))
         if absent:
             problem = (

@@ -67,7 +67,8 @@ def unclear_direction(
     """
     known = known_direction(metric)
     if known is not None and direction is not known:
-        return f"{where}: {name} is {direction.value}, and {metric} is better {known.value}; write `{name}: {known.value}` there"
+        right = f"`{name}: {known.value}`"
+        return f"{where}: {name} is {direction.value}, and {metric} is better {known.value}; write {right} there"
     if known is not None or is_written:
         return None
     if direction_by_words(metric) is direction:

@@ -112,12 +112,14 @@ def _check_scales(rule: Rule, candidate: EvalReport, baseline: EvalReport) -> No
     finite = [scores[np.isfinite(scores)] for scores in found]
     if any(scores.size == 0 for scores in finite):
         return
-    better, worse = finite if rule.direction is Direction.HIGHER else reversed(finite)
-    if worse.min() >= 0.0 and worse.max() <= 1.0 < better.max():
-        sides = ("candidate", "baseline") if rule.direction is Direction.HIGHER else ("baseline", "candidate")
+    # A loss may well fall below 1; a fraction that is better higher never rises above it.
+    higher = rule.direction is Direction.HIGHER
+    (large, small), most = (finite, 1.0) if higher else (finite[::-1], 10.0)
+    if small.min() >= 0.0 and small.max() <= 1.0 and large.max() > most:
+        sides = ("candidate", "baseline") if higher else ("baseline", "candidate")
         raise UsageError(
             f"rule {rule.suite}/{rule.metric}: the {sides[1]}'s scores lie between 0 and 1 and the {sides[0]}'s reach "
-            f"{better.max():g}: these are two scales; give both in the same (counts with a column "
+            f"{large.max():g}: these are two scales; give both in the same (counts with a column "
             f"denominator_{rule.metric} are one)"
         )
 

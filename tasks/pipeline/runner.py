@@ -18,7 +18,15 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from evalsuite.core.errors import BusyError, ExitCode, PreemptedError, RatchetError, StageError, UsageError
+from evalsuite.core.errors import (
+    BusyError,
+    ExitCode,
+    MissingArtifactError,
+    PreemptedError,
+    RatchetError,
+    StageError,
+    UsageError,
+)
 from tasks.dvc_command import FORCED, dvc_command, stage_environment
 from tasks.pipeline.dvc_files import check_dvc_files, explain_dvc
 from tasks.pipeline.earlier_outputs import bring_back
@@ -181,6 +189,21 @@ def _refused_by_dvc(name: str, lines: list[str], root: Path) -> RatchetError | N
         check_dvc_files(root)
     except UsageError as error:
         return UsageError(f"stage {name}: {error}")
+    return _not_made_yet(name, root)
+
+
+def _not_made_yet(name: str, root: Path) -> RatchetError | None:
+    """The first file that the stage reads and that is not there, with the stage that makes it."""
+    with _open_repo(root) as repo:
+        stages = _ordered_stages(repo)
+        makers = {str(out.def_path): stage.name for stage in stages for out in stage.outs}
+        for dep in next(stage for stage in stages if stage.name == name).deps:
+            path = str(dep.def_path)
+            if not dep.exists:
+                near = [out for out in makers if out == path or _lies_in(out, Path(path)) or _lies_in(path, Path(out))]
+                made = makers[near[0]] if near else None
+                remedy = f"`ratchet stage {made}` makes it, `ratchet run` makes all" if made else "put it there"
+                return MissingArtifactError(f"stage {name} reads {path}, which is not there; {remedy}")
     return None
 
 
@@ -334,6 +357,10 @@ def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
 
     paths = ArtifactPaths(root)
     return changed(load_params(paths.params), paths)
+
+
+def _lies_in(folder: str, path: Path) -> bool:
+    return Path(folder) in path.parents
 
 
 def _is_below(path: str, dependency: Any) -> bool:

@@ -79,7 +79,7 @@ def test_a_fraction_beside_percent_or_counts_is_two_scales(
         compare_files(*paths, policy(metric, direction=direction), "s")
 
 
-def test_a_loss_that_falls_below_one_in_part_is_one_scale(tmp_path: Path) -> None:
+def test_a_loss_that_falls_below_one_is_one_scale(tmp_path: Path) -> None:
     base = table(tmp_path / "a.csv", "loss", *[1.4, 0.8] * 100)
-    candidate = table(tmp_path / "b.csv", "loss", *[1.1, 0.6] * 100)
+    candidate = table(tmp_path / "b.csv", "loss", *[0.9, 0.6] * 100)
     assert compare_files(base, candidate, policy("loss", direction="lower"), "s").verdict is Verdict.PROMOTE

@@ -111,3 +111,21 @@ def test_what_is_no_item_score_in_lm_evals_files_is_none_in_plain_tables(
     decision = compare_files(*paths, policy, "s")
     assert decision.verdict is Verdict.INCONCLUSIVE
     assert said in decision.reasons[0].text
+
+
+def test_empty_cells_of_a_slice_are_told_and_a_slice_that_is_empty_throughout_is_no_proof(tmp_path: Path) -> None:
+    """Fifty of a hundred items lose 0.4 and lie in no slice."""
+    rows = [(n, "de" if n % 2 else "", 1.0, 1.0 if n % 2 or n % 5 else 0.0) for n in range(100)]
+    for name, column in (("a", 2), ("b", 3)):
+        text = "".join(f"{row[0]},{row[1]},{row[column]}\n" for row in rows)
+        (tmp_path / f"{name}.csv").write_text(f"item_id,slice_lang,acc\n{text}")
+    rule = {"suite": "s", "metric": "acc", "kind": "guard", "margin": 0.3, "slices": "lang", "slice_margin": 0.3}
+    policy = GatePolicy.model_validate({"rules": [rule]})
+    decision = compare_files(tmp_path / "a.csv", tmp_path / "b.csv", policy, "s")
+    assert "s/acc: 50 of 100 items have no lang, so that its slices say nothing about them" in decision.warnings
+    for name in "ab":
+        path = tmp_path / f"{name}.csv"
+        path.write_text(path.read_text().replace(",de,", ",,"))
+    decision = compare_files(tmp_path / "a.csv", tmp_path / "b.csv", policy, "s")
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "no item has a value of slice key 'lang'" in decision.headline

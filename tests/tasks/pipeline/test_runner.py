@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evalsuite.core.errors import BusyError, ExitCode, PreemptedError, StageError, UsageError
+from evalsuite.core.errors import BusyError, ExitCode, MissingArtifactError, PreemptedError, StageError, UsageError
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.pipeline.runner import pending_stages, run_stage, stage_names
 from tests.waiting import wait_until
@@ -74,6 +74,16 @@ def test_no_other_stages_run_than_those_that_are_pending(project: Path) -> None:
 def test_a_stage_that_refuses_its_input_is_a_usage_error_with_its_own_words(project: Path) -> None:
     (project / "first.py").write_text("import sys\nprint('error: bad row', file=sys.stderr)\nsys.exit(2)\n")
     with pytest.raises(UsageError, match="stage first: bad row"):
+        run_stage("first", project)
+
+
+def test_a_stage_that_reads_what_no_stage_has_made_yet_names_the_one_that_makes_it(project: Path) -> None:
+    with pytest.raises(
+        MissingArtifactError, match="stage last reads each-p, which is not there; `ratchet stage each@p`"
+    ):
+        run_stage("last", project)
+    (project / "first.py").unlink()
+    with pytest.raises(MissingArtifactError, match=r"stage first reads first\.py, which is not there; put it there"):
         run_stage("first", project)
 
 

@@ -132,14 +132,12 @@ def _outside_slices(policy: GatePolicy, suites: Mapping[str, ScoreTable]) -> lis
         table = suites.get(rule.suite)
         if rule.slices is None or table is None or rule.slices not in table.slices or rule.metric not in table.applies:
             continue
-        applies = table.applies[rule.metric]
-        outside = sum(
-            1 for value, counts in zip(table.slices[rule.slices], applies, strict=True) if counts and not value
-        )
+        applies, values = table.applies[rule.metric], table.slices[rule.slices]
+        outside = int(applies[[not value for value in values]].sum()) if "" in values else 0
         if outside:
             found.append(
-                f"{rule.suite}/{rule.metric}: {outside} of {int(applies.sum())} items have no {rule.slices}, so that its "
-                "slices say nothing about them"
+                f"{rule.suite}/{rule.metric}: {outside} of {int(applies.sum())} items have no {rule.slices}, so that "
+                "its slices say nothing about them"
             )
     return found
 

@@ -18,6 +18,9 @@ ADAPTER_FIELDS = frozenset(
     {"rank", "lora_alpha", "lora_dropout", "target_modules", "use_dora", "use_rslora", "init_lora_weights"}
 )
 
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+"""Of a method: it is a folder's name too."""
+
 
 class MethodKind(StrEnum):
     """How the weights are trained."""
@@ -179,3 +182,8 @@ def seed_sets(methods: Mapping[str, MethodParams], seed: int) -> tuple[tuple[str
                 raise ValueError(f"methods {other} and {name} are one training: same settings, same seed; change one")
         found.append(tuple(names))
     return tuple(found)
+
+
+def num_candidates(methods: Mapping[str, MethodParams], seed: int) -> int:
+    """Methods among which test items choose: of those that differ in the seed alone, one, which dev items chose."""
+    return len(methods) - sum(len(names) - 1 for names in seed_sets(methods, seed))

@@ -4,7 +4,6 @@ Precedence: command line > params.yaml > the defaults here. The environment give
 name the public models and datasets; the shipped params.yaml replaces them by what runs with no hub.
 """
 
-import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from evalsuite.gate.policy import GatePolicy
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.contamination import ContaminationParams
 from tasks.config.evaluation import EvaluationParams
-from tasks.config.methods import MethodParams, seed_sets
+from tasks.config.methods import NAME, MethodParams, num_candidates, seed_sets
 from tasks.config.model import ModelParams
 from tasks.config.operations import PromoteParams, ScheduleParams
 from tasks.config.pipeline import check_sections
@@ -23,7 +22,6 @@ from tasks.config.prepare import PrepareParams
 from tasks.config.reading import parsed, read_sections
 from tasks.config.training import TrainingSections
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
 
 
@@ -56,7 +54,7 @@ class Params(TrainingSections):
     @property
     def num_candidates(self) -> int:
         """Methods among which test items choose: of those that differ in the seed alone, one, which dev items chose."""
-        return len(self.methods) - sum(len(names) - 1 for names in self.seed_sets)
+        return num_candidates(self.methods, self.train.seed)
 
     @field_validator("methods")
     @classmethod

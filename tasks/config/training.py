@@ -1,4 +1,4 @@
-"""The sections that a training reads."""
+"""The sections that planning and training read."""
 
 from typing import Self
 
@@ -10,14 +10,13 @@ from tasks.config.section import StageSections
 from tasks.config.train import TrainParams
 
 
-class TrainingSections(StageSections):
-    """Methods and what they share."""
+class MethodSections(StageSections):
+    """Methods, what they share, and the machines."""
 
     methods: dict[str, MethodParams]
     train: TrainParams = TrainParams()
     hardware: HardwareParams = HardwareParams()
     launch: LaunchParams = LaunchParams()
-    evaluation: DevSuite
 
     def seeded(self, name: str) -> Self:
         """These with a method's own seed, where it has one."""
@@ -29,3 +28,9 @@ class TrainingSections(StageSections):
         if rate is None:
             return self
         return self.model_copy(update={"methods": {**self.methods, name: self.methods[name].at_rate(rate)}})
+
+
+class TrainingSections(MethodSections):
+    """With the golden set, whose dev items choose the epoch."""
+
+    evaluation: DevSuite

@@ -1,7 +1,5 @@
 """Which champion this run is judged against.
 
-Run:  python -m tasks.stages.baseline
-
 It is the present champion, unless that one came from these very inputs: then it is the one before it. So a promotion
 does not make its own run look out of date, and whoever runs the same inputs later gets the same decision again.
 """

@@ -1,7 +1,4 @@
-"""Training rows against every gated item, before anything is gated.
-
-Run:  python -m tasks.stages.contamination     (reads evals/base, which holds the items of every suite)
-"""
+"""Training rows against every gated item, before anything is gated."""
 
 import json
 

@@ -1,7 +1,4 @@
-"""The base model's complete bytes, from a hub, a folder or an installed package.
-
-Run:  python -m tasks.stages.fetch
-"""
+"""The base model's complete bytes, from a hub, a folder or an installed package."""
 
 import shutil
 import tempfile

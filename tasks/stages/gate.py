@@ -19,7 +19,7 @@ from evalsuite.gate.replay import gate_code_sha256, write_record
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.items.results import EvalReport, read_report
 from evalsuite.records.evidence import read_costs
-from tasks.config.params import NAME
+from tasks.config.methods import NAME
 from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
 from tasks.pin import read_pin

@@ -1,7 +1,4 @@
-"""What a method will need and cost, before anything is spent.
-
-Run:  python -m tasks.stages.plan METHOD
-"""
+"""What a method will need and cost, before anything is spent."""
 
 import json
 from typing import Any
@@ -15,7 +12,7 @@ from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.model import ModelParams
 from tasks.config.numerics import Optimizer
 from tasks.config.train import Answers, TrainParams
-from tasks.config.training import TrainingSections
+from tasks.config.training import MethodSections
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import count_parameters, read_config
@@ -30,7 +27,7 @@ from tasks.training.rows.documents import num_pieces
 from tasks.training.state.checkpoints import most_checkpoints
 
 
-class PlanSections(TrainingSections):
+class PlanSections(MethodSections):
     """What the stage reads of params.yaml."""
 
     model: ModelParams
@@ -163,7 +160,7 @@ def _check_supported(name: str, request: Request) -> None:
     )
 
 
-def _strategies(params: TrainingSections, name: str) -> tuple[Strategy, ...]:
+def _strategies(params: MethodSections, name: str) -> tuple[Strategy, ...]:
     """What params.yaml names; where it leaves the choice, all that training can launch, the simplest first."""
     method, launch = params.methods[name], params.launch
     named = choose_strategy(launch, method, params.train)

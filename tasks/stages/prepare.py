@@ -1,7 +1,4 @@
-"""Training rows, checked, without duplicates or held-out items, split by group.
-
-Run:  python -m tasks.stages.prepare
-"""
+"""Training rows, checked, without duplicates or held-out items, split by group."""
 
 import json
 import logging

@@ -1,21 +1,32 @@
 """When a candidate's evaluation may stop.
 
-Run:  python -m tasks.stages.stopping
-
 ``evaluate`` depends on this stage's file instead of the policy and the baselines' results, so that a changed margin
 evaluates nothing again while no suite is sequential: the file's bytes then stay the same.
 """
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file, sha256_json, write_json
+from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256
-from tasks.config.params import Params
+from tasks.config.compare import SequentialParams
+from tasks.config.methods import MethodParams, num_candidates
+from tasks.config.section import StageSections
+from tasks.config.train import TrainParams
 from tasks.paths import ArtifactPaths
 from tasks.stages.gate import read_baselines
 from tasks.stop_plan import Stopping, StoppingPolicy
 
 
-def run(params: Params, paths: ArtifactPaths) -> Stopping:
+class Sections(StageSections):
+    """What the stage reads of params.yaml."""
+
+    sequential: SequentialParams = SequentialParams()
+    gate: GatePolicy
+    methods: dict[str, MethodParams]
+    train: TrainParams = TrainParams()
+
+
+def run(params: Sections, paths: ArtifactPaths) -> Stopping:
     """Write plans/stopping.json.
 
     Raises:
@@ -35,7 +46,7 @@ def run(params: Params, paths: ArtifactPaths) -> Stopping:
         policy = StoppingPolicy(
             params=params.sequential,
             gate=params.gate,
-            num_candidates=params.num_candidates,
+            num_candidates=num_candidates(params.methods, params.train.seed),
             baselines={role: _results_sha256(role, paths) for role in baselines},
             code_sha256=gate_code_sha256(),
         )
@@ -49,10 +60,7 @@ def _results_sha256(role: str, paths: ArtifactPaths) -> str:
     return sha256_json([(path.relative_to(paths.evals(role)).as_posix(), sha256_file(path)) for path in files])
 
 
-Sections = Params
-
-
-def stage(params: Params, paths: ArtifactPaths) -> str:
+def stage(params: Sections, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
     policy = run(params, paths).policy
     if policy is None:

@@ -1,7 +1,5 @@
 """Fine-tune by one method: a checkpoint and a golden dev run an epoch, then the best epoch's standalone weights.
 
-Run:  python -m tasks.stages.train METHOD
-
 A run that was killed goes on from its last complete checkpoint to the same weights. The checkpoints of a finished run
 keep their weights and lose the optimizer's state; `ratchet stage train@METHOD --force` keeps them until it has trained
 again. Of several learning rates each trains by itself, one after another.

@@ -1,12 +1,14 @@
 """dvc.yaml against the code it runs."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from evalsuite.core.imports import sources_of
 from tasks.config.params import Params, load_params
 from tasks.evaluation.suite_files import WATCHED
 from tasks.stages.baseline import DATA
@@ -18,16 +20,89 @@ BODIES = {name: stage.get("do", stage) for name, stage in STAGES.items()}
 
 
 def module_of(name: str) -> str:
-    found = re.fullmatch(r"python -m (tasks\.\w+)( \$\{key\})?", BODIES[name]["cmd"])
+    found = re.fullmatch(r"python -m tasks\.stage (\w+)( \$\{key\})?", BODIES[name]["cmd"])
     assert found, BODIES[name]["cmd"]
-    return found[1]
+    assert found[1] == name
+    return f"tasks.stages.{name}"
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_depends_on_the_module_it_runs(name: str) -> None:
-    source = module_of(name).replace(".", "/") + ".py"
-    assert (ROOT / source).is_file()
-    assert source in BODIES[name]["deps"] or "tasks" in BODIES[name]["deps"]
+def code_of(name: str) -> set[str]:
+    """Files that the stage's module can run."""
+    return {path.relative_to(ROOT).as_posix() for path in sources_of(module_of(name), root=ROOT)}
+
+
+def sources_among(dependencies: list[str]) -> list[str]:
+    return [path for path in dependencies if path.split("/")[0] in {"tasks", "evalsuite"}]
+
+
+def lies_in(path: str, dependency: str) -> bool:
+    return path == dependency or path.startswith(f"{dependency}/")
+
+
+ALWAYS_RUN = {name for name, body in BODIES.items() if body.get("always_changed")}
+
+
+def test_only_the_stage_that_looks_at_the_outside_runs_always() -> None:
+    assert {"inputs"} == ALWAYS_RUN
+
+
+@pytest.mark.parametrize("name", sorted(set(STAGES) - ALWAYS_RUN))
+def test_everything_that_a_stage_can_run_is_a_dependency_of_it(name: str) -> None:
+    named = sources_among(BODIES[name]["deps"])
+    assert [path for path in sorted(code_of(name)) if not any(lies_in(path, each) for each in named)] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(STAGES) - ALWAYS_RUN))
+def test_a_stage_depends_on_no_code_that_it_does_not_run(name: str) -> None:
+    code = code_of(name)
+    data = {"evalsuite/judges/weights", "evalsuite/report/templates"}  # no code: read beside it
+    for each in sources_among(BODIES[name]["deps"]):
+        assert each in data or any(lies_in(path, each) for path in code), each
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs"),
+    [
+        ("evalsuite/report/sentences.py", {"report"}),
+        ("evalsuite/gate_tools/simulate.py", set()),
+        ("evalsuite/gate_tools/power.py", set()),
+        ("evalsuite/judge_tools/check.py", set()),
+        ("tasks/preflight/checks.py", set()),
+        ("tasks/pipeline/project_lock.py", set()),
+        ("tasks/stage.py", set()),
+        ("tasks/registry/promote.py", set()),
+        ("evalsuite/suites/golden_set/numbers.py", {"train", "evaluate", "evaluate_baseline"}),
+        ("evalsuite/suites/lm_eval/suite.py", {"evaluate", "evaluate_baseline"}),
+        ("evalsuite/engines/tree/decoding.py", {"train", "evaluate", "evaluate_baseline"}),
+        ("evalsuite/contamination/overlap.py", {"contamination", "compare", "gate", "report", "stopping", "evaluate"}),
+        ("tasks/data/decontaminate.py", {"prepare"}),
+        ("tasks/training/optim/loss.py", {"train"}),
+        ("tasks/planning/memory.py", {"plan", "train"}),
+        ("evalsuite/gate/decide.py", {"stopping", "evaluate", "compare", "gate", "report"}),
+        ("tasks/config/operations.py", {"report"}),
+        ("tasks/config/suites.py", {"train", "evaluate", "evaluate_baseline", "report"}),
+        ("tasks/config/prepare.py", {"prepare", "report"}),
+    ],
+)
+def test_a_change_runs_what_it_can_change_and_nothing_else(changed: str, runs: set[str]) -> None:
+    assert (ROOT / changed).is_file()
+    pinned_to = {"baseline"}  # it names the champion again, in a second, after any change of the code
+    found = {name for name, body in BODIES.items() if any(lies_in(changed, each) for each in body["deps"])}
+    assert found - pinned_to - ALWAYS_RUN == runs
+
+
+WATCHED_BY_OTHER_MEANS = {
+    "train": {"hardware", "launch"},  # what training needs of them is in plans/METHOD.launch.json
+    "evaluate": {"gate", "compare", "sequential", "methods"},  # plans/inputs/evaluate.json has the tasks they name
+    "evaluate_baseline": {"gate", "compare", "sequential"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(STAGES) - ALWAYS_RUN - {"baseline", "report"}))
+def test_a_stage_reads_the_sections_that_dvc_watches_for_it(name: str) -> None:
+    sections = set(import_module(module_of(name)).Sections.model_fields)
+    watched = {parameter.split(".")[0] for parameter in BODIES[name]["params"]}
+    assert sections - WATCHED_BY_OTHER_MEANS.get(name, set()) == watched
 
 
 @pytest.mark.parametrize("name", STAGES)

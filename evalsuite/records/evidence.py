@@ -93,12 +93,17 @@ def _check_metrics(policy: GatePolicy, candidate: EvalReport, baseline: EvalRepo
         if tables and rule.metric not in known:
             raise UsageError(
                 f"rule {rule.suite}/{rule.metric}: neither side has metric {rule.metric!r}; {rule.suite} has "
-                f"{', '.join(known) or 'none'}; correct `metric` in the policy"
+                f"{', '.join(map(_in_yaml, known)) or 'none'}; correct `metric` in the policy"
             )
         unclear = unclear_rule(rule) if tables else None
         if unclear is not None:
             raise UsageError(unclear)
         _check_scales(rule, candidate, baseline)
+
+
+def _in_yaml(name: str) -> str:
+    """As it is written in a policy: lm-eval's ``metric,filter`` takes quotes inside braces."""
+    return f'"{name}"' if "," in name else name
 
 
 def _check_scales(rule: Rule, candidate: EvalReport, baseline: EvalReport) -> None:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -183,14 +184,17 @@ def _separator(header: str) -> str:
 def _id_column(path: Path, columns: list[str], note: str) -> str:
     if ID in columns:
         return ID
-    others = [name for name in OTHER_IDS if name in columns]
+    plain = {re.sub(r"[\W_]+", "_", name.strip().lower()): name for name in reversed(columns)}
+    if ID in plain:
+        return plain[ID]
+    others = [plain[name] for name in OTHER_IDS if name in plain]
     if len(others) == 1:
         return others[0]
     listed = ", ".join(repr(name[:40]) for name in columns[:12]) + (", ..." if len(columns) > 12 else "")
     found = f"{len(others)} that may be it ({', '.join(others)})" if others else "none that is known to be it"
     raise UsageError(
-        f"{path} has no column item_id, and {found}; columns{note}: {listed}. Name the column of ids that no other row "
-        "has item_id"
+        f"{path} has no column item_id, and {found}; columns{note}: {listed}. Call the column whose values differ from "
+        "row to row item_id"
     )
 
 

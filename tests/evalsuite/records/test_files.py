@@ -129,3 +129,9 @@ def test_empty_cells_of_a_slice_are_told_and_a_slice_that_is_empty_throughout_is
     decision = compare_files(tmp_path / "a.csv", tmp_path / "b.csv", policy, "s")
     assert decision.verdict is Verdict.INCONCLUSIVE
     assert "no item has a value of slice key 'lang'" in decision.headline
+
+
+@pytest.mark.parametrize("header", ["ID", "Item ID", "Item-Id", "QUESTION_ID", "item_ID"])
+def test_the_column_of_ids_is_known_however_its_name_is_written(tmp_path: Path, header: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{header},acc\n1,1\n2,0\n")
+    assert scores(tmp_path / "a.csv") == EXPECTED

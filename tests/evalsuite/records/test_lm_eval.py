@@ -125,7 +125,7 @@ def test_a_metric_has_one_name_whether_the_file_has_one_filter_or_several(tmp_pa
     one, two = of("one.jsonl", ["strict-match"]), of("two.jsonl", ["strict-match", "flexible-extract"])
     assert judge(one, two, "exact_match,strict-match").verdict is Verdict.PROMOTE
     assert judge(one, one, "exact_match").verdict is Verdict.PROMOTE
-    with pytest.raises(UsageError, match=r"s has exact_match,flexible-extract, exact_match,strict-match"):
+    with pytest.raises(UsageError, match=r's has "exact_match,flexible-extract", "exact_match,strict-match"'):
         judge(two, two, "exact_match")
     other = of("other.jsonl", ["flexible-extract"])
     decision = judge(one, other, "exact_match")

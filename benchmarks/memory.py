@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 from tasks.allocator import keep_freed_memory
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.train import TrainParams
-from tasks.planning.architecture import count_parameters, read_config
+from tasks.planning.architecture import read_config
 from tasks.planning.memory import CONTEXT_BYTES, Numerics, Setup, peak
+from tasks.planning.meta_device import count_parameters
 
 BAR = 0.15
 STEPS, MICRO_BATCHES = 2, 2

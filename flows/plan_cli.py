@@ -70,11 +70,12 @@ def plan(
     from flows.model_plan_view import show_plan
     from tasks.config.methods import MethodKind
     from tasks.planning.advice import recipe
-    from tasks.planning.architecture import count_parameters, read_config
+    from tasks.planning.architecture import read_config
     from tasks.planning.choice import Request
     from tasks.planning.hardware import detect_machines, read_machines
     from tasks.planning.launch_files import write_launch_file
     from tasks.planning.memory import Numerics, Optimizer, Strategy
+    from tasks.planning.meta_device import count_parameters
     from tasks.planning.plan import check_rows, make_plan, say_what_is_missing
 
     config = read_config(model)

@@ -39,7 +39,7 @@ def sources_of(*modules: str, root: Path = ROOT) -> tuple[Path, ...]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported(path, root)
+            waiting += imported_by(path, root)
     return tuple(sorted(path for path in found if path.name != "__init__.py" or _runs_something(path)))
 
 
@@ -53,7 +53,8 @@ def sources_sha256(*modules: str, root: Path = ROOT) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _imported(path: Path, root: Path) -> tuple[Path, ...]:
+def imported_by(path: Path, root: Path) -> tuple[Path, ...]:
+    """Files below ``root`` that a file imports itself, with the packages that they lie in."""
     found: set[Path] = set()
     for node in _run_nodes(ast.parse(path.read_bytes())):
         names: list[str] = []

@@ -6,7 +6,7 @@ keep all experts of a layer in two tensors there: bitsandbytes' 4-bit layers do 
 ``all-linear`` reaches Mixtral's alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,16 +185,3 @@ def _from_hub(name: str) -> Path:
         raise UsageError(
             f"cannot get the config of {name!r} from the hub ({type(error).__name__}); give a config.json instead"
         ) from None
-
-
-def count_parameters(config: Mapping[str, Any]) -> Architecture:
-    """Read a config as transformers reads it: a field that is absent has its class's default.
-
-    Of a model with other parts, such as a vision tower, the text model is counted; ``beside`` says how much they hold.
-
-    Raises:
-        UsageError: A field is wrong, or transformers does not know the family.
-    """
-    from tasks.planning.meta_device import build_empty, count_model
-
-    return count_model(build_empty(config))

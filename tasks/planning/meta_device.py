@@ -19,6 +19,17 @@ JOINT = frozenset({"qkv_proj", "query_key_value", "c_attn", "Wqkv", "qkv"})
 """Names of a linear layer that makes query, key and value."""
 
 
+def count_parameters(config: Mapping[str, Any]) -> Architecture:
+    """Read a config as transformers reads it: a field that is absent has its class's default.
+
+    Of a model with other parts, such as a vision tower, the text model is counted; ``beside`` says how much they hold.
+
+    Raises:
+        UsageError: A field is wrong, or transformers does not know the family.
+    """
+    return count_model(build_empty(config))
+
+
 def build_empty(fields: Mapping[str, Any]) -> Any:
     """The model of a config.json, on the meta device; see ``build``."""
     import torch

@@ -15,11 +15,11 @@ from tasks.config.train import Answers, TrainParams
 from tasks.config.training import MethodSections
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
-from tasks.planning.architecture import count_parameters, read_config
+from tasks.planning.architecture import read_config
 from tasks.planning.choice import Option, Request, is_supported, usable_numerics
 from tasks.planning.hardware import Machines, launch_machines
 from tasks.planning.launch_files import launch_file, own_settings
-from tasks.planning.meta_device import count_trained
+from tasks.planning.meta_device import count_parameters, count_trained
 from tasks.planning.plan import make_plan
 from tasks.training.models import shipped_dtype
 from tasks.training.parallel.launch import LaunchFile, LaunchPlan, choose_strategy, runs_on

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from evalsuite.core.imports import imported_by
+
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "evalsuite": {"flows", "tasks", "prefect", "dvc", "trl", "demo"},
@@ -46,3 +48,29 @@ def test_the_gate_needs_nothing_but_numbers(path: Path) -> None:
 
     others = {name for name in imported_packages(path) if name not in sys.stdlib_module_names}
     assert others <= GATE_IMPORTS
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """A cycle of files cannot be read, tested or moved one by one; imports inside functions count."""
+    import networkx
+
+    graph = networkx.DiGraph()
+    for path in SOURCES:
+        if path.name == "__init__.py":
+            continue
+        for other in imported_by(path, ROOT):
+            if other != path and other.name != "__init__.py":
+                graph.add_edge(path.relative_to(ROOT).as_posix(), other.relative_to(ROOT).as_posix())
+    assert [sorted(group) for group in networkx.strongly_connected_components(graph) if len(group) > 1] == []
+
+
+def test_a_folder_has_few_enough_modules_to_be_read_at_once() -> None:
+    folders: dict[str, int] = {}
+    for path in SOURCES:
+        if path.name != "__init__.py" and path.relative_to(ROOT).parts[0] != "flows":
+            folder = path.parent.relative_to(ROOT).as_posix()
+            folders[folder] = folders.get(folder, 0) + 1
+    # One module a section of params.yaml: a list, not a drawer.
+    assert {folder: count for folder, count in folders.items() if count > 15} == {
+        "tasks/config": folders["tasks/config"]
+    }

@@ -70,9 +70,10 @@ def read_peak(base: Path, kind: MethodKind, rows: Sequence[Example], num_devices
         rows: Training rows: attention costs in proportion to their length.
         num_devices: Processes, one a device.
     """
-    from tasks.planning.architecture import count_parameters, read_config
+    from tasks.planning.architecture import read_config
     from tasks.planning.hardware import detect_machines
     from tasks.planning.memory import Setup
+    from tasks.planning.meta_device import count_parameters
     from tasks.planning.throughput import flops_per_token
 
     lengths = [len(row.input_ids) for row in rows]

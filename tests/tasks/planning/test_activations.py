@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tasks.config.methods import MethodKind
-from tasks.planning.architecture import count_parameters
 from tasks.planning.memory import Numerics, Setup, block_activation_bytes
+from tasks.planning.meta_device import count_parameters
 from tests.tasks.planning.test_architecture import CONFIGS
 
 TOKENS = 256

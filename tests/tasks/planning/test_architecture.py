@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from evalsuite.core.errors import UsageError
-from tasks.planning.architecture import Architecture, count_parameters, read_config
+from tasks.planning.architecture import Architecture, read_config
+from tasks.planning.meta_device import count_parameters
 
 SMALL: dict[str, Any] = {
     "hidden_size": 64,

@@ -12,11 +12,12 @@ from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.train import TrainParams
 from tasks.planning.advice import advise
-from tasks.planning.architecture import Architecture, count_parameters
+from tasks.planning.architecture import Architecture
 from tasks.planning.choice import Option, Request, choose, list_options, what_fits
 from tasks.planning.hardware import DEVICES, Machines, find_device, read_machines
 from tasks.planning.launch_files import accelerate_settings, deepspeed_settings, write_launch_file
 from tasks.planning.memory import Numerics, Optimizer, Setup, Strategy, peak
+from tasks.planning.meta_device import count_parameters
 from tasks.planning.plan import make_plan, say_what_is_missing
 from tasks.planning.throughput import estimate_speed, flops_per_token
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B

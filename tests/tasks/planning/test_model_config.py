@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind
-from tasks.planning.architecture import Architecture, count_parameters, read_config
+from tasks.planning.architecture import Architecture, read_config
 from tasks.planning.choice import Request
 from tasks.planning.hardware import read_machines
+from tasks.planning.meta_device import count_parameters
 from tasks.planning.plan import make_plan
 from tests.tasks.planning.published_configs import GEMMA_3_12B, LLAVA_1_5_7B, MISTRAL_3_24B, PUBLISHED, QWEN_2_5_VL_7B
 

@@ -12,7 +12,7 @@ allocated memory, so the context and the allocator's loss are left out of our si
 import pytest
 
 from tasks.config.methods import MethodKind
-from tasks.planning.architecture import Architecture, count_parameters
+from tasks.planning.architecture import Architecture
 from tasks.planning.memory import (
     Loss,
     Memory,
@@ -25,6 +25,7 @@ from tasks.planning.memory import (
     host_bytes,
     peak,
 )
+from tasks.planning.meta_device import count_parameters
 from tests.tasks.planning.test_architecture import LLAMA_3_1_8B
 
 LLAMA_3_2_3B = {

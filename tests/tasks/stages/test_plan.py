@@ -11,9 +11,10 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_json, read_model, write_json
 from tasks.config.params import Params, parse_params
 from tasks.paths import ArtifactPaths
-from tasks.planning.architecture import count_parameters, read_config
+from tasks.planning.architecture import read_config
 from tasks.planning.choice import Request, what_fits
 from tasks.planning.hardware import read_machines
+from tasks.planning.meta_device import count_parameters
 from tasks.stages.plan import params_changes
 from tasks.training.parallel.launch import LaunchPlan, check_settings
 from tasks.training.parallel.strategies import deepspeed_config

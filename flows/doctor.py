@@ -176,7 +176,7 @@ def _configuration(folder: Path) -> Iterator[Finding]:
         yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
     found = problems(params, ArtifactPaths(folder))
     for problem in found:
-        yield Finding("inputs", problem, False, "mend it, then look again: `ratchet doctor`")
+        yield Finding("inputs", problem, False, "fix it, then look again: `ratchet doctor`")
     if not found:
         yield Finding("inputs", "model, data, sets, metrics and rules fit together", True)
         yield from _rows(params, ArtifactPaths(folder))

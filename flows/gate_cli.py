@@ -75,7 +75,7 @@ def gate_noise(
     paths = (a, *b)
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError(
-            f"{', '.join(str(path) for path in paths)}: one folder is there twice, and agrees with itself; give "
+            f"{', '.join(str(path) for path in paths)}: one folder appears twice, and agrees with itself; give "
             "another evaluation of the model, made with another evaluation.batch_tokens and evaluation.cache: false"
         )
     noise = measure_noise([load_evidence(path, path.name) for path in paths])

@@ -77,7 +77,7 @@ def ended(work: Callable[[ArtifactPaths], str]) -> int:
     """Do the work, print its one-line summary; what a stage made before is kept where it fails.
 
     Returns:
-        0, or the error's exit code after its message on stderr (no traceback for what a user can mend, or for Ctrl-C).
+        0, or the error's exit code after its message on stderr (no traceback for what a user can fix, or for Ctrl-C).
     """
     make_streams_safe()
     ask_local_servers_directly()

@@ -36,7 +36,7 @@ class RatchetError(Exception):
 
 
 class UsageError(RatchetError):
-    """Configuration or input that the user can mend."""
+    """Configuration or input that the user can fix."""
 
     exit_code = ExitCode.USAGE
 

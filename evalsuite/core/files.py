@@ -104,7 +104,7 @@ def parse_json(text: str | bytes) -> Any:
     JSON may spell half of a surrogate pair (``\ud800``); no file, hash or tokenizer takes a text with one.
 
     Raises:
-        json.JSONDecodeError: Not JSON, not UTF-8, such a text, or a key that is there twice.
+        json.JSONDecodeError: Not JSON, not UTF-8, such a text, or a key that appears twice.
     """
     if isinstance(text, bytes):
         try:
@@ -129,7 +129,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise json.JSONDecodeError(f"key {twice[:60]!r} is there twice", "", 0)
+        raise json.JSONDecodeError(f"key {twice[:60]!r} appears twice", "", 0)
     return found
 
 

@@ -198,7 +198,7 @@ class ScoreTable:
             if huge.size:
                 raise UsageError(
                     f"suite {self.info.suite!r}: item {self.item_ids[huge[0]]!r} has {scores[huge[0]]:g} for {metric}, "
-                    f"expected a size of at most {LARGEST_SCORE:g}; mend its scorer and evaluate again"
+                    f"expected a size of at most {LARGEST_SCORE:g}; fix its scorer and evaluate again"
                 )
         ids = self.item_ids
         # Ids that ascend, as the gate sorts them, need no set.

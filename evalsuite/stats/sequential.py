@@ -71,7 +71,7 @@ def evaluation_order(item_ids: Sequence[str], strata: Sequence[str], seed: str) 
         seed: Text that fixes the order, such as the set's hash; names of items and their order in the file do not.
 
     Raises:
-        ValueError: Lengths differ, nothing is there, or a name is there twice.
+        ValueError: Lengths differ, nothing is there, or a name appears twice.
     """
     if len(item_ids) != len(strata) or not item_ids or len(set(item_ids)) != len(item_ids):
         raise ValueError(f"expected distinct items with one stratum each, got {len(item_ids)} and {len(strata)}")

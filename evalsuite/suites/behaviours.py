@@ -43,7 +43,7 @@ def read_behaviours(path: Path) -> dict[str, Behaviour]:
         path: The CSV, or a folder that holds ``harmbench_behaviors_text_all.csv``.
 
     Raises:
-        UsageError: There is no such file, a column is missing, or an id is empty or there twice; names the line, no
+        UsageError: There is no such file, a column is missing, or an id is empty or appears twice; names the line, no
             text.
     """
     file = path / FILE_NAME if path.is_dir() else path
@@ -54,7 +54,7 @@ def read_behaviours(path: Path) -> dict[str, Behaviour]:
         if not name or not values["Behavior"]:
             raise UsageError(f"{where}: BehaviorID or Behavior is empty")
         if name in behaviours:
-            raise UsageError(f"{where}: BehaviorID {name!r} is there twice")
+            raise UsageError(f"{where}: BehaviorID {name!r} appears twice")
         behaviours[name] = Behaviour(
             id=name,
             text=values["Behavior"],

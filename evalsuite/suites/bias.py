@@ -118,9 +118,7 @@ def read_questions(path: Path) -> list[Question]:
                     f"{path}:{number}: not a BBQ question ({error!r}); get it again from {SOURCE}"
                 ) from None
             if question.id in questions:
-                raise UsageError(
-                    f"{path}:{number}: question {question.id!r} is there twice; get it again from {SOURCE}"
-                )
+                raise UsageError(f"{path}:{number}: question {question.id!r} appears twice; get it again from {SOURCE}")
             questions[question.id] = question
     if not questions:
         raise UsageError(f"{path} has no questions; get it again from {SOURCE}")

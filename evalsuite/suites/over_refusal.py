@@ -132,7 +132,7 @@ def read_prompts(path: Path) -> list[XSTestPrompt]:
     """Rows of XSTest's file.
 
     Raises:
-        UsageError: Absent, a column is missing, a label is neither safe nor unsafe, or an id is there twice.
+        UsageError: Absent, a column is missing, a label is neither safe nor unsafe, or an id appears twice.
     """
     file = path / FILE_NAME if path.is_dir() else path
     rows: dict[str, XSTestPrompt] = {}

@@ -131,15 +131,15 @@ def _unknown_names(params: Params, known: Mapping[str, Collection[str] | None]) 
     """Suites and metrics that params.yaml names and nobody evaluates."""
     compared = unknown_name(params.compare.suite, params.compare.metric, known)
     if compared is not None:
-        yield f"compare = {params.compare.suite}/{params.compare.metric}: {compared}; mend compare in params.yaml"
+        yield f"compare = {params.compare.suite}/{params.compare.metric}: {compared}; fix compare in params.yaml"
     for problem in unknown_rules(params.gate, known):
-        yield f"gate.rules: {problem}; mend gate.rules in params.yaml"
+        yield f"gate.rules: {problem}; fix gate.rules in params.yaml"
     for name in params.gate.noise:
         suite, _, metric = name.partition("/")
         missing = None if suite == COSTS else unknown_name(suite, metric, known)
         if missing is not None:
-            yield f"gate.noise: {name}: {missing}; mend gate.noise in params.yaml"
+            yield f"gate.noise: {name}: {missing}; fix gate.noise in params.yaml"
     for suite in params.sequential.suites:
         absent = unknown_name(suite, None, known)
         if absent is not None:
-            yield f"sequential.suites: {absent}; mend sequential.suites in params.yaml"
+            yield f"sequential.suites: {absent}; fix sequential.suites in params.yaml"

@@ -171,7 +171,7 @@ def rebuild(paths: ArtifactPaths) -> Champion | None:
         try:
             stored = read_stored(paths)
         except UsageError:
-            stored = None  # a damaged file is what this mends
+            stored = None  # a damaged file is what this repairs
         _refuse_lost_lines(stored, entries, paths)
         return write_champion(paths)
 

@@ -151,7 +151,7 @@ def read_ledger(path: Path) -> list[Entry]:
 
 
 def bring_back(path: Path) -> str:
-    """What mends a damaged or shortened ledger: git where it was committed, else a new ledger beside the old one."""
+    """What repairs a damaged or shortened ledger: git where it was committed, else a new ledger beside the old one."""
     from tasks.dvc_command import stage_environment
 
     command = ["git", "cat-file", "-e", f"HEAD:./{path.name}"]
@@ -189,7 +189,7 @@ def append(paths: ArtifactPaths, entry: Entry) -> Entry:
         _append_whole(path, _line(complete))
     except OSError as error:
         raise StageError(
-            f"{path} cannot be written: {error.strerror}; free disk space or mend the permissions, then try again"
+            f"{path} cannot be written: {error.strerror}; free disk space or fix the permissions, then try again"
         ) from None
     return complete
 

@@ -155,7 +155,7 @@ def _no_champion(entries: list[Entry]) -> str:
 
 
 def _move(entry: Entry, paths: ArtifactPaths) -> Champion | None:
-    """The ledger line is the move; champion.json comes last, and a crash between them is mended by the next move."""
+    """The ledger line is the move; champion.json comes last, and a crash between them is fixed by the next move."""
     append(paths, entry)
     return write_champion(paths)
 

@@ -298,7 +298,7 @@ def check_remote(paths: ArtifactPaths, remote: str | None) -> str:
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         what = "is a file" if not above.is_dir() else "cannot be written by you"
         made = "" if above == folder else f", so {folder} cannot be made"
-        raise StageError(f"DVC remote {name}: {above} {what}{made}; mend that, or {change}")
+        raise StageError(f"DVC remote {name}: {above} {what}{made}; fix that, or {change}")
     return f"{name}: {url}"
 
 

@@ -121,7 +121,7 @@ def _check_names(policy: GatePolicy, evidence: Evidence) -> None:
             known.setdefault(suite, set()).update(table.scores)
     unknown = unknown_rules(policy, known)
     if unknown:
-        raise UsageError(f"gate.rules: {'; '.join(unknown)}; mend params.yaml, then `ratchet run`")
+        raise UsageError(f"gate.rules: {'; '.join(unknown)}; fix params.yaml, then `ratchet run`")
 
 
 def _check_declared(candidate: EvalReport, paths: ArtifactPaths) -> None:

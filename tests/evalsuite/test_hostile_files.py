@@ -53,7 +53,7 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, reader: str) -> No
     read, line = READERS[reader]
     path = tmp_path / "rows.jsonl"
     path.write_text(line.replace("{", '{"id": "b", "id": "a", ', 1) + "\n")
-    with pytest.raises(UsageError, match="key 'id' is there twice"):
+    with pytest.raises(UsageError, match="key 'id' appears twice"):
         read(path)
 
 

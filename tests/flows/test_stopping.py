@@ -102,13 +102,13 @@ def test_a_stopped_run_ends_prefect_too_and_its_record_says_so(project: Path) ->
 @pytest.mark.prefect
 @pytest.mark.slow
 def test_a_run_that_fails_says_why_once_and_last(project: Path) -> None:
-    (project / "hang.py").write_text("import sys\nprint('error: row 3 has no text; mend it')\nsys.exit(2)\n")
+    (project / "hang.py").write_text("import sys\nprint('error: row 3 has no text; fix it')\nsys.exit(2)\n")
     with started(project, "run") as process:
         assert process.stdout is not None
         said = process.stdout.read().splitlines()
         process.wait()
     assert process.returncode == 2
-    assert said[-1] == "error: stage fetch: row 3 has no text; mend it"
+    assert said[-1] == "error: stage fetch: row 3 has no text; fix it"
     assert sum("row 3" in line for line in said) == 1
     assert not [line for line in said[:-1] if "rror" in line or "Traceback" in line or "ailed" in line]
 

@@ -255,12 +255,12 @@ def read_golden_items(path: Path) -> tuple[GoldenItem, ...]:
             item = GoldenItem.model_validate(parse_json(line))
         except (json.JSONDecodeError, RecursionError) as error:
             reason = getattr(error, "msg", "nested too deeply")
-            raise UsageError(f"{path}:{number}: not JSON ({reason}); mend the line, {again}") from None
+            raise UsageError(f"{path}:{number}: not JSON ({reason}); fix the line, {again}") from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "item"
             reason = first["msg"].removeprefix("Value error, ")
-            raise UsageError(f"{path}:{number}: {where}: {reason}; mend the line, {again}") from None
+            raise UsageError(f"{path}:{number}: {where}: {reason}; fix the line, {again}") from None
         if item.id in seen:
             raise UsageError(
                 f"{path}:{number}: id {item.id!r} is already that of line {seen[item.id]}; give each item an id of its "

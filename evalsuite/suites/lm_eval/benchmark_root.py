@@ -67,5 +67,5 @@ def local_splits(folder: Path) -> Mapping[str, Any]:
                 splits[split] = Dataset.from_list(read_rows(path))
             except (pa.ArrowException, OverflowError) as error:
                 reason = " ".join(str(error).split())[:200]
-                raise UsageError(f"{path}: a field has values of different types ({reason}); mend the rows") from None
+                raise UsageError(f"{path}: a field has values of different types ({reason}); fix the rows") from None
     return splits

@@ -92,7 +92,7 @@ def reporting_callback(training: Any, folder: Path) -> Any:
                     self.sinks[name].callback.on_train_begin(args, state, control, **others)
                 except Exception as error:  # each tracker has errors of its own
                     raise UsageError(
-                        f"train.report_to: {name} cannot be opened ({_first_line(error)}); mend its settings in the "
+                        f"train.report_to: {name} cannot be opened ({_first_line(error)}); fix its settings in the "
                         "environment, or take it out of train.report_to"
                     ) from error
 

@@ -171,5 +171,5 @@ def test_a_question_that_was_not_asked_in_full_is_unscored_and_keeps_its_weight(
 
 
 def test_a_question_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"Age\.jsonl:9: question 'Age/0' is there twice"):
+    with pytest.raises(UsageError, match=r"Age\.jsonl:9: question 'Age/0' appears twice"):
         BBQSuite(write(tmp_path, [*ROWS, ROWS[0]]))

@@ -169,7 +169,7 @@ def test_an_unknown_item_is_refused(behaviours: Path) -> None:
         ("Behavior\nSECRET\n", "no column 'FunctionalCategory'"),
         (HEADER, "has no rows"),
         (HEADER + "SECRET,s,s,,,\n", "BehaviorID or Behavior is empty"),
-        (HEADER + "SECRET,s,s,,,a\nSECRET,s,s,,,a\n", "'a' is there twice"),
+        (HEADER + "SECRET,s,s,,,a\nSECRET,s,s,,,a\n", "'a' appears twice"),
     ],
 )
 def test_a_malformed_behaviours_file_is_refused_without_its_texts(tmp_path: Path, content: str, message: str) -> None:

@@ -302,7 +302,7 @@ def test_a_second_training_of_the_same_inputs_is_told_what_to_change(promoted: A
 
 def test_a_broken_remote_moves_nothing(judged: ArtifactPaths) -> None:
     (judged.root / ".dvc-remote").write_text("a file where a folder should be")
-    with pytest.raises(StageError, match=r"\.dvc-remote is a file; mend that"):
+    with pytest.raises(StageError, match=r"\.dvc-remote is a file; fix that"):
         promote(judged, PARAMS)
     assert registry_bytes(judged) == {}
     (judged.root / ".dvc-remote").unlink()

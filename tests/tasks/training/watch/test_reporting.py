@@ -216,7 +216,7 @@ def test_a_tracker_that_cannot_be_opened_is_named_before_the_first_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(OPEN, "mlflow", Failing("open").open)
-    expected = r"train\.report_to: mlflow cannot be opened \(ConnectionError: no server\); mend .*, or take it out"
+    expected = r"train\.report_to: mlflow cannot be opened \(ConnectionError: no server\); fix .*, or take it out"
     with pytest.raises(UsageError, match=expected):
         told(tmp_path, "mlflow")
 

@@ -43,9 +43,15 @@ def make_project(root: Path) -> Path:
     return root
 
 
+def _signals_of_a_terminal() -> None:
+    """A shell's background job ignores some of them, and so would all that it starts."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def started(folder: Path, *arguments: str, path: Path = ROOT) -> Iterator["subprocess.Popen[str]"]:
-    """``ratchet ARGUMENTS`` with SIGINT as a terminal's child has it; killed with all below it at the end."""
+    """``ratchet ARGUMENTS`` with the signals of a terminal's child; killed with all below it at the end."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.command", *arguments],
@@ -54,7 +60,7 @@ def started(folder: Path, *arguments: str, path: Path = ROOT) -> Iterator["subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=_signals_of_a_terminal,
     )
     try:
         yield process

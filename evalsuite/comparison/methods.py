@@ -62,7 +62,7 @@ def compare_methods(
     methods: Sequence[MethodEvidence],
     baselines: Sequence[ModelEvidence],
     choice: Choice,
-    price_per_hour: float = 0.0,
+    price_per_hour: float | None = None,
     currency: str = "USD",
     seeded: Sequence[Seeded] = (),
 ) -> Comparison:
@@ -75,7 +75,7 @@ def compare_methods(
         methods: At least one.
         baselines: ``base`` and, where there is one, ``champion``.
         choice: The metric and the margin.
-        price_per_hour: Price of the machine for an hour, in ``currency``.
+        price_per_hour: Price of the machine for an hour, in ``currency``; costs are unknown when None.
         currency: For the reader.
         seeded: Methods that differ in the seed alone, set by set.
 
@@ -175,14 +175,17 @@ def _model_row(model: ModelEvidence) -> ModelRow:
     )
 
 
-def _method_row(method: MethodEvidence, price_per_hour: float, currency: str) -> MethodRow:
+def _method_row(method: MethodEvidence, price_per_hour: float | None, currency: str) -> MethodRow:
     train, evaluation = method.costs.get("train_seconds"), method.costs.get("eval_seconds")
+    cost = None
+    if train is not None and evaluation is not None and price_per_hour is not None:
+        cost = (train + evaluation) / 3600.0 * price_per_hour
     return MethodRow(
         **_model_row(method).model_dump(),
         kind=method.kind,
         train_seconds=train,
         peak_memory_bytes=_whole(method.costs, "peak_memory_bytes"),
-        cost=None if train is None or evaluation is None else (train + evaluation) / 3600.0 * price_per_hour,
+        cost=cost,
         currency=currency,
         adapter_bytes=_whole(method.costs, "adapter_bytes"),
         num_tokens=_whole(method.costs, "num_tokens"),

@@ -8,8 +8,8 @@ from tasks.config.section import Section
 class HardwareParams(Section):
     """What the plan counts with."""
 
-    price_per_hour: float = Field(default=0.0, ge=0.0)
-    """Price of the whole machine for an hour, in ``currency``."""
+    price_per_hour: float | None = Field(default=None, ge=0.0)
+    """Price of the whole machine for an hour, in ``currency``; costs are unknown when absent."""
     currency: str = "USD"
     memory_gib: float | None = Field(default=None, gt=0.0)
     """Memory of one device in GiB; measured when absent."""

@@ -221,7 +221,8 @@ def stage(params: PlanSections, paths: ArtifactPaths, name: str) -> str:
     plan = run(name, params, paths)
     lines = [
         f"{name}: {plan['memory_bytes_per_device']['total'] / 2**30:.1f} GiB, {plan['steps']} steps, about "
-        f"{plan['seconds'] / 60:.1f} min, {plan['cost']:.3f} {plan['currency']}",
+        f"{plan['seconds'] / 60:.1f} min"
+        + ("" if plan["cost"] is None else f", {plan['cost']:.3f} {plan['currency']}"),
         *(f"warning: {text}" for text in plan["warnings"]),
     ]
     return "\n".join(lines)

@@ -196,12 +196,12 @@ def test_unknown_keys_of_all_rows_are_collected_in_one_line_to_add(project: Arti
     rows = [
         *pairs(30),
         {**pairs(1)[0], "quality": 3},
-        {"messages": [{"role": "user", "content": "a", "Mask": 0}, {"role": "assistant", "content": "b"}], "no": "x"},
+        {"messages": [{"role": "user", "content": "a", "Seen": 0}, {"role": "assistant", "content": "b"}], "no": "x"},
     ]
     params = write(project, rows).model_copy(update={"ignore_keys": ("seen",)})
-    with pytest.raises(UsageError, match=r'prepare\.ignore_keys: \[Mask, "no", quality, seen\]; else use the keys of'):
+    with pytest.raises(UsageError, match=r'prepare\.ignore_keys: \[Seen, "no", quality, seen\]; else use the keys of'):
         run(params, project)
-    report = run(params.model_copy(update={"ignore_keys": ("Mask", "no", "quality", "seen")}), project)
+    report = run(params.model_copy(update={"ignore_keys": ("Seen", "no", "quality", "seen")}), project)
     assert report["bad_rows"]["count"] == 0
 
 

@@ -228,7 +228,7 @@ def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> l
 def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str, list[str]]) -> list[Row]:
     kept = []
     for row in rows:
-        match = held_out.find(_asked_text(row))
+        match = held_out.find_row(row.messages) if row.text is None else held_out.find(row.text)
         if match is None:
             kept.append(row)
         else:
@@ -237,7 +237,7 @@ def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str,
 
 
 def _asked_text(row: Row) -> str:
-    """What an item of a golden set is looked for in: what the user says, or the whole document."""
+    """What the user says, or the whole document."""
     return user_text(row.messages) if row.text is None else row.text
 
 

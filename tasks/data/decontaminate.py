@@ -3,8 +3,8 @@
 A row is contaminated when what its user says, all turns or one of them, or the whole of a document, equals an item's
 question in its comparable form (``evalsuite.core.text``), or shares a run of 13 words with it, as in the GPT-3 paper
 (Brown et al. 2020, arXiv:2005.14165, appendix C); a character of a script without spaces is half a word. A system turn
-is so when it equals an item's question or, where that has 13 words or more, contains the whole of it: rows and items may
-share other words of their instructions.
+is so when it equals an item's question or, where that has 13 words or more, contains the whole of it: rows and items
+may share other words of their instructions.
 
 An item's question is all that its user says and, in an item of several turns, the last of them, if that has 4 words or
 more: "Yes, please" asks nothing by itself. The turns before it are context.

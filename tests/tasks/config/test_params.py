@@ -206,3 +206,23 @@ def test_a_truth_is_no_number(data: dict[str, Any], path: tuple[Any, ...], value
     said = re.escape(f"{'.'.join(map(str, path))} = {value}: expected a number, not true or false")
     with pytest.raises(UsageError, match=said):
         parse_params(data)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "form"),
+    [
+        (("methods", "full", "learning_rate"), "1,0e-5", "1.0e-5"),
+        (("hardware", "price_per_hour"), "2,50", "2.50"),
+        (("prepare", "max_rows"), "10,000", "10000"),
+        (("gate", "rules", 0, "min_items"), "1,000", "1000"),
+    ],
+)
+def test_a_number_with_a_comma_says_how_to_write_it(
+    data: dict[str, Any], path: tuple[Any, ...], value: str, form: str
+) -> None:
+    inner: Any = data
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(UsageError, match=f"{path[-1]} = '{value}': .*a decimal point and without .*: {form}$"):
+        parse_params(data)

@@ -11,6 +11,7 @@ more: "Yes, please" asks nothing by itself. The turns before it are context.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ class HeldOut:
                     if found:
                         self._long.setdefault(found[0], []).append((_spaced(words), name))
         self._exact.pop("", None)
+        # Most rows have the same few system turns.
+        self._held_by = lru_cache(maxsize=64)(self._in_system_turn)
 
     def find(self, text: str) -> Match | None:
         """The item that a text of a user or a document repeats, or None."""
@@ -78,7 +81,7 @@ class HeldOut:
         turns = said_by("user", messages)
         found = self.find("\n".join(turns))
         # A run of words in one turn is one of the whole.
-        for turn in turns if found is None else ():
+        for turn in turns if found is None and len(turns) > 1 else ():
             form = whole_form(turn)
             if form in self._exact:
                 return Match(self._exact[form], "same turn")
@@ -86,7 +89,7 @@ class HeldOut:
             found = found or self._held_by(text)
         return found
 
-    def _held_by(self, system: str) -> Match | None:
+    def _in_system_turn(self, system: str) -> Match | None:
         form = whole_form(system)
         if form in self._exact:
             return Match(self._exact[form], "same text in the system turn")

@@ -71,8 +71,18 @@ def occurs(part: str, whole: str) -> bool:
 
 
 def as_written(text: str) -> str:
-    """The form in which rows and items are duplicates: NFC, with white space beyond one blank taken out."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """The form in which rows and items are duplicates: NFC, with white space beyond one blank taken out.
+
+    What an indented line begins with stays, behind a line break: in code it says where a block ends.
+    """
+    parts: list[str] = []
+    for line in unicodedata.normalize("NFC", text).splitlines():
+        words = line.split()
+        if words:
+            indent = line[: len(line) - len(line.lstrip())]
+            between = f"\n{indent}" if indent else " "
+            parts += [between if parts else "", " ".join(words)]
+    return "".join(parts)
 
 
 def whole_form(text: str) -> str:

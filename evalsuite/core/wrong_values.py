@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from evalsuite.core.yaml_mistakes import comma_advice
+
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """One line for all that is wrong.
@@ -40,6 +42,8 @@ def _explain(issue: Any, model: type[BaseModel], prefix: str) -> str:
     message = issue["msg"].removeprefix("Value error, ")
     if issue["type"] == "string_type" and isinstance(issue.get("input"), bool | int | float | date):
         message = "expected a text; put the value in quotes"
+    if issue["type"] in ("float_parsing", "int_parsing") and isinstance(issue.get("input"), str):
+        message = comma_advice(issue["input"], whole=issue["type"] == "int_parsing") or message
     if message.startswith("Input should be "):
         message = f"expected {message.removeprefix('Input should be ')}"
     value = issue.get("input")

@@ -16,7 +16,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from evalsuite.core.errors import UsageError
-from evalsuite.core.yaml_mistakes import explain_mistake, place, printable
+from evalsuite.core.yaml_mistakes import check_commas, explain_mistake, place, printable
 
 MAX_NODES = 50_000
 """A larger document, aliases counted at their full size, is refused."""
@@ -147,6 +147,8 @@ def _expanded(node: Any, where: Path | str, known: dict[int, int]) -> int:
         return known[id(node)]
     known[id(node)] = 0
     children: list[Any] = []
+    if isinstance(node, MappingNode | SequenceNode) and node.flow_style:
+        check_commas(node, where)
     if isinstance(node, MappingNode):
         seen: set[tuple[str, str]] = set()
         for key, value in node.value:

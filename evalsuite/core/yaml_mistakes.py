@@ -1,13 +1,23 @@
 """What a YAML parser stumbled over, in words that say how to fix it."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml.nodes import ScalarNode
+
+from evalsuite.core.errors import UsageError
 
 SIMPLE_KEY = re.compile(r"\s*(?:- +)*([^\s:#{}\[\],][^:#{}\[\],]*): +(\S.*?)\s*$")
 """A line of one key and a value."""
 PAIR_BEFORE = re.compile(r"([^\s:,{}\[\]][^:,{}\[\]]*): *$")
 """The key whose value starts where a text ends."""
+COMMA_NUMBER = re.compile(r"[-+]?[0-9][0-9.]*(?:, *[0-9.]+)+(?:[eE][-+]?[0-9]+)?")
+"""0,02 and 10,000: numbers as people write them, and as YAML does not."""
+PART = re.compile(r"[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?")
+"""What YAML takes for a key of its own behind such a comma."""
+ADVICE = "write numbers with a decimal point and without thousands separators"
 RESERVED = "@`%*&"
 MAX_SHOWN = 60
 MAX_WORDS = 200
@@ -42,6 +52,74 @@ def explain_mistake(error: Exception, text: str, where: Path | str) -> str:
     words = f"{problem.removeprefix('but ')} {context}".strip()
     said = printable("; ".join(part for part in (words[:MAX_WORDS], _fix(words, line, mark, start)) if part))
     return f"{place(mark, where)}: not YAML: {said}"
+
+
+def comma_advice(text: str, whole: bool = False) -> str:
+    """How to write a number that has a decimal comma or thousands separators; "" where the text is no such number.
+
+    Args:
+        text: 0,02 or 10,000.
+        whole: Whether a whole number is expected, so that a comma separates thousands.
+    """
+    text = text.strip().replace(" ", "")
+    if len(text) > MAX_SHOWN or not COMMA_NUMBER.fullmatch(text):
+        return ""
+    thousands, decimal = "", ""
+    if re.fullmatch(r"[-+]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?", text):
+        thousands = text.replace(",", "")
+    elif re.fullmatch(r"[-+]?[0-9]{1,3}(\.[0-9]{3})+,[0-9]+", text):
+        thousands = text.replace(".", "").replace(",", ".")
+    if text.count(",") == 1 and "." not in text and not whole:
+        decimal = text.replace(",", ".")
+    forms = " or ".join(each for each in (thousands, decimal) if each)
+    return ADVICE + f": {forms}" * bool(forms)
+
+
+def check_commas(node: Any, where: Path | str) -> None:
+    """Refuse a number that a comma cuts in two inside brackets: ``{margin: 0,02}`` has a key 2 and no margin of 0.02.
+
+    Args:
+        node: A mapping or a list, as the parser composed it.
+        where: The file's name.
+
+    Raises:
+        UsageError: With the number, its place and how to write it.
+    """
+    entries = [pair if isinstance(pair, tuple) else (None, pair) for pair in node.value]
+    for number, (_, first) in enumerate(entries):
+        if _is_plain(first) and re.fullmatch(r"[-+]?[0-9][0-9.]*", first.value):
+            parts = list(_parts_behind(entries, number))
+            if parts:
+                text = ",".join([first.value, *parts])
+                shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
+                raise UsageError(
+                    f"{place(first.start_mark, where)}: {shown} is cut at its comma: {comma_advice(text) or ADVICE}"
+                )
+
+
+def _parts_behind(entries: list[tuple[Any, Any]], number: int) -> Iterator[str]:
+    """The entries that continue the number before them, each with what ends before it."""
+    before = entries[number][1]
+    for key, value in entries[number + 1 :]:
+        part = _continued(key, value, before)
+        if not part:
+            return
+        yield part
+        before = value if key is None else key
+
+
+def _continued(key: Any, value: Any, before: Any) -> str:
+    """The digits of an entry that is the rest of a number: a key without a value, or 02 right behind a list's comma."""
+    if key is not None:
+        rest = _is_plain(key) and _is_plain(value) and not value.value and PART.fullmatch(key.value)
+        return str(key.value) if rest else ""
+    adjacent = (value.start_mark.line, value.start_mark.column) == (before.end_mark.line, before.end_mark.column + 1)
+    rest = adjacent and _is_plain(value) and PART.fullmatch(value.value) and re.match(r"0[0-9eE]", value.value)
+    return str(value.value) if rest else ""
+
+
+def _is_plain(node: Any) -> bool:
+    return isinstance(node, ScalarNode) and not node.style
 
 
 def printable(text: str) -> str:

@@ -1,9 +1,11 @@
 """The promotion policy: rules that a team writes down before the run."""
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
+
+from evalsuite.core.settings import Settings
 
 COSTS = "costs"
 """Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
@@ -42,10 +44,8 @@ class Against(StrEnum):
     """The champion where there is one; the rule does not apply before the first promotion."""
 
 
-class Rule(BaseModel):
+class Rule(Settings):
     """One line of the policy."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     suite: str
     metric: str
@@ -74,22 +74,6 @@ class Rule(BaseModel):
     """One-sided error of this rule; the policy's when absent."""
     min_items: int = Field(default=2, ge=2)
     """Fewer scored pairs than this are never evidence."""
-
-    @field_validator(
-        "margin", "min_gain", "limit", "slice_margin", "alpha", "min_items", "slice_min_items", mode="before"
-    )
-    @classmethod
-    def _no_truth_for_a_number(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            raise ValueError("expected a number, not true or false")
-        return value
-
-    @field_validator("slice_margins", mode="before")
-    @classmethod
-    def _no_truth_for_a_slice_margin(cls, value: Any) -> Any:
-        if isinstance(value, dict) and any(isinstance(margin, bool) for margin in value.values()):
-            raise ValueError("expected numbers, not true or false")
-        return value
 
     @model_validator(mode="after")
     def _costs_are_exact(self) -> Self:
@@ -136,10 +120,8 @@ class Rule(BaseModel):
         return self
 
 
-class GatePolicy(BaseModel):
+class GatePolicy(Settings):
     """Everything that turns item results into a verdict."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rules: tuple[Rule, ...] = Field(min_length=1)
     alpha: float = Field(default=0.05, ge=LEAST_ALPHA, lt=0.5)

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from evalsuite.core.settings import Settings
 
 
 class JudgeKind(StrEnum):
@@ -20,10 +22,8 @@ class JudgeKind(StrEnum):
     """Refusal phrases; agrees with people in two cases of three, kept to compare with."""
 
 
-class JudgeSettings(BaseModel):
+class JudgeSettings(Settings):
     """Which judge, and where it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: JudgeKind = JudgeKind.DEFAULT
     model: str | None = None

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def read_records(path: Path, wanted: Collection[str] | None = None) -> Records:
             return _json_records(path, rows, wanted)
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text; convert it with `iconv -t UTF-8`") from None
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UsageError(f"{path} is a damaged gzip file ({error}); make it again") from None
 
 

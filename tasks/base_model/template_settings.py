@@ -5,7 +5,7 @@ becomes a line at the head of the template, so that the model's bytes and its id
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -150,8 +150,8 @@ def _each(templates: Any, change: Callable[[str], str]) -> Any:
     return change(templates)
 
 
-def _check_read(template: str, arguments: Collection[str]) -> None:
-    """Refuse arguments that a template never looks at: they would be a setting without an effect."""
+def _check_read(template: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that a template never looks at, or whose value it never asks for: settings without an effect."""
     known = names_read(template)
     # Names that it only assigns in some branch first are its own, unless it asks whether they were given.
     tree = environment().parse(template)
@@ -163,6 +163,21 @@ def _check_read(template: str, arguments: Collection[str]) -> None:
             f"model.chat_template_kwargs.{name}: the chat template does not read it; it reads "
             f"{', '.join(offered) or 'no argument'}"
         )
+    truths = {test.node.name for test in tree.find_all(nodes.Test) if isinstance(test.node, nodes.Name) and _asks(test)}
+    compared = {name.name for each in tree.find_all(nodes.Compare) for name in each.find_all(nodes.Name)}
+    for name in sorted(truths - compared):
+        if name in arguments and not isinstance(arguments[name], bool):
+            raise UsageError(
+                f"model.chat_template_kwargs.{name} = {arguments[name]!r}: the chat template asks whether it is true "
+                "or false, and it is neither; write true or false"
+            )
+
+
+def _asks(test: nodes.Test) -> bool:
+    """Whether a test is passed by true or false alone: ``is false``, ``is boolean``, ``is sameas true``."""
+    given = test.args[0] if test.args else None
+    exact = test.name == "sameas" and isinstance(given, nodes.Const) and isinstance(given.value, bool)
+    return exact or test.name in ("true", "false", "boolean")
 
 
 def _with_arguments(template: str, params: ModelParams) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from evalsuite.core.yaml_mistakes import comma_advice
 from tasks.config.numerics import Numerics, Optimizer
 from tasks.config.section import Section
 
@@ -153,7 +154,8 @@ def _rate(given: Any) -> float:
     except (TypeError, ValueError):
         rate = math.nan
     if not 0.0 < rate < 1.0:
-        raise ValueError(f"learning rate {given!r}: expected a number between 0 and 1, or a list of such")
+        advice = comma_advice(given) if isinstance(given, str) else ""
+        raise ValueError(f"learning rate {given!r}: {advice or 'expected a number between 0 and 1, or a list of such'}")
     return rate
 
 

@@ -17,6 +17,8 @@ RESERVED_ARGUMENTS = frozenset(
     }
 )
 """Names in a chat template that are no settings."""
+TRUTHS = frozenset({"yes", "no", "y", "n", "on", "off", "true", "false", "0", "1"})
+"""Texts that somebody means as true or false, and that a template takes for a text, or for true."""
 
 
 class ModelParams(Section):
@@ -56,6 +58,7 @@ class ModelParams(Section):
                 )
             if not ARGUMENT.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of a variable: use letters, digits and _, a letter first")
+            _check_truths(name, arguments[name])
         return arguments
 
     @model_validator(mode="after")
@@ -63,3 +66,17 @@ class ModelParams(Section):
         if self.trust_remote_code and self.revision is None:
             raise ValueError("trust_remote_code needs revision: a commit of the repository whose code you have read")
         return self
+
+
+def _check_truths(name: str, value: JsonValue) -> None:
+    """Refuse what is meant as true or false and is neither; in mappings too."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_truths(f"{name}.{key}", inner)
+    elif value is None:
+        raise ValueError(f"{name} is null, which is neither true nor false; write true or false, or take it out")
+    elif isinstance(value, str) and value.strip().lower() in TRUTHS:
+        raise ValueError(
+            f"{name} is the text {value!r}, which a chat template does not take for true or false; write true or "
+            "false, without quotes"
+        )

@@ -2,8 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tasks.config.marks import is_mark
 from tasks.config.section import Section
 
 
@@ -38,3 +39,14 @@ class PrepareParams(Section):
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
+
+    @field_validator("ignore_keys")
+    @classmethod
+    def _marks_are_not_ignored(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if is_mark(key):
+                raise ValueError(
+                    f"{key!r} says what is learnt, and ignored it would train what must not be trained; take it "
+                    "out, and say it in the rows as docs/data.md does (weight 0 or 1, train or label true or false)"
+                )
+        return keys

@@ -4,11 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from evalsuite.core.settings import Settings
 
-class Section(BaseModel):
-    """A part of params.yaml: immutable, no unknown keys, no NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Section(Settings):
+    """A part of params.yaml."""
 
     @model_validator(mode="before")
     @classmethod

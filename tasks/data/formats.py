@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.core.files import parse_json
-from tasks.data.keys import MARKS, VERDICTS, check_keys, check_row_marks, is_empty, kind_of, shown, unknown_reason
+from tasks.config.marks import is_mark
+from tasks.data.keys import (
+    MARKS,
+    VERDICTS,
+    check_keys,
+    check_row_marks,
+    is_empty,
+    kind_of,
+    shown,
+    unknown_reason,
+)
 from tasks.data.sources import read_entries
 from tasks.data.turns import Turn, check_conversation, read_turns, with_system
 
@@ -124,8 +134,8 @@ def _without(value: Any, keys: frozenset[str]) -> Any:
 def _check_row(data: dict[str, Any], used: tuple[str, ...], group_by: str | None, unknown: set[str]) -> None:
     """Refuse keys and marks of the row itself; the key of the groups is known here, and not in the turns."""
     check_keys(data, (*used, *MARKS, *VERDICTS), "the row ", unknown)
-    check_row_marks(data, unknown)
-    if group_by is not None:
+    check_row_marks(data)
+    if group_by is not None and not is_mark(group_by):
         unknown.discard(group_by)
 
 

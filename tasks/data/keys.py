@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from evalsuite.core.yaml_file import dump_yaml
+from tasks.config.marks import MARK_WORDS, VERDICT_WORDS, words_of_key
 
 MARKS = ("weight", "train", "training")
 """Whether something is learnt: OpenAI's ``weight``; axolotl's ``train``, ``training`` in its older files."""
@@ -17,10 +18,10 @@ REASONING = "reasoning beside the answer is not trained on; write it into the an
 MEDIA = "only text is trained on"
 PREFERENCE = "preference pairs are not trained on; give the good answer alone"
 NOT_LEARNT = {
-    **dict.fromkeys(("tools", "functions", "tool_calls", "tool_call_id", "function_call"), TOOLS),
+    **dict.fromkeys(("tools", "functions", "tool_calls", "tool_call_id", "tool_choice", "function_call"), TOOLS),
     **dict.fromkeys(("reasoning", "reasoning_content", "thinking"), REASONING),
     **dict.fromkeys(("image", "images", "video", "videos", "audio", "audios", "file", "files"), MEDIA),
-    **dict.fromkeys(("chosen", "rejected", "rejected_response"), PREFERENCE),
+    **dict.fromkeys(("chosen", "rejected", "rejected_response", "rejected_completion"), PREFERENCE),
     "train_detail": "parts of a turn cannot be marked; mark the whole turn with train",
     "name": "names of speakers are not trained on; write them into the text",
     "refusal": "refusals beside the answer are not trained on; write the text into the answer",
@@ -35,9 +36,26 @@ METADATA = frozenset(
     )
 )
 """Keys that say where a row comes from, not what it teaches; passed over while their value is plain."""
+SAYING = (
+    (
+        MARK_WORDS,
+        "what is learnt is said by weight, 0 or 1, or by train or training, true or false, of a turn or a row",
+    ),
+    (
+        VERDICT_WORDS,
+        "a good or a bad example is said by label or kto_tag of a row, true or false; name a class otherwise, such as "
+        "category",
+    ),
+    (frozenset(("chosen", "rejected", "reject", "preferred", "dispreferred")), PREFERENCE),
+    (frozenset(("tool", "tools", "function", "functions")), TOOLS),
+    (frozenset(("image", "images", "video", "videos", "audio", "audios")), MEDIA),
+    (frozenset(("reasoning", "thinking")), REASONING),
+)
+"""Words in other keys that may say what is learnt, and how it is said here: no message advises to ignore such a key."""
 NESTED_EMPTY = ("[]", "{}", "null")
 MAX_SHOWN = 60
 MAX_NAMED = 40
+MAX_EXAMINED = 1000
 KNOWN = (
     *("messages", "conversations", "prompt", "completion", "instruction", "input", "output", "history", "system"),
     *("role", "content", "text", *MARKS, *VERDICTS, *NOT_LEARNT),
@@ -68,6 +86,18 @@ def kind_of(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else "null"
 
 
+def _near(key: str) -> str | None:
+    """The known key that a misspelt one may have meant."""
+    near = difflib.get_close_matches(key[:MAX_SHOWN].lower(), KNOWN, n=1, cutoff=0.85)
+    return near[0] if near and near[0] != key else None
+
+
+def _meaning(key: str) -> str | None:
+    """How that is said which an unknown key may say about what is learnt; None where its name says no such thing."""
+    words = words_of_key(key) | words_of_key(_near(key) or "")
+    return next((how for saying, how in SAYING if words & saying), None) or NOT_LEARNT.get(_near(key) or "")
+
+
 def check_keys(data: Mapping[str, Any], used: Collection[str], where: str, unknown: set[str]) -> None:
     """Collect the keys that nobody knows into ``unknown``.
 
@@ -83,6 +113,10 @@ def check_keys(data: Mapping[str, Any], used: Collection[str], where: str, unkno
     for key, value in data.items():
         if key in used or is_empty(value):
             continue
+        if key in VERDICTS:
+            raise ValueError(f"{where}has {key}: whether an answer is a good example is said of the whole row")
+        if key in MARK_KEYS:
+            raise ValueError(f"{where}has {key}: parts of a turn cannot be marked; mark the whole turn with {key}")
         if key in NOT_LEARNT:
             if not (isinstance(value, str) and value.strip() in NESTED_EMPTY):
                 raise ValueError(f"{where}has {key}: {NOT_LEARNT[key]}")
@@ -114,7 +148,7 @@ def mark(data: Mapping[str, Any], where: str) -> int | None:
     return next(iter(found.values()), None)
 
 
-def check_row_marks(data: Mapping[str, Any], unknown: set[str]) -> None:
+def check_row_marks(data: Mapping[str, Any]) -> None:
     """Refuse a row that is marked as a whole not to be learnt.
 
     Raises:
@@ -128,26 +162,42 @@ def check_row_marks(data: Mapping[str, Any], unknown: set[str]) -> None:
         if value is False:
             raise ValueError(f"{key} is false: the answer is an example of what not to say")
         if not is_empty(value) and value is not True:
-            unknown.add(key)
+            raise ValueError(
+                f"{key} is {shown(value)}, expected true (a good example) or false (a bad one); name a class "
+                "otherwise, such as category"
+            )
 
 
 def unknown_reason(unknown: Collection[str]) -> str:
     """Why a row with such keys is bad."""
     named = []
     for key in sorted(unknown)[:MAX_NAMED]:
-        near = difflib.get_close_matches(key[:MAX_SHOWN].lower(), KNOWN, n=1, cutoff=0.85)
-        named.append(f"{shown(key)} (did you mean {near[0]}?)" if near and near[0] != key else shown(key))
+        near, meaning = _near(key), _meaning(key)
+        hint = f" (did you mean {near}?)" if near else f" ({meaning})" if meaning else ""
+        named.append(shown(key) + hint)
     more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
     return f"unknown key{'s' * (len(unknown) > 1)} {', '.join(named)}{more}"
 
 
 def ignore_advice(unknown: Collection[str], ignored: Collection[str]) -> str:
-    """The one line of params.yaml with which rows with these keys are read."""
-    keys = sorted({*unknown, *ignored})
-    short = [key for key in keys if len(key) <= MAX_SHOWN][:MAX_NAMED]
-    line = dump_yaml(short, in_one_line=True).strip()
-    more = f" (and {len(keys) - len(short)} more)" if len(keys) > len(short) else ""
-    return (
-        f"where they say nothing about what is learnt, set prepare.ignore_keys: {line}{more}; else use the keys of "
-        "docs/data.md"
-    )
+    """The one line of params.yaml with which rows with these keys are read, and the keys that no line helps.
+
+    A key whose name may say what is learnt is never in that line: ignored, bad answers would be learnt.
+    """
+    examined = sorted(unknown)[:MAX_EXAMINED]
+    telling = [key for key in examined if _meaning(key)]
+    parts = []
+    if telling:
+        more = f" and {len(telling) - MAX_NAMED} more" if len(telling) > MAX_NAMED else ""
+        named = ", ".join(map(shown, telling[:MAX_NAMED]))
+        parts.append(f"{named}{more} may say what is learnt: say it with the keys of docs/data.md")
+    if len(telling) < len(examined):
+        keys = sorted({*unknown, *ignored} - set(telling))
+        short = [key for key in sorted({*examined, *ignored} - set(telling)) if len(key) <= MAX_SHOWN][:MAX_NAMED]
+        line = dump_yaml(short, in_one_line=True).strip()
+        more = f" (and {len(keys) - len(short)} more)" if len(keys) > len(short) else ""
+        parts.append(
+            f"where {'the others' if telling else 'they'} say nothing about what is learnt, set prepare.ignore_keys: "
+            f"{line}{more}; else use the keys of docs/data.md"
+        )
+    return "; ".join(parts)

@@ -7,15 +7,16 @@ every stage that spends something, an impossible policy, a wrong name or a broke
 """
 
 import difflib
-from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+import os
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.core.content import Contents
 from evalsuite.core.errors import RatchetError, UsageError
-from evalsuite.core.files import read_json, sha256_json, write_json
+from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
@@ -136,7 +137,7 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if evaluation.harness.tasks:
             # Without a section of params.yaml, the rules say which tasks run.
             yield Input("evaluation.harness", lambda: sha256_json(evaluation.harness.model_dump(mode="json")))
-            yield Input("package lm_eval", lambda: _version("lm_eval"))
+            yield Input("package lm_eval", lambda: _package("lm_eval", contents))
         judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
@@ -148,7 +149,7 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
 def _golden(params: GoldenParams, asked: set[str], root: Path, contents: Contents) -> Iterator[Input]:
     """What scores the metrics that some item asks for."""
     for name in sorted({SCORERS[metric] for metric in asked if metric in SCORERS}):
-        yield Input(f"package {name}", lambda name=name: _version(name))  # type: ignore[misc]
+        yield Input(f"package {name}", lambda name=name: _package(name, contents))  # type: ignore[misc]
     if asked & set(BERT_METRICS):
         key = "evaluation.golden.bertscore_"
         yield Input(f"{key}model", lambda: _model(params.bertscore_model, params.bertscore_revision, root, contents))
@@ -169,10 +170,21 @@ def _own_suites(params: EvaluationParams, root: Path, contents: Contents) -> Ite
     """The code of suites that other packages register, and the files that their arguments name."""
     for name, arguments in params.suites.items():
         yield Input(f"evaluation.suites.{name}", lambda name=name: _code_of_suite(name, contents))  # type: ignore[misc]
-        for argument, value in arguments.items():
-            if isinstance(value, str) and value and (path := root / value).exists():
-                key = f"evaluation.suites.{name}.{argument}"
-                yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+        for key, path in _named_files(f"evaluation.suites.{name}", arguments, root):
+            yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+
+
+def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]:
+    """Every text in lists and mappings, as keys or values, that is the path of something: (where it is named, path)."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _named_files(f"{key}.{name}", inner, root)
+            yield from _named_files(f"{key}.{name} itself", name, root)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _named_files(f"{key}.{number}", inner, root)
+    elif isinstance(value, str) and value and os.path.exists(root / value):  # noqa: PTH110  a long text is no error here
+        yield key, root / value
 
 
 def _code_of_suite(name: str, contents: Contents) -> str:
@@ -180,9 +192,17 @@ def _code_of_suite(name: str, contents: Contents) -> str:
     if name not in found:
         near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
         raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
-    spec = find_spec(found[name].module.partition(".")[0])
-    if spec is None:
+    code = _code(found[name].module.partition(".")[0], contents)
+    if code is None:
         raise UsageError(f"evaluation.suites.{name}: its package {found[name].module} is not installed")
+    return code
+
+
+def _code(module: str, contents: Contents) -> str | None:
+    """Hash of an installed module's or package's files; None where there is none."""
+    spec = find_spec(module)
+    if spec is None:
+        return None
     if spec.submodule_search_locations:
         return sha256_json([contents.of_folder(Path(where)) for where in spec.submodule_search_locations])
     return contents.of_file(Path(spec.origin or ""))
@@ -195,11 +215,28 @@ def _model(reference: str, revision: str | None, root: Path, contents: Contents)
     return f"sha256 {contents.of_folder(source.folder)}"
 
 
-def _version(name: str) -> str:
+def _package(name: str, contents: Contents) -> str:
+    """A distribution's version and, where it is installed in editable mode, the hash of its files."""
     try:
-        return version(name)
+        found, editable = version(name), _is_editable(name)
     except PackageNotFoundError:
         raise UsageError(f"package {name} is not installed; run `make install`") from None
+    code = _code(name.replace("-", "_"), contents) if editable else None
+    return found if code is None else f"{found}, editable, sha256 {code}"
+
+
+def _is_editable(name: str) -> bool:
+    """Whether a distribution runs from files that somebody edits (PEP 610), whose changes its version does not show."""
+    installed = distribution(name)
+    text = installed.read_text("direct_url.json")
+    if text is None:
+        return installed.read_text("RECORD") is None  # as `setup.py develop` leaves it
+    try:
+        said = parse_json(text)
+    except ValueError:
+        return False
+    about = said.get("dir_info") if isinstance(said, dict) else None
+    return isinstance(about, dict) and about.get("editable") is True
 
 
 Sections = Params

@@ -225,7 +225,7 @@ def _without_duplicates(rows: Sequence[Row], dropped: dict[str, list[str]]) -> l
 def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str, list[str]]) -> list[Row]:
     kept = []
     for row in rows:
-        match = held_out.find(_asked_text(row))
+        match = held_out.find_row(row.messages) if row.text is None else held_out.find(row.text)
         if match is None:
             kept.append(row)
         else:
@@ -234,7 +234,7 @@ def _without_held_out(rows: Sequence[Row], held_out: HeldOut, dropped: dict[str,
 
 
 def _asked_text(row: Row) -> str:
-    """What an item of a golden set is looked for in: what the user says, or the whole document."""
+    """What the user says, or the whole document."""
     return user_text(row.messages) if row.text is None else row.text
 
 
@@ -266,10 +266,10 @@ def _group(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
         return whole_form(_asked_text(row))
     if group_by not in row.fields:
         line = key_line(paths.params, "prepare", "group_by")
-        where = f"line {line} of {paths.params.name}" if line else "it"
+        where = f" (line {line} of {paths.params.name})" if line else ""
         raise UsageError(
-            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}; delete "
-            f"{where} if your rows have no groups, or name one of these fields there"
+            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}; take "
+            f"`group_by` out of `prepare`{where} if your rows have no groups, or name one of these fields there"
         )
     return str(row.fields[group_by])
 

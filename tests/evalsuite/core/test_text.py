@@ -155,3 +155,35 @@ def test_runs_are_the_n_grams_of_words_and_half_as_many_characters_again() -> No
         "\u4eac \u662f \u9996 \u90fd",
     ]
     assert word_count(words_of("see \u5317\u4eac")) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("if a:\n    b()\n    c()", "if a:\n    b()\nc()", False),
+        ("- a\n  - b", "- a\n- b", False),
+        ("a:\n\tb", "a:\n    b", False),
+        ("if a:\n    b()  \n\n    c( )\n", "if a:\r\n    b()\r\n    c(  )", True),
+        ("  a  b \n\nc", "a b\nc", True),
+        ("a\nb", "a b", True),
+        ("a b", "ab", False),
+    ],
+)
+def test_white_space_tells_rows_apart_only_where_it_indents_a_line(one: str, other: str, same: bool) -> None:
+    assert (as_written(one) == as_written(other)) is same
+
+
+LINES = st.lists(
+    st.tuples(st.sampled_from(["", " ", "    ", "\t"]), st.text("ab()", min_size=1)), min_size=1, max_size=5
+)
+
+
+@given(LINES, LINES)
+def test_lines_are_the_same_exactly_with_the_same_indentation(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+) -> None:
+    def form(lines: list[tuple[str, str]]) -> str:
+        return as_written("\n".join(f"{indent}{word} " for indent, word in lines))
+
+    first, second = ([("", lines[0][1]), *lines[1:]] for lines in (one, other))
+    assert (form(one) == form(other)) is (first == second)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.yaml_file import dump_yaml, key_line, parse_yaml, read_yaml
+from evalsuite.core.yaml_mistakes import comma_advice
 from evalsuite.records.evidence import load_policy
 from tasks.config.params import load_params
 
@@ -50,6 +51,14 @@ BOMB = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]
         pytest.param("when: 2020-13-45\n", r"p\.yaml:1:7: 2020-13-45 .*quote the value: \"2020-13-45\"$", id="date"),
         pytest.param("rules: " + "[" * 200_000, r"p\.yaml:1:\d+: nested too deeply, more than 100 levels", id="deep"),
         pytest.param("rules: " + "9" * 5000, r"p\.yaml:1:8: 9{40}\.\.\. has the form of", id="long-integer"),
+        pytest.param(
+            "rules: [{suite: a, margin: 0,02}]\n", r"p\.yaml:1:28: 0,02 is cut .*: 0\.02$", id="decimal-comma"
+        ),
+        pytest.param(
+            "a: {max_rows: 10,000, b: 1}\n", r"p\.yaml:1:15: 10,000 is cut .*: 10000 or 10\.000$", id="thousands"
+        ),
+        pytest.param("a: {m: 1,000,000}\n", r"p\.yaml:1:8: 1,000,000 is cut .*: 1000000$", id="millions"),
+        pytest.param("rates: [1,0e-5]\n", r"p\.yaml:1:9: 1,0e-5 is cut .*: 1\.0e-5$", id="comma-in-a-list"),
         pytest.param("rules: -_\n", r"p\.yaml:1:8: -_ has the form of a value of type int and is none", id="no-digits"),
     ],
 )
@@ -72,6 +81,50 @@ def test_a_file_of_another_encoding_says_at_which_line(tmp_path: Path) -> None:
 def test_a_folder_is_no_yaml_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         read_yaml(tmp_path)
+
+
+@given(st.integers(-999, 999), st.text("0123456789", min_size=1, max_size=5), st.booleans(), st.booleans())
+@settings(deadline=None, max_examples=100)
+def test_a_decimal_comma_in_braces_is_refused_with_the_number(whole: int, part: str, blank: bool, more: bool) -> None:
+    text = f"a: {{b: 1, c: {whole},{' ' * blank}{part}{', d: x' * more}}}"
+    with pytest.raises(UsageError, match=rf"f:1:14: {whole},{part} is cut at its comma: .*{whole}\.{part}$"):
+        parse_yaml(text, "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[1,2,3]", [1, 2, 3]),
+        ("[10, 020]", [10, 20]),
+        ("{a: 1, 2: 3}", {"a": 1, 2: 3}),
+        ("{a: 1, b}", {"a": 1, "b": None}),
+        ("{a: '0', 5}", {"a": "0", 5: None}),
+        ("{1, 2}", {1: None, 2: None}),
+    ],
+)
+def test_other_commas_in_brackets_part_values(text: str, value: Any) -> None:
+    assert parse_yaml(text, "f") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "forms"),
+    [
+        ("0,02", False, "0.02"),
+        ("1,0e-5", False, "1.0e-5"),
+        ("10,000", True, "10000"),
+        ("10,000", False, "10000 or 10.000"),
+        ("1.234,50", False, "1234.50"),
+        ("1,234.50", False, "1234.50"),
+        ("-2,5", False, "-2.5"),
+    ],
+)
+def test_a_number_with_a_comma_is_said_as_yaml_writes_it(text: str, whole: bool, forms: str) -> None:
+    assert comma_advice(text, whole).endswith(f"thousands separators: {forms}")
+
+
+@pytest.mark.parametrize("text", ["", "a,b", "1", "1.5", ",", "1,", "1, 2, x", "1," * 5000])
+def test_another_text_is_no_number_with_a_comma(text: str) -> None:
+    assert comma_advice(text) == ""
 
 
 @pytest.mark.parametrize(

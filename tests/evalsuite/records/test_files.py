@@ -5,12 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.records.evidence import compare_files, load_evidence
 
+ROWS = [{"item_id": number, "acc": number % 2, "text": f"{number * 7919}"} for number in range(60)]
+PACKED = gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode(), mtime=0)
 EXPECTED = {"1": 1.0, "2": 0.0}
 
 
@@ -53,6 +57,7 @@ def test_what_is_unambiguous_is_read(tmp_path: Path, name: str, text: str, zippe
         ("a.csv", "item_id,acc\n1,1\n".encode("utf-16"), r"is UTF-16 text.*iconv"),
         ("a.jsonl", b"PAR1....", "is a parquet file"),
         ("a.csv.gz", gzip.compress(b"item_id,acc\n1,1\n")[:-9], "is a damaged gzip file"),
+        ("a.jsonl.gz", PACKED[:40] + b"\xff" * 20, "is a damaged gzip file"),
         ("a.json", b'[{"item_id": 1, "acc": 1},\n', r"a\.json:2: not JSON"),
         ("a.json", b"[[1]]", r"row 1: list, expected an object"),
     ],
@@ -61,6 +66,22 @@ def test_what_is_not_says_what_it_is(tmp_path: Path, name: str, content: bytes, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=message):
         scores(tmp_path / name)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, len(PACKED) - 1), st.binary(max_size=30), st.booleans())
+def test_a_gzip_file_that_is_damaged_anywhere_is_refused_and_breaks_nothing(
+    tmp_path_factory: pytest.TempPathFactory, start: int, instead: bytes, rest: bool
+) -> None:
+    path = tmp_path_factory.mktemp("gzip") / "z.jsonl.gz"
+    path.write_bytes(PACKED[:start] + instead + (PACKED[start + len(instead) :] if rest else b""))
+    found, said = None, ""
+    try:
+        found = scores(path, {"acc"})
+    except UsageError as error:
+        said = str(error)
+    # A change of the header's time or name loses nothing.
+    assert "z.jsonl.gz" in said if found is None else len(found) == len(ROWS)
 
 
 @pytest.mark.parametrize("text", ["What?", "x" * 200_000, "nan"])

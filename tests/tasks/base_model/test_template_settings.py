@@ -14,7 +14,9 @@ from evalsuite.core.identity import hash_files, identity_of
 from evalsuite.engines.chat_template import chat_text, names_read
 from evalsuite.engines.encoding import Encoder
 from tasks.base_model.template_settings import own_template, settle_other, settle_template
-from tasks.config.model import ModelParams
+from tasks.config.model import TRUTHS, ModelParams
+from tasks.config.reading import read_params
+from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
 from tasks.stages.fetch import check_model, run
 from tests.tasks.training.templates import LLAMA_3, QWEN_3, byte_level
@@ -24,6 +26,10 @@ TURNS = [
     {"role": "assistant", "content": "Hi."},
     {"role": "user", "content": "And you?"},
 ]
+
+
+class ModelAlone(StageSections):
+    model: ModelParams
 
 
 def tokenizer_with(template: Any) -> Any:
@@ -47,7 +53,14 @@ STARTS = st.sampled_from(["", "\n", "\n\n  ", "  {% if true %}x{% endif %}", "{#
 BODY = "{{ a | tojson }}{% for m in messages %}{{ m.content }}{% if b is defined and not b %}!{% endif %}{% endfor %}\n"
 
 
-@given(a=JSON, b=JSON, start=STARTS)
+def is_plain(value: Any) -> bool:
+    """Whether it is not taken for a truth that was written wrong."""
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    return value is not None and not (isinstance(value, str) and value.strip().lower() in TRUTHS)
+
+
+@given(a=JSON.filter(is_plain), b=JSON.filter(is_plain), start=STARTS)
 @settings(max_examples=80, deadline=None)
 def test_a_template_with_its_arguments_inside_writes_what_it_writes_when_they_are_given(
     a: Any, b: Any, start: str
@@ -64,6 +77,31 @@ def test_thinking_turned_off_is_part_of_the_prompt() -> None:
         settled(QWEN_3, chat_template_kwargs={"enable_thinking": False})
         .apply_chat_template(TURNS, tokenize=False, add_generation_prompt=True)
         .endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    )
+
+
+@pytest.mark.parametrize("text", ["no", "off", "No", '"false"', "'0'", "~", "{deep: off}"])
+def test_what_is_meant_as_false_and_is_no_truth_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"model: {{id: tiny, chat_template_kwargs: {{enable_thinking: {text}}}}}\n")
+    with pytest.raises(UsageError, match=r"model\.chat_template_kwargs: enable_thinking.* write true or false"):
+        read_params(path, ModelAlone)
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, "none", []])
+def test_a_template_that_asks_for_true_or_false_gets_no_other_value(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"enable_thinking = .*: the chat template asks whether it is true or false"):
+        settled(QWEN_3, chat_template_kwargs={"enable_thinking": value})
+
+
+def test_a_value_that_the_template_compares_stays_what_it_is() -> None:
+    template = "{% if depth is true or depth == 'auto' %}!{% endif %}{% if budget > 0 %}{{ budget }}{% endif %}"
+    template += "{{ messages[0].content }}"
+    assert (
+        settled(template, chat_template_kwargs={"depth": "auto", "budget": 0}).apply_chat_template(
+            TURNS, tokenize=False
+        )
+        == "!Hello."
     )
 
 

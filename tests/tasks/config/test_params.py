@@ -1,5 +1,6 @@
 """params.yaml: what is accepted, and what a mistake reads like."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,47 @@ def test_the_same_seed_twice_is_refused(data: dict[str, Any]) -> None:
 def test_equal_methods_that_name_no_seed_stay_as_they_were(data: dict[str, Any]) -> None:
     data["methods"] = seeds(one={}, two={})
     assert parse_params(data).num_candidates == 2
+
+
+NUMBERS = [
+    ("train", "batch_size"),
+    ("prepare", "max_rows"),
+    ("prepare", "dev_fraction"),
+    ("evaluation", "golden", "max_new_tokens"),
+    ("methods", "full", "epochs"),
+    ("gate", "max_verdicts_per_set"),
+    ("gate", "rules", 0, "min_items"),
+    ("hardware", "price_per_hour"),
+]
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("path", NUMBERS)
+def test_a_truth_is_no_number(data: dict[str, Any], path: tuple[Any, ...], value: bool) -> None:
+    inner: Any = data
+    for key in path[:-1]:
+        inner = inner.setdefault(key, {}) if isinstance(inner, dict) else inner[key]
+    inner[path[-1]] = value
+    said = re.escape(f"{'.'.join(map(str, path))} = {value}: expected a number, not true or false")
+    with pytest.raises(UsageError, match=said):
+        parse_params(data)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "form"),
+    [
+        (("methods", "full", "learning_rate"), "1,0e-5", "1.0e-5"),
+        (("hardware", "price_per_hour"), "2,50", "2.50"),
+        (("prepare", "max_rows"), "10,000", "10000"),
+        (("gate", "rules", 0, "min_items"), "1,000", "1000"),
+    ],
+)
+def test_a_number_with_a_comma_says_how_to_write_it(
+    data: dict[str, Any], path: tuple[Any, ...], value: str, form: str
+) -> None:
+    inner: Any = data
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(UsageError, match=f"{path[-1]} = '{value}': .*a decimal point and without .*: {form}$"):
+        parse_params(data)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.data.decontaminate import HeldOut
 
@@ -69,3 +71,68 @@ def test_marks_and_signs_tell_texts_apart_and_whole_copies_are_found(
     turns = [{"role": "user", "content": item}]
     (tmp_path / "test.jsonl").write_text(json.dumps({"id": "i", "messages": turns}) + "\n")
     assert (HeldOut(tmp_path).find(row) is not None) is found
+
+
+QUESTION = "Wie setze ich mein Passwort zur\u00fcck?"
+LONG_QUESTION = LONG + "?"
+
+
+def said(*texts: str, system: str | None = None) -> list[dict[str, str]]:
+    """User and assistant in turn, the user first."""
+    first = [] if system is None else [{"role": "system", "content": system}]
+    return first + [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)]
+
+
+def of_items(folder: Path, *items: list[dict[str, str]]) -> HeldOut:
+    lines = [json.dumps({"id": f"i{number}", "messages": item}) for number, item in enumerate(items)]
+    (folder / "dev.jsonl").write_text("\n".join(lines) + "\n")
+    return HeldOut(folder)
+
+
+@pytest.mark.parametrize(
+    ("item", "row", "found"),
+    [
+        pytest.param(said(QUESTION), said(QUESTION, "So."), True, id="the-row"),
+        pytest.param(said(QUESTION), said(QUESTION, "So.", "Danke", "Gern."), True, id="first-of-two-turns"),
+        pytest.param(said(QUESTION), said("Hallo", "Hallo!", QUESTION, "So."), True, id="second-of-two-turns"),
+        pytest.param(said(QUESTION), said("Los", "So.", system=QUESTION), True, id="the-system-turn"),
+        pytest.param(
+            said(LONG_QUESTION),
+            said("Go", "So.", system=f"Answer this. {LONG} Thanks."),
+            True,
+            id="inside-the-system-turn",
+        ),
+        pytest.param(
+            said("Be nice. " + LONG_QUESTION), said("Go", "So.", system=LONG), False, id="shared-words-of-instructions"
+        ),
+        pytest.param(said("Hallo", "Hallo!", QUESTION), said(QUESTION, "So."), True, id="last-turn-of-an-item"),
+        pytest.param(
+            said("Hallo", "Hallo!", QUESTION), said("Hi", "Hi!", QUESTION, "So."), True, id="last-turns-of-both"
+        ),
+        pytest.param(said("Which one?", "A or B?", "yes"), said("Ready?", "Sure?", "Yes!", "Go."), False, id="yes"),
+        pytest.param(said("yes"), said("Ready?", "Sure?", "Yes!", "Go."), True, id="an-item-that-is-yes"),
+        pytest.param(
+            said(QUESTION, "So.", "Und dann, bitte sehr?"), said(QUESTION, "So."), False, id="context-of-an-item"
+        ),
+        pytest.param(said(QUESTION), said("Hallo", QUESTION), False, id="an-answer"),
+    ],
+)
+def test_a_question_is_found_in_whatever_turn_it_is_asked(
+    tmp_path: Path, item: list[dict[str, str]], row: list[dict[str, str]], found: bool
+) -> None:
+    assert (of_items(tmp_path, item).find_row(row) is not None) is found
+
+
+WORD = st.text(st.characters(categories=["Ll"]), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(WORD, min_size=1, max_size=20), st.lists(WORD, max_size=4), st.lists(WORD, max_size=4))
+def test_a_question_is_found_between_any_other_turns(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str], before: list[str], after: list[str]
+) -> None:
+    question = " ".join(words)
+    held = of_items(tmp_path_factory.mktemp("set"), said(question))
+    turns = [text for word in before for text in (word, "a")] + [question, "a"]
+    row = said(*turns, *(text for word in after for text in (word, "a")))
+    assert held.find_row(row) is not None

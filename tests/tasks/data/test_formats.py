@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tasks.config.prepare import PrepareParams
 from tasks.data.formats import SHAPES, BadRow, Row, RowRules, _parse, read_rows
-from tasks.data.keys import METADATA, NOT_LEARNT, is_empty
+from tasks.data.keys import METADATA, NOT_LEARNT, ignore_advice, is_empty
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -185,7 +186,16 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({"contents": [{"role": "user", "parts": []}]}, "Gemini"),
         ({**LEARNT, "Weight": 0}, r"unknown key 'Weight' .did you mean weight"),
         ({**LEARNT, "source": {"train": False}}, "unknown key 'source'"),
-        ({**LEARNT, "label": "spam"}, "unknown key 'label'"),
+        ({**LEARNT, "label": "spam"}, "label is 'spam', expected true .* or false"),
+        ({**LEARNT, "label": 0}, "label is 0, expected true .* or false"),
+        ({**LEARNT, "kto_tag": "false"}, "kto_tag is 'false', expected true .* or false"),
+        ({**LEARNT, "rejected_completion": "b"}, "has rejected_completion: preference pairs"),
+        ({**LEARNT, "tool_choice": "auto"}, "has tool_choice: tool calls"),
+        ({"messages": [TURNS[0], {**ANSWER, "label": False}]}, "turn 1 .assistant. has label: .* of the whole row"),
+        (
+            {"messages": [TURNS[0], {"role": "assistant", "content": [{**part("a"), "weight": 0}]}]},
+            "turn 1 .assistant. content part 0 has weight: .*mark the whole turn",
+        ),
         ({"messages": [TURNS[0], {**ANSWER, "loss": False}]}, "unknown key 'loss'"),
         ({"messages": [{"role": "user", "content": [{**part("a"), "mask": 1}]}, ANSWER]}, "unknown key 'mask'"),
     ],
@@ -205,8 +215,11 @@ def test_keys_that_are_named_are_passed_over_in_rows_turns_and_parts() -> None:
 
 
 def test_a_group_key_says_nothing_against_a_bad_label() -> None:
-    assert isinstance(parsed({**LEARNT, "label": "spam"}, group_by="label"), Row)
-    assert isinstance(parsed({**LEARNT, "label": False}, group_by="label"), BadRow)
+    for key in ("label", "kto_tag"):
+        assert isinstance(parsed({**LEARNT, key: True}, group_by=key), Row)
+        for value in (False, 0, "bad", "spam"):
+            assert isinstance(parsed({**LEARNT, key: value}, group_by=key), BadRow)
+    assert isinstance(parsed({**LEARNT, "mask": 0}, group_by="mask"), BadRow)
     assert isinstance(parsed({"messages": [TURNS[0], {**ANSWER, "mask": 1}], "mask": 1}, group_by="mask"), BadRow)
 
 
@@ -251,6 +264,38 @@ def test_no_row_is_learnt_without_a_key_that_nobody_knows(key: str, value: Any, 
         read = parsed({**LEARNT, key: value})
     # LLaMA-Factory writes "no tools" as the text [].
     assert isinstance(read, BadRow) or value in ("[]", "{}", "null")
+
+
+SAYING = st.sampled_from(
+    [
+        *("weight", "label", "loss", "mask", "train_on_turn", "lossMask", "Weight", "weigt", "is_masked", "label_id"),
+        *("tools_used", "rejected_answer", "image_url", "kto_label", "reasoning_trace", "train_detail", "tool_choice"),
+    ]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(SAYING, st.sampled_from([0, 1, "0", False, "false"]), st.sampled_from(["row", "turn", "part"]))
+def test_no_key_whose_name_says_what_is_learnt_is_advised_to_be_ignored(key: str, value: Any, where: str) -> None:
+    row: dict[str, Any] = {"messages": [TURNS[0], {**ANSWER, "content": [part("a")]}], "quality": 3}
+    {"row": row, "turn": row["messages"][1], "part": row["messages"][1]["content"][0]}[where][key] = value
+    read = parsed(row)
+    if isinstance(read, BadRow):
+        line = ignore_advice(read.unknown, ()).partition("ignore_keys: ")[2]
+        assert line.startswith("[quality]") or not line
+
+
+@pytest.mark.parametrize(
+    "key", ["weight", "train", "training", "label", "kto_tag", "loss", "mask", "train_on_turn", "Weight"]
+)
+def test_a_mark_cannot_be_ignored(key: str) -> None:
+    with pytest.raises(ValueError, match=f"'{key}' says what is learnt"):
+        PrepareParams(sources=("a",), ignore_keys=("country", key))
+
+
+def test_what_only_sounds_like_a_mark_can_be_ignored() -> None:
+    keys = ("tools", "country", "training_site", "label_printer", "body_weight_kg", "images", "rejected")
+    assert PrepareParams(sources=("a",), ignore_keys=keys).ignore_keys == keys
 
 
 MARKS = st.sampled_from([None, True, False, 0, 1, 0.0, 1.0])

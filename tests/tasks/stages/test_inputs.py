@@ -209,6 +209,59 @@ def test_the_code_of_another_package_s_suite_and_the_files_of_its_arguments_are_
         assert changed_by(tmp_path, params, lambda path=path: path.write_text("2\n")) == {"evaluate"}  # type: ignore[misc]
 
 
+PATHS_IN = st.recursive(
+    st.just("their.jsonl"),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.tuples(st.sampled_from([3, "x", "y" * 5000, "a\0b", None]), inner).map(list)
+        | st.dictionaries(st.sampled_from("abc"), inner, min_size=1, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(argument=PATHS_IN | st.just({"their.jsonl": 1}))
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_that_a_suite_s_argument_names_at_any_depth_is_an_input(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, argument: Any
+) -> None:
+    root = tmp_path_factory.mktemp("depth")
+    fill(root)
+    (root / "their.jsonl").write_text("1")
+    entry = inputs.EntryPoint(name="theirs", value="json:Suite", group=inputs.GROUP)
+    monkeypatch.setattr(inputs, "entry_points", lambda group: [entry])
+    params = params_of(suites={"theirs": {"file": argument}})
+    assert changed_by(root, params, lambda: (root / "their.jsonl").write_text("2\n")) == {"evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("said", "readers"),
+    [
+        ({"url": "file:///x", "dir_info": {"editable": True}}, {"train", "evaluate"}),
+        ({"url": "file:///x", "dir_info": {}}, set()),
+        (None, set()),
+    ],
+)
+def test_an_edit_of_a_scorer_in_editable_mode_is_another_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Any, readers: set[str]
+) -> None:
+    fill(tmp_path)
+    site = tmp_path / "site"
+    about = site / "bert_score-9.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bert-score\nVersion: 9.0\n")
+    (about / "RECORD").write_text("")
+    if said is not None:
+        (about / "direct_url.json").write_text(json.dumps(said))
+    code = site / "bert_score/deep/score.py"
+    code.parent.mkdir(parents=True)
+    (site / "bert_score/__init__.py").write_text("")
+    code.write_text("a = 1\n")
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    monkeypatch.delitem(sys.modules, "bert_score", raising=False)
+    assert changed_by(tmp_path, params_of(), lambda: code.write_text("a = 22\n")) == readers
+
+
 def test_what_is_absent_is_named_and_the_earlier_files_stay(tmp_path: Path) -> None:
     fill(tmp_path)
     paths = ArtifactPaths(tmp_path)

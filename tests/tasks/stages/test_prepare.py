@@ -14,7 +14,7 @@ from tasks.config.train import Answers
 from tasks.data.formats import Row, read_rows
 from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import check_first_rows
-from tasks.stages.prepare import run, summary
+from tasks.stages.prepare import check_sources, run, summary
 from tests.tasks.training.templates import GEMMA, QWEN_3
 
 
@@ -196,12 +196,12 @@ def test_unknown_keys_of_all_rows_are_collected_in_one_line_to_add(project: Arti
     rows = [
         *pairs(30),
         {**pairs(1)[0], "quality": 3},
-        {"messages": [{"role": "user", "content": "a", "Mask": 0}, {"role": "assistant", "content": "b"}], "no": "x"},
+        {"messages": [{"role": "user", "content": "a", "Seen": 0}, {"role": "assistant", "content": "b"}], "no": "x"},
     ]
     params = write(project, rows).model_copy(update={"ignore_keys": ("seen",)})
-    with pytest.raises(UsageError, match=r'prepare\.ignore_keys: \[Mask, "no", quality, seen\]; else use the keys of'):
+    with pytest.raises(UsageError, match=r'prepare\.ignore_keys: \[Seen, "no", quality, seen\]; else use the keys of'):
         run(params, project)
-    report = run(params.model_copy(update={"ignore_keys": ("Mask", "no", "quality", "seen")}), project)
+    report = run(params.model_copy(update={"ignore_keys": ("Seen", "no", "quality", "seen")}), project)
     assert report["bad_rows"]["count"] == 0
 
 
@@ -339,3 +339,28 @@ def test_the_first_rows_are_tried_before_a_run_once_their_model_is_fetched(proje
     settings = {"chat_template_kwargs": {"enable_thinking": False}}
     assert not check_first_rows(project_params(project, pairs(3), **settings), project)
     assert not check_first_rows(project_params(project, pairs(3), id="other"), project)
+
+
+def test_code_that_is_indented_otherwise_is_another_row(project: ArtifactPaths) -> None:
+    code = ["if a:\n    b()\n    c()", "if a:\n    b()\nc()", "if a:  \n\n    b()\n    c()\n"]
+    report = run(write(project, [*pairs(30), *({"prompt": "q", "completion": text} for text in code)]), project)
+    assert report["dropped"]["duplicate"] == {"count": 1, "first": ["data/raw/rows.jsonl:33"]}
+
+
+def test_a_held_out_question_in_a_later_turn_drops_the_row(project: ArtifactPaths) -> None:
+    turns = [("user", "Hi"), ("assistant", "Hi!"), ("user", "Where is row three?"), ("assistant", "There.")]
+    row = {"messages": [{"role": role, "content": text} for role, text in turns]}
+    found = run(write(project, [*pairs(30), row]), project)["dropped"]["appears in a golden or test set"]
+    assert found["first"] == ["data/raw/rows.jsonl:31 (same turn as g/test.jsonl#t1)"]
+
+
+@pytest.mark.parametrize(
+    ("value", "key"), [(0, "label"), ("false", "label"), (0, "loss_mask"), ("b", "rejected_answer")]
+)
+def test_no_message_advises_to_ignore_what_must_not_be_learnt(project: ArtifactPaths, value: Any, key: str) -> None:
+    params = write(project, [{**pair, key: value} for pair in pairs(30)])
+    for check in (run, check_sources):
+        with pytest.raises(UsageError) as caught:
+            check(params, project)
+        assert key in str(caught.value)
+        assert "ignore_keys" not in str(caught.value)

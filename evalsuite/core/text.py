@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 EMPHASIS = re.compile(
-    r"(?<![\w*`])(?!__[a-z][a-z0-9_]*__(?!\w))(\*{1,3}|_{1,3}|`{1,3})(?=[^\s*_`,;:.!?)\]}])([^\n]{0,2000}?[^\s*_`(\[{,])\1(?![\w*`])"
+    r"(?<![\w*`])(?!__[a-z][a-z0-9_]*__(?!\w))(\*{1,3}|_{1,3}|`{1,3})(?=[^\s*_`,;:.!?)\]}])"
+    r"([^\n]{0,2000}?[^\s*_`(\[{,])\1(?![\w*`])"
 )
 """Markdown around a text: ``**B**``, ``_B_``, a pair of backticks; not the underscores of ``__init__``."""
 ASIDE = re.compile(r"(?<!\w)\(([^()]*)\)(?!\w)")

@@ -73,13 +73,10 @@ def test_values_are_equal_as_json_has_them(one: str, other: str, score: float) -
     assert score_text("json_fields", output, [reference], CONTEXT) == score
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
-        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
-        max_leaves=8,
-    )
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
 def test_a_record_is_its_own_json(value: object) -> None:
     text = json.dumps({"a": value})
     assert score_text("json_exact", text, [text], CONTEXT) == 1.0

@@ -6,28 +6,52 @@ and white space do not when an answer is scored. Forms follow Unicode 15's norma
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
-EMPHASIS = re.compile(r"(?<![\w*`])(\*{1,3}|_{1,3}|`{1,3})(?=[^\s*_`])([^\n]*?[^\s*_`])\1(?![\w*`])")
-"""Markdown around a text: ``**B**``, ``_B_``, a pair of backticks."""
-ASIDE = re.compile(r"(?<!\w)\(([^()\d=<>+*/^%#&@|~\\-]*)\)(?!\w)")
-"""Round brackets around plain words; other brackets may be a call, an interval or a list."""
-IGNORABLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff]")
-"""What is not seen and changes no word: soft hyphens, zero-width spaces, directions, the choice between a character's
-text and emoji form. The joiners U+200C and U+200D stay: they make other words in Persian and Indic scripts, and other
-emoji."""
-ALIKE = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2019": "'", "\u02bc": "'", "\u2018": "'"})
-"""Minus and hyphens, apostrophes."""
-TELLING = frozenset("#%&@*/\\_\u2030\u2031\u2032\u2033\u00a7\u00b6")
-"""Punctuation, by its category, that is part of what is said: C#, 5%, and/or, a path."""
-INNER = frozenset(".,:;!?")
-"""Sentence punctuation that counts inside a number, a name or an operator: 1.5, a.b, 12:30, !=."""
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\u1a20-\u1aaf\u3005-\u3007\u3021-\u3029\u3031-"
-    "\u3035\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
+EMPHASIS = re.compile(
+    r"(?<![\w*`])(?!__[a-z][a-z0-9_]*__(?!\w))(\*{1,3}|_{1,3}|`{1,3})(?=[^\s*_`,;:.!?)\]}])"
+    r"([^\n]{0,2000}?[^\s*_`(\[{,])\1(?![\w*`])"
 )
-"""Scripts that write no spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Tai, kana, Han."""
+"""Markdown around a text: ``**B**``, ``_B_``, a pair of backticks; not the underscores of ``__init__``."""
+ASIDE = re.compile(r"(?<!\w)\(([^()]*)\)(?!\w)")
+JOINS = frozenset({"and", "or", "not", "nor", "xor", "iff", "if", "then", "implies", "unless", "without", "except"})
+"""Words for which it matters what brackets hold together."""
+IGNORABLE = re.compile("[\u00ad\u0640\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe00-\ufe0f\ufeff]")
+"""What is not seen and changes no word: soft hyphens, the lengthening of Arabic letters, zero-width spaces, directions,
+the choice between a character's text and emoji form. The joiners U+200C and U+200D stay: they make other words in
+Persian and Indic scripts, and other emoji."""
+NON_JOINER = "\u200c"
+"""Often left out when Persian is typed; lookups do without it."""
+ALIKE = str.maketrans(
+    {"\u2010": "-", "\u2011": "-", "\u2019": "'", "\u02bc": "'", "\u2018": "'", "\u066a": "%", "\u2044": "/"}
+)
+"""Hyphens, apostrophes, percent signs, slashes."""
+MINUS = "\u2212"
+RAISED_LETTERS = frozenset("\u00aa\u00ba")
+"""The ordinal signs of Spanish and Portuguese, which are also typed as letters."""
+INNER = frozenset(".,:;!?")
+"""Sentence punctuation that counts inside a number, a name, a list or an operator: 1.5, a.b, 12:30, !=."""
+SILENT = re.compile(
+    "[\u00a1\u00bf\u055a-\u055f\u0589\u05be-\u05c6\u05f3\u05f4\u060c\u061b-\u061f\u06d4\u0700-\u070d\u0964\u0965"
+    "\u0e2f\u0e5a\u0e5b\u0f08-\u0f14\u104a\u104b\u1360-\u1368\u166e\u17d4-\u17d6\u17da\u1800-\u180a\u1b5a-\u1b60"
+    "\u203c-\u203d\u2047-\u2049\u3001-\u3003\u300a-\u300f\u301d-\u301f\ua9c1-\ua9cd\u201a\u201e\u201b\u201f]"
+)
+"""Sentence punctuation and quotes of other scripts; every other punctuation mark is part of what is said."""
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1980-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\u3005-\u3007\u3021-"
+    "\u3029\u3031-\u3035\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf"
+    "\ua980-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Scripts that write no spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Tai, Balinese, Javanese, kana,
+Bopomofo, Yi, Han."""
+WORD = re.compile(r"\w+")
+LAST_WORD = re.compile(r"(?<!\w)([^\W\d_]+)[.,;:!?'\")\]\u2018-\u201f]*\s*\Z")
+FIRST_WORD = re.compile(r"\s*['\"(\[\u2018-\u201f]*([^\W\d_]+)(?![\d_])")
+MAX_SIGNS = 8
+"""Dashes, quotes or exclamation marks in a row that are looked at together."""
+NAME_DOT = "\u30fb"
+BULLETS = frozenset("\u2022\u00b7\u2023\u2043")
 WORD_OF_CHARACTERS = 0.5
 """Words that one character of such a script counts for."""
 
@@ -64,7 +88,9 @@ def occurs(part: str, whole: str) -> bool:
     while start >= 0:
         end = start + len(wanted)
         before, after = text[start - 1 : start], text[end : end + 1]
-        if not _joined(before, wanted[0]) and not _joined(wanted[-1], after):
+        opened = before in ("(", "[", "{") and not text[start - 2 : start - 1].isalnum()
+        closed = after in (")", "]", "}")
+        if (opened or not _joined(before, wanted[0])) and (closed or not _joined(wanted[-1], after)):
             return True
         start = text.find(wanted, start + 1)
     return False
@@ -87,7 +113,7 @@ def as_written(text: str) -> str:
 
 def whole_form(text: str) -> str:
     """What is compared as a whole: the text as it is where its comparable form is empty."""
-    return comparable(text) or as_written(text)
+    return comparable(text).replace(NON_JOINER, "") or as_written(text)
 
 
 def words_of(text: str) -> list[str]:
@@ -110,57 +136,192 @@ def runs(words: list[str], num_words: int) -> list[str]:
             end += 1
         if total < num_words:
             break
-        found.append(" ".join(words[start:end]))
+        found.append(" ".join(words[start:end]).replace(NON_JOINER, ""))
         total -= weights[start]
     return found
 
 
 def _comparable_step(text: str) -> str:
-    form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    form = IGNORABLE.sub("", unicodedata.normalize("NFKC", _scripts_apart(text)))
+    form = _without(EMPHASIS, r"\2", form)
+    form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", form).casefold())
     form = IGNORABLE.sub("", form).translate(ALIKE)
-    form = EMPHASIS.sub(r"\2", form)
-    form = ASIDE.sub(r" \1 ", form)
-    form = "".join(_kept(form, at) for at in range(len(form)))
-    return unicodedata.normalize("NFKC", " ".join(form.split()))
+    form = _without(ASIDE, _aside, form)
+    return unicodedata.normalize("NFKC", " ".join(_said(form).split()))
 
 
-def _kept(form: str, at: int) -> str:
-    """A character, or a blank where it is punctuation that says nothing."""
-    char = form[at]
-    if char.isalnum() or not _is_punctuation(char) or char in TELLING:
+def _without(pattern: "re.Pattern[str]", inside: "str | Callable[[re.Match[str]], str]", text: str) -> str:
+    """A text without what stands around its parts, however they are nested."""
+    while (bare := pattern.sub(inside, text)) != text:
+        text = bare
+    return text
+
+
+def _scripts_apart(text: str) -> str:
+    """Superscripts as ``^2`` and subscripts as ``_2``, which NFKC would make plain digits; ``3\u00bd`` in two parts."""
+    if text.isascii():
+        return text
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        mark, end = _script(text[at]), at + 1
+        if mark:
+            while end < len(text) and _script(text[end]) == mark:
+                end += 1
+            part = text[at:end]
+            closed = text[end : end + 1].isalnum()
+            out.append(f"{mark}{{{part}}}" if closed else mark + part)
+        elif unicodedata.decomposition(text[at]).startswith("<fraction>") and text[at - 1 : at].isdecimal():
+            out.append(" " + text[at])
+        else:
+            out.append(text[at])
+        at = end
+    return "".join(out)
+
+
+@lru_cache(maxsize=4096)
+def _script(char: str) -> str:
+    """``^`` for a superscript, ``_`` for a subscript, else nothing."""
+    if char.isascii() or char in RAISED_LETTERS:
+        return ""
+    decomposition = unicodedata.decomposition(char)
+    return "^" if decomposition.startswith("<super>") else "_" if decomposition.startswith("<sub>") else ""
+
+
+def _aside(match: "re.Match[str]") -> str:
+    """Brackets around an aside of words taken away; others group terms, call, or are a list or an interval."""
+    inside, text = match[1], match.string
+    words = WORD.findall(inside)
+    if any(not (char.isalpha() or char.isspace() or char in ".!?'" or _is_mark(char)) for char in inside):
+        return match[0]
+    before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip(" \t")
+    if before and not (before[-1].isalpha() or _is_mark(before[-1]) or before[-1] in INNER):
+        return match[0]
+    if len(words) > 1:
+        last = WORD.findall(before[-20:])[-1:]
+        ends = not after or after[0] in ".,;:!?\n"
+        if not ends or JOINS.intersection(words + last) or all(len(word) == 1 for word in words):
+            return match[0]
+    return f" {inside} "
+
+
+def _said(form: str) -> str:
+    """The form with a blank for punctuation that says nothing."""
+    out: list[str] = []
+    brackets = 0
+    quotes = {"'": False, '"': False}
+    for at, char in enumerate(form):
+        before, after = form[at - 1 : at] if at else "", form[at + 1 : at + 2]
+        if char in "{[" or (char == "(" and before.isalnum()):
+            brackets += 1
+        elif char in "}])":
+            brackets = max(0, brackets - 1)
+        if char in quotes:
+            out.append(_quote(form, at, quotes))
+        elif char in ",:;" and brackets:
+            out.append(f"{char} ")
+        elif char == MINUS:
+            out.append(" - " if before.isalpha() and after.isalpha() else "-")
+        elif char in INNER:
+            out.append(char if _is_inner(form, at, before, after) else " ")
+        elif _is_dash(char):
+            out.append(_dash(form, at))
+        elif char in BULLETS or char == NAME_DOT:
+            out.append(" " if _separates(form, at, before, after) else char)
+        else:
+            out.append(" " if _is_silent(char) else char)
+    return "".join(out)
+
+
+def _separates(form: str, at: int, before: str, after: str) -> bool:
+    """Whether a dot stands before a list's item, or between the parts of a Japanese name."""
+    if form[at] == NAME_DOT:
+        return before.isalpha() and after.isalpha()
+    return after.isspace() and not form[:at].rpartition("\n")[2].strip()
+
+
+def _quote(form: str, at: int, is_open: dict[str, bool]) -> str:
+    """An apostrophe, a prime or an inch mark stays; a quotation mark goes."""
+    char, before, after = form[at], form[at - 1 : at] if at else "", form[at + 1 : at + 2]
+    if not _ends_word(before) and before != char:
+        is_open[char] = _ends_word(after) or is_open[char]
+        return " "
+    if char == "'" and before.isalnum() and after.isalpha():
         return char
-    before, after = form[at - 1 : at] if at else "", form[at + 1 : at + 2]
-    if _is_dash(char):
-        return _dash(char, before, after)
-    if char == "'":
-        return char if before.isalnum() and (after.isalpha() or before.isdigit()) else " "
-    if char in INNER:
-        return char if _is_inner(form, char, before, after) else " "
-    return char if unicodedata.category(char) in ("Ps", "Pe") and char in "()[]{}" else " "
+    if is_open[char]:
+        is_open[char] = False
+        return " "
+    first = at
+    while first and at - first < MAX_SIGNS and form[first - 1] == char:
+        first -= 1
+    word = form[max(0, first - 2) : first]
+    measured = word[-1:].isdigit() or (char == "'" and word[-1:].isalpha() and not word[:-1].isalnum())
+    return char if measured else " "
 
 
-def _dash(char: str, before: str, after: str) -> str:
+def _dash(form: str, at: int) -> str:
     """A hyphen between letters and a dash between words are white space; a sign, a range or an operator stays."""
-    digits = before.isdigit() or after.isdigit()
-    if char != "-":
-        return "-" if digits else " "
-    return " " if before.isalpha() and after.isalpha() else char
+    first, last = at, at + 1
+    while first and at - first < MAX_SIGNS and _is_dash(form[first - 1]):
+        first -= 1
+    while last < len(form) and last - at < MAX_SIGNS and _is_dash(form[last]):
+        last += 1
+    before, after = form[first - 1 : first] if first else "", form[last : last + 1]
+    if form[at] == "-":
+        alone = last - first == 1
+        return " " if alone and before.isalpha() and after.isalpha() else "-"
+    left, right = LAST_WORD.search(form[max(0, first - 40) : first]), FIRST_WORD.match(form[last : last + 40])
+    if left is None or right is None or before.isspace() != after.isspace():
+        return "-"
+    return "-" if len(left[1]) == len(right[1]) == 1 and not UNSPACED.match(left[1]) else " "
 
 
-def _is_inner(form: str, char: str, before: str, after: str) -> bool:
-    if char == "!" and before.isdigit() and not after:
-        return " " not in form  # a factorial, not a sentence
-    if char in "!:" and after == "=":
-        return True
+def _is_inner(form: str, at: int, before: str, after: str) -> bool:
+    char = form[at]
+    if char == "!":
+        return _is_operator(form, at, before, after)
+    if char == ":" and (after == "=" or ":" in (before, after)):
+        return after == "=" or _is_scope(form, at)
     told = _tells(before) and _tells(after)
     if char == ".":
         return told or (_tells(after) and (not before or before.isspace()))
     return told and not (before.isalpha() and after.isalpha())
 
 
+def _is_operator(form: str, at: int, before: str, after: str) -> bool:
+    """Whether an exclamation mark is a negation or a factorial rather than the end of a sentence."""
+    if after == "=" or (after and (after.isalnum() or after in "(_") and not before.isalnum()):
+        return True
+    start = at
+    while start and at - start < MAX_SIGNS and form[start - 1] == "!":
+        start -= 1
+    word, rest = form[max(0, start - 2) : start], form[at:].lstrip("! ")
+    base = word[-1:]
+    counted = base.isdigit() or base in (")", "]") or (base.isalpha() and not word[:-1].isalnum())
+    if not base or not counted or UNSPACED.match(base):
+        return False
+    if rest:
+        return not rest[0].isalnum() and not _is_silent(rest[0]) and rest[0] not in ".,;:?'\""
+    return " " not in form[:at].strip()
+
+
+def _is_scope(form: str, at: int) -> bool:
+    """``std::a``: two colons between names."""
+    first = at - 1 if form[at - 1 : at] == ":" and at else at
+    pair = form[first : first + 2] == "::"
+    return pair and form[first + 2 : first + 3].isalnum() and (not first or form[first - 1] != ":")
+
+
 def _tells(char: str) -> bool:
-    """Whether a character is more than white space or sentence punctuation."""
-    return bool(char) and not char.isspace() and (not _is_punctuation(char) or char in TELLING)
+    """Whether a character is more than white space, a bracket or sentence punctuation."""
+    if not char or char.isspace() or char in INNER or char in "'\"" or _is_silent(char):
+        return False
+    return unicodedata.category(char) not in ("Ps", "Pe", "Pd")
+
+
+def _ends_word(char: str) -> bool:
+    """Whether a closing quotation mark may follow."""
+    return bool(char) and not char.isspace() and char not in "([{'\"" and unicodedata.category(char) != "Pi"
 
 
 def _joined(one: str, other: str) -> bool:
@@ -195,8 +356,14 @@ def _weight(word: str) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _is_punctuation(char: str) -> bool:
-    return unicodedata.category(char).startswith("P")
+def _is_silent(char: str) -> bool:
+    """Sentence punctuation or a quote, of any script."""
+    category = unicodedata.category(char)
+    return category in ("Pi", "Pf") or (category.startswith("P") and bool(SILENT.match(char)))
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char).startswith("M")
 
 
 @lru_cache(maxsize=256)

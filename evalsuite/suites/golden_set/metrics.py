@@ -5,6 +5,7 @@ needs a model (BERTScore, judges) is scored by ``scoring``.
 """
 
 import json
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from evalsuite.suites.golden_set.metric_params import (
 )
 from evalsuite.suites.golden_set.numbers import agrees, last_number
 
-VERSION = "3"
+VERSION = "4"
 """Raised whenever a score could change; results with another version are not compared."""
 
 
@@ -148,7 +149,7 @@ def chrf(output: str, reference: str, _context: MetricContext, _params: Params) 
 def rouge_l(output: str, reference: str, _context: MetricContext, _params: Params) -> float:
     """F of the longest common subsequence of words (Lin 2004), by rouge_score without stemming.
 
-    Its own words for ASCII; it knows no others, so that those of ``evalsuite.core.text`` stand in for them.
+    Its words are those of ``evalsuite.core.text``, so that C++ is not C#, nor -5 5.
     """
     _check_length("rouge_l", output)
     return float(_rouge().score(reference, output)["rougeL"].fmeasure)
@@ -212,9 +213,36 @@ def score_text(
 
 
 def _same(first: object, second: object) -> bool:
-    """Equal as JSON: unlike Python, true is not 1; texts that Unicode calls equivalent are the same."""
-    one, other = (json.dumps(each, sort_keys=True, ensure_ascii=False) for each in (first, second))
-    return one == other or unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+    """Equal as JSON: 1.0 is 1 and, unlike in Python, true is not; texts that Unicode calls equivalent are the same."""
+    pairs = [(first, second)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            ones, others = _normal_keys(one), _normal_keys(other)
+            if ones.keys() != others.keys() or len(ones) != len(one) or len(others) != len(other):
+                return False
+            pairs += [(value, others[key]) for key, value in ones.items()]
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            pairs += zip(one, other, strict=True)
+        elif not _same_scalar(one, other):
+            return False
+    return True
+
+
+def _normal_keys(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {unicodedata.normalize("NFC", key): each for key, each in value.items()}
+
+
+def _same_scalar(one: object, other: object) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one == other and abs(one) < math.inf
+    return one is None and other is None
 
 
 def _words(text: str) -> list[str]:
@@ -236,16 +264,12 @@ def _chrf() -> Any:
 @lru_cache(maxsize=1)
 def _rouge() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
-    from rouge_score.tokenizers import DefaultTokenizer
 
     class Words:
-        """rouge_score's own words for ASCII; it drops every other letter."""
-
-        def __init__(self) -> None:
-            self.ascii = DefaultTokenizer(use_stemmer=False)
+        """Those of ``evalsuite.core.text``: rouge_score's own drop signs, and every letter that is not ASCII."""
 
         def tokenize(self, text: str) -> list[str]:
-            return list(self.ascii.tokenize(text)) if text.isascii() else words_of(text)
+            return words_of(text)
 
     return RougeScorer(["rougeL"], use_stemmer=False, tokenizer=Words())
 

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evalsuite.core.text import IGNORABLE, as_written, comparable, occurs, runs, same_answer, word_count, words_of
+from evalsuite.core.text import (
+    IGNORABLE,
+    as_written,
+    comparable,
+    occurs,
+    runs,
+    same_answer,
+    whole_form,
+    word_count,
+    words_of,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 TELLING = st.characters(categories=["Mn", "Mc", "Sm", "Sc", "So", "Nd"])
@@ -19,8 +29,16 @@ def test_a_form_is_its_own_form(text: str) -> None:
     assert as_written(as_written(text)) == as_written(text)
 
 
+@given(st.text("ab1 ()!-\u2013\u2212:;,.'\"*_`{[]}\u00b2\u2082\u00bd\u2022\n\u4e00", max_size=14))
+def test_a_form_of_signs_is_its_own_form(text: str) -> None:
+    assert comparable(comparable(text)) == comparable(text)
+
+
 @given(TEXT, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
 def test_every_unicode_form_of_a_text_is_the_same_answer(text: str, form: str) -> None:
+    # NFKC makes x\u00b2 x2 and 3\u00bd 31/2, which are other answers.
+    changed = ("<super>", "<sub>", "<fraction>") if "K" in form else ()
+    assume(not any(unicodedata.decomposition(char).startswith(changed) for char in text if changed))
     assert comparable(unicodedata.normalize(form, text)) == comparable(text)
 
 
@@ -32,6 +50,17 @@ def test_a_mark_sign_symbol_or_digit_more_is_another_answer(before: str, char: s
     # What NFKC takes apart into sentence punctuation (a parenthesised digit) is not this test's question.
     assume(not any(unicodedata.category(each)[0] in "PZ" for each in folded))
     assert not same_answer(before + char + after, before + after)
+
+
+PLAIN_SCRIPT = "0123456789+-=()n"
+SUPERSCRIPT = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207c\u207d\u207e\u207f"
+SUBSCRIPT = "".join(chr(0x2080 + n) for n in range(15)) + "\u2099"
+
+
+@given(st.text("x10", max_size=3), st.integers(0, 15), st.sampled_from([SUPERSCRIPT, SUBSCRIPT]), st.text("x10"))
+def test_a_superscript_or_subscript_is_not_the_plain_character(before: str, at: int, script: str, after: str) -> None:
+    assert unicodedata.normalize("NFKC", script[at]).replace("\u2212", "-") == PLAIN_SCRIPT[at]
+    assert not same_answer(before + script[at] + after, before + PLAIN_SCRIPT[at] + after)
 
 
 @given(TELLING, TELLING)
@@ -75,6 +104,44 @@ def test_an_empty_form_equals_only_the_same_text(empty: str, text: str) -> None:
         ("(1, 2]", "[1, 2)"),
         ("and/or", "and or"),
         ("\U0001f44d\U0001f3fb", "\U0001f44d"),
+        # superscripts, subscripts, fractions
+        ("10\u2075", "105"),
+        ("x\u00b2", "x2"),
+        ("2\u2075", "25"),
+        ("x\u2082", "x2"),
+        ("x\u00b9\u2070", "x\u00b90"),
+        ("3\u00bd", "31/2"),
+        # dashes as signs, a minus between letters
+        ("\u2013x", "x"),
+        ("\u2013 5", "5"),
+        ("\u2013$5", "$5"),
+        ("\u2013\u221e", "\u221e"),
+        ("a\u2212b", "a b"),
+        ("a \u2013 b", "a b"),
+        # brackets that group, call or list
+        ("(A or B) and C", "A or (B and C)"),
+        ("(not a) and b", "not (a and b)"),
+        ("(f \u2218 g) h", "f \u2218 (g h)"),
+        ("(f g) x", "f (g x)"),
+        ("(black cat) food", "black (cat food)"),
+        ("\u230ax\u230b", "\u2308x\u2309"),
+        ("\u230ax\u230b", "x"),
+        ("\u27e8x\u27e9", "x"),
+        ("{a: b}", "{a, b}"),
+        ("[a, b]", "[a b]"),
+        ("f(a, b)", "f(a b)"),
+        # negation, factorial
+        ("x = !y", "x = y"),
+        ("3! + 2", "3 + 2"),
+        ("n!", "n"),
+        # other signs
+        ("5\u066a", "5"),
+        ("f'", "f"),
+        ('6"', "6"),
+        ("3\u00b75", "3 5"),
+        ("std::a", "std a"),
+        ("__init__", "init"),
+        ("SELECT *, COUNT(*)", "SELECT COUNT()"),
     ],
 )
 def test_other_answers_stay_other_answers(one: str, other: str) -> None:
@@ -100,6 +167,20 @@ def test_other_answers_stay_other_answers(one: str, other: str) -> None:
         ("soft\u00adware", "software"),
         ("\u5317\u4eac\u3002", "\u5317\u4eac"),
         ("Yes, it is;  really", "yes it is really"),
+        ("The answer is (B).", "the answer is B"),
+        ("__Paris__", "Paris"),
+        ("\u2022 Paris", "Paris"),
+        ("Paris \u2013 the capital", "Paris the capital"),
+        ("a \u2212 b", "a\u2212b"),
+        ("x\u00b2", "x^2"),
+        ("10\u207b\u2075", "10^-5"),
+        ("'f'", "f"),
+        ('He said "5".', "he said 5"),
+        ("It is 3!", "it is 3"),
+        ("[1,2]", "[1, 2]"),
+        ("5\u066a", "5%"),
+        ("\u0643\u0640\u062a\u0627\u0628", "\u0643\u062a\u0627\u0628"),  # Arabic: book, lengthened
+        ("\u300c\u5317\u4eac\u300d", "\u5317\u4eac"),
     ],
 )
 def test_the_same_answer_in_other_clothes_is_the_same(one: str, other: str) -> None:
@@ -119,6 +200,10 @@ def test_the_same_answer_in_other_clothes_is_the_same(one: str, other: str) -> N
         ("\u0e01", "\u0e01\u0e35", False),
         ("?", "what", False),
         ("?", "what?", True),
+        ("Paris", "It is big (Paris, France).", True),
+        ("x", "f(x)", False),
+        ("5", "10\u2075", False),
+        ("A or (B and C)", "It is (A or B) and C", False),
     ],
 )
 def test_a_part_occurs_as_whole_words_and_whole_characters(part: str, whole: str, there: bool) -> None:
@@ -130,6 +215,7 @@ SCRIPTS = {
     "hindi": "\u0926\u093f\u0928\u093e\u0915\u0941 ",
     "han": "\u5317\u4eac\u662f\u9996\u90fd\u7684",
     "thai": "\u0e01\u0e35\u0e32\u0e19\u0e21",
+    "javanese": "\ua98f\ua9b6\ua995\ua9ab\ua9ba",
     "kana": "\u304b\u3099\u304d\u30c6\u30b9\u30c8",
 }
 
@@ -187,3 +273,15 @@ def test_lines_are_the_same_exactly_with_the_same_indentation(
 
     first, second = ([("", lines[0][1]), *lines[1:]] for lines in (one, other))
     assert (form(one) == form(other)) is (first == second)
+
+
+def test_a_lookup_finds_persian_with_and_without_its_joiners() -> None:
+    with_joiner = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0628\u0631\u0648\u0645"
+    without = with_joiner.replace("\u200c", "")
+    assert whole_form(with_joiner) == whole_form(without)
+    assert runs(words_of(with_joiner), 2) == runs(words_of(without), 2)
+    assert not same_answer(with_joiner, without)
+
+
+def test_a_lookup_tells_a_power_from_a_numbered_letter() -> None:
+    assert whole_form("Differentiate x\u00b2") != whole_form("Differentiate x2")

@@ -1,5 +1,7 @@
 """Scores, also of hostile outputs."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +50,44 @@ def test_two_texts_that_are_no_json_do_not_match() -> None:
 
 def test_true_is_not_one() -> None:
     assert score_text("json_exact", '{"a": true}', ['{"a": 1}'], CONTEXT) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "score"),
+    [
+        ("1.0", "1", 1.0),
+        ('[1, {"b": 2e0}]', '[1.0, {"b": 2}]', 1.0),
+        ("0.1", "0.10", 1.0),
+        ("true", "1.0", 0.0),
+        ("false", "0", 0.0),
+        ("false", "null", 0.0),
+        ('"1"', "1", 0.0),
+        ("[1]", "[1, 1]", 0.0),
+        ("1e999", "2e999", 0.0),
+        ('"caf\u00e9"', '"cafe\u0301"', 1.0),
+    ],
+)
+def test_values_are_equal_as_json_has_them(one: str, other: str, score: float) -> None:
+    output, reference = f'{{"a": {one}}}', f'{{"a": {other}}}'
+    assert score_text("json_exact", output, [reference], CONTEXT) == score
+    assert score_text("json_fields", output, [reference], CONTEXT) == score
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+def test_a_record_is_its_own_json(value: object) -> None:
+    text = json.dumps({"a": value})
+    assert score_text("json_exact", text, [text], CONTEXT) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("output", "reference"), [("C++", "C#"), ("-5", "5"), ("5%", "5"), ("x\u00b2", "x2"), ("C++", "C")]
+)
+@pytest.mark.parametrize("metric", ["normalized_exact", "contains", "rouge_l", "token_f1"])
+def test_a_sign_more_is_another_answer_to_every_metric(metric: str, output: str, reference: str) -> None:
+    assert score_text(metric, output, [reference], CONTEXT) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,17 @@ def fill(root: Path, metrics: dict[str, list[str]] | None = None) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real stage ``inputs``, and one small stage for each that reads it."""
+    """What the stage ``inputs`` writes, without its checks of a whole project, and a small stage for each reader."""
     root = tmp_path_factory.mktemp("project")
     fill(root)
     real = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["inputs"]
-    stages: dict[str, Any] = {"inputs": {**real, "deps": ["params.yaml"]}}
+    (root / "look.py").write_text(
+        "from tasks.config.params import load_params\n"
+        "from tasks.paths import ArtifactPaths\n"
+        "from tasks.stages.inputs import run\n"
+        "run(load_params(), ArtifactPaths())\n"
+    )
+    stages: dict[str, Any] = {"inputs": {**real, "cmd": "python look.py", "deps": ["params.yaml"]}}
     for name in READERS:
         stages[name] = {"cmd": f"echo 1 > {name}.out", "deps": [f"plans/inputs/{name}.json"], "outs": [f"{name}.out"]}
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))

@@ -56,7 +56,7 @@ def test_what_is_unambiguous_is_read(tmp_path: Path, name: str, text: str, zippe
         ("a.csv", b"PK\x03\x04....", r"is a zip archive \(or an \.xlsx workbook\)"),
         ("a.csv", "item_id,acc\n1,1\n".encode("utf-16"), r"is UTF-16 text.*iconv"),
         ("a.jsonl", b"PAR1....", "is a parquet file"),
-        ("a.csv.gz", gzip.compress(b"item_id,acc\n1,1\n")[:-9], "is a damaged gzip file"),
+        ("a.csv.gz", gzip.compress(b"item_id,acc\n1,1\n", mtime=0)[:-9], "is a damaged gzip file"),
         ("a.jsonl.gz", PACKED[:40] + b"\xff" * 20, "is a damaged gzip file"),
         ("a.json", b'[{"item_id": 1, "acc": 1},\n', r"a\.json:2: not JSON"),
         ("a.json", b"[[1]]", r"row 1: list, expected an object"),

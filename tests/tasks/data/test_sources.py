@@ -157,7 +157,7 @@ def test_the_command_that_is_named_makes_rows_of_the_file(
         (archive("tar"), "a tar archive"),
         (archive("tgz"), "a tar archive"),
         (b"PAR1" + bytes(20), "a Parquet file"),
-        (gzip.compress(LINES.encode("utf-16")), "inside gzip, UTF-16 text"),
+        (gzip.compress(LINES.encode("utf-16"), mtime=0), "inside gzip, UTF-16 text"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"\n<!DOCTYPE html><html>", "an HTML page"),
         (b"%PDF-1.7", "a PDF"),

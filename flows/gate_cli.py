@@ -21,6 +21,8 @@ def gate_check() -> None:
     root = project_root()
     paths = ArtifactPaths(root)
     stale = {item.name: item.reason for item in pending_stages(root)}
+    if "gate" in stale and not paths.decision.is_file():
+        raise UsageError("there is no decision here yet; `ratchet run` makes one")
     if "gate" in stale:
         raise UsageError(
             f"the decision is not of the present inputs ({stale['gate']}); make it again with `ratchet run`"

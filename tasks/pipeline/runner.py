@@ -338,7 +338,9 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
                 continue
             read = [external[path] for dep in stage.deps for path in external if _is_below(path, dep)]
             upstream = sorted(other.name for other in graph.successors(stage) if other.name in pending)
-            if read:
+            if changes and not any(out.hash_info for out in stage.outs):
+                pending[stage.name] = "was not made yet"
+            elif read:
                 pending[stage.name] = read[0]
             elif changes:
                 pending[stage.name] = _reason(next(iter(changes.values())))

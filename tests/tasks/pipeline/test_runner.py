@@ -60,6 +60,10 @@ def test_one_parameter_makes_only_its_readers_run(project: Path) -> None:
     assert pending[1].reason == "if each@q gives something else"
 
 
+def test_a_stage_that_never_ran_was_not_made_yet_and_is_not_called_changed(project: Path) -> None:
+    assert {item.reason for item in pending_stages(project)} == {"was not made yet"}
+
+
 def test_no_other_stages_run_than_those_that_are_pending(project: Path) -> None:
     repro = dvc_command("repro")
     subprocess.run(repro, cwd=project, check=True, env=stage_environment())

@@ -107,8 +107,20 @@ def whole_form(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """Words of the comparable form; a character with its marks where a script has no spaces."""
-    return [unit for word in comparable(text).split() for unit in _units(word)]
+    """Words of the comparable form; a character with its marks where a script has no spaces.
+
+    Brackets around words are left out, for an order of words says nothing of groups; those inside, ``f(x)``, stay.
+    """
+    bare = (_without_brackets(word) for word in comparable(text).split())
+    return [unit for word in bare for unit in _units(word)]
+
+
+def _without_brackets(word: str) -> str:
+    while word[:1] == "(" and (word[-1:] == ")" or word.count("(") > word.count(")")):
+        word = word[1:-1] if word[-1:] == ")" and word.count("(") == word.count(")") else word[1:]
+    while word[-1:] == ")" and word.count(")") > word.count("("):
+        word = word[:-1]
+    return word
 
 
 def word_count(words: list[str]) -> float:

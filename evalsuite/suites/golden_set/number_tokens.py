@@ -20,7 +20,8 @@ ALIKE = str.maketrans(
 )
 NOT_PLAIN = "⊥"
 """Stands for what makes an expression of the numbers beside it: a root, a function, a constant."""
-TAG = re.compile(r"</?[A-Za-z][^<>\n]*>|<\|[^<>\n]*\|>")
+TAG = re.compile(r"<<[^<>\n]*>>|</?[A-Za-z][^<>\n]*>|<\|[^<>\n]*\|>")
+"""Mark-up, special tokens, and the calculator's notes of GSM8K, which stand before the result."""
 QUOTE = re.compile(r"^[ \t]*>+[ \t]", re.MULTILINE)
 ARROW = re.compile(r"(?<![-=])[-=]+>|[→⇒⟹]")
 NESTED = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -78,7 +79,6 @@ PLURAL = {
     "trillion": 1e12,
     "lakh": 1e5,
     "crore": 1e7,
-    "dozen": 12.0,
 }
 MAGNITUDES = (
     PLURAL

@@ -19,6 +19,8 @@ SAYING = frozenset(
     ["is", "are", "was", "be", "equals", "equal", "gives", "makes", "returns", "ist", "sind", "est", "es"]
 )
 """Words after which a minus that stands apart is a sign."""
+NEAR = frozenset({"about", "approximately", "around", "at", "exactly", "nearly", "roughly", "than"})
+"""Words after which the word minus is a sign too."""
 NUMBER_WORDS = frozenset(
     [
         "one",
@@ -127,8 +129,8 @@ def _begun(tokens: Sequence[Token], start: int, end: int) -> list[Token] | None:
             if word is None or not even:
                 return None
         elif first.kind == "w" and first.text in ("minus", "negative", "plus"):
-            if word is not None and (word.text.casefold() in NUMBER_WORDS or _is_variable(word)):
-                return None
+            if first.text != "negative" and word is not None and word.text.casefold() not in SAYING | NEAR:
+                return None  # "a value minus 12"
             sign = "+" if first.text == "plus" else "-"
             return [first._replace(kind=sign), *rest]
         elif first.kind == "w":

@@ -243,6 +243,13 @@ def test_runs_are_the_n_grams_of_words_and_half_as_many_characters_again() -> No
     assert word_count(words_of("see \u5317\u4eac")) == 2.0
 
 
+def test_brackets_around_words_make_no_other_words() -> None:
+    assert words_of("a (yellow card) that (not inherited) f(x) is (a)") == words_of(
+        "a yellow card that not inherited f(x) is a"
+    )
+    assert words_of("f(x)") == ["f(x)"]
+
+
 def test_a_lookup_finds_persian_with_and_without_its_joiners() -> None:
     with_joiner = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0628\u0631\u0648\u0645"
     without = with_joiner.replace("\u200c", "")

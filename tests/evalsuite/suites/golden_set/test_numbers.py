@@ -178,6 +178,7 @@ def test_other_numbers_and_expressions_do_not_agree(output: str, reference: str)
         ("Step 3: 5", 5),
         (r"so $\boxed{12}$.", 12),
         ("<answer>42</answer>", 42),
+        ("He pays 30*6=$<<30*6=180>>180 a week", 180),
     ],
 )
 def test_signs_latex_and_magnitudes_belong_to_the_number(text: str, value: float) -> None:

@@ -14,6 +14,7 @@ MINUS = "\u2212"
 ALIKE = str.maketrans(
     {c: "-" for c in "\u2010\u2011\u2013\u2012\u02d7"}
     | {"\u066b": ".", "\u066c": ",", "\u2044": "/", "\u2215": "/", "\u066a": "%", "\u2015": "\u2014"}
+    | {"\u2236": ":", "\ua789": ":", "\u2796": "-", "\u2795": "+", "\u00ac": "!"}
     | {c: "*" for c in "\u00d7\u00b7\u22c5\u2219\u2022\u2217\u2a09"}
     | {c: "<" for c in ">≤≥≠≪≫⩽⩾"}
     | {c: "…" for c in "~\u301c\u2053"}
@@ -22,6 +23,7 @@ NOT_PLAIN = "⊥"
 """Stands for what makes an expression of the numbers beside it: a root, a function, a constant."""
 TAG = re.compile(r"<<[^<>\n]*>>|</?[A-Za-z][^<>\n]*>|<\|[^<>\n]*\|>")
 """Mark-up, special tokens, and the calculator's notes of GSM8K, which stand before the result."""
+NEGATIVE = re.compile(r"(?:マイナス|零下|[负負]の?|마이너스\s?)(?=\d)")
 QUOTE = re.compile(r"^[ \t]*>+[ \t]", re.MULTILINE)
 ARROW = re.compile(r"(?<![-=])[-=]+>|[→⇒⟹]")
 NESTED = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -85,6 +87,9 @@ MAGNITUDES = (
     | {f"{name}s": value for name, value in PLURAL.items()}
     | {"mio": 1e6, "mln": 1e6, "mrd": 1e9, "bn": 1e9, "tn": 1e12, "milliarden": 1e9, "millionen": 1e6, "tausend": 1e3}
     | {"milliards": 1e9, "milliard": 1e9, "millones": 1e6, "mille": 1e3, "mil": 1e3}
+    | {"тысяч": 1e3, "тысячи": 1e3, "тысяча": 1e3, "миллион": 1e6, "миллиона": 1e6, "миллионов": 1e6}
+    | {"миллиард": 1e9, "миллиарда": 1e9, "миллиардов": 1e9, "हज़ार": 1e3, "लाख": 1e5, "करोड़": 1e7}
+    | {"ألف": 1e3, "مليون": 1e6, "مليار": 1e9}
     | {"百": 1e2, "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "兆": 1e12}
     | {"백": 1e2, "천": 1e3, "만": 1e4, "억": 1e8, "조": 1e12}
 )
@@ -106,6 +111,24 @@ JOINING = frozenset(
         "divided",
         "by",
         "bis",
+        *(
+            "mod",
+            "modulo",
+            "per",
+            "choose",
+            "up",
+            "until",
+            "till",
+            "versus",
+            "vs",
+            "sur",
+            "sobre",
+            "hasta",
+            "mal",
+            "\u00e0",
+            "a",
+        ),
+        *("moins", "menos", "meno"),
         "von",
         "und",
         "oder",
@@ -197,6 +220,7 @@ def _plain(text: str) -> str:
     text = RAISED.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text).replace("⁻", "-").replace("⁺", "+")
     text = LOWERED.sub(NOT_PLAIN, text)
     text = VULGAR.sub(lambda match: f" {unicodedata.normalize('NFKC', match[0])}", text)
+    text = NEGATIVE.sub(MINUS, text)
     text = QUOTE.sub("", TAG.sub(" ", text))
     for pattern, replacement in LATEX:
         text = pattern.sub(replacement, text)

@@ -128,7 +128,7 @@ def _begun(tokens: Sequence[Token], start: int, end: int) -> list[Token] | None:
             even = after is not None and touches_word == (first.end == after.start)
             if word is None or not even:
                 return None
-        elif first.kind == "w" and first.text in ("minus", "negative", "plus"):
+        elif first.kind == "w" and first.text in ("minus", "moins", "menos", "meno", "negative", "plus"):
             if first.text != "negative" and word is not None and word.text.casefold() not in SAYING | NEAR:
                 return None  # "a value minus 12"
             sign = "+" if first.text == "plus" else "-"

@@ -58,6 +58,7 @@ DOUBLE_STAR = re.compile(r"(?<=[\d)])\s?\*\*\s?(?=[\d(+-])")
 MAX_NESTING = 20
 
 LETTER = rf"(?:(?!{UNSPACED.pattern})[^\W\d_])"
+VOWEL_SIGNS = "\u0300-\u036f\u0900-\u0963\u0971-\u0dff"
 CURRENCY = r"(?:[A-Z]{1,3})?[$¢£¤¥֏؋฿៛\u20a0-\u20c0]|(?:USD|EUR|GBP|JPY|CNY|CHF|INR|CAD|AUD|Rs\.?)(?![A-Za-z])"
 TOKEN = re.compile(
     r"(?P<end>\n)"
@@ -66,7 +67,7 @@ TOKEN = re.compile(
     rf"|(?P<currency>{CURRENCY})"
     r"|(?P<percent>[%\u2030]|(?:percent|per\s+cent|pct)(?![^\W_]))"
     r"|(?P<more>and\s+(?:a|one|two|three)\s+(?:hal(?:f|ves)|thirds?|quarters?|fifths?)(?![^\W_]))"
-    rf"|(?P<word>\\[A-Za-z]+|{LETTER}(?:(?!{UNSPACED.pattern})\w|['\u2019-](?=\w))*(?:\^\(?[-+]?\d+\)?)?)"
+    rf"|(?P<word>\\[A-Za-z]+|{LETTER}(?:(?!{UNSPACED.pattern})[\w{VOWEL_SIGNS}]|['\u2019-](?=\w))*(?:\^\(?[-+]?\d+\)?)?)"
     r"|(?P<range>\.{2,}|…)"
     r"|(?P<dash>\u2014|--+)"
     r"|(?P<plusminus>±|\+/-)"
@@ -88,7 +89,14 @@ MAGNITUDES = (
     | {"mio": 1e6, "mln": 1e6, "mrd": 1e9, "bn": 1e9, "tn": 1e12, "milliarden": 1e9, "millionen": 1e6, "tausend": 1e3}
     | {"milliards": 1e9, "milliard": 1e9, "millones": 1e6, "mille": 1e3, "mil": 1e3}
     | {"тысяч": 1e3, "тысячи": 1e3, "тысяча": 1e3, "миллион": 1e6, "миллиона": 1e6, "миллионов": 1e6}
-    | {"миллиард": 1e9, "миллиарда": 1e9, "миллиардов": 1e9, "हज़ार": 1e3, "लाख": 1e5, "करोड़": 1e7}
+    | {
+        "миллиард": 1e9,
+        "миллиарда": 1e9,
+        "миллиардов": 1e9,
+        unicodedata.normalize("NFKC", "हज़ार"): 1e3,
+        "लाख": 1e5,
+        unicodedata.normalize("NFKC", "करोड़"): 1e7,
+    }
     | {"ألف": 1e3, "مليون": 1e6, "مليار": 1e9}
     | {"百": 1e2, "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "兆": 1e12}
     | {"백": 1e2, "천": 1e3, "만": 1e4, "억": 1e8, "조": 1e12}

@@ -104,43 +104,9 @@ MAGNITUDES = (
 SUFFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 """Letters that multiply where they touch the number, or where a currency stands before it; T only there."""
 JOINING = frozenset(
-    [
-        "to",
-        "of",
-        "or",
-        "and",
-        "plus",
-        "minus",
-        "negative",
-        "times",
-        "over",
-        "through",
-        "out",
-        "divided",
-        "by",
-        "bis",
-        *(
-            "mod",
-            "modulo",
-            "per",
-            "choose",
-            "up",
-            "until",
-            "till",
-            "versus",
-            "vs",
-            "sur",
-            "sobre",
-            "hasta",
-            "mal",
-            "\u00e0",
-            "a",
-        ),
-        *("moins", "menos", "meno"),
-        "von",
-        "und",
-        "oder",
-    ]
+    {"to", "of", "or", "and", "plus", "minus", "negative", "times", "over", "through", "out", "divided", "by"}
+    | {"mod", "modulo", "per", "choose", "up", "until", "till", "versus", "vs"}
+    | {"bis", "von", "und", "oder", "mal", "sur", "sobre", "hasta", "\u00e0", "a", "moins", "menos", "meno"}
 )
 """Words that make one expression of the numbers on both sides."""
 FUNCTIONS = frozenset(

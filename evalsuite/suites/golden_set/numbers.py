@@ -16,48 +16,17 @@ FORM = re.compile(
 )
 """What is one number, in kinds of tokens."""
 SAYING = frozenset(
-    ["is", "are", "was", "be", "equals", "equal", "gives", "makes", "returns", "ist", "sind", "est", "es"]
+    {"is", "are", "was", "be", "equals", "equal", "gives", "makes", "returns", "ist", "sind", "est", "es"}
 )
 """Words after which a minus that stands apart is a sign."""
 NEAR = frozenset({"about", "approximately", "around", "at", "exactly", "nearly", "roughly", "than"})
 """Words after which the word minus is a sign too."""
 NUMBER_WORDS = frozenset(
-    [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-        "seventy",
-        "eighty",
-        "ninety",
-        "hundred",
-        "thousand",
-        "million",
-        "half",
-        "third",
-        "quarter",
-        "square",
-        "cube",
-        "root",
-        "logarithm",
-        "sine",
-        "cosine",
-        "factorial",
-    ]
+    {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty"}
+    | {"thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million"}
+    | {"half", "third", "quarter", "square", "cube", "root", "logarithm", "sine", "cosine", "factorial"}
 )
+"""Words that make one expression with the number after "of" or "to"."""
 VARIABLES = frozenset("xyznijeπ")
 MAX_RUN = 64
 """Tokens; no plain number is longer."""

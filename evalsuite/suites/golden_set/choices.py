@@ -51,7 +51,7 @@ LEADING = re.compile(
     rf"(?:[(\[{{\"'\u201c]?([A-Za-z])[)\]}}\"'\u201d]*(?:[).:](?=\s|$))|[(\[]([A-Za-z])[)\]](?=\s|$)"
     rf"|([A-Z])(?=\s*\n|,\s|\s+[-\u2013\u2014]\s|{CONNECTOR.pattern}))"
 )
-LABEL_LINE = re.compile(r"^[ \t>*-]*[(\[]?([A-Z])[)\]]?[.):]\s", re.MULTILINE)
+LABEL_LINE = re.compile(r"^[ \t>*-]*[(\[]?([A-Z])[)\]]?[.):](?:\s|\Z)", re.MULTILINE)
 LAST_LABEL = re.compile(r"(\w{0,20})\s{0,3}[:\uff1a=]\s*[(\[]?([A-Z])[)\]]?[\s.\u3002!]*\Z")
 MAX_STATEMENTS = 100
 """The last statements, which are the ones that are read."""
@@ -77,7 +77,8 @@ def chosen_letter(text: str, options: Sequence[str]) -> str | None:
     if boxed:
         return _boxed(text, boxed, options, letters)
     bare = _bare(text)
-    found = _direct(bare, options, letters)
+    found = _read(text, options, letters)
+    bare = _without_own_text(bare, options, letters)
     if found is None:
         found = _stated(bare, options, letters)
     if found is None:
@@ -113,7 +114,7 @@ def _bare(text: str) -> str:
 def _boxed(text: str, boxed: Sequence["re.Match[str]"], options: Sequence[str], letters: str) -> str | None:
     def read(box: "re.Match[str]") -> str | None:
         inside = _bare(box[1])
-        return _direct(inside, options, letters) or _leading(inside, letters) or None
+        return _read(box[1], options, letters) or _leading(_without_own_text(inside, options, letters), letters) or None
 
     last = boxed[-1]
     chosen = read(last)
@@ -124,15 +125,40 @@ def _boxed(text: str, boxed: Sequence["re.Match[str]"], options: Sequence[str], 
     return chosen
 
 
+def _read(text: str, options: Sequence[str], letters: str) -> str | None:
+    """The letter that a whole text is, or whose option it is, dollars and all."""
+    bare = _bare(text)
+    written = None if ALONE.fullmatch(bare) else _verbatim(text, options, letters)
+    return written or _direct(bare, options, letters)
+
+
+def _verbatim(text: str, options: Sequence[str], letters: str) -> str | None:
+    """The one option that a text of more than a letter is, dollars and all."""
+    written = as_written(text)
+    named = [letter for letter, option in zip(letters, options, strict=True) if as_written(_plain(option)) == written]
+    if not named and len(written) > 1:
+        named = [letter for letter, option in zip(letters, options, strict=True) if same_answer(option, text)]
+    return named[0] if len(named) == 1 and not ALONE.fullmatch(text) else None
+
+
+def _without_own_text(bare: str, options: Sequence[str], letters: str) -> str:
+    """A text without each option that its own letter stands before: ``B. False`` is ``B.``, and denies nothing."""
+    for letter, option in zip(letters, options, strict=True):
+        own = _bare(_plain(option))
+        if len(own) > 1 and own.casefold() in bare.casefold():
+            repeated = rf"(?<!\w)({letter}[)\].:,\"'*]*)\s+(?:[-\u2013\u2014]\s+)?{re.escape(own)}(?!\w)"
+            bare = re.sub(repeated, r"\1", bare, flags=re.IGNORECASE)
+    return bare
+
+
 def _direct(bare: str, options: Sequence[str], letters: str) -> str | None:
     alone = ALONE.fullmatch(bare)
     if alone and alone[1].upper() in letters:
         return alone[1].upper()
-    written = as_written(bare)
-    named = [letter for letter, option in zip(letters, options, strict=True) if as_written(_plain(option)) == written]
-    if not named:
-        named = [letter for letter, option in zip(letters, options, strict=True) if same_answer(option, bare)]
-    return named[0] if len(named) == 1 else None
+    chosen = _verbatim(bare, options, letters)
+    if chosen is not None or len(options) != len({_bare(option) for option in options}):
+        return chosen
+    return _verbatim(bare, [_bare(_plain(option)) for option in options], letters)
 
 
 def _stated(bare: str, options: Sequence[str], letters: str) -> str | None:

@@ -28,6 +28,8 @@ ALIKE = str.maketrans(
 )
 """Hyphens, apostrophes, percent signs, slashes."""
 MINUS = "\u2212"
+SIGN_APART = re.compile(r"(^\s*|[=(]\s*)[\u2013\u2212]\s+(?=[\d$\u00a2-\u00a5\u20a0-\u20c0\u221e])")
+"""A minus or an en dash that stands apart from the number whose sign it is."""
 RAISED_LETTERS = frozenset("\u00aa\u00ba")
 """The ordinal signs of Spanish and Portuguese, which are also typed as letters."""
 INNER = frozenset(".,:;!?")
@@ -148,6 +150,7 @@ def _comparable_step(text: str) -> str:
     form = _without(EMPHASIS, r"\2", form)
     form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", form).casefold())
     form = IGNORABLE.sub("", form).translate(ALIKE)
+    form = SIGN_APART.sub(r"\1-", form)
     form = _without(ASIDE, _aside, form)
     return unicodedata.normalize("NFKC", " ".join(_said(form).split()))
 

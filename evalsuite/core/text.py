@@ -28,6 +28,8 @@ ALIKE = str.maketrans(
 )
 """Hyphens, apostrophes, percent signs, slashes."""
 MINUS = "\u2212"
+SIGN_APART = re.compile(r"(^\s*|[=(]\s*)[\u2013\u2212]\s+(?=[\d$\u00a2-\u00a5\u20a0-\u20c0\u221e])")
+"""A minus or an en dash that stands apart from the number whose sign it is."""
 RAISED_LETTERS = frozenset("\u00aa\u00ba")
 """The ordinal signs of Spanish and Portuguese, which are also typed as letters."""
 INNER = frozenset(".,:;!?")
@@ -117,8 +119,20 @@ def whole_form(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """Words of the comparable form; a character with its marks where a script has no spaces."""
-    return [unit for word in comparable(text).split() for unit in _units(word)]
+    """Words of the comparable form; a character with its marks where a script has no spaces.
+
+    Brackets around words are left out, for an order of words says nothing of groups; those inside, ``f(x)``, stay.
+    """
+    bare = (_without_brackets(word) for word in comparable(text).split())
+    return [unit for word in bare for unit in _units(word)]
+
+
+def _without_brackets(word: str) -> str:
+    while word[:1] == "(" and (word[-1:] == ")" or word.count("(") > word.count(")")):
+        word = word[1:-1] if word[-1:] == ")" and word.count("(") == word.count(")") else word[1:]
+    while word[-1:] == ")" and word.count(")") > word.count("("):
+        word = word[:-1]
+    return word
 
 
 def word_count(words: list[str]) -> float:
@@ -146,6 +160,7 @@ def _comparable_step(text: str) -> str:
     form = _without(EMPHASIS, r"\2", form)
     form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", form).casefold())
     form = IGNORABLE.sub("", form).translate(ALIKE)
+    form = SIGN_APART.sub(r"\1-", form)
     form = _without(ASIDE, _aside, form)
     return unicodedata.normalize("NFKC", " ".join(_said(form).split()))
 

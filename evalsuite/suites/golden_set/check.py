@@ -27,6 +27,8 @@ SHINGLE_CHARACTERS = 5
 NEAR_DUPLICATE = 0.8
 """Jaccard similarity of character 5-grams from which two prompts count as near-duplicates (fraction 0..1)."""
 MAX_PAIRS = 50
+READ_AS = {"numeric": "one number", "choice": "one of the options"}
+"""What a metric reads a reference as; one that it cannot read never counts."""
 
 
 class Problem(NamedTuple):
@@ -122,6 +124,13 @@ def _unreachable(split: str, items: tuple[GoldenItem, ...]) -> Iterator[Problem]
                 yield Problem(
                     True, f"{split}: {item.id!r}: even its own reference scores {best:.3f} on {metric!r}: unreachable"
                 )
+            elif metric in READ_AS:
+                unread = [text for text in item.references if score_text(metric, text, [text], context, params) != 1.0]
+                for text in unread:
+                    yield Problem(
+                        False,
+                        f"{split}: {item.id!r}: {metric!r} cannot read the reference {text!r} as {READ_AS[metric]}",
+                    )
             if math.isclose(empty, 1.0, abs_tol=1e-6):
                 yield Problem(False, f"{split}: {item.id!r}: an empty answer passes {metric!r}")
 

@@ -14,13 +14,16 @@ MINUS = "\u2212"
 ALIKE = str.maketrans(
     {c: "-" for c in "\u2010\u2011\u2013\u2012\u02d7"}
     | {"\u066b": ".", "\u066c": ",", "\u2044": "/", "\u2215": "/", "\u066a": "%", "\u2015": "\u2014"}
+    | {"\u2236": ":", "\ua789": ":", "\u2796": "-", "\u2795": "+", "\u00ac": "!"}
     | {c: "*" for c in "\u00d7\u00b7\u22c5\u2219\u2022\u2217\u2a09"}
     | {c: "<" for c in ">≤≥≠≪≫⩽⩾"}
     | {c: "…" for c in "~\u301c\u2053"}
 )
 NOT_PLAIN = "⊥"
 """Stands for what makes an expression of the numbers beside it: a root, a function, a constant."""
-TAG = re.compile(r"</?[A-Za-z][^<>\n]*>|<\|[^<>\n]*\|>")
+TAG = re.compile(r"<<[^<>\n]*>>|</?[A-Za-z][^<>\n]*>|<\|[^<>\n]*\|>")
+"""Mark-up, special tokens, and the calculator's notes of GSM8K, which stand before the result."""
+NEGATIVE = re.compile(r"(?:マイナス|零下|[负負]の?|마이너스\s?)(?=\d)")
 QUOTE = re.compile(r"^[ \t]*>+[ \t]", re.MULTILINE)
 ARROW = re.compile(r"(?<![-=])[-=]+>|[→⇒⟹]")
 NESTED = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -55,6 +58,7 @@ DOUBLE_STAR = re.compile(r"(?<=[\d)])\s?\*\*\s?(?=[\d(+-])")
 MAX_NESTING = 20
 
 LETTER = rf"(?:(?!{UNSPACED.pattern})[^\W\d_])"
+VOWEL_SIGNS = "\u0300-\u036f\u0900-\u0963\u0971-\u0dff"
 CURRENCY = r"(?:[A-Z]{1,3})?[$¢£¤¥֏؋฿៛\u20a0-\u20c0]|(?:USD|EUR|GBP|JPY|CNY|CHF|INR|CAD|AUD|Rs\.?)(?![A-Za-z])"
 TOKEN = re.compile(
     r"(?P<end>\n)"
@@ -63,7 +67,7 @@ TOKEN = re.compile(
     rf"|(?P<currency>{CURRENCY})"
     r"|(?P<percent>[%\u2030]|(?:percent|per\s+cent|pct)(?![^\W_]))"
     r"|(?P<more>and\s+(?:a|one|two|three)\s+(?:hal(?:f|ves)|thirds?|quarters?|fifths?)(?![^\W_]))"
-    rf"|(?P<word>\\[A-Za-z]+|{LETTER}(?:(?!{UNSPACED.pattern})\w|['\u2019-](?=\w))*(?:\^\(?[-+]?\d+\)?)?)"
+    rf"|(?P<word>\\[A-Za-z]+|{LETTER}(?:(?!{UNSPACED.pattern})[\w{VOWEL_SIGNS}]|['\u2019-](?=\w))*(?:\^\(?[-+]?\d+\)?)?)"
     r"|(?P<range>\.{2,}|…)"
     r"|(?P<dash>\u2014|--+)"
     r"|(?P<plusminus>±|\+/-)"
@@ -78,38 +82,31 @@ PLURAL = {
     "trillion": 1e12,
     "lakh": 1e5,
     "crore": 1e7,
-    "dozen": 12.0,
 }
 MAGNITUDES = (
     PLURAL
     | {f"{name}s": value for name, value in PLURAL.items()}
     | {"mio": 1e6, "mln": 1e6, "mrd": 1e9, "bn": 1e9, "tn": 1e12, "milliarden": 1e9, "millionen": 1e6, "tausend": 1e3}
     | {"milliards": 1e9, "milliard": 1e9, "millones": 1e6, "mille": 1e3, "mil": 1e3}
+    | {"тысяч": 1e3, "тысячи": 1e3, "тысяча": 1e3, "миллион": 1e6, "миллиона": 1e6, "миллионов": 1e6}
+    | {
+        "миллиард": 1e9,
+        "миллиарда": 1e9,
+        "миллиардов": 1e9,
+        unicodedata.normalize("NFKC", "हज़ार"): 1e3,
+        "लाख": 1e5,
+        unicodedata.normalize("NFKC", "करोड़"): 1e7,
+    }
+    | {"ألف": 1e3, "مليون": 1e6, "مليار": 1e9}
     | {"百": 1e2, "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "兆": 1e12}
     | {"백": 1e2, "천": 1e3, "만": 1e4, "억": 1e8, "조": 1e12}
 )
 SUFFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 """Letters that multiply where they touch the number, or where a currency stands before it; T only there."""
 JOINING = frozenset(
-    [
-        "to",
-        "of",
-        "or",
-        "and",
-        "plus",
-        "minus",
-        "negative",
-        "times",
-        "over",
-        "through",
-        "out",
-        "divided",
-        "by",
-        "bis",
-        "von",
-        "und",
-        "oder",
-    ]
+    {"to", "of", "or", "and", "plus", "minus", "negative", "times", "over", "through", "out", "divided", "by"}
+    | {"mod", "modulo", "per", "choose", "up", "until", "till", "versus", "vs"}
+    | {"bis", "von", "und", "oder", "mal", "sur", "sobre", "hasta", "\u00e0", "a", "moins", "menos", "meno"}
 )
 """Words that make one expression of the numbers on both sides."""
 FUNCTIONS = frozenset(
@@ -197,6 +194,7 @@ def _plain(text: str) -> str:
     text = RAISED.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text).replace("⁻", "-").replace("⁺", "+")
     text = LOWERED.sub(NOT_PLAIN, text)
     text = VULGAR.sub(lambda match: f" {unicodedata.normalize('NFKC', match[0])}", text)
+    text = NEGATIVE.sub(MINUS, text)
     text = QUOTE.sub("", TAG.sub(" ", text))
     for pattern, replacement in LATEX:
         text = pattern.sub(replacement, text)

@@ -16,46 +16,17 @@ FORM = re.compile(
 )
 """What is one number, in kinds of tokens."""
 SAYING = frozenset(
-    ["is", "are", "was", "be", "equals", "equal", "gives", "makes", "returns", "ist", "sind", "est", "es"]
+    {"is", "are", "was", "be", "equals", "equal", "gives", "makes", "returns", "ist", "sind", "est", "es"}
 )
 """Words after which a minus that stands apart is a sign."""
+NEAR = frozenset({"about", "approximately", "around", "at", "exactly", "nearly", "roughly", "than"})
+"""Words after which the word minus is a sign too."""
 NUMBER_WORDS = frozenset(
-    [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-        "seventy",
-        "eighty",
-        "ninety",
-        "hundred",
-        "thousand",
-        "million",
-        "half",
-        "third",
-        "quarter",
-        "square",
-        "cube",
-        "root",
-        "logarithm",
-        "sine",
-        "cosine",
-        "factorial",
-    ]
+    {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty"}
+    | {"thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million"}
+    | {"half", "third", "quarter", "square", "cube", "root", "logarithm", "sine", "cosine", "factorial"}
 )
+"""Words that make one expression with the number after "of" or "to"."""
 VARIABLES = frozenset("xyznijeπ")
 MAX_RUN = 64
 """Tokens; no plain number is longer."""
@@ -126,9 +97,9 @@ def _begun(tokens: Sequence[Token], start: int, end: int) -> list[Token] | None:
             even = after is not None and touches_word == (first.end == after.start)
             if word is None or not even:
                 return None
-        elif first.kind == "w" and first.text in ("minus", "negative", "plus"):
-            if word is not None and (word.text.casefold() in NUMBER_WORDS or _is_variable(word)):
-                return None
+        elif first.kind == "w" and first.text in ("minus", "moins", "menos", "meno", "negative", "plus"):
+            if first.text != "negative" and word is not None and word.text.casefold() not in SAYING | NEAR:
+                return None  # "a value minus 12"
             sign = "+" if first.text == "plus" else "-"
             return [first._replace(kind=sign), *rest]
         elif first.kind == "w":

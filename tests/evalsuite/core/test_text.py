@@ -204,6 +204,10 @@ def test_the_same_answer_in_other_clothes_is_the_same(one: str, other: str) -> N
         ("x", "f(x)", False),
         ("5", "10\u2075", False),
         ("A or (B and C)", "It is (A or B) and C", False),
+        ("5", "\u2013 5", False),
+        ("5", "x = \u2212 5", False),
+        ("\u221e", "\u2013\u221e", False),
+        ("x", "\u230ax\u230b", False),
     ],
 )
 def test_a_part_occurs_as_whole_words_and_whole_characters(part: str, whole: str, there: bool) -> None:
@@ -273,6 +277,13 @@ def test_lines_are_the_same_exactly_with_the_same_indentation(
 
     first, second = ([("", lines[0][1]), *lines[1:]] for lines in (one, other))
     assert (form(one) == form(other)) is (first == second)
+
+
+def test_brackets_around_words_make_no_other_words() -> None:
+    assert words_of("a (yellow card) that (not inherited) f(x) is (a)") == words_of(
+        "a yellow card that not inherited f(x) is a"
+    )
+    assert words_of("f(x)") == ["f(x)"]
 
 
 def test_a_lookup_finds_persian_with_and_without_its_joiners() -> None:

@@ -70,6 +70,11 @@ def test_near_duplicates_across_dev_and_test_are_found(folder: Path) -> None:
         ("json_exact", "Lima", "0.000"),
         ({"name": "choice", "params": {"options": ["Lima", "Quito"]}}, "C", "0.000"),
         ("numeric", "many", "0.000"),
+        ("numeric", "3 - 5", "0.000"),
+        ("numeric", "2\\sqrt{3}", "0.000"),
+        ("numeric", "5 : 1", "0.000"),
+        ("numeric", "7 of 10", "0.000"),
+        ({"name": "choice", "params": {"options": ["Lima", "Quito"]}}, "A or B", "0.000"),
         ("json_fields", "{}", "0.000"),
     ],
 )
@@ -79,6 +84,31 @@ def test_a_metric_that_the_reference_fails_is_unreachable(
     add(folder, "test", messages=ask("Peru?"), metrics=[metric], references=[reference])
     name = metric if isinstance(metric, str) else metric["name"]
     assert texts(folder) == [f"test: 'added': even its own reference scores {score} on {name!r}: unreachable"]
+
+
+@pytest.mark.parametrize("reference", ["\\frac{3}{4}", "1{,}000", "-$5", "7 / 10", "minus 5", "3 million", "1 000"])
+def test_a_reference_that_is_one_number_is_no_problem(folder: Path, reference: str) -> None:
+    add(folder, "test", messages=ask("Peru?"), metrics=["numeric"], references=[reference])
+    assert texts(folder) == []
+
+
+def test_a_reference_that_is_no_number_is_named_beside_one_that_is(folder: Path) -> None:
+    add(folder, "test", messages=ask("Peru?"), metrics=["numeric"], references=["5", "4 to 6"])
+    assert [(p.serious, p.text) for p in check_set(folder)] == [
+        (False, "test: 'added': 'numeric' cannot read the reference '4 to 6' as one number")
+    ]
+
+
+def test_an_option_s_own_text_is_reachable_whatever_its_signs(folder: Path) -> None:
+    options = {"name": "choice", "params": {"options": ["x\u00b2", "x2", "\u230ax\u230b", "\u2308x\u2309"]}}
+    add(folder, "test", messages=ask("Which?"), metrics=[options], references=["x\u00b2", "\u230ax\u230b"])
+    assert texts(folder) == []
+
+
+def test_items_that_ask_for_a_power_and_for_a_name_are_no_near_duplicates(folder: Path) -> None:
+    add(folder, "dev", messages=ask("Differentiate x\u00b2"))
+    add(folder, "test", version="3", id="other", messages=ask("Differentiate x2"))
+    assert texts(folder) == []
 
 
 def test_a_metric_that_an_empty_answer_passes_is_a_remark(folder: Path) -> None:

@@ -272,14 +272,14 @@ class _Bench:
             known = ", ".join(sorted(question.columns.slices)) or "none"
             return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
         parts = question.columns.parts(key)
-        if not parts:
-            return [Question(question.rule, question.against, None, f"no item has a value of slice key {key!r}")]
         absent = sorted(set(question.rule.slice_margins) - set(parts))
         if absent:
             problem = (
                 f"slice_margins names {absent[0]!r}, which no item has; values of {key}: {', '.join(parts) or 'none'}"
             )
             return [Question(question.rule, question.against, None, problem)]
+        if not parts:
+            return [Question(question.rule, question.against, None, f"no item has a value of slice key {key!r}")]
         return [
             replace(question, columns=part, slice=f"{key}={name}", own_margin=question.rule.slice_margins.get(name))
             for name, part in parts.items()

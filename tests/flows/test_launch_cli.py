@@ -43,7 +43,7 @@ def test_a_dry_run_prints_every_nodes_command_and_a_slurm_file(project: Path) ->
     write_json(project / "plans" / "full.launch.json", PLAN)
     lines = launch("full", "--dry-run", "--rendezvous", "gpu1:29500").splitlines()
     assert lines[0] == "# node 0 of 2"
-    assert lines[1].endswith(" -m tasks.stages.train full")
+    assert lines[1].endswith(" -m tasks.stage train full")
     assert shlex.split(lines[3]) == agent_command("full", PLAN, Node(1, "gpu1:29500"), 120)
     assert "#SBATCH --nodes=2" in lines
 

@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, settings
 
 from tests.tiny import make_tiny_model
 
-
 # No test fails for being slow: a busy machine is no finding.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

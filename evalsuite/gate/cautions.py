@@ -128,16 +128,20 @@ def _blunt_guards(policy: GatePolicy, reasons: Sequence[Reason], suites: Mapping
 def _outside_slices(policy: GatePolicy, suites: Mapping[str, ScoreTable]) -> list[str]:
     """Items of a rule with slices that lie in none: a loss there shows in the whole alone."""
     found = []
+    outside: dict[tuple[str, str], list[int]] = {}
     for rule in policy.rules:
-        table = suites.get(rule.suite)
-        if rule.slices is None or table is None or rule.slices not in table.slices or rule.metric not in table.applies:
+        table, key = suites.get(rule.suite), rule.slices
+        if key is None or table is None or key not in table.slices or rule.metric not in table.applies:
             continue
-        applies, values = table.applies[rule.metric], table.slices[rule.slices]
-        outside = int(applies[[not value for value in values]].sum()) if "" in values else 0
-        if outside:
+        if (rule.suite, key) not in outside:  # once for all rules: a set may have a million items
+            values = table.slices[key]
+            outside[rule.suite, key] = [at for at, value in enumerate(values) if not value] if "" in values else []
+        applies = table.applies[rule.metric]
+        count = int(applies[outside[rule.suite, key]].sum()) if outside[rule.suite, key] else 0
+        if count:
             found.append(
-                f"{rule.suite}/{rule.metric}: {outside} of {int(applies.sum())} items have no {rule.slices}, so that "
-                "its slices say nothing about them"
+                f"{rule.suite}/{rule.metric}: {count} of {int(applies.sum())} items have no {key}, so that its slices "
+                "say nothing about them"
             )
     return found
 

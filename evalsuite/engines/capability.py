@@ -128,19 +128,31 @@ def _last_logits(model: Any, rows: list[Any]) -> Any:
     mask = torch.stack([torch.arange(longest, device=row.device) >= longest - len(row) for row in rows]).long()
     found, cache = [], None
     for _ in range(2):
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = output.past_key_values
-        found.append(output.logits[:, -1].float())
+        logits, cache = padded_step(model, ids, mask, cache)
+        found.append(logits.float())
         ids, mask = ids[:, -1:], torch.nn.functional.pad(mask, (0, 1), value=1)
     return torch.cat(found, dim=-1)
+
+
+def padded_step(model: Any, ids: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
+    """Logits (rows, vocabulary) of the token after each row, and the cache with ``ids`` in it.
+
+    Args:
+        model: Of transformers.
+        ids: New tokens (rows, new), padded on the left.
+        mask: (rows, all tokens so far): 0 where padded.
+        cache: Of the tokens before; None at the start.
+    """
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return output.logits[:, -1], output.past_key_values
 
 
 def _tokens(model: Any, number: int) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalsuite.engines.base import GenerationRequest
+from evalsuite.engines.capability import padded_step
 from evalsuite.engines.tree.sampling import next_tokens
 from evalsuite.engines.tree.scoring import EncodedPair
 from evalsuite.engines.tree.stop_strings import Stopper
@@ -35,18 +36,9 @@ def decode(
         done: set[int] = set()
         cache = None
         while len(done) < len(batch):
-            positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-            output = model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = output.past_key_values
+            logits, cache = padded_step(model, ids, mask, cache)
             asked, places = [requests[number] for number in batch], [len(new[number]) for number in batch]
-            chosen = next_tokens(output.logits[:, -1], asked, places)
+            chosen = next_tokens(logits, asked, places)
             for number, token in zip(batch, chosen, strict=True):
                 if number in done:
                     continue

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
+from evalsuite.gate.decision import Decision, Verdict, read_decision
+from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import SuiteSummary
 from flows.console import broken, console, escape, proven, table
 from flows.doctor import Finding

@@ -15,10 +15,10 @@ from evalsuite.comparison.rows import Choice, Comparison, MethodRow, MetricRow, 
 from evalsuite.comparison.seeds import Seeded, open_orders, seed_set, told
 from evalsuite.comparison.words import difference, figure, joined
 from evalsuite.core.errors import NotComparableError, UsageError
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.decision import Reason
 from evalsuite.gate.judging import Question
 from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id
-from evalsuite.gate.policy import Direction, Kind, Rule
+from evalsuite.gate.rules import Direction, Guard, Outcome
 from evalsuite.items.results import EvalReport, SuiteResult
 
 
@@ -215,9 +215,7 @@ def _check_comparable(candidate: EvalReport, baseline: EvalReport) -> None:
 
 def _ask(pair: _Pairing, suite: str, metric: str, choice: Choice) -> Reason:
     """The gate's own question: is the candidate not worse than the baseline by more than the margin?"""
-    rule = Rule(
-        suite=suite, metric=metric, kind=Kind.GUARD, direction=Direction(choice.direction), margin=choice.margin
-    )
+    rule = Guard(suite=suite, metric=metric, direction=Direction(choice.direction), margin=choice.margin)
     columns = columns_of(pair.candidate.suites[suite], pair.baseline.suites[suite], metric)
     # Every share of unscored items is let through, since the interval then takes each one at its worst.
     judge = pair.candidate.suites[suite].info.judges.get(metric)

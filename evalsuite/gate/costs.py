@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping
 from fractions import Fraction
 
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.decision import Reason
 from evalsuite.gate.judging import Question
-from evalsuite.gate.policy import Kind, Rule
+from evalsuite.gate.rules import Outcome, Rule
 from evalsuite.items.results import EvalReport
 
 RECORDED_COSTS = (
@@ -33,7 +33,7 @@ def cost_reason(rule: Rule, costs: Mapping[str, float]) -> Reason:
     if value is None:
         return Question(rule, None, None, _absent(rule, costs)).answer(0.25)
     limit = question.limit
-    outcome = Outcome.PASS if (value > limit if rule.kind is Kind.FLOOR else value < limit) else Outcome.FAIL
+    outcome = Outcome.PASS if (value > limit if rule.holds_above(rule.direction) else value < limit) else Outcome.FAIL
     return question.reason(outcome, "exact", _found(rule, value, limit), candidate=value, lower=value, upper=value, n=1)
 
 
@@ -69,7 +69,7 @@ def relative_cost_reason(
     if problem or value is None or other is None or limit is None:
         return Question(rule, role, None, problem).answer(0.25).model_copy(update={"limit": None})
     own = Fraction(repr(value))
-    outcome = Outcome.PASS if (own >= limit if rule.kind is Kind.FLOOR else own <= limit) else Outcome.FAIL
+    outcome = Outcome.PASS if (own >= limit if rule.holds_above(rule.direction) else own <= limit) else Outcome.FAIL
     text = f"{_found(rule, value, float(limit))}, {question.limit:g} times the {other:g} of {role}"
     found = question.reason(outcome, "exact", text, candidate=value, baseline=other, lower=value, upper=value, n=1)
     return found.model_copy(update={"limit": float(limit)})
@@ -89,4 +89,4 @@ def _found(rule: Rule, value: float, limit: float) -> str:
     own, bound = f"{value:g}", f"{limit:g}"
     if own == bound and side != "at":
         own, bound = f"{value:.17g}", f"{limit:.17g}"
-    return f"{rule.suite}/{rule.metric} is {own}, {side} the {rule.kind.value} of {bound}"
+    return f"{rule.suite}/{rule.metric} is {own}, {side} the {rule.kind} of {bound}"

@@ -20,7 +20,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
 from evalsuite.gate.cautions import cautions, contamination_caution, lighter_cautions
 from evalsuite.gate.costs import cost_reason, relative_cost_reason
-from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
+from evalsuite.gate.decision import NOT_EVALUATED, Decision, Reason, Verdict
 from evalsuite.gate.judging import Question, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import (
@@ -32,11 +32,10 @@ from evalsuite.gate.pairing import (
     sort_by_id,
     table_sha256,
 )
-from evalsuite.gate.policy import COSTS, Against, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import COSTS, ROLES, Outcome, Rule
 from evalsuite.gate.sequential.betting import sequential_question
 from evalsuite.items.results import EvalReport, ScoreTable
-
-ROLES = ("base", "champion")
 
 
 def decide(
@@ -114,7 +113,9 @@ def _judge(bench: "_Bench", num_candidates: int) -> tuple[Verdict, tuple[Reason,
     whole, slices, targets = bench.answers(num_candidates)
     others = [*bench.not_comparable(), *must_pass_reasons(bench.candidate, bench.baselines)]
     verdict = _verdict(whole, slices, targets, others)
-    return verdict, _ordered([*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict)
+    return verdict, _ordered(
+        [*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict, bench.policy
+    )
 
 
 def decision_id(decision: Decision) -> str:
@@ -146,22 +147,14 @@ class _Bench:
                 return f"suite {suite!r} is missing from the {name} report, which has {known}"
         return difference_between(self.candidate.suites[suite], self.baselines[role].suites[suite], role)
 
-    def _roles(self, rule: Rule) -> tuple[str, ...]:
-        """Baselines that a rule is measured against; a champion only where there is one."""
-        return () if rule.kind in (Kind.FLOOR, Kind.CEILING) else self._named(rule.against)
-
-    def _named(self, against: Against) -> tuple[str, ...]:
-        champion = ("champion",) if "champion" in self.baselines else ()
-        return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[against]
-
-    def _compared(self, rule: Rule) -> tuple[str, ...]:
+    def _compared(self, rule: Rule) -> list[str]:
         """Baselines whose items a rule's must be: those that it is measured against, for absolute rules all there are.
 
         A floor over items that the candidate's results chose would be no floor.
         """
-        if rule.kind in (Kind.FLOOR, Kind.CEILING):
-            return tuple(role for role, report in self.baselines.items() if rule.suite in report.suites)
-        return self._roles(rule)
+        if rule.paired:
+            return [role for role in rule.baselines(self.baselines) if role is not None]
+        return [role for role, report in self.baselines.items() if rule.suite in report.suites]
 
     def answers(self, num_candidates: int) -> tuple[list[Reason], list[Reason], list[list[Reason]]]:
         """Whole-suite reasons, slice reasons, and one group a target where one target is enough."""
@@ -170,12 +163,12 @@ class _Bench:
         groups: list[list[Question]] = []
         group_alphas: list[float] = []
         for rule in self.policy.rules:
-            alpha = (rule.alpha or self.policy.alpha) / num_candidates
+            alpha = self.policy.alpha_of(rule, num_candidates)
             if rule.suite == COSTS:
                 whole.extend(self._cost_reasons(rule))
                 continue
-            questions = self._questions(rule)
-            if rule.kind is Kind.TARGET and self.policy.targets == "any":
+            questions = [self._question(rule, role) for role in rule.baselines(self.baselines)]
+            if self.policy.pools(rule):
                 if questions:
                     groups.append(questions)
                     group_alphas.append(alpha)
@@ -205,14 +198,8 @@ class _Bench:
         whole = all(prefix is None or prefix.num_ordered == prefix.num_items for prefix in prefixes)
         return [
             relative_cost_reason(rule, self.candidate.costs, role, self.baselines.get(role), whole)
-            for role in self._named(rule.relative_to)
+            for role in rule.relative_to.roles(self.baselines)
         ]
-
-    def _questions(self, rule: Rule) -> list[Question]:
-        roles: tuple[str | None, ...] = self._roles(rule)
-        if rule.kind in (Kind.FLOOR, Kind.CEILING):
-            roles = (None,)
-        return [self._question(rule, role) for role in roles]
 
     def _question(self, rule: Rule, role: str | None) -> Question:
         problems = (self.problems.get((rule.suite, each)) for each in ((role,) if role else self._compared(rule)))
@@ -264,7 +251,7 @@ class _Bench:
     def _slices(self, question: Question, key: str) -> list[Question]:
         if question.slices_wait:
             problem = f"slices have no sequential test, so that {question.slices_wait}"
-            return [Question(question.rule, question.against, None, problem, slice=f"{key}=*")]
+            return [Question(question.rule, question.against, None, problem, part="*")]
         question = question.fixed()
         if question.columns is None:
             return []
@@ -281,7 +268,7 @@ class _Bench:
         if not parts:
             return [Question(question.rule, question.against, None, f"no item has a value of slice key {key!r}")]
         return [
-            replace(question, columns=part, slice=f"{key}={name}", own_margin=question.rule.slice_margins.get(name))
+            replace(question, columns=part, part=name)
             for name, part in parts.items()
             if part.candidate.size >= question.rule.slice_min_items
         ]
@@ -346,11 +333,12 @@ def _verdict(
     return Verdict.INCONCLUSIVE
 
 
-def _ordered(reasons: Sequence[Reason], verdict: Verdict) -> tuple[Reason, ...]:
+def _ordered(reasons: Sequence[Reason], verdict: Verdict, policy: GatePolicy) -> tuple[Reason, ...]:
     """What decided the verdict first, then by strength; must-pass failures and what cannot be compared lead."""
     leading = {Verdict.REJECT: Outcome.FAIL, Verdict.PROMOTE: Outcome.PASS}.get(verdict, Outcome.UNDECIDED)
     rest = [outcome for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.PASS) if outcome is not leading]
-    kinds = ["target"] if verdict is Verdict.PROMOTE else ["must_pass", "comparable"]
+    gains = {rule.kind for rule in policy.rules if rule.asks_gain}
+    kinds = gains if verdict is Verdict.PROMOTE else {"must_pass", "comparable"}
 
     def key(reason: Reason) -> tuple[int, bool, bool, float, str, str]:
         outcome = [leading, *rest].index(reason.outcome)

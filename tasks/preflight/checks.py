@@ -10,7 +10,7 @@ from functools import partial
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.directions import unclear_direction, unclear_rule
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
-from evalsuite.gate.policy import COSTS, Direction
+from evalsuite.gate.rules import COSTS, Direction
 from evalsuite.items.results import SuiteSummary
 from evalsuite.suites.base import Suite, known_metrics
 from evalsuite.suites.lm_eval.suite import HarnessSuite

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import parse_json, read_model
-from evalsuite.gate.feasibility import KnownSet, impossible_rules, rule_name
-from evalsuite.gate.policy import COSTS, GatePolicy
+from evalsuite.gate.feasibility import KnownSet, impossible_rules
+from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import read_record, reports_of
+from evalsuite.gate.rules import COSTS
 from evalsuite.gate.sequential.betting import no_bet_because
 from evalsuite.gate_tools.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.items.results import EvalReport, ScoreTable, SuiteSummary, read_result
@@ -82,8 +83,7 @@ def _waits(policy: GatePolicy, params: Params, paths: ArtifactPaths) -> Iterator
         if why is None and rule.slices is not None:
             why = f"its slices by {rule.slices} have no sequential test"
         if why is not None:
-            name = rule_name(rule, None)
-            yield f"{name}: {why}, so that {rule.suite} is run to its end unless something is proven broken"
+            yield f"{rule.name(None)}: {why}, so that {rule.suite} is run to its end unless something is proven broken"
 
 
 def known_sets(params: EvaluationParams, paths: ArtifactPaths) -> dict[str, KnownSet]:

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.decision import Reason
 from evalsuite.gate.judging import Question, rounded
 from evalsuite.gate.pairing import columns_of
-from evalsuite.gate.policy import Kind, Rule
+from evalsuite.gate.rules import KINDS, Outcome, Rule
 from evalsuite.gate.sequential.prefixes import order_of
 from evalsuite.items.results import ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
@@ -162,10 +162,9 @@ class SequentialQuestion(Question):
         """The same rule without its bet."""
         return Question(**{field.name: getattr(self, field.name) for field in fields(Question)})
 
-    def answer(self, alpha: float) -> Reason:
-        """Judge at a one-sided error of ``alpha``, at whatever item the evaluation stands."""
+    def _answer(self, alpha: float) -> Reason:
         if self.bet is None:
-            return super().answer(alpha)
+            return super()._answer(alpha)
         bet, rule = self.bet, self.rule
         scored = bet.scored
         n, unscored = int(scored.sum()), int((~scored).sum())
@@ -301,6 +300,8 @@ def no_bet_because(rule: Rule, reference: ScoreTable, candidate: ScoreTable | No
     """Why a rule has to wait for the whole set; None where it can be betted on."""
     tables = [reference, *([candidate] if candidate is not None and rule.metric in candidate.scores else [])]
     name = f"{rule.suite}/{rule.metric}"
+    if rule.kind not in KINDS:
+        return f"kind {rule.kind} has no sequential test"
     if any(rule.metric in table.denominators for table in tables):
         return f"{name} is a ratio of sums"
     if rule.metric in reference.info.judges:
@@ -343,13 +344,12 @@ def new_bet(rule: Rule, role: str | None, baselines: Mapping[str, ScoreTable]) -
         if name != own and rule.metric in table.scores
     ]
     earlier = [column for column in others if bool(((column >= 0.0) & (column <= 1.0)).all())]
-    question = Question(rule, role, None)
     baseline = reference.scores[rule.metric][positions]
     return Bet(
         baseline,
         num_groups,
-        question.limit,
-        question.must_exceed,
+        rule.threshold(),
+        rule.holds_above(rule.direction),
         _scale(rule, baseline),
         np.array(earlier) if earlier else None,
         absolute=role is None,
@@ -358,10 +358,8 @@ def new_bet(rule: Rule, role: str | None, baselines: Mapping[str, ScoreTable]) -
 
 def _scale(rule: Rule, baseline: Floats) -> float:
     """A guard is to be decided soonest where nothing changed, a target where the gain is absent or twice the least."""
-    if rule.kind is Kind.GUARD and rule.margin is not None:
-        return rule.margin
-    if rule.kind is Kind.TARGET and rule.min_gain is not None:
-        return max(rule.min_gain, LEAST_SCALE)
+    if rule.paired:
+        return rule.allowed_loss or max(rule.size(), LEAST_SCALE)
     known = baseline[~np.isnan(baseline)]
     mean = float(known.mean()) if known.size else 0.5
-    return max(abs(mean - (rule.limit or 0.0)), LEAST_SCALE)
+    return max(abs(mean - rule.size()), LEAST_SCALE)

@@ -8,8 +8,9 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.decision import Decision, Verdict
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from evalsuite.gate.rules import Outcome
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.gate.sequential.driver import SequentialEvaluation, saved
 from evalsuite.gate.sequential.gate import SequentialGate, Status

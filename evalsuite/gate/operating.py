@@ -6,8 +6,8 @@ policy judges each draw. A reader learns how often it lets a truly worse model p
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from evalsuite.gate.decision import Reason, Verdict
 from evalsuite.gate.pairing import labels_of
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.rules import COSTS, Direction, Outcome, Rule
+from evalsuite.gate.sequential.prefixes import take
 from evalsuite.items.results import EvalReport, ScoreTable
-from evalsuite.stats.alternatives import Draw, Floats, Index, resample, uniforms, with_difference
+from evalsuite.stats.alternatives import Draw, Floats, resample, uniforms, with_difference
 from evalsuite.stats.distributions import binomial_sf
 
 CHANGES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
@@ -216,23 +217,6 @@ def _check_at_margin(promoted: int, num_draws: int, reasons: Sequence[Reason]) -
             f"the gate promotes {promoted} of {num_draws} simulated candidates that lie exactly at the margin of every "
             f"rule, at a one-sided error of {alpha:g}; check out a commit whose tests pass"
         )
-
-
-def take(table: ScoreTable, positions: Index, **others: Any) -> ScoreTable:
-    """The rows of a table at ``positions``, whatever columns it has; ``others`` replace fields."""
-
-    def rows(column: Any) -> Any:
-        if isinstance(column, np.ndarray):
-            return column[positions]
-        if isinstance(column, tuple):
-            return tuple(map(column.__getitem__, places))
-        if isinstance(column, Mapping):
-            return {key: rows(value) for key, value in column.items()}
-        return column
-
-    places = positions.tolist()
-    taken = {each.name: rows(getattr(table, each.name)) for each in fields(table) if each.name not in others}
-    return replace(table, **taken, **others)
 
 
 def turns(table: ScoreTable, seed: str) -> Floats:

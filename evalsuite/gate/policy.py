@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import sha256_json
@@ -20,13 +20,34 @@ GROUP = "ratchet.rules"
 """Entry points of other packages' kinds: the kind's name -> a subclass of ``Rule``."""
 
 
+@lru_cache(maxsize=64)
 def rule_class(kind: str) -> type[Rule]:
     """The class of a kind.
 
     Raises:
-        UsageError: There is none, or another package's does not load or is no rule.
+        ValueError: There is no such kind; names the nearest.
+        UsageError: Another package's does not load, or is no rule.
     """
-    return KINDS[kind] if kind in KINDS else _registered_class(kind)
+    if kind in KINDS:
+        return KINDS[kind]
+    registered = _registered()
+    if kind not in registered:
+        known = [*KINDS, *sorted(registered)]
+        near = difflib.get_close_matches(kind, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"there is no kind of rule {kind!r}; {hint}Kinds: {', '.join(known)}")
+    with named(kind):
+        found = registered[kind].load()
+        if not (isinstance(found, type) and issubclass(found, Rule)):
+            raise TypeError(f"it is no subclass of {Rule.__module__}.Rule")
+        if found.model_fields["kind"].default != kind:
+            raise TypeError(f"its kind is {found.model_fields['kind'].default!r} by default, expected {kind!r}")
+        _ = found.takes, found.words
+    return found
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 @contextmanager
@@ -49,54 +70,22 @@ def foreign_code(rules: Iterable[Rule]) -> dict[str, str]:
     Raises:
         UsageError: A class has no source file.
     """
-    return {rule.kind: _code_of(type(rule)) for rule in rules if rule.kind not in KINDS}
-
-
-def _code_of(rule: type[Rule]) -> str:
-    classes = [each for each in rule.__mro__ if issubclass(each, Rule) and each.__module__ != Rule.__module__]
-    try:
-        files = [inspect.getsourcefile(each) or "" for each in classes]
-        return sha256_json([Path(file).read_text(encoding="utf-8") for file in files])
-    except (OSError, TypeError) as error:
-        raise UsageError(f"{rule.__module__}.{rule.__name__} has no source file to hash ({error})") from None
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
-
-
-@lru_cache(maxsize=64)
-def _registered_class(kind: str) -> type[Rule]:
-    registered = _registered()
-    if kind not in registered:
-        raise UsageError(_unknown(kind))
-    with named(kind):
-        found = registered[kind].load()
-        if not (isinstance(found, type) and issubclass(found, Rule)):
-            raise TypeError(f"it is no subclass of {Rule.__module__}.Rule")
-        if found.model_fields["kind"].default != kind:
-            raise TypeError(f"its kind is {found.model_fields['kind'].default!r} by default, expected {kind!r}")
-        lacking = [name for name in ("takes", "words", "paired") if not hasattr(found, name)]
-        if lacking:
-            raise TypeError(f"it does not say {lacking[0]!r}")
+    found = {}
+    for rule in rules:
+        if rule.kind not in KINDS:
+            with named(rule.kind):
+                classes = [each for each in type(rule).__mro__ if issubclass(each, Rule)]
+                files = [inspect.getfile(each) for each in classes if each.__module__ != Rule.__module__]
+                found[rule.kind] = sha256_json([Path(file).read_text("utf-8") for file in files])
     return found
 
 
-def _unknown(kind: object) -> str:
-    known = [*KINDS, *sorted(_registered())]
-    near = difflib.get_close_matches(str(kind), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"there is no kind of rule {kind!r}; {hint}Kinds: {', '.join(known)}"
-
-
 def _of_its_kind(value: Any) -> Any:
-    if not isinstance(value, Mapping) or "kind" not in value:
-        return value
-    kind = value["kind"]
-    if not isinstance(kind, str) or (kind not in KINDS and kind not in _registered()):
-        raise ValueError(_unknown(kind))
-    with named(kind, ValidationError):
-        return rule_class(kind).model_validate(value)
+    if isinstance(value, Mapping) and "kind" in value:
+        kind = str(value["kind"])
+        with named(kind, ValueError):  # a ValidationError is one
+            return rule_class(kind).model_validate(value)
+    return value
 
 
 AnyRule = Annotated[SerializeAsAny[Rule], BeforeValidator(_of_its_kind)]

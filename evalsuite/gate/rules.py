@@ -5,7 +5,6 @@ an interval proves, how it is spoken of, how a design reads it.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Collection
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Self
@@ -56,21 +55,17 @@ class Against(StrEnum):
 
 
 class Wording(NamedTuple):
-    """How a kind is spoken of; ``{}`` stands for its size with the unit."""
+    """What its size is called, the gate's conclusions, and the report's, where ``{}`` is the size with its unit."""
 
     size: str
-    """What its size is called."""
     proven: str
-    """Of a rule that passed, in the gate's own sentence."""
     broken: str
     open: str
-    """Of a rule that is undecided, in the report."""
     holds: str
-    """In the report, after "proven"."""
     fails: str
 
 
-class Rule(Settings, ABC):
+class Rule(Settings):
     """One line of the policy; every kind is a subclass.
 
     The fields are those of all our own kinds, in the order in which stored policies name them, since the hash of a
@@ -108,7 +103,7 @@ class Rule(Settings, ABC):
     takes: ClassVar[str]
     """The field that holds its size."""
     words: ClassVar[Wording]
-    paired: ClassVar[bool]
+    paired: ClassVar[bool] = True
     """Whether it is about the difference from a baseline, else about the candidate's own value."""
     asks_gain: ClassVar[bool] = False
     """Whether it asks for something better; with ``targets: any`` one of these rules is enough."""
@@ -165,82 +160,57 @@ class Rule(Settings, ABC):
         return self.model_copy(update={"slices": None, "slice_margin": None, "slice_margins": {}})
 
     def size(self, part: str | None = None) -> float:
-        """Its margin, least gain or limit, in the metric's unit; a margin is another one in slices.
+        """Its margin (another one in a slice), least gain or limit, in the metric's unit.
 
         Args:
             part: Value of its slice key; None asks for the whole suite.
         """
-        found = float(getattr(self, self.takes))
-        if part is None or self.margin is None:
-            return found
-        return self.slice_margins.get(part) or self.slice_margin or 2.0 * found
+        whole = float(getattr(self, self.takes))
+        own = self.slice_margins.get(part) or self.slice_margin or 2.0 * whole if part is not None else whole
+        return whole if self.margin is None else own
 
-    @abstractmethod
     def baselines(self, there: Collection[str]) -> tuple[str | None, ...]:
         """What it is measured against, of the roles that are ``there``; one None where that is no baseline."""
+        return self.against.roles(there) if self.paired else (None,)
 
     @classmethod
-    @abstractmethod
     def holds_above(cls, direction: Direction) -> bool:
-        """Whether it holds above its threshold, else below."""
+        """Whether it holds above its threshold, else below; here, where higher is better."""
+        return direction is Direction.HIGHER
 
-    @abstractmethod
-    def threshold(self, part: str | None = None) -> float:
-        """The bound on candidate - baseline, or on the candidate's value; ``part`` as for ``size``."""
-
-    @abstractmethod
     def oriented(self, part: str | None = None) -> float:
-        """The threshold as if higher were better, of 1 - value for an absolute rule that holds below."""
+        """The threshold as if higher were better: on the gain, or on 1 - value where the rule holds below."""
+        return self.size(part)
+
+    def threshold(self, part: str | None = None) -> float:
+        """The bound on candidate - baseline, or on the candidate's own value; ``part`` as for ``size``."""
+        if not self.paired:
+            return self.size(part)
+        return (self.oriented(part) if self.holds_above(self.direction) else -self.oriented(part)) + 0.0
 
     def outcome(self, lower: float, upper: float, part: str | None = None) -> Outcome:
         """What the two-sided 1 - 2 alpha interval of the difference, or of the value, proves."""
-        threshold, above = self.threshold(part), self.holds_above(self.direction)
-        if lower > threshold if above else upper < threshold:
-            return Outcome.PASS
-        if upper < threshold if above else lower > threshold:
-            return Outcome.FAIL
-        return Outcome.UNDECIDED
+        above, below = lower > self.threshold(part), upper < self.threshold(part)
+        if not above and not below:
+            return Outcome.UNDECIDED
+        return Outcome.PASS if above is self.holds_above(self.direction) else Outcome.FAIL
 
     @property
     def allowed_loss(self) -> float | None:
-        """The true loss below which a candidate may pass; None where the rule bounds no loss."""
-        return None
+        """The true loss with which a candidate may pass; None where the rule bounds no loss."""
+        return self.size() if self.paired and not self.asks_gain else None
 
     @property
     def likely_at(self) -> float | None:
-        """The true gain with which a candidate is to pass four times in five; None where no design is asked for."""
-        return None
-
-    def scenarios(self) -> tuple[tuple[str, float], ...]:
-        """Truths that a design is worked out for: name, and true gain in the metric's unit."""
-        return ()
+        """The true gain with which a candidate is to pass four times in five; None where none is asked for."""
+        return (2.0 * self.size() or None) if self.asks_gain else 0.0 if self.paired else None
 
     def size_proven(self, bound: float) -> float:
         """The strictest size, to three digits, that an oriented lower bound of ``bound`` proves."""
         return rounded_down(bound)
 
 
-class Paired(Rule):
-    """Measured against baselines, pair by pair."""
-
-    paired = True
-
-    def baselines(self, there: Collection[str]) -> tuple[str | None, ...]:
-        """Those that ``against`` names."""
-        return self.against.roles(there)
-
-    @classmethod
-    def holds_above(cls, direction: Direction) -> bool:
-        """Where higher is better."""
-        return direction is Direction.HIGHER
-
-    def threshold(self, part: str | None = None) -> float:
-        """On candidate - baseline."""
-        oriented = self.oriented(part)
-        return (oriented if self.direction is Direction.HIGHER else -oriented) + 0.0
-
-
-class Guard(Paired):
+class Guard(Rule):
     """Non-inferiority: the candidate may not be worse than the baseline by more than ``margin``."""
 
     kind: str = "guard"
@@ -258,27 +228,12 @@ class Guard(Paired):
         """A loss of one margin."""
         return -self.size(part)
 
-    @property
-    def allowed_loss(self) -> float | None:
-        """The margin."""
-        return self.size()
-
-    @property
-    def likely_at(self) -> float | None:
-        """No change."""
-        return 0.0
-
-    def scenarios(self) -> tuple[tuple[str, float], ...]:
-        """No change, and two losses."""
-        margin = self.size()
-        return ("no change", 0.0), ("half the margin lost", -margin / 2.0), ("twice the margin lost", -2.0 * margin)
-
     def size_proven(self, bound: float) -> float:
         """The least margin."""
         return rounded_up(-bound)
 
 
-class Target(Paired):
+class Target(Rule):
     """Superiority: the candidate must be better than the baseline by more than ``min_gain``."""
 
     kind: str = "target"
@@ -293,43 +248,13 @@ class Target(Paired):
         fails="to gain less than {}",
     )
 
-    def oriented(self, part: str | None = None) -> float:
-        """The least gain, in slices too."""
-        return self.size(part)
 
-    @property
-    def likely_at(self) -> float | None:
-        """Twice the least gain."""
-        return 2.0 * self.size() or None
-
-    def scenarios(self) -> tuple[tuple[str, float], ...]:
-        """No change, and two gains."""
-        gain = self.size()
-        return (
-            ("no change", 0.0),
-            *((("half the gain", gain / 2.0), ("twice the gain", 2.0 * gain)) if gain else ()),
-        )
-
-
-class Absolute(Rule):
-    """On the candidate's own value, whatever the baselines reach."""
-
-    takes = "limit"
-    paired = False
-
-    def baselines(self, there: Collection[str]) -> tuple[str | None, ...]:
-        """None of them."""
-        return (None,)
-
-    def threshold(self, part: str | None = None) -> float:
-        """The limit, in slices too."""
-        return self.size(part)
-
-
-class Floor(Absolute):
-    """The candidate's own value must lie above ``limit``."""
+class Floor(Rule):
+    """Absolute: the candidate's own value must lie above ``limit``."""
 
     kind: str = "floor"
+    takes = "limit"
+    paired = False
     words = Wording(
         size="limit",
         proven="proven above the limit",
@@ -344,15 +269,13 @@ class Floor(Absolute):
         """Always."""
         return True
 
-    def oriented(self, part: str | None = None) -> float:
-        """The limit."""
-        return self.size(part)
 
-
-class Ceiling(Absolute):
-    """The candidate's own value must lie below ``limit``."""
+class Ceiling(Rule):
+    """Absolute: the candidate's own value must lie below ``limit``."""
 
     kind: str = "ceiling"
+    takes = "limit"
+    paired = False
     words = Wording(
         size="limit",
         proven="proven below the limit",

@@ -26,14 +26,13 @@ from evalsuite.gate.operating import (
     changed_by,
     difference_of,
     operating_characteristic,
-    take,
     turns,
     value_of,
 )
 from evalsuite.gate.pairing import labels_of, sort_by_id
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.rules import Against, Rule
-from evalsuite.gate.sequential.prefixes import as_fixed
+from evalsuite.gate.sequential.prefixes import as_fixed, take
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import uniforms
 

@@ -206,7 +206,13 @@ class _Plan:
         )
 
     def _scenarios(self) -> tuple[Scenario, ...]:
-        return tuple(self._scenario(name, difference) for name, difference in self.rule.scenarios())
+        return tuple(self._scenario(name, difference) for name, difference in self._truths().items())
+
+    def _truths(self) -> dict[str, float]:
+        if self.rule.likely_at is None:
+            return {"no change": 0.0} if self.rule.paired else {}
+        what, size = ("gain", self.rule.size()) if self.rule.asks_gain else ("margin lost", -self.rule.size())
+        return {"no change": 0.0, f"half the {what}": size / 2.0, f"twice the {what}": 2.0 * size}
 
     def _scenario(self, name: str, difference: float) -> Scenario:
         n = self.n or 0
@@ -238,10 +244,9 @@ class _Plan:
 
     def _verdict(self, scenarios: Sequence[Scenario]) -> tuple[bool, str | None]:
         """Whether the rule is too weak for what it asks, and what would do."""
-        truths = [difference for _, difference in self.rule.scenarios()]
-        if self.rule.likely_at not in truths or self.n is None:
+        if self.rule.likely_at is None or self.n is None:
             return False, None
-        wanted = scenarios[truths.index(self.rule.likely_at)]
+        wanted = scenarios[list(self._truths().values()).index(self.rule.likely_at)]
         if wanted.passes >= LIKELY:
             return False, None
         ways = [f"{wanted.items:,} items"] if wanted.items is not None and wanted.items > self.n else []

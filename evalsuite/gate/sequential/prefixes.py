@@ -9,6 +9,7 @@ import numpy as np
 
 from evalsuite.core.files import sha256_json
 from evalsuite.items.results import EvalReport, ScoreTable
+from evalsuite.stats.alternatives import Index
 from evalsuite.stats.sequential import Order, evaluation_order
 
 
@@ -108,12 +109,21 @@ def as_fixed(
 def rows_of(table: ScoreTable, item_ids: Sequence[str]) -> ScoreTable:
     """The named items of a table, in the order of the names."""
     at = {item: i for i, item in enumerate(table.item_ids)}
-    index = np.array([at[item] for item in item_ids], dtype=np.intp)
+    return take(table, np.array([at[item] for item in item_ids], dtype=np.intp))
 
-    def taken(column: Any) -> Any:
+
+def take(table: ScoreTable, positions: Index, **others: Any) -> ScoreTable:
+    """The rows of a table at ``positions``, whatever columns it has; ``others`` replace fields."""
+
+    def rows(column: Any) -> Any:
+        if isinstance(column, np.ndarray):
+            return column[positions]
+        if isinstance(column, tuple):
+            return tuple(map(column.__getitem__, places))
         if isinstance(column, Mapping):
-            return {key: taken(values) for key, values in column.items()}
-        return tuple(column[i] for i in index) if isinstance(column, tuple) else column[index]
+            return {key: rows(value) for key, value in column.items()}
+        return column
 
-    names = [field.name for field in fields(table) if field.name not in ("info", "reasons")]
-    return ScoreTable(info=table.info, reasons=table.reasons, **{name: taken(getattr(table, name)) for name in names})
+    places = positions.tolist()
+    taken = {each.name: rows(getattr(table, each.name)) for each in fields(table) if each.name not in others}
+    return replace(table, **taken, **others)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from evalsuite.core.content import Contents
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
+from evalsuite.gate.policy import foreign_code
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
@@ -30,7 +31,7 @@ from tasks.preflight.remote_inputs import bring
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""
-READERS = ("fetch", "plan", "train", "evaluate", "contamination")
+READERS = ("fetch", "plan", "train", "evaluate", "contamination", "gate")
 """Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
 
 
@@ -142,6 +143,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
         yield from _own_suites(evaluation, root, contents)
+    elif stage == "gate":
+        for kind, code in foreign_code(params.gate.rules).items():
+            yield Input(f"gate.rules of kind {kind}", lambda code=code: code)  # type: ignore[misc]
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 

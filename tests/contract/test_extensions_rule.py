@@ -21,6 +21,8 @@ from evalsuite.gate_tools.power import plan_power
 from evalsuite.report.sentences import sentence
 from evalsuite.report.units import Units
 from tasks.config.params import parse_params
+from tasks.paths import ArtifactPaths
+from tasks.stages import inputs
 from tests.evalsuite.gate.finite_sets import first, make_items, report_of, result_of
 from tests.evalsuite.gate.test_decide import GUARD, binary, policy, report
 
@@ -183,6 +185,22 @@ def test_changing_its_source_changes_the_code_that_a_decision_names(installed: P
     assert gate_code_sha256(policy(GUARD)) == plain == gate_code_sha256()
     with pytest.raises(NotReplayedError, match=r"code_sha256 .*install the version of .* kind equivalence"):
         replay(record)
+
+
+def test_changing_its_source_judges_again(
+    installed: Path, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "READERS", ("gate",))  # the others hash models
+
+    def seen() -> dict[str, str]:
+        return inputs.look(parse_params(params), ArtifactPaths(installed)).files["gate"]
+
+    assert seen() == {}
+    params["gate"]["rules"].append({**RULE, "metric": "json_exact"})
+    before = seen()
+    (installed / "toy_rules.py").write_text(EQUIVALENCE.replace("lower > self.most", "lower >= self.most"))
+    assert list(before) == ["gate.rules of kind equivalence"]
+    assert seen() != before
 
 
 @pytest.mark.usefixtures("installed")

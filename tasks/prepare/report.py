@@ -63,10 +63,7 @@ def report_of(
 def _step(record: Record) -> dict[str, Any]:
     return {
         "name": record.name,
-        "rows_in": record.rows_in,
-        "kept": record.rows_in - len(record.dropped),
-        "dropped": len(record.dropped),
-        "changed": len(record.changed),
+        **record.counts,
         "first_dropped": [_line(note) for note in record.dropped[:MAX_LISTED]],
         "first_changed": [_line(note) for note in record.changed[:MAX_LISTED]],
     }
@@ -100,9 +97,8 @@ def summary(report: Mapping[str, Any]) -> str:
         if cut["left_out"]
         else ""
     )
-    changed = "".join(
-        f"; {step['changed']} rows changed by {step['name']}" for step in report["steps"] if step["changed"]
-    )
+    changing = [step for step in report["steps"] if step["changed"]]
+    changed = "".join(f"; {step['changed']} rows changed by {step['name']}" for step in changing)
     keys = report["unknown_keys"]
     unknown = f" ({sum(keys.values())} times an unknown key: {', '.join(map(shown, keys))})" if keys else ""
     marked = report.get("answers", {}).get("context", 0)

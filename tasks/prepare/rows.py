@@ -1,12 +1,15 @@
-"""What the objective makes of a row: how it is read, compared, asked for, limited and written."""
+"""What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from evalsuite.core.text import as_written
+from evalsuite.core.errors import UsageError
+from evalsuite.core.text import as_written, whole_form
+from evalsuite.core.yaml_file import key_line
 from tasks.config.prepare import Objective, PrepareParams
 from tasks.data.decontaminate import HeldOut, Match, user_text
 from tasks.data.formats import Row, RowRules
+from tasks.paths import ArtifactPaths
 
 MAX_CHAT_BYTES = 1_000_000
 """Limit of a conversation's line where ``prepare.max_line_bytes`` is absent; documents have none."""
@@ -39,6 +42,24 @@ def held_out_match(row: Row, held_out: HeldOut) -> Match | None:
 def asked_text(row: Row) -> str:
     """What the user says, or the whole document."""
     return user_text(row.messages) if row.text is None else row.text
+
+
+def group_of(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
+    """What keeps a row beside others on one side: its ``group_by`` field, or what its user says.
+
+    Raises:
+        UsageError: The row has no such field.
+    """
+    if group_by is None:
+        return whole_form(asked_text(row))
+    if group_by not in row.fields:
+        line = key_line(paths.params, "prepare", "group_by")
+        where = f" (line {line} of {paths.params.name})" if line else ""
+        raise UsageError(
+            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}; take "
+            f"`group_by` out of `prepare`{where} if your rows have no groups, or name one of these fields there"
+        )
+    return str(row.fields[group_by])
 
 
 def is_too_long(row: Row, lengths: Sequence[int], limit: int) -> bool:

@@ -23,36 +23,43 @@ class Record(NamedTuple):
 
     name: str
     rows_in: int
-    dropped: Sequence[Note]
-    changed: Sequence[Note]
+    dropped: list[Note]
+    changed: list[Note]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows; of those that were kept some may be changed."""
+        num_dropped, num_changed = len(self.dropped), len({note.source for note in self.changed})
+        kept = self.rows_in - num_dropped
+        return {"rows_in": self.rows_in, "kept": kept, "dropped": num_dropped, "changed": num_changed}
 
 
-def run_steps(
-    steps: Sequence[ChosenStep], rows: Sequence[Row], given: StepInputs
-) -> tuple[Sequence[Row], list[Record]]:
+def run_steps(steps: Sequence[ChosenStep], rows: list[Row], given: StepInputs) -> tuple[list[Row], list[Record]]:
     """Put the rows through the steps; the log has how long each took.
 
     Raises:
-        StageError: Another package's step failed.
-        UsageError: What Ratchet's own steps refuse.
+        StageError: Another package's step failed, or a step did not account for every row.
+        UsageError: A step cannot go on with these rows or settings.
     """
     records = []
     for each in steps:
         started = time.perf_counter()
-        kept, outcome = _ran(each, rows, given)
-        record = Record(each.name, len(rows), outcome.dropped, outcome.changed)
-        counts = f"{len(rows)} rows in, {len(kept)} kept, {len(record.dropped)} dropped, {len(record.changed)} changed"
+        rows, record = _ran(each, rows, given)
+        counts = ", ".join(f"{name} {count}" for name, count in record.counts.items())
         logger.info("prepare step %s: %s, %.1f s", each.name, counts, time.perf_counter() - started)
         records.append(record)
-        rows = kept
     return rows, records
 
 
-def _ran(chosen: ChosenStep, rows: Sequence[Row], given: StepInputs) -> tuple[list[Row], Outcome]:
+def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[Row], Record]:
     """What a step made of the rows; another package's gets copies, so that it changes none unseen."""
     try:
         outcome = chosen.step.run(deepcopy(rows) if chosen.entry_point else rows, given)
-        return _checked(chosen, rows, outcome, given), outcome
+        if not isinstance(outcome, Outcome):
+            _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
+        kept, record = list(outcome.kept), Record(chosen.name, len(rows), list(outcome.dropped), list(outcome.changed))
+        _check_notes(chosen, rows, kept, record)
+        return _with_changes(chosen, rows, kept, record, given), record
     except Exception as error:
         if chosen.entry_point is None or isinstance(error, RatchetError):
             raise
@@ -61,36 +68,37 @@ def _ran(chosen: ChosenStep, rows: Sequence[Row], given: StepInputs) -> tuple[li
         ) from error
 
 
-def _checked(chosen: ChosenStep, rows: Sequence[Row], outcome: Outcome, given: StepInputs) -> list[Row]:
-    """The rows that go on, once every row is accounted for and every change has its reason."""
-    if not isinstance(outcome, Outcome):
-        _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
-    before = {row.source: row for row in rows}
-    notes = [*outcome.dropped, *outcome.changed]
-    came, left = Counter(row.source for row in rows), Counter(row.source for row in outcome.kept)
-    left.update(note.source for note in outcome.dropped)
+def _check_notes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record) -> None:
+    """Refuse a step that does not account for every row, once."""
+    came = Counter(row.source for row in rows)
+    left = Counter([row.source for row in kept] + [note.source for note in record.dropped])
     for source in left - came:
-        if source in before:
+        if source in came:
             _refuse(chosen, f"returned {source} twice, or kept it and dropped it")
         _refuse(chosen, f"returned {source}, which is none of its rows: it may add none, nor change a row's source")
     for source in came - left:
         _refuse(chosen, f"lost {source}: every row is kept, or dropped with a reason")
-    for note in notes:
+    for note in [*record.dropped, *record.changed]:
         if not note.reason.strip():
             _refuse(chosen, f"gives an empty reason for {note.source}")
-        if note.other and note.other not in before:
+        if note.other and note.other not in came:
             _refuse(chosen, f"names {note.other} in its reason for {note.source}, which is none of its rows")
-    differ = {row.source for row in outcome.kept if row != before[row.source]}
-    said = {note.source for note in outcome.changed}
-    for source in sorted(differ - said):
-        _refuse(chosen, f"changed {source} without a reason")
-    for source in sorted(said - differ):
-        _refuse(chosen, f"gives a reason for changing {source}, which it left as it was or dropped")
+
+
+def _with_changes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record, given: StepInputs) -> list[Row]:
+    """The rows that go on, once every change has its reason and its right."""
+    before = {row.source: row for row in rows}
+    differ = {row.source for row in kept if row != before[row.source]}
+    said = {note.source for note in record.changed}
+    if differ - said:
+        _refuse(chosen, f"changed {min(differ - said)} without a reason")
+    if said - differ:
+        _refuse(chosen, f"gives a reason for changing {min(said - differ)}, which it left as it was or dropped")
     if said and not chosen.step.changes_rows:
         _refuse(chosen, f"changed {min(said)}, and its class does not say `changes_rows = True`")
     return [
         _read_again(chosen, row, before[row.source], given) if row.source in differ else before[row.source]
-        for row in outcome.kept
+        for row in kept
     ]
 
 

@@ -12,8 +12,7 @@ from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
-from tasks.prepare.rows import row_rules
-from tasks.prepare.splits import group_of
+from tasks.prepare.rows import group_of, row_rules
 
 logger = logging.getLogger(__name__)
 

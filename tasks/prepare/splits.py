@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evalsuite.core.errors import UsageError
-from evalsuite.core.text import whole_form
-from evalsuite.core.yaml_file import key_line
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
 from tasks.data.split import dev_groups
 from tasks.paths import ArtifactPaths
-from tasks.prepare.rows import asked_text
+from tasks.prepare.rows import group_of
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,3 @@ def split(
         side.lengths.append(length)
         side.groups.add(group)
     return sides
-
-
-def group_of(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
-    """What keeps a row beside others on one side: its ``group_by`` field, or what its user says.
-
-    Raises:
-        UsageError: The row has no such field.
-    """
-    if group_by is None:
-        return whole_form(asked_text(row))
-    if group_by not in row.fields:
-        line = key_line(paths.params, "prepare", "group_by")
-        where = f" (line {line} of {paths.params.name})" if line else ""
-        raise UsageError(
-            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}; take "
-            f"`group_by` out of `prepare`{where} if your rows have no groups, or name one of these fields there"
-        )
-    return str(row.fields[group_by])

@@ -18,7 +18,6 @@ from evalsuite.gate.decision import Reason, Verdict
 from evalsuite.gate.pairing import labels_of
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.rules import COSTS, Direction, Outcome, Rule
-from evalsuite.gate.sequential.prefixes import take
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import Draw, Floats, resample, uniforms, with_difference
 from evalsuite.stats.distributions import binomial_sf
@@ -192,12 +191,8 @@ def _drawn(report: EvalReport, draws: Mapping[str, Draw]) -> EvalReport:
     for name, draw in draws.items():
         if name in report.suites:
             ids = _names(draw.positions.size)
-            suites[name] = take(
-                report.suites[name],
-                draw.positions,
-                item_ids=ids,
-                clusters=tuple(map(ids.__getitem__, draw.clusters.tolist())),
-            )
+            clusters = tuple(map(ids.__getitem__, draw.clusters.tolist()))
+            suites[name] = replace(report.suites[name].take(draw.positions), item_ids=ids, clusters=clusters)
     return replace(report, suites=suites)
 
 

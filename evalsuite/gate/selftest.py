@@ -32,7 +32,7 @@ from evalsuite.gate.operating import (
 from evalsuite.gate.pairing import labels_of, sort_by_id
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.rules import Against, Rule
-from evalsuite.gate.sequential.prefixes import as_fixed, take
+from evalsuite.gate.sequential.prefixes import as_fixed
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import uniforms
 
@@ -120,11 +120,11 @@ def _bounded(report: EvalReport, suites: set[str], seed: str) -> EvalReport:
         table = replace(report.suites[name], must_pass={})
         if table.applies:
             # Contaminated must-pass items are in no average.
-            table = take(table, np.flatnonzero(np.logical_or.reduce(list(table.applies.values()))))
+            table = table.take(np.flatnonzero(np.logical_or.reduce(list(table.applies.values()))))
         if len(table.item_ids) > MAX_ITEMS:
             labels = labels_of(table.clusters)
             turn = uniforms(f"{seed} subset {name}", len(labels.names))[labels.codes]
-            table = take(table, np.sort(np.argsort(turn, kind="stable")[:MAX_ITEMS]))
+            table = table.take(np.sort(np.argsort(turn, kind="stable")[:MAX_ITEMS]))
         kept[name] = table
     return replace(report, suites=kept)
 

@@ -9,6 +9,7 @@ every stage that spends something, an impossible policy, a wrong name or a broke
 import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,17 +22,18 @@ from evalsuite.gate.policy import foreign_code
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
-from tasks.config.evaluation import EvaluationParams
 from tasks.config.golden import GoldenParams
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import asked_metrics
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
+from tasks.prepare.order import chosen_steps, entry_point
+from tasks.prepare.standard import STEPS
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""
-READERS = ("fetch", "plan", "train", "evaluate", "contamination", "gate")
+READERS = ("fetch", "prepare", "plan", "train", "evaluate", "contamination", "gate")
 """Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
 
 
@@ -125,6 +127,10 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:
             yield Input("model.chat_template", file(params.model.chat_template))
+    elif stage == "prepare":
+        for choice in params.prepare.steps:
+            step = None if choice.name in STEPS else partial(entry_point, choice.name)
+            yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
@@ -142,7 +148,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
-        yield from _own_suites(evaluation, root, contents)
+        for name, arguments in evaluation.suites.items():
+            suite = partial(_suite_entry_point, name)
+            yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
     elif stage == "gate":
         for kind, code in foreign_code(params.gate.rules).items():
             yield Input(f"gate.rules of kind {kind}", lambda code=code: code)  # type: ignore[misc]
@@ -170,12 +178,14 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
         return set(SCORERS)
 
 
-def _own_suites(params: EvaluationParams, root: Path, contents: Contents) -> Iterator[Input]:
-    """The code of suites that other packages register, and the files that their arguments name."""
-    for name, arguments in params.suites.items():
-        yield Input(f"evaluation.suites.{name}", lambda name=name: _code_of_suite(name, contents))  # type: ignore[misc]
-        for key, path in _named_files(f"evaluation.suites.{name}", arguments, root):
-            yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+def _extension(
+    key: str, find: Callable[[], EntryPoint] | None, arguments: Any, root: Path, contents: Contents
+) -> Iterator[Input]:
+    """The code of a suite or step, where another package registers it, and the files that its arguments name."""
+    if find is not None:
+        yield Input(key, lambda: _code_of(key, find(), contents))
+    for where, path in _named_files(key, arguments, root):
+        yield Input(where, partial(contents.of_path, path))
 
 
 def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]:
@@ -191,14 +201,18 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
         yield key, root / value
 
 
-def _code_of_suite(name: str, contents: Contents) -> str:
+def _suite_entry_point(name: str) -> EntryPoint:
     found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
         raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
-    code = _code(found[name].module.partition(".")[0], contents)
+    return found[name]
+
+
+def _code_of(key: str, entry: EntryPoint, contents: Contents) -> str:
+    code = _code(entry.module.partition(".")[0], contents)
     if code is None:
-        raise UsageError(f"evaluation.suites.{name}: its package {found[name].module} is not installed")
+        raise UsageError(f"{key}: its package {entry.module} is not installed")
     return code
 
 
@@ -248,6 +262,7 @@ Sections = Params
 
 def stage(params: Params, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
+    chosen_steps(params.prepare)
     check_evaluation(params, paths)
     bring(params.evaluation, servers=False)
     files: dict[str, Any] = run(params, paths).files

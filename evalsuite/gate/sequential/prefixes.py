@@ -1,7 +1,7 @@
 """The order in which a set's items are evaluated, and whether a result holds the first of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from evalsuite.core.files import sha256_json
 from evalsuite.items.results import EvalReport, ScoreTable
-from evalsuite.stats.alternatives import Index
 from evalsuite.stats.sequential import Order, evaluation_order
 
 
@@ -109,21 +108,4 @@ def as_fixed(
 def rows_of(table: ScoreTable, item_ids: Sequence[str]) -> ScoreTable:
     """The named items of a table, in the order of the names."""
     at = {item: i for i, item in enumerate(table.item_ids)}
-    return take(table, np.array([at[item] for item in item_ids], dtype=np.intp))
-
-
-def take(table: ScoreTable, positions: Index, **others: Any) -> ScoreTable:
-    """The rows of a table at ``positions``, whatever columns it has; ``others`` replace fields."""
-
-    def rows(column: Any) -> Any:
-        if isinstance(column, np.ndarray):
-            return column[positions]
-        if isinstance(column, tuple):
-            return tuple(map(column.__getitem__, places))
-        if isinstance(column, Mapping):
-            return {key: rows(value) for key, value in column.items()}
-        return column
-
-    places = positions.tolist()
-    taken = {each.name: rows(getattr(table, each.name)) for each in fields(table) if each.name not in others}
-    return replace(table, **taken, **others)
+    return table.take([at[item] for item in item_ids])

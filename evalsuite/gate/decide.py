@@ -21,7 +21,7 @@ from evalsuite.core.files import sha256_json
 from evalsuite.gate.cautions import cautions, contamination_caution, lighter_cautions
 from evalsuite.gate.costs import cost_reason, relative_cost_reason
 from evalsuite.gate.decision import NOT_EVALUATED, Decision, Reason, Verdict
-from evalsuite.gate.judging import Question, holm, strength
+from evalsuite.gate.judging import Check, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import (
     Hashed,
@@ -34,7 +34,7 @@ from evalsuite.gate.pairing import (
 )
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.rules import COSTS, ROLES, Outcome, Rule
-from evalsuite.gate.sequential.betting import sequential_question
+from evalsuite.gate.sequential.betting import sequential_check
 from evalsuite.items.results import EvalReport, ScoreTable
 
 
@@ -124,7 +124,7 @@ def decision_id(decision: Decision) -> str:
 
 
 class _Bench:
-    """The sorted reports, and the questions that the policy asks of them."""
+    """The sorted reports, and the checks that the policy makes of them."""
 
     def __init__(self, candidate: EvalReport, baselines: Mapping[str, EvalReport], policy: GatePolicy) -> None:
         self.candidate = candidate
@@ -160,22 +160,22 @@ class _Bench:
         """Whole-suite reasons, slice reasons, and one group a target where one target is enough."""
         whole: list[Reason] = []
         slices: list[Reason] = []
-        groups: list[list[Question]] = []
+        groups: list[list[Check]] = []
         group_alphas: list[float] = []
         for rule in self.policy.rules:
             alpha = self.policy.alpha_of(rule, num_candidates)
             if rule.suite == COSTS:
                 whole.extend(self._cost_reasons(rule))
                 continue
-            questions = [self._question(rule, role) for role in rule.baselines(self.baselines)]
+            checks = [self._check(rule, role) for role in rule.baselines(self.baselines)]
             if self.policy.pools(rule):
-                if questions:
-                    groups.append(questions)
+                if checks:
+                    groups.append(checks)
                     group_alphas.append(alpha)
                 continue
-            whole.extend(question.answer(alpha) for question in questions)
+            whole.extend(check.answer(alpha) for check in checks)
             if rule.slices is not None:
-                parts = [part for question in questions for part in self._slices(question, rule.slices)]
+                parts = [part for check in checks for part in self._slices(check, rule.slices)]
                 unknown = [part for part in parts if part.columns is None]
                 known = [part for part in parts if part.columns is not None]
                 whole.extend(part.answer(alpha) for part in unknown)
@@ -201,17 +201,17 @@ class _Bench:
             for role in rule.relative_to.roles(self.baselines)
         ]
 
-    def _question(self, rule: Rule, role: str | None) -> Question:
+    def _check(self, rule: Rule, role: str | None) -> Check:
         problems = (self.problems.get((rule.suite, each)) for each in ((role,) if role else self._compared(rule)))
         problem = next((each for each in problems if each is not None), None)
         if role is None and rule.suite not in self.candidate.suites:
             known = ", ".join(sorted(self.candidate.suites)) or "none"
             problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
         if problem is not None:
-            return Question(rule, role, None, problem)
+            return Check(rule, role, None, problem)
         if self.candidate.suites[rule.suite].info.prefix is not None:
             run, sets = self.candidate.suites[rule.suite], self._comparable(rule.suite)
-            sequential = sequential_question(rule, role, run, sets, self.policy.max_unscored_fraction)
+            sequential = sequential_check(rule, role, run, sets, self.policy.max_unscored_fraction)
             if sequential is not None:
                 return sequential
         tables = {"candidate": self.candidate.suites[rule.suite]}
@@ -220,17 +220,15 @@ class _Bench:
         for name, table in tables.items():
             if rule.metric not in table.scores:
                 known = ", ".join(sorted(table.scores)) or "none"
-                return Question(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
+                return Check(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
         asked = [self.baselines[each].suites[rule.suite] for each in (() if role else self._compared(rule))]
         columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric, asked)
         if rule.cluster is not None:
             if rule.cluster not in columns.slices:
                 known = ", ".join(sorted(columns.slices)) or "none"
-                return Question(
-                    rule, role, None, f"no item has slice key {rule.cluster!r} to cluster by; keys: {known}"
-                )
+                return Check(rule, role, None, f"no item has slice key {rule.cluster!r} to cluster by; keys: {known}")
             columns = clustered_by(columns, rule.cluster)
-        return Question(
+        return Check(
             rule,
             role,
             columns,
@@ -248,29 +246,29 @@ class _Bench:
             }
         return self.sets[suite]
 
-    def _slices(self, question: Question, key: str) -> list[Question]:
-        if question.slices_wait:
-            problem = f"slices have no sequential test, so that {question.slices_wait}"
-            return [Question(question.rule, question.against, None, problem, part="*")]
-        question = question.fixed()
-        if question.columns is None:
+    def _slices(self, check: Check, key: str) -> list[Check]:
+        if check.slices_wait:
+            problem = f"slices have no sequential test, so that {check.slices_wait}"
+            return [Check(check.rule, check.against, None, problem, part="*")]
+        check = check.fixed()
+        if check.columns is None:
             return []
-        if key not in question.columns.slices:
-            known = ", ".join(sorted(question.columns.slices)) or "none"
-            return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
-        parts = question.columns.parts(key)
-        absent = sorted(set(question.rule.slice_margins) - set(parts))
+        if key not in check.columns.slices:
+            known = ", ".join(sorted(check.columns.slices)) or "none"
+            return [Check(check.rule, check.against, None, f"no item has slice key {key!r}; keys: {known}")]
+        parts = check.columns.parts(key)
+        absent = sorted(set(check.rule.slice_margins) - set(parts))
         if absent:
             problem = (
                 f"slice_margins names {absent[0]!r}, which no item has; values of {key}: {', '.join(parts) or 'none'}"
             )
-            return [Question(question.rule, question.against, None, problem)]
+            return [Check(check.rule, check.against, None, problem)]
         if not parts:
-            return [Question(question.rule, question.against, None, f"no item has a value of slice key {key!r}")]
+            return [Check(check.rule, check.against, None, f"no item has a value of slice key {key!r}")]
         return [
-            replace(question, columns=part, part=name)
+            replace(check, columns=part, part=name)
             for name, part in parts.items()
-            if part.candidate.size >= question.rule.slice_min_items
+            if part.candidate.size >= check.rule.slice_min_items
         ]
 
     def not_comparable(self) -> list[Reason]:
@@ -308,12 +306,12 @@ def _any_fails(reasons: Sequence[Reason]) -> bool:
     return any(reason.outcome is Outcome.FAIL for reason in reasons)
 
 
-def _absent_or(reasons: list[Reason], group: Sequence[Question], alpha: float) -> list[Reason]:
+def _absent_or(reasons: list[Reason], group: Sequence[Check], alpha: float) -> list[Reason]:
     """A target that is not proven: the uncorrected answers where they prove the gain absent.
 
     All targets must be proven absent to reject, and a conjunction needs no correction.
     """
-    plain = [question.answer(alpha) for question in group]
+    plain = [check.answer(alpha) for check in group]
     return [second if second.outcome is Outcome.FAIL else first for first, second in zip(reasons, plain, strict=True)]
 
 

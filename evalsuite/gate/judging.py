@@ -24,7 +24,7 @@ DIGITS = 10
 
 
 @dataclass(frozen=True)
-class Question:
+class Check:
     """A rule, asked of the whole suite or of one slice, against one baseline or of the candidate alone."""
 
     rule: Rule
@@ -56,8 +56,8 @@ class Question:
         """The bound on candidate - baseline, or on the value of an absolute rule."""
         return self.rule.threshold(self.part)
 
-    def fixed(self) -> "Question":
-        """The question as the fixed-n method asks it, of whole tables."""
+    def fixed(self) -> "Check":
+        """The check as the fixed-n method makes it, on whole tables."""
         return self
 
     def answer(self, alpha: float) -> Reason:
@@ -191,15 +191,15 @@ def strength(reason: Reason) -> float:
 
 
 def holm(
-    groups: Sequence[Sequence[Question]],
+    groups: Sequence[Sequence[Check]],
     proves: Callable[[Sequence[Reason]], bool],
     alphas: Sequence[float],
     of_what: str,
 ) -> list[list[Reason]]:
-    """Answer groups of questions at Holm's step-down levels (Scandinavian Journal of Statistics 6, 1979, 65-70).
+    """Answer groups of checks at Holm's step-down levels (Scandinavian Journal of Statistics 6, 1979, 65-70).
 
     Args:
-        groups: Each is one hypothesis; all its questions are answered at the same level.
+        groups: Each is one hypothesis; all its checks are answered at the same level.
         proves: Whether a group's reasons prove what is looked for.
         alphas: One-sided error of each group before the correction.
         of_what: Names the groups in the reasons.
@@ -212,9 +212,7 @@ def holm(
     while True:
         left = len(groups) - len(proven)
         tried = {
-            i: [question.answer(alphas[i] / left) for question in group]
-            for i, group in enumerate(groups)
-            if i not in proven
+            i: [check.answer(alphas[i] / left) for check in group] for i, group in enumerate(groups) if i not in proven
         }
         found = {i: reasons for i, reasons in tried.items() if proves(reasons)}
         proven |= found

@@ -192,7 +192,7 @@ def _drawn(report: EvalReport, draws: Mapping[str, Draw]) -> EvalReport:
         if name in report.suites:
             ids = _names(draw.positions.size)
             clusters = tuple(map(ids.__getitem__, draw.clusters.tolist()))
-            suites[name] = replace(report.suites[name].take(draw.positions), item_ids=ids, clusters=clusters)
+            suites[name] = report.suites[name].take(draw.positions, item_ids=ids, clusters=clusters)
     return replace(report, suites=suites)
 
 

@@ -206,8 +206,8 @@ class ScoreTable:
             twice = next(item_id for item_id, count in Counter(ids).items() if count > 1)
             raise UsageError(f"suite {self.info.suite!r} has item id {twice!r} twice; every id must be unique")
 
-    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> "ScoreTable":
-        """The items in these rows, in this order; what is said of the whole suite stays."""
+    def take(self, rows: Sequence[int] | NDArray[np.intp], **others: Any) -> "ScoreTable":
+        """The items in these rows, in this order; what is said of the whole suite stays. ``others`` replace fields."""
 
         def taken(column: Any) -> Any:
             if isinstance(column, Mapping):
@@ -215,8 +215,8 @@ class ScoreTable:
             return tuple(map(column.__getitem__, places)) if isinstance(column, tuple) else column[rows]
 
         places = np.asarray(rows, dtype=np.intp).tolist()
-        columns = (each.name for each in fields(self) if each.name not in ("info", "reasons"))
-        return replace(self, **{name: taken(getattr(self, name)) for name in columns})
+        columns = (each.name for each in fields(self) if each.name not in ("info", "reasons", *others))
+        return replace(self, **{name: taken(getattr(self, name)) for name in columns}, **others)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalsuite.gate.decision import Reason
-from evalsuite.gate.judging import Question, rounded
+from evalsuite.gate.judging import Check, rounded
 from evalsuite.gate.pairing import columns_of
 from evalsuite.gate.rules import KINDS, Outcome, Rule
 from evalsuite.gate.sequential.prefixes import order_of
@@ -153,14 +153,14 @@ class Bet:
 
 
 @dataclass(frozen=True)
-class SequentialQuestion(Question):
+class SequentialCheck(Check):
     """A rule of a suite that may stop early; ``columns`` is there when all items have been run."""
 
     bet: Bet | None = None
 
-    def fixed(self) -> Question:
+    def fixed(self) -> Check:
         """The same rule without its bet."""
-        return Question(**{field.name: getattr(self, field.name) for field in fields(Question)})
+        return Check(**{field.name: getattr(self, field.name) for field in fields(Check)})
 
     def _answer(self, alpha: float) -> Reason:
         if self.bet is None:
@@ -245,13 +245,13 @@ def _odds(log_evidence: float) -> str:
     return f"{math.exp(log_evidence):.3g}" if log_evidence < math.log(1e6) else "above 1e+06"
 
 
-def sequential_question(
+def sequential_check(
     rule: Rule,
     role: str | None,
     candidate: ScoreTable,
     baselines: Mapping[str, ScoreTable],
     max_unscored_fraction: float,
-) -> Question | None:
+) -> Check | None:
     """A rule, asked of what a sequential evaluation left; None where the fixed-n method is to judge it.
 
     What cannot be betted on (see ``no_bet_because``) waits until all items have been run, and is then judged so.
@@ -265,10 +265,10 @@ def sequential_question(
     """
     reference = baselines[role] if role else next(iter(baselines.values()), None)
     if reference is None:
-        return Question(rule, role, None, "no comparable baseline names the items of the set")
+        return Check(rule, role, None, "no comparable baseline names the items of the set")
     if rule.metric not in reference.scores:
         known = ", ".join(sorted(reference.scores)) or "none"
-        return Question(rule, role, None, f"metric {rule.metric!r} is missing for the baseline, which has {known}")
+        return Check(rule, role, None, f"metric {rule.metric!r} is missing for the baseline, which has {known}")
     prefix = candidate.info.prefix
     num_run = prefix.num_ordered if prefix else len(candidate.item_ids)
     complete = num_run == len(reference.item_ids)
@@ -277,7 +277,7 @@ def sequential_question(
     if complete and (why is not None or rule.metric not in candidate.scores):
         return None
     if why is not None:
-        return Question(rule, role, None, f"{why}, so that {waits}", slices_wait=waits)
+        return Check(rule, role, None, f"{why}, so that {waits}", slices_wait=waits)
     columns = columns_of(candidate, reference if role else None, rule.metric) if complete else None
     bet = new_bet(rule, role, baselines)
     order = order_of(reference)
@@ -286,7 +286,7 @@ def sequential_question(
     run = [at[reference.item_ids[i]] for i in order.positions[:num_run] if applying[i]]
     column = candidate.scores.get(rule.metric, np.full(len(candidate.item_ids), np.nan))
     bet.advance(column[np.array(run, dtype=np.intp)])
-    return SequentialQuestion(
+    return SequentialCheck(
         rule,
         role,
         columns,

@@ -17,7 +17,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.pairing import difference_between, sort_by_id
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.rules import Outcome, Rule
-from evalsuite.gate.sequential.betting import SequentialQuestion, new_bet, no_bet_because
+from evalsuite.gate.sequential.betting import SequentialCheck, new_bet, no_bet_because
 from evalsuite.gate.sequential.prefixes import must_pass_ids, order_of
 from evalsuite.items.results import EvalReport, ItemResult, ScoreTable, SuiteResult
 
@@ -54,7 +54,7 @@ class _Suite:
     must_pass: dict[str, tuple[str, ...]]
     """Metrics that an item must score 1.0 on."""
     rules: list[Rule]
-    bets: list[SequentialQuestion] = field(default_factory=list)
+    bets: list[SequentialCheck] = field(default_factory=list)
     waiting: list[RuleState] = field(default_factory=list)
     applies: dict[str, frozenset[str]] = field(default_factory=dict)
     """Metric of a bet -> ids of the items that it applies to."""
@@ -121,8 +121,8 @@ class SequentialGate:
         state.num_run += len(items)
         self.check_must_pass(suite, items)
         asked = [frozenset(item.metrics) for item in items]
-        for question in list(state.bets):
-            name, metric = question.name, question.rule.metric
+        for check in list(state.bets):
+            name, metric = check.name, check.rule.metric
             applying = state.applies[metric]
             turns = [item.item_id in applying for item in items]
             alike = all((metric in own) == turn for own, turn in zip(asked, turns, strict=True))
@@ -130,11 +130,11 @@ class SequentialGate:
             if not alike or bool(((scores < 0.0) | (scores > 1.0)).any()):
                 why = "a score is outside [0, 1], or the metric does not apply to the same items"
                 state.waiting.append(RuleState(name, Status.CONTINUE, why))
-                state.bets.remove(question)
-            elif question.bet is not None:
-                question.bet.advance(scores)
-                if state.num_run < len(state.ids) and self._status(question) is Status.REJECTABLE:
-                    self._absent(name) if self._policy.pools(question.rule) else self._violated(name)
+                state.bets.remove(check)
+            elif check.bet is not None:
+                check.bet.advance(scores)
+                if state.num_run < len(state.ids) and self._status(check) is Status.REJECTABLE:
+                    self._absent(name) if self._policy.pools(check.rule) else self._violated(name)
         return self.states(suite)
 
     def settle(self, result: SuiteResult) -> list[RuleState]:
@@ -216,7 +216,7 @@ class SequentialGate:
                     continue
                 bet = new_bet(rule, role, tables)
                 allowed = self._policy.max_unscored_fraction
-                state.bets.append(SequentialQuestion(rule, role, None, max_unscored_fraction=allowed, bet=bet))
+                state.bets.append(SequentialCheck(rule, role, None, max_unscored_fraction=allowed, bet=bet))
                 mask = tables[role or next(iter(tables))].applies[rule.metric]
                 state.applies[rule.metric] = frozenset(reference.item_ids[i] for i in np.flatnonzero(mask))
                 if rule.slices is not None:
@@ -241,12 +241,12 @@ class SequentialGate:
             return rule
         return rule.model_copy(update={"alpha": self._policy.first_alpha(rule, 1, self._baselines)})
 
-    def _status(self, question: SequentialQuestion) -> Status:
-        rule = question.rule
-        strict = STATUS[question.outcome(self._policy.first_alpha(rule, self._num_candidates, self._baselines))]
+    def _status(self, check: SequentialCheck) -> Status:
+        rule = check.rule
+        strict = STATUS[check.outcome(self._policy.first_alpha(rule, self._num_candidates, self._baselines))]
         if strict is Status.PROMOTABLE or not self._policy.pools(rule):
             return strict
-        loose = STATUS[question.outcome(self._policy.alpha_of(rule, self._num_candidates))]
+        loose = STATUS[check.outcome(self._policy.alpha_of(rule, self._num_candidates))]
         return loose if loose is Status.REJECTABLE else Status.CONTINUE
 
     def _target_met(self) -> bool:

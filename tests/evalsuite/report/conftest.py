@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalsuite.comparison.methods import MethodEvidence, ModelEvidence, compare_methods
-from evalsuite.comparison.rows import Choice
+from evalsuite.comparison.rows import MethodChoice
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
@@ -121,7 +121,7 @@ def make() -> Make:
         comparison = compare_methods(
             [MethodEvidence(name, results[name], costs[name], name, 2) for name in ("full", "qlora")],
             [ModelEvidence(name, results[name], {}) for name in ("base", "champion") if name in results],
-            Choice(suite="golden", metric="exact", margin=0.05, alpha=0.05),
+            MethodChoice(suite="golden", metric="exact", margin=0.05, alpha=0.05),
         )
 
         def report(name: str) -> EvalReport:

@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that the code says best: settings, commands, exit codes, metrics, decisions.
+"""Write the pages of docs/ that the code says best: settings, commands, exit codes, metrics, files, decisions.
 
 Run:  python -m docs_reference     (`make docs` does; a test fails where a committed page is not what this writes)
 """
@@ -19,16 +19,28 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from evalsuite.comparison.rows import Comparison
+from evalsuite.contamination.overlap import ContaminationReport
 from evalsuite.core import errors
 from evalsuite.core.errors import ExitCode, RatchetError
+from evalsuite.core.identity import ModelManifest
 from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.costs import RECORDED_COSTS
+from evalsuite.gate.decision import Decision
 from evalsuite.gate.directions import OWN
 from evalsuite.gate.policy import Direction
+from evalsuite.gate.replay import Record
 from evalsuite.items.lm_eval_values import FRACTIONS, HIGHER, LOWER, OVER_ALL
+from evalsuite.items.results import SCHEMA_VERSION as ITEMS_VERSION
+from evalsuite.items.results import ItemResult, SuiteSummary
+from evalsuite.suites.golden_set.items import GoldenManifest
 from evalsuite.suites.golden_set.metrics import PARAMS, TEXT_METRICS
 from flows.cli.app import STOPPED, app
 from tasks.config.params import Params
+from tasks.registry.champion import ChampionFile
+from tasks.registry.ledger import Entry
+from tasks.training.parallel.launch import LaunchPlan
+from tasks.training.state.log import TrainLog
 
 ROOT = Path(__file__).parent
 MADE = "<!-- Written by `python -m docs_reference` from the code; change it there. -->\n\n"
@@ -41,6 +53,21 @@ PLAIN_OPTIONS = {
     "float range": "number",
 }
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "entries: at least"}
+FILES: dict[str, type[BaseModel]] = {
+    "evals/MODEL/SUITE/summary.json": SuiteSummary,
+    "evals/MODEL/SUITE/items.parquet": ItemResult,
+    "reports/contamination.json": ContaminationReport,
+    "reports/comparison.json": Comparison,
+    "reports/decision.json": Decision,
+    "registry/decisions/ID.json.gz": Record,
+    "registry/ledger.jsonl": Entry,
+    "registry/champion.json": ChampionFile,
+    "models/METHOD/export/manifest.json": ModelManifest,
+    "models/METHOD/train_log.json": TrainLog,
+    "plans/METHOD.launch.json": LaunchPlan,
+    "golden_sets/NAME/manifest.json": GoldenManifest,
+}
+"""File of a project -> what it holds; of a file with several lines, what a line holds."""
 BY_A_MODEL = {
     "bertscore_f1": "BERTScore F1 against the reference (graded).",
     "bertscore_pass": "1.0 when BERTScore F1 is at or above the threshold.",
@@ -57,6 +84,7 @@ def pages() -> dict[str, str]:
         "reference/cli.md": MADE + cli_page(),
         "reference/exit_codes.md": MADE + exit_codes_page(),
         "reference/metrics.md": MADE + metrics_page(),
+        "reference/files.md": MADE + files_page(),
         "decisions.md": MADE + decisions_page(),
     }
 
@@ -96,7 +124,7 @@ def table_of(model: type[BaseModel], place: str = "") -> str:
         f"| {meaning(field, words.get(name, ''))} |"
         for name, field in model.model_fields.items()
     ]
-    return "\n".join(["| setting | type | default | meaning |", "|---|---|---|---|", *rows])
+    return "\n".join([f"| {'setting' if place else 'name'} | type | default | meaning |", "|---|---|---|---|", *rows])
 
 
 def kind(annotation: Any, place: str) -> str:
@@ -111,7 +139,7 @@ def kind(annotation: Any, place: str) -> str:
     if origin is dict:
         return f"mapping: {kind(arguments[1], f'{place}.NAME')}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"[settings](#{anchor(place)})" if place else "settings"
+        return "record" if place.startswith(".") else f"[settings](#{anchor(place)})"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f"`{member.value}`" for member in annotation)
     return PLAIN.get(annotation, "any value")
@@ -134,8 +162,9 @@ def bounds(field: FieldInfo) -> str:
 
 
 def meaning(field: FieldInfo, text: str) -> str:
-    """The text below a setting, and what each of its names means where that has a text too."""
+    """The text below a setting, else that of its section, and below it what each of its choices means."""
     members = [each for each in (field.annotation, *get_args(field.annotation)) if inspect.isclass(each)]
+    text = text or next((said(model) for _, model in sections("", field.annotation)), "")
     for choices in members:
         if issubclass(choices, Enum):
             words = attribute_docs(choices)
@@ -149,7 +178,7 @@ def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value in ((), {}):
+    if value is None or value in ((), {}, ""):
         return ""
     if isinstance(value, BaseModel):
         return "its defaults"
@@ -254,6 +283,20 @@ def metrics_page() -> str:
             f"and have no interval: {', '.join(f'`{name}`' for name in RECORDED_COSTS)}.\n",
         ]
     )
+
+
+def files_page() -> str:
+    """What a project keeps in files, with the schema version that each one carries."""
+    text = [
+        "# Files\n\nEvery file carries its `schema_version`. A version that is not known is refused with both numbers "
+        "and the command that makes the file again. `null` in a JSON file is a value that is not there.\n"
+    ]
+    for path, model in FILES.items():
+        fields = model.model_fields
+        version = fields["schema_version"].default if "schema_version" in fields else ITEMS_VERSION
+        what = said(model).removeprefix(f"{path}: ").removeprefix(f"{path}.")
+        text.append(f"## {path}\n\n{f'{what} Schema version {version}.'.strip()}\n\n{table_of(model)}\n")
+    return "\n".join(text)
 
 
 def decisions_page() -> str:

@@ -1,6 +1,6 @@
 """The ``ratchet`` command.
 
-Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors.ExitCode`` (docs/reference/exit_codes.md).
+Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors.ExitCode``.
 Heavy packages are imported inside the commands, so that ``--help`` answers at once.
 """
 

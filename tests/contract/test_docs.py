@@ -48,7 +48,7 @@ def typed() -> Iterator[tuple[str, list[str], bool]]:
         for kind, block in BLOCK.findall(text):
             if kind in ("", "console"):
                 for line in re.sub(r"#.*", "", block).splitlines():
-                    for part in re.split(r"&&|;", line.removeprefix("$ ")):
+                    for part in re.split(r"&&|;|\|", line.removeprefix("$ ")):
                         if part.strip().startswith("ratchet "):
                             yield page.name, shlex.split(part)[1:], True
         for span in re.findall(r"`((?:\.venv/bin/)?ratchet [^`]+)`", BLOCK.sub("", text).replace("\n", " ")):
@@ -130,14 +130,15 @@ def copy_project(folder: Path) -> None:
 
 def test_every_shown_session_prints_what_the_page_shows(tmp_path: Path) -> None:
     copy_project(tmp_path)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUTF8": "1"}
     shown = list(blocks("console"))
     assert shown
     for page, session in shown:
-        for command, output in re.findall(r"^\$ ratchet (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
-            run = [sys.executable, "-m", "flows.cli", *shlex.split(command)]
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-            done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-            assert done.stdout == output, f"{page}: ratchet {command}"
+        for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.stdout == output, f"{page}: {command}"
 
 
 def test_every_exit_code_is_in_the_table() -> None:

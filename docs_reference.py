@@ -13,11 +13,12 @@ from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from evalsuite.comparison.rows import Comparison
 from evalsuite.contamination.overlap import ContaminationReport
@@ -44,6 +45,7 @@ from tasks.training.state.log import TrainLog
 
 ROOT = Path(__file__).parent
 MADE = "<!-- Written by `python -m docs_reference` from the code; change it there. -->\n\n"
+BLANK = "\n\n"
 PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Any: "any value"}
 PLAIN_OPTIONS = {
     "int": "whole number",
@@ -97,10 +99,13 @@ def params_page() -> str:
         "# Settings: params.yaml\n\nEvery setting with its type, its default and what it means. An unknown key is an "
         "error that names the nearest right one. Where a default is empty, the setting is absent.\n"
     ]
+    found: dict[str, list[type[BaseModel]]] = {}
     for name in order:
         for place, model in sections(name, Params.model_fields[name].annotation):
-            level = min(2 + place.removesuffix(".NAME").count("."), 4)
-            text.append(f"{'#' * level} {place}\n\n{said(model)}\n\n{table_of(model, place)}\n")
+            found.setdefault(place, []).append(model)
+    for place, models in found.items():
+        text.append(f"{'#' * min(2 + place.removesuffix('.NAME').count('.'), 4)} {place}\n")
+        text += [f"{said(model)}\n\n{table_of(model, place)}\n" for model in models]
     return "\n".join(text)
 
 
@@ -130,6 +135,8 @@ def table_of(model: type[BaseModel], place: str = "") -> str:
 def kind(annotation: Any, place: str) -> str:
     """An annotation in plain words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return kind(arguments[0], place)
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, UnionType):
@@ -184,13 +191,22 @@ def default(field: FieldInfo) -> str:
         return "its defaults"
     if isinstance(value, dict):
         return cell(", ".join(f"`{name}`" for name in value))
-    return f"`{value.value if isinstance(value, Enum) else json.dumps(value)}`".replace('"', "")
+    return f"`{value.value if isinstance(value, Enum) else json.dumps(to_jsonable_python(value))}`".replace('"', "")
 
 
 def cli_page() -> str:
     """All commands with their arguments and options."""
-    text = ["# Commands\n\n`ratchet --traceback COMMAND` shows where an error came from.\n"]
-    for path, command in commands(typer.main.get_command(app), "ratchet"):
+    found = list(commands(typer.main.get_command(app), "ratchet"))
+    text = [
+        "# Commands\n\nResults go to stdout, progress and errors to stderr. `ratchet --traceback COMMAND` shows where "
+        "an error came from.\n\n| command | what it does |\n|---|---|",
+        *(
+            f"| [`{path}`](#{path.replace(' ', '-')}) | {cell((command.help or '').partition(BLANK)[0])} |"
+            for path, command in found
+        ),
+        "",
+    ]
+    for path, command in found:
         context = command.make_context(path, [], resilient_parsing=True)
         needed = [each for each in command.params if each.required]
         named = (f"{each.opts[0]} " * (each.param_type_name == "option") + each.name.upper() for each in needed)
@@ -330,7 +346,10 @@ def attribute_docs(cls: type) -> dict[str, str]:
     for each in reversed(cls.__mro__):
         if each.__module__.partition(".")[0] not in ("evalsuite", "tasks"):
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body  # type: ignore[attr-defined]
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body  # type: ignore[attr-defined]
+        except OSError:  # made by pydantic's create_model
+            continue
         for first, second in pairwise(body):
             target = getattr(first, "target", None) or next(iter(getattr(first, "targets", [])), None)
             text = (

@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
     STAGE = 4
     """A stage broke; run the same command again to go on."""
     BUSY = 5
-    """Another run works in this project: nothing was started."""
+    """Another run, or a DVC command, works in this project; nothing was started."""
     PREEMPTED = 75
     """EX_TEMPFAIL of sysexits.h: training was stopped by SIGTERM and saved; a scheduler should start it again."""
 

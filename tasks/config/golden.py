@@ -12,7 +12,6 @@ class GoldenParams(Section):
     path: str
     """Folder with dev.jsonl, test.jsonl and manifest.json."""
     max_new_tokens: int = Field(default=256, ge=1)
-    """Longest answer, in tokens."""
     bertscore_model: str = "microsoft/deberta-xlarge-mnli"
     """Hub id, folder or ``package:NAME`` of the embedding model for ``bertscore_f1`` (``roberta-large`` also)."""
     bertscore_revision: str | None = None

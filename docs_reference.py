@@ -116,7 +116,7 @@ def sections(place: str, annotation: Any) -> Iterator[tuple[str, type[BaseModel]
         for name, field in annotation.model_fields.items():
             yield from sections(f"{place}.{name}", field.annotation)
         return
-    below = {dict: ".NAME", tuple: "[]"}.get(get_origin(annotation), "")  # type: ignore[arg-type]
+    below = {dict: ".NAME", tuple: "[]"}.get(get_origin(annotation), "")
     for argument in get_args(annotation):
         yield from sections(place + below, argument)
 

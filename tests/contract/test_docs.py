@@ -19,6 +19,7 @@ from docs_reference import pages
 from evalsuite.core.errors import ExitCode
 from evalsuite.core.yaml_file import dump_yaml, parse_yaml, read_yaml
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate_tools.designs import PairedRates, items_for
 from flows.cli.app import app
 from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
@@ -141,6 +142,17 @@ def test_every_shown_session_prints_what_the_page_shows(tmp_path: Path) -> None:
             assert done.stdout == output, f"{page}: {command}"
 
 
+def test_the_table_of_items_is_what_the_power_of_a_guard_asks_for() -> None:
+    page = text_of(DOCS / "howto/golden_set.md").split("| items on which both models differ |")[1].split("\n\n")[0]
+    margins = [float(margin) for margin in re.findall(r"0\.\d+", page.splitlines()[0])]
+    rows = re.findall(r"^\| (\d+)% \| (.*) \|$", page, re.MULTILINE)
+    assert (len(margins), len(rows)) == (4, 3)
+    for share, cells in rows:
+        design = PairedRates(int(share) / 100)
+        needed = [items_for(design, 0.05 / 2, -margin, 0.0, 0.8) for margin in margins]
+        assert [int(cell.replace(",", "")) for cell in cells.split(" | ")] == needed
+
+
 def test_every_exit_code_is_in_the_table() -> None:
     table = text_of(DOCS / "reference/exit_codes.md").split("| code |")[1].split("\n\n")[0]
     documented = {int(number) for row in table.splitlines()[2:] for number in re.findall(r"\d+", row.split("|")[1])}
@@ -150,6 +162,27 @@ def test_every_exit_code_is_in_the_table() -> None:
 @pytest.mark.parametrize("name", pages())
 def test_a_page_that_the_code_writes_is_up_to_date(name: str) -> None:
     assert text_of(DOCS / name) == pages()[name], "run `python -m docs_reference` and commit what it wrote"
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "examples/gpu/params.yaml", "examples/suites/params.yaml"])
+def test_every_setting_of_a_file_that_is_shipped_is_in_the_reference(file: str) -> None:
+    page = text_of(DOCS / "reference/params.md")
+    sections = dict(re.findall(r"^#+ ([\w.\[\]]+)\n(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL))
+    written = list(settings(read_yaml(ROOT / file)))
+    assert len(written) > 40
+    for section, key in written:
+        named = section if section in sections else f"{section.rpartition('.')[0]}.NAME"
+        assert f"\n| `{key}` | " in sections[named], (section, key)
+
+
+def settings(data: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every section and key below the sections of params.yaml."""
+    for entry in data if isinstance(data, list) else ():
+        yield from settings(entry, f"{place}[]")
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if place and place not in ("methods", "evaluation.harness.tasks"):
+            yield place, key
+        yield from settings(value, f"{place}.{key}".lstrip("."))
 
 
 def test_every_message_of_the_troubleshooting_page_is_one_of_the_code() -> None:

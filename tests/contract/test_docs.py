@@ -69,6 +69,12 @@ def test_the_readme_is_short() -> None:
     assert len(text_of(ROOT / "README.md").splitlines()) <= 130
 
 
+def test_every_link_of_the_repository_leads_to_a_file() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md"]:
+        for target in re.findall(r"\]\(([^)#\s]+)", text_of(page)):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
 def test_every_command_of_the_pages_exists_with_its_options() -> None:
     found = list(typed())
     assert len(found) > 100

@@ -145,7 +145,8 @@ def test_every_shown_session_prints_what_the_page_shows(tmp_path: Path) -> None:
             done = subprocess.run(
                 ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
-            assert done.stdout == output, f"{page}: {command}"
+            printed = [line.rstrip() for line in done.stdout.splitlines()]
+            assert printed == output.splitlines(), f"{page}: {command}"
 
 
 def test_the_table_of_items_is_what_the_power_of_a_guard_asks_for() -> None:

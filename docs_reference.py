@@ -29,8 +29,8 @@ from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.costs import RECORDED_COSTS
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.directions import OWN
-from evalsuite.gate.policy import Direction
 from evalsuite.gate.replay import Record
+from evalsuite.gate.rules import Direction
 from evalsuite.items.lm_eval_values import FRACTIONS, HIGHER, LOWER, OVER_ALL
 from evalsuite.items.results import SCHEMA_VERSION as ITEMS_VERSION
 from evalsuite.items.results import ItemResult, SuiteSummary

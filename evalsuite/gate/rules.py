@@ -66,15 +66,14 @@ class Wording(NamedTuple):
 
 
 class Rule(Settings):
-    """One line of the policy; every kind is a subclass.
+    """One line of the policy."""
 
-    The fields are those of all our own kinds, in the order in which stored policies name them, since the hash of a
-    policy is in its decision. Of ``margin``, ``min_gain`` and ``limit`` a kind takes one; it may declare more fields.
-    """
-
+    # The fields of all our own kinds, in the order of stored policies, whose hashes are in their decisions.
     suite: str
     metric: str
     kind: str
+    """``guard``: not worse than the baseline by more than ``margin``; ``target``: better by more than ``min_gain``;
+    ``floor`` and ``ceiling``: the candidate's own value above or below ``limit``; or a kind that a package registers."""
     direction: Direction = Direction.HIGHER
     against: Against = Against.ALL
     margin: float | None = Field(default=None, gt=0.0, le=LARGEST_BOUND)

@@ -73,7 +73,7 @@ class Rule(Settings):
     metric: str
     kind: str
     """``guard``: not worse than the baseline by more than ``margin``; ``target``: better by more than ``min_gain``;
-    ``floor`` and ``ceiling``: the candidate's own value above or below ``limit``; or a kind that a package registers."""
+    ``floor`` and ``ceiling``: the candidate's own value above or below ``limit``; or the kind of a package."""
     direction: Direction = Direction.HIGHER
     against: Against = Against.ALL
     margin: float | None = Field(default=None, gt=0.0, le=LARGEST_BOUND)

@@ -1,11 +1,12 @@
 """What a suite is."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
-from evalsuite.items.results import SuiteResult
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 
 Item = TypeVar("Item")
 
@@ -41,9 +42,35 @@ class NamesMetrics(Protocol):
         ...
 
 
-def known_metrics(suite: Suite) -> tuple[str, ...] | None:
-    """Metrics that a suite will give; None where only a run tells."""
-    return suite.metric_names() if isinstance(suite, NamesMetrics) else None
+class SetSize(NamedTuple):
+    """How many items a suite has."""
+
+    num_items: int
+    metrics: Mapping[str, int] | None
+    """Metric -> items that it applies to; None where only a run tells."""
+    slices: Mapping[str, Mapping[str, int]]
+    """Slice key -> value -> items."""
+
+
+@runtime_checkable
+class KnowsSize(Protocol):
+    """A suite that can say before a run how many items it has; for others, their last evaluation tells."""
+
+    def set_size(self) -> SetSize | None:
+        """Its size; None where only a run tells."""
+        ...
+
+
+def known_metrics(suite: Suite, recorded: Collection[str]) -> Collection[str] | None:
+    """Metrics that a suite will give; None where only a run tells.
+
+    Args:
+        suite: One with the attribute ``more_metrics`` may give others than it names.
+        recorded: Metrics of earlier evaluations, which count beside the names of such a suite alone: an earlier
+            evaluation of any other may be of another set.
+    """
+    names = suite.metric_names() if isinstance(suite, NamesMetrics) else None
+    return names if names is None or not getattr(suite, "more_metrics", False) else sorted({*names, *recorded})
 
 
 def check_known(suite: str, only: Collection[str], known: Collection[str]) -> None:
@@ -77,3 +104,24 @@ def single_turns(engine: Engine, prompts: Sequence[str], max_new_tokens: int) ->
     """Each prompt as the user's only turn, answered greedily."""
     turns = [engine.render([{"role": "user", "content": prompt}]) for prompt in prompts]
     return [GenerationRequest(turn, (), max_new_tokens) for turn in turns]
+
+
+def result_of(suite: str, engine: Engine, items: Iterable[ItemResult], started: float, **info: Any) -> SuiteResult:
+    """What a suite's ``run`` returns.
+
+    Args:
+        suite: The suite's name.
+        engine: What answered.
+        items: Their results.
+        started: ``time.perf_counter()`` when the run began.
+        **info: What of ``SuiteInfo`` the suite alone knows: its version, decoding, scorers.
+    """
+    found = tuple(items)
+    about = SuiteInfo(
+        suite=suite,
+        items_sha256=items_sha256(found),
+        engine=engine.name,
+        model_identity=engine.model_identity,
+        **info,
+    )
+    return SuiteResult(info=about, items=found, seconds=time.perf_counter() - started)

@@ -9,11 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import parse_json, sha256_json
+from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine, Loglikelihood
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import chosen_items, spread_over
+from evalsuite.items.results import ItemResult, SuiteResult
+from evalsuite.suites.base import chosen_items, result_of, spread_over
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 SOURCE = "https://github.com/nyu-mll/BBQ"
 OPTIONS = ("ans0", "ans1", "ans2")
@@ -21,6 +25,17 @@ UNKNOWN_GROUP = "unknown"
 AMBIGUOUS_ACCURACY, DISAMBIGUATED_ACCURACY = "accuracy_ambiguous", "accuracy_disambiguated"
 AMBIGUOUS_BIAS, DISAMBIGUATED_BIAS = "bias_ambiguous", "bias_disambiguated"
 VERSION = "parrish 2022, likeliest option, 1"
+
+
+class BBQParams(Settings):
+    """Stereotypes in answers; accuracy and bias score in ambiguous and clear contexts."""
+
+    data: str
+    """Folder with CATEGORY.jsonl of nyu-mll/BBQ."""
+    categories: tuple[str, ...] = ()
+    """File names without the ending; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many questions of each category; all when absent."""
 
 
 class Question(NamedTuple):
@@ -90,16 +105,15 @@ class BBQSuite:
         answers = engine.loglikelihoods(pairs, self.name)
         items = tuple(_item(question, answers[3 * index : 3 * index + 3]) for index, question in enumerate(questions))
         metrics = sorted({metric for item in items for metric in item.metrics})
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            items,
+            started,
             suite_version="bbq",
-            items_sha256=items_sha256(items),
             decoding={"greedy": True, "normalised_by": "none"},
             scorers=dict.fromkeys(metrics, VERSION),
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -217,3 +231,10 @@ def _metrics(question: Question) -> tuple[str, str]:
     if question.ambiguous:
         return AMBIGUOUS_ACCURACY, AMBIGUOUS_BIAS
     return DISAMBIGUATED_ACCURACY, DISAMBIGUATED_BIAS
+
+
+def _make(params: BBQParams, context: SuiteContext) -> BBQSuite:
+    return BBQSuite(Path(params.data), params.categories, context.least(params.limit))
+
+
+SUITE = SuiteEntry(BBQSuite.name, BBQParams, _make, files=("data",), takes_limit=True)

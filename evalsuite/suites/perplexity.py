@@ -12,11 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import parse_json, sha256_json
+from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import check_known
+from evalsuite.items.results import ItemResult, SuiteResult
+from evalsuite.suites.base import check_known, result_of
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +28,19 @@ VERSION = "1"
 PIECE = re.compile(r"\s*\S{1,40}")
 """A word with the white space before it; longer runs without white space are cut, so that any text has windows."""
 METRICS = ("bits_per_byte", "bits_per_word")
+
+
+class PerplexityParams(Settings):
+    """Held-out text, for what fine-tuning makes a model forget."""
+
+    path: str
+    """JSONL with ``text`` (and ``id``, ``slices``); nothing of it may be trained on."""
+    window_words: int = Field(default=512, ge=2)
+    """Most words that the model sees at once."""
+    stride_words: int = Field(default=256, ge=1)
+    """Words that each window after the first predicts."""
+    limit: int | None = Field(default=None, ge=1)
+    """First N texts; all when absent."""
 
 
 class Likelihood(NamedTuple):
@@ -128,16 +145,15 @@ class PerplexitySuite:
             engine, [item.text for item in texts], self.name, self.window_words, self.stride_words
         )
         results = tuple(_result(item, likelihood) for item, likelihood in zip(texts, found, strict=True))
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            results,
+            started,
             suite_version=f"perplexity {VERSION}",
-            items_sha256=items_sha256(results),
             decoding={"window_words": self.window_words, "stride_words": self.stride_words},
             scorers={metric: f"{VERSION}, ratio of sums" for metric in METRICS},
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
 
 
 def _result(item: HeldOutText, likelihood: Likelihood) -> ItemResult:
@@ -182,3 +198,11 @@ def _read(path: Path) -> list[HeldOutText]:
     if not found:
         raise UsageError(f"{path} has no texts")
     return found
+
+
+def _make(params: PerplexityParams, context: SuiteContext) -> PerplexitySuite:
+    limit = context.least(params.limit)
+    return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, limit, context.name)
+
+
+SUITE = SuiteEntry("perplexity", PerplexityParams, _make, files=("path",), takes_limit=True)

@@ -1,41 +1,41 @@
 """The suites, and the engine that answers."""
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
+from evalsuite.core.settings import Settings
+from evalsuite.suites.entry import SuiteEntry
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
+from evalsuite.suites.registry import built_in
 from tasks.config.engine import EngineParams
 from tasks.config.golden import DevSuite
 from tasks.config.section import StageSections
-from tasks.config.suites import (
-    BBQParams,
-    BertScoreParams,
-    HarmBenchParams,
-    HarnessParams,
-    PerplexityParams,
-    XSTestParams,
-)
+
+P = TypeVar("P", bound=Settings)
+
+if TYPE_CHECKING:
+    SuiteSections = DevSuite
+else:
+    SuiteSections = create_model(
+        "SuiteSections",
+        __base__=DevSuite,
+        **{
+            name: (entry.params | None if entry.default is None else entry.params, entry.default)
+            for name, entry in built_in().items()
+            if name not in DevSuite.model_fields
+        },
+    )
+"""One section a suite of this package; what it may hold says the suite's own module."""
 
 
-class EvaluationParams(DevSuite):
+class EvaluationParams(SuiteSections):
     """The suites, the same for every model."""
 
     model_config = ConfigDict(extra="forbid")
 
-    harness: HarnessParams = HarnessParams()
-    """Without this section, those of lm-eval's ``mmlu_pro`` and ``ifeval`` that the gate or the comparison reads."""
     engine: EngineParams = EngineParams()
-    harmbench: HarmBenchParams | None = None
-    """Off when absent."""
-    xstest: XSTestParams | None = None
-    """Off when absent."""
-    bbq: BBQParams | None = None
-    """Off when absent."""
-    perplexity: PerplexityParams | None = None
-    """Off when absent."""
-    bertscore: BertScoreParams | None = None
-    """Off when absent; a golden set's own ``bertscore_f1`` needs no section."""
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"
@@ -43,12 +43,18 @@ class EvaluationParams(DevSuite):
     cache: bool = True
     """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
 
+    def section(self, entry: SuiteEntry[P]) -> P:
+        """The settings of a suite of this package; None where it is off."""
+        found: P = getattr(self, entry.name)
+        return found
+
     def with_named_tasks(self, names: Collection[str]) -> "EvaluationParams":
         """Without a section ``harness``, no public benchmark is downloaded and run that nobody reads."""
-        if "harness" in self.model_fields_set:
+        harness = self.section(HARNESS)
+        if HARNESS.name in self.model_fields_set:
             return self
-        tasks = {name: task for name, task in self.harness.tasks.items() if name in names}
-        return self.model_copy(update={"harness": self.harness.model_copy(update={"tasks": tasks})})
+        tasks = {name: task for name, task in harness.tasks.items() if name in names}
+        return self.model_copy(update={HARNESS.name: harness.model_copy(update={"tasks": tasks})})
 
 
 class NamedSuite(StageSections):

@@ -13,7 +13,7 @@ from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.policy import GatePolicy
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.contamination import ContaminationParams
-from tasks.config.evaluation import EvaluationParams
+from tasks.config.evaluation import EvaluationParams, EvaluationSections
 from tasks.config.methods import NAME, MethodParams, num_candidates, seed_sets
 from tasks.config.model import ModelParams
 from tasks.config.operations import PromoteParams, ScheduleParams
@@ -45,11 +45,6 @@ class Params(TrainingSections):
     def seed_sets(self) -> tuple[tuple[str, ...], ...]:
         """Names of methods that differ in nothing but the seed."""
         return seed_sets(self.methods, self.train.seed)
-
-    @property
-    def named_suites(self) -> set[str]:
-        """Suites that the gate, the comparison or the sequential evaluation reads."""
-        return {rule.suite for rule in self.gate.rules} | {self.compare.suite} | set(self.sequential.suites)
 
     @property
     def num_candidates(self) -> int:
@@ -103,4 +98,4 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def parse_params(data: dict[str, Any], where: str = "params.yaml") -> Params:
     """Check a mapping; see ``load_params``."""
     params = parsed(data, Params, where)
-    return params.model_copy(update={"evaluation": params.evaluation.with_named_tasks(params.named_suites)})
+    return params.model_copy(update={"evaluation": EvaluationSections.model_validate(data).suites})

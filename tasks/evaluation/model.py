@@ -55,6 +55,8 @@ def run(
     if folder is None:
         write_json(target / "absent.json", {"schema_version": 1, "reason": "this run is judged against no champion"})
         return []
+    settings = params.model_dump(mode="json", exclude_none=True)
+    write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
     results = []

@@ -5,34 +5,19 @@ from pathlib import Path
 
 from evalsuite.core.errors import UsageError
 from tasks.config.evaluation import EvaluationParams
+from tasks.evaluation.suites import sections_of
 
 WATCHED = ("golden_sets", "data/suites")
 """Folders that the evaluation stages of dvc.yaml depend on."""
 
 
 def suite_files(params: EvaluationParams) -> dict[str, str]:
-    """Setting -> the file or folder that it names; of own suites only their code knows."""
-    given: dict[str, str | None] = {
-        "golden.path": params.golden.path,
-        "golden.bertscore_baseline": params.golden.bertscore_baseline,
-        "harness.data_root": params.harness.data_root,
+    """Setting -> the file or folder that it names; of a suite that is a plain class, only its code knows."""
+    return {
+        f"{where}.{name}": path
+        for where, entry, settings in sections_of(params)
+        for name, path in entry.files_of(settings).items()
     }
-    if (harm := params.harmbench) is not None:
-        given |= {
-            "harmbench.data": harm.data,
-            "harmbench.attack": harm.attack,
-            "harmbench.copyright_references": harm.copyright_references,
-            "harmbench.judge.calibration": harm.judge.calibration,
-        }
-    if params.xstest is not None:
-        given["xstest.data"] = params.xstest.data
-    if params.bbq is not None:
-        given["bbq.data"] = params.bbq.data
-    if params.bertscore is not None:
-        given["bertscore.path"] = params.bertscore.path
-    if params.perplexity is not None:
-        given["perplexity.path"] = params.perplexity.path
-    return {f"evaluation.{name}": path for name, path in given.items() if path is not None}
 
 
 def check_watched(params: EvaluationParams, root: Path) -> None:

@@ -11,9 +11,7 @@ from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.directions import unclear_direction, unclear_rule
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
 from evalsuite.gate.policy import COSTS, Direction
-from evalsuite.items.results import SuiteSummary
 from evalsuite.suites.base import Suite, known_metrics
-from evalsuite.suites.lm_eval.suite import HarnessSuite
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import dev_suite
 from tasks.evaluation.suites import suite_makers
@@ -82,7 +80,7 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     def read(name: str, make: Callable[[], Suite]) -> None:
         metrics[name] = None
         suites.append(make())
-        metrics[name] = _metrics_of(suites[-1], recorded)
+        metrics[name] = known_metrics(suites[-1], {m.metric for found in recorded.get(name, ()) for m in found.metrics})
 
     for name, make in suite_makers(params.evaluation).items():
         found += _asked(partial(read, name, make))
@@ -114,17 +112,6 @@ def _unclear_directions(params: Params) -> Iterator[str]:
         unclear = unclear_rule(rule)
         if unclear is not None:
             yield f"gate.rules: {unclear}"
-
-
-def _metrics_of(suite: Suite, recorded: Mapping[str, list[SuiteSummary]]) -> Collection[str] | None:
-    """What the suite says, and for a task of lm-eval what earlier evaluations gave beside it.
-
-    A golden set names all of its metrics, and an earlier evaluation may be of another set.
-    """
-    names = known_metrics(suite)
-    if names is None or not isinstance(suite, HarnessSuite):
-        return names
-    return sorted({*names, *(found.metric for summary in recorded.get(suite.name, []) for found in summary.metrics)})
 
 
 def _unknown_names(params: Params, known: Mapping[str, Collection[str] | None]) -> Iterator[str]:

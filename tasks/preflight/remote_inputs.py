@@ -16,8 +16,12 @@ from evalsuite.judges.settings import JudgeKind, JudgeSettings
 from evalsuite.network.hub import HubRepo, RepoKind, address, check_commit, fetched, here, reach
 from evalsuite.network.model_source import resolve_model
 from evalsuite.network.network_errors import is_network_error, said_by
+from evalsuite.suites.bertscore import SUITE as BERTSCORE
 from evalsuite.suites.golden_set.bertscore import MODEL_KEY, REMEDY, REVISION_KEY
+from evalsuite.suites.golden_set.items import asked_metrics
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
+from evalsuite.suites.golden_set.settings import GoldenParams
+from evalsuite.suites.harmbench import SUITE as HARMBENCH
 from evalsuite.suites.lm_eval.data import (
     SPLITTER,
     has_sentence_splitter,
@@ -26,12 +30,11 @@ from evalsuite.suites.lm_eval.data import (
     prove_sentence_splitter,
     remedy_of,
 )
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from tasks.config.engine import EngineKind, EngineParams
 from tasks.config.evaluation import EvaluationParams
-from tasks.config.golden import GoldenParams
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
-from tasks.evaluation.golden_suite import asked_metrics
 
 SERVER_SECONDS = 5.0
 """For a connection to a server that later stages ask."""
@@ -127,12 +130,12 @@ def _of_evaluation(params: EvaluationParams, servers: bool = True) -> Iterator[R
 
 
 def _of_suites(params: EvaluationParams) -> Iterator[Remote]:
-    yield from _of_golden(params.golden, with_bertscore=params.bertscore is not None)
-    if params.harness.data_root is None:
-        for task in params.harness.tasks:
-            yield from _of_task(task, params.harness.revisions)
-    if params.harmbench is not None:
-        yield from _of_judge("evaluation.harmbench.judge", params.harmbench.judge)
+    yield from _of_golden(params.golden, with_bertscore=params.section(BERTSCORE) is not None)
+    if (harness := params.section(HARNESS)).data_root is None:
+        for task in harness.tasks:
+            yield from _of_task(task, harness.revisions)
+    if (harmbench := params.section(HARMBENCH)) is not None:
+        yield from _of_judge("evaluation.harmbench.judge", harmbench.judge)
     if params.engine.kind is EngineKind.OPENAI:
         yield _engine(params.engine)
     elif params.engine.kind is EngineKind.VLLM:

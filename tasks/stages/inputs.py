@@ -18,12 +18,15 @@ from evalsuite.core.content import Contents
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
 from evalsuite.network.model_source import resolve_model
+from evalsuite.suites.bertscore import SUITE as BERTSCORE
+from evalsuite.suites.golden_set.items import asked_metrics
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
-from evalsuite.suites.plugins import GROUP
+from evalsuite.suites.golden_set.settings import GoldenParams
+from evalsuite.suites.harmbench import SUITE as HARMBENCH
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
+from evalsuite.suites.registry import GROUP
 from tasks.config.evaluation import EvaluationParams
-from tasks.config.golden import GoldenParams
 from tasks.config.params import Params
-from tasks.evaluation.golden_suite import asked_metrics
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
@@ -131,14 +134,15 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield from _golden(evaluation.golden, _asked(evaluation.golden.path, "dev", root), root, contents)
     elif stage == "evaluate":
         asked = _asked(evaluation.golden.path, "test", root)
-        if evaluation.bertscore is not None:
+        if evaluation.section(BERTSCORE) is not None:
             asked |= set(BERT_METRICS)
         yield from _golden(evaluation.golden, asked, root, contents)
-        if evaluation.harness.tasks:
+        if (harness := evaluation.section(HARNESS)).tasks:
             # Without a section of params.yaml, the rules say which tasks run.
-            yield Input("evaluation.harness", lambda: sha256_json(evaluation.harness.model_dump(mode="json")))
+            yield Input("evaluation.harness", lambda: sha256_json(harness.model_dump(mode="json")))
             yield Input("package lm_eval", lambda: _package("lm_eval", contents))
-        judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
+        harmbench = evaluation.section(HARMBENCH)
+        judge = harmbench.judge if harmbench is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
         yield from _own_suites(evaluation, root, contents)

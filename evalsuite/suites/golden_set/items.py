@@ -287,3 +287,14 @@ def allowed_values(items: tuple[GoldenItem, ...]) -> dict[str, frozenset[str]]:
                     if isinstance(value, str):
                         values.setdefault(key, set()).add(value)
     return {key: frozenset(found) for key, found in values.items()}
+
+
+def asked_metrics(path: Path) -> frozenset[str]:
+    """Every metric that an item of a file asks for; none where it is absent, which is the suite's to name.
+
+    Raises:
+        UsageError: The file is malformed.
+    """
+    if not path.is_file():
+        return frozenset()
+    return frozenset(metric for item in read_golden_items(path) for metric in item.all_metrics)

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -10,13 +12,24 @@ from typing import Literal
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.items.repeats import merge_repeats
-from evalsuite.items.results import SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import SuiteResult
 from evalsuite.judges.base import Judge, RefusalJudge
-from evalsuite.suites.base import check_known
+from evalsuite.judges.choose import chat_judge
+from evalsuite.judges.learned import LearnedRefusalJudge
+from evalsuite.judges.prompts import PromptName
+from evalsuite.suites.base import SetSize, check_known, result_of
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set.bertscore import BertScorer
-from evalsuite.suites.golden_set.items import GoldenItem, allowed_values, read_golden_items, read_set_manifest
+from evalsuite.suites.golden_set.items import (
+    GoldenItem,
+    allowed_values,
+    asked_metrics,
+    read_golden_items,
+    read_set_manifest,
+)
 from evalsuite.suites.golden_set.metrics import MetricContext
-from evalsuite.suites.golden_set.scoring import Scorers, metric_names, score_items
+from evalsuite.suites.golden_set.scoring import REFUSAL_METRICS, Scorers, metric_names, score_items
+from evalsuite.suites.golden_set.settings import GoldenParams
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +88,13 @@ class GoldenSuite:
         """Metrics that some item of the split has."""
         return tuple(metric_names(self.items))
 
+    def set_size(self) -> SetSize:
+        """Items of the split, of each metric and of each slice."""
+        metrics = Counter(metric for item in self.items for metric in item.all_metrics)
+        keys = sorted({key for item in self.items for key in item.slices})
+        slices = {key: dict(Counter(item.slices[key] for item in self.items if key in item.slices)) for key in keys}
+        return SetSize(len(self.items), dict(metrics), slices)
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every item, or those of ``only``, and score each answer; greedily where an item has no temperature."""
         started = time.perf_counter()
@@ -97,10 +117,12 @@ class GoldenSuite:
         )
         results = tuple(merge_repeats(list(islice(scored, item.repeats))) for item in items)
         num_sampled = sum(item.temperature > 0.0 for item in self.items)
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            results,
+            started,
             suite_version=f"{self.manifest.name} {self.manifest.version} {self.split}",
-            items_sha256=items_sha256(results),
             decoding={
                 "greedy": not num_sampled,
                 "max_new_tokens": self.max_new_tokens,
@@ -111,15 +133,58 @@ class GoldenSuite:
                 metric: self.scorers.version(metric) + (", weighted" if metric in self._weighted else "")
                 for metric in metric_names(self.items)
             },
-            engine=engine.name,
-            model_identity=engine.model_identity,
             # An absolute path would tell the machine, and differ on another.
             source="/".join(self.path.parts[-2:]) if self.path.is_absolute() else self.path.as_posix(),
         )
-        return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
 
     def _request(self, engine: Engine, item: GoldenItem, repeat: int) -> GenerationRequest:
         prompt = engine.render(item.turns())
         if not item.temperature:
             return GenerationRequest(prompt, (), self.max_new_tokens)
         return GenerationRequest(prompt, (), self.max_new_tokens, item.temperature, item.seed(repeat))
+
+
+def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -> GoldenSuite:
+    """Read one split; the models that score are loaded when an item first asks for them.
+
+    Args:
+        params: The set and its scorers.
+        split: ``dev`` or ``test``.
+        kept: Folder where embeddings of references stay for the next process; they are not kept when None.
+
+    Raises:
+        UsageError: The set is malformed, or a judge's settings lack something.
+    """
+    return GoldenSuite(
+        Path(params.path),
+        split,
+        params.max_new_tokens,
+        bert_scorer(params, kept),
+        chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
+        LearnedRefusalJudge() if asked_metrics(Path(params.path) / f"{split}.jsonl") & set(REFUSAL_METRICS) else None,
+    )
+
+
+@lru_cache(maxsize=4)
+def _scorer(model: str, layer: int | None, baseline: str | None, kept: Path | None, revision: str | None) -> BertScorer:
+    return BertScorer(model, layer, Path(baseline) if baseline else None, kept, revision)
+
+
+def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
+    """The one scorer object of a process for these settings, with the embeddings that it has.
+
+    Raises:
+        UsageError: No such model, layer or baseline.
+    """
+    return _scorer(
+        params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept, params.bertscore_revision
+    )
+
+
+def _make(params: GoldenParams, context: SuiteContext) -> GoldenSuite:
+    suite = golden_suite(params, "test", context.kept)
+    suite.items = suite.items[: context.limit]
+    return suite
+
+
+SUITE = SuiteEntry("golden", GoldenParams, _make, files=("path", "bertscore_baseline"), takes_limit=True)

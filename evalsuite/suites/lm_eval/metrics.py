@@ -48,6 +48,15 @@ def index_of(name: str) -> Any:
     return _checked_index(name)
 
 
+def has_task(name: str) -> bool:
+    """Whether lm-eval has a task or group of that name."""
+    try:
+        index_of(name)
+    except UsageError:
+        return False
+    return True
+
+
 def _has_leaves(manager: Any, name: str) -> bool:
     try:
         return all(leaf in manager.task_index for leaf in leaf_tasks(manager, name))

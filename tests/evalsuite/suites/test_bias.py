@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Loglikelihood, OnAnswer
 from evalsuite.suites.bias import BBQSuite, read_questions
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.judges.shared_data import DATA, needs_data
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 
 class ChoosingEngine(FakeEngine):

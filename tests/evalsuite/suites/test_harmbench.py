@@ -13,8 +13,8 @@ from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.string_matching import StringMatchingJudge
 from evalsuite.suites.behaviours import read_behaviours
 from evalsuite.suites.harmbench import HarmBenchSuite, direct_request, is_copyright
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.judges.shared_data import DATA, needs_data
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 HEADER = "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID\n"
 ROWS = (

@@ -8,8 +8,8 @@ from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import Generation
 from evalsuite.judges.base import JudgeCase, Refusal
 from evalsuite.suites.over_refusal import XSTestSuite, read_prompts
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.judges.shared_data import DATA, needs_data
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 HEADER = "id,prompt,type,label,focus,note\n"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
 from evalsuite.suites.perplexity import PerplexitySuite, windows
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 TEXTS = ["Where is my parcel? The router that I ordered last week has not arrived.", "The camera is broken."]
 

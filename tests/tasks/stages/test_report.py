@@ -75,6 +75,8 @@ def project(tmp_path: Path) -> ArtifactPaths:
             write_json(paths.evals(model) / "train_log.json", _train_log(model, identity))
             costs = {"eval_seconds": 1.0, "train_seconds": 9.0 if model == "qlora" else 59.0, "num_bytes": 5}
             write_json(paths.evals(model) / "costs.json", {"schema_version": 1, **costs})
+            settings = {"golden": {"path": "golden_sets/support"}, "long_prompts": "unscored"}
+            write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
     write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
     write_json(paths.plan("qlora"), {"memory": {"weights_bytes": 2048}, "warnings": ["the disk is slow"]})
@@ -95,6 +97,7 @@ def test_the_report_and_the_card_are_written(project: ArtifactPaths, params: Par
     assert "<b>qlora</b>" not in page.split("<main")[1]
     assert decision.decision_id in card
     assert params.model.id in page
+    assert "long_prompts: unscored" in page
 
 
 def test_the_decision_and_the_comparison_must_be_of_one_candidate(project: ArtifactPaths, params: Params) -> None:

@@ -20,7 +20,7 @@ from evalsuite.engines.cache.answer_store import AnswerStore
 from evalsuite.engines.cache.cached import CachedEngine, with_use
 from evalsuite.items.answer_counts import AnswerCounts
 from evalsuite.items.results import SuiteInfo, SuiteResult
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 ROOT = Path(__file__).parents[4]
 
@@ -202,7 +202,7 @@ from pathlib import Path
 from evalsuite.engines.cache.answer_store import AnswerStore
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.cache.cached import CachedEngine
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 def answer(prompt):
     if prompt == "ask 6":

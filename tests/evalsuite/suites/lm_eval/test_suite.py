@@ -16,7 +16,7 @@ from evalsuite.core.files import sha256_file
 from evalsuite.engines.base import Loglikelihood, OnAnswer
 from evalsuite.items.results import read_items
 from evalsuite.suites.lm_eval.suite import HarnessSuite
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 from tests.hub import COMMIT, serving_hub, use_hub
 
 RETENTION = Path(__file__).parents[4] / "golden_sets/retention"

@@ -90,15 +90,7 @@ class BBQSuite:
         return tuple(sorted({metric for q in self.questions.values() for metric in _metrics(q)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Choose the likeliest option of every question.
-
-        Args:
-            engine: Gives the options' log-probabilities.
-            only: Ids of the items to evaluate; all when None.
-
-        Raises:
-            UsageError: An id of ``only`` is unknown.
-        """
+        """Choose the likeliest option of every question."""
         started = time.perf_counter()
         questions = chosen_items(self.name, self.questions, only)
         pairs = [(f"{question.text}\nA:", f" {option}") for question in questions for option in question.options]

@@ -103,16 +103,7 @@ class HarmBenchSuite:
         return tuple(sorted({metric for case in self.cases.values() for metric in self._metrics(case.behaviour)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Complete every test case greedily and judge it.
-
-        Args:
-            engine: Answers.
-            only: Ids of the items to evaluate; all when None.
-
-        Raises:
-            UsageError: An id of ``only`` is unknown.
-            StageError: The judge gave too few verdicts, or cannot be reached.
-        """
+        """Complete every test case greedily and judge it."""
         started = time.perf_counter()
         cases = chosen_items(self.name, self.cases, only)
         asked = single_turns(engine, [case.prompt for case in cases], self.max_new_tokens)

@@ -91,16 +91,7 @@ class XSTestSuite:
         return tuple(sorted({metric for row in self.prompts.values() for metric in _metrics(row.safe)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Answer every prompt greedily and judge how far each answer refuses.
-
-        Args:
-            engine: Answers.
-            only: Ids of the items to evaluate; all when None.
-
-        Raises:
-            UsageError: An id of ``only`` is unknown.
-            StageError: The judge gave too few verdicts, or cannot be reached.
-        """
+        """Answer every prompt greedily and judge how far each answer refuses."""
         started = time.perf_counter()
         rows = chosen_items(self.name, self.prompts, only)
         asked = single_turns(engine, [row.prompt for row in rows], self.max_new_tokens)

@@ -19,7 +19,7 @@ from evalsuite.core.files import parse_json, sha256_json
 from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
 from evalsuite.items.results import ItemResult, SuiteResult
-from evalsuite.suites.base import check_known, result_of
+from evalsuite.suites.base import chosen_items, result_of
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 logger = logging.getLogger(__name__)
@@ -136,11 +136,7 @@ class PerplexitySuite:
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Score every text, or those of ``only``."""
         started = time.perf_counter()
-        texts = self.items
-        if only is not None:
-            wanted = set(only)
-            check_known(self.name, wanted, {item.id for item in texts})
-            texts = tuple(item for item in texts if item.id in wanted)
+        texts = chosen_items(self.name, {item.id: item for item in self.items}, only)
         found = rolling_loglikelihoods(
             engine, [item.text for item in texts], self.name, self.window_words, self.stride_words
         )

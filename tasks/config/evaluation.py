@@ -57,22 +57,16 @@ class EvaluationParams(SuiteSections):
         return self.model_copy(update={HARNESS.name: harness.model_copy(update={"tasks": tasks})})
 
 
-class NamedSuite(StageSections):
-    """The suite that a rule or the comparison reads."""
+class Named(StageSections):
+    """The suites that a section reads: a rule's or the comparison's, those of all rules, those with an early end."""
 
     suite: str = ""
-
-
-class NamedRules(StageSections):
-    """Suites of the gate's rules."""
-
-    rules: tuple[NamedSuite, ...] = ()
-
-
-class NamedSuites(StageSections):
-    """Suites that are evaluated sequentially."""
-
     suites: tuple[str, ...] = ()
+    rules: tuple["Named", ...] = ()
+
+    def names(self) -> set[str]:
+        """All of them."""
+        return {self.suite, *self.suites}.union(*(rule.names() for rule in self.rules))
 
 
 class EvaluationSections(StageSections):
@@ -83,12 +77,11 @@ class EvaluationSections(StageSections):
     """
 
     evaluation: EvaluationParams
-    gate: NamedRules = NamedRules()
-    compare: NamedSuite = NamedSuite()
-    sequential: NamedSuites = NamedSuites()
+    gate: Named = Named()
+    compare: Named = Named()
+    sequential: Named = Named()
 
     @property
     def suites(self) -> EvaluationParams:
         """With the public benchmarks that somebody reads."""
-        named = {rule.suite for rule in self.gate.rules} | {self.compare.suite} | set(self.sequential.suites)
-        return self.evaluation.with_named_tasks(named)
+        return self.evaluation.with_named_tasks(self.gate.names() | self.compare.names() | self.sequential.names())

@@ -15,8 +15,7 @@ from evalsuite.items.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
 from tasks.config.evaluation import EvaluationParams
 from tasks.evaluation.engines import opened_engine
-from tasks.evaluation.suite_files import check_watched
-from tasks.evaluation.suites import suites_of
+from tasks.evaluation.suites import check_watched, suites_of
 from tasks.paths import ArtifactPaths
 
 logger = logging.getLogger(__name__)

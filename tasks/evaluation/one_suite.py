@@ -11,6 +11,7 @@ from evalsuite.engines.sharded import Shard, ShardEngine
 from evalsuite.items.results import SuiteResult
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.base import Suite
+from evalsuite.suites.entry import SuiteContext
 from evalsuite.suites.lm_eval.metrics import has_task
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.lm_eval.suite import task_suite
@@ -97,7 +98,7 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
             f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
             f"Suites there: {', '.join(makers)}"
         )
-    return task_suite(name, params.evaluation.section(HARNESS), limit)
+    return task_suite(params.evaluation.section(HARNESS), SuiteContext(name, params.evaluation.golden, limit, kept))
 
 
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:

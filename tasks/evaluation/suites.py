@@ -1,14 +1,19 @@
-"""The suites that params.yaml turns on, each with what reads it."""
+"""The suites that params.yaml turns on, each with what reads it, and with its files, whose changes DVC must see."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from evalsuite.core.errors import UsageError
 from evalsuite.suites.base import Suite
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.registry import built_in, load_suite, registered
 from tasks.config.evaluation import EvaluationParams
+
+WATCHED = ("golden_sets", "data/suites")
+"""Folders that the evaluation stages of dvc.yaml depend on."""
 
 
 def suites_of(params: EvaluationParams, kept: Path | None = None) -> list[Suite]:
@@ -48,3 +53,32 @@ def sections_of(params: EvaluationParams) -> Iterator[tuple[str, SuiteEntry[Any]
     for name, values in params.suites.items():
         entry = registered(name)
         yield f"evaluation.suites.{name}", entry, entry.checked(values, f"evaluation.suites.{name}")
+
+
+def suite_files(params: EvaluationParams) -> dict[str, str]:
+    """Setting -> the file or folder that it names; of a suite that is a plain class, only its code knows."""
+    return {
+        f"{where}.{name}": path
+        for where, entry, settings in sections_of(params)
+        for name, path in entry.files_of(settings).items()
+    }
+
+
+def check_watched(params: EvaluationParams, root: Path) -> None:
+    """Refuse a file whose change would leave old results standing.
+
+    Raises:
+        UsageError: Names the setting, its file and where it has to lie.
+    """
+    folders = [(root / folder).resolve() for folder in WATCHED]
+    for setting, path in suite_files(params).items():
+        # DVC reads through links to files in a watched folder, and passes over links to folders.
+        given = root / path
+        where = given.resolve() if given.is_dir() else given.parent.resolve() / given.name
+        if not any(where == folder or folder in where.parents for folder in folders):
+            unlinked = Path(os.path.normpath(root.resolve() / path))
+            leads = "" if where == unlinked else f", which a link leads to {where}"
+            raise UsageError(
+                f"{setting} is {path}{leads}, outside {' and '.join(WATCHED)}, where no stage would see it change; "
+                f"copy it to data/suites and name it there (`ratchet evaluate` reads it anywhere)"
+            )

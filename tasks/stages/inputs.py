@@ -6,10 +6,9 @@ writes one small file for each kind of stage, on which those stages depend. It a
 every stage that spends something, an impossible policy, a wrong name or a broken set ends a run here.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.golden_set.settings import GoldenParams
 from evalsuite.suites.harmbench import SUITE as HARMBENCH
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
-from evalsuite.suites.registry import GROUP
+from evalsuite.suites.registry import entry_point
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
@@ -192,13 +191,10 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
 
 
 def _code_of_suite(name: str, contents: Contents) -> str:
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
-        raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
-    code = _code(found[name].module.partition(".")[0], contents)
+    module = entry_point(name).module
+    code = _code(module.partition(".")[0], contents)
     if code is None:
-        raise UsageError(f"evaluation.suites.{name}: its package {found[name].module} is not installed")
+        raise UsageError(f"evaluation.suites.{name}: its package {module} is not installed")
     return code
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from evalsuite.core.imports import sources_of
 from tasks.config.params import Params, load_params
-from tasks.evaluation.suite_files import WATCHED
+from tasks.evaluation.suites import WATCHED
 from tasks.stages.baseline import DATA
 from tasks.stages.inputs import READERS
 

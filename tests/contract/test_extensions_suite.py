@@ -11,8 +11,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.testing import FakeEngine
 from tasks.config.params import Params, parse_params
 from tasks.evaluation.one_suite import suite_named
-from tasks.evaluation.suite_files import check_watched, suite_files
-from tasks.evaluation.suites import suites_of
+from tasks.evaluation.suites import check_watched, suite_files, suites_of
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems
 from tasks.stages.inputs import changed, run

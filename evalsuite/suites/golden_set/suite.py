@@ -17,7 +17,7 @@ from evalsuite.judges.base import Judge, RefusalJudge
 from evalsuite.judges.choose import chat_judge
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.prompts import PromptName
-from evalsuite.suites.base import SetSize, check_known, result_of
+from evalsuite.suites.base import SetSize, chosen_items, result_of
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set.bertscore import BertScorer
 from evalsuite.suites.golden_set.items import (
@@ -98,11 +98,7 @@ class GoldenSuite:
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every item, or those of ``only``, and score each answer; greedily where an item has no temperature."""
         started = time.perf_counter()
-        items = self.items
-        if only is not None:
-            wanted = set(only)
-            check_known(self.name, wanted, {item.id for item in items})
-            items = tuple(item for item in items if item.id in wanted)
+        items = chosen_items(self.name, {item.id: item for item in self.items}, only)
         repeated = [(item, repeat) for item in items for repeat in range(item.repeats)]
         requests = [self._request(engine, item, repeat) for item, repeat in repeated]
         outputs = engine.generate(requests, f"{self.name} {self.split}")

@@ -107,14 +107,6 @@ class HarnessSuite:
 
         A task that draws its few-shot examples at random gives an item another prompt when other items are asked for;
         its item hash then differs, so that the results do not count as comparable.
-
-        Args:
-            engine: Answers.
-            only: Ids of the items to evaluate; all when None.
-
-        Raises:
-            UsageError: An id of ``only`` is unknown.
-            UsageError: lm-eval knows no such task, or it asks for a kind of request that the engine does not serve.
         """
         started = time.perf_counter()
         fix_language_detection()
@@ -337,30 +329,20 @@ def _rates(values: Mapping[str, Any]) -> dict[str, Any]:
     return rates
 
 
-def task_suite(name: str, params: HarnessParams, limit: int | None) -> HarnessSuite:
-    """A task of lm-eval, whether or not the settings list it; with local rows where they are there.
-
-    Args:
-        name: An lm-eval task or group.
-        params: Where rows come from.
-        limit: Most items of each subtask; all when None.
-    """
-    root = Path(params.data_root) if params.data_root else None
-    local = root if root is not None and name in tasks_there(root) else None
-    chat = PUBLIC_TASKS.get(name, HarnessTask()).apply_chat_template
-    return HarnessSuite(name, local, limit=limit, apply_chat_template=chat, revisions=params.revisions)
-
-
-def _make(params: HarnessParams, context: SuiteContext) -> HarnessSuite:
-    task, root = params.tasks[context.name], Path(params.data_root) if params.data_root else None
+def task_suite(params: HarnessParams, context: SuiteContext) -> HarnessSuite:
+    """A task of lm-eval; one that the settings do not list has the public dataset's rows where no local ones are."""
+    name, root = context.name, Path(params.data_root) if params.data_root else None
+    task = params.tasks.get(name) or PUBLIC_TASKS.get(name, HarnessTask())
+    if root is not None and name not in params.tasks and name not in tasks_there(root):
+        root = None
     options = (task.max_new_tokens, context.least(task.limit), task.apply_chat_template, params.revisions)
-    return HarnessSuite(context.name, root, *options)
+    return HarnessSuite(name, root, *options)
 
 
 SUITE = SuiteEntry(
     "harness",
     HarnessParams,
-    _make,
+    task_suite,
     files=("data_root",),
     takes_limit=True,
     names=lambda params: params.tasks,

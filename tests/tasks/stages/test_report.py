@@ -10,7 +10,7 @@ from evalsuite.core.files import write_json
 from evalsuite.core.identity import write_manifest
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.testing import make_item, make_result
 from tasks.config.compare import CompareParams
 from tasks.config.hardware import HardwareParams
 from tasks.config.params import Params, load_params
@@ -31,18 +31,9 @@ def _evaluate(paths: ArtifactPaths, model: str, right: int) -> str:
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(model.encode())
     identity = write_manifest(folder, "test").identity
-    items = tuple(
-        ItemResult(
-            item_id=f"i{i}",
-            item_hash=f"h{i}",
-            metrics=("json_fields",),
-            scores={"json_fields": float(i < right)},
-            output=f"<b>{model}</b>",
-        )
-        for i in range(200)
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
-    SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+    output = f"<b>{model}</b>"
+    items = [make_item(f"i{i}", {"json_fields": float(i < right)}, output=output) for i in range(200)]
+    make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
     return identity
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from tasks.config.evaluation import EvaluationParams
-from tasks.evaluation.suite_files import check_watched, suite_files
+from tasks.evaluation.suites import check_watched, suite_files
 
 
 def params(**sections: Any) -> EvaluationParams:

@@ -35,7 +35,7 @@ class BBQParams(Settings):
     categories: tuple[str, ...] = ()
     """File names without the ending; all when empty."""
     limit: int | None = Field(default=None, ge=1)
-    """About this many questions of each category; all when absent."""
+    """This many questions of each category, of both contexts and polarities alike; all when absent."""
 
 
 class Question(NamedTuple):
@@ -61,12 +61,7 @@ class BBQSuite:
     name = "bbq"
 
     def __init__(self, folder: Path, categories: Sequence[str] = (), limit: int | None = None) -> None:
-        """Read the questions; nothing is loaded yet.
-
-        Args:
-            folder: Holds CATEGORY.jsonl.
-            categories: File names without the ending; every file of the folder when empty.
-            limit: This many questions of each category, of both contexts and polarities alike; all when None.
+        """Read the questions; nothing is loaded yet. The arguments are those of ``BBQParams``.
 
         Raises:
             UsageError: A file is absent or malformed.

@@ -50,6 +50,8 @@ class SuiteEntry(Generic[P]):
     """``make`` heeds ``SuiteContext.limit``; else ``--limit`` is refused."""
     names: Callable[[P], Collection[str]] | None = None
     """The suites that the section makes, where they are not one of the entry's own name."""
+    read_with: str = ""
+    """SUITE/METRIC, better lower, without which this suite says nothing: rules on one without the other are refused."""
     default: P | None = None
     """Its settings where params.yaml has no such section; the suite is off when None."""
 

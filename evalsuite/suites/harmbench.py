@@ -38,10 +38,11 @@ class HarmBenchParams(Settings):
     """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
     judge: JudgeSettings = JudgeSettings()
     attack: str | None = None
-    """JSON or CSV of an attack's test cases; direct requests when absent."""
+    """JSON (behaviour id -> test cases) or CSV (BehaviorID, test_case) of an attack; direct requests when absent."""
     copyright_references: str | None = None
     """HarmBench's data/copyright_classifier_hashes; copyright behaviours stay unscored when absent."""
     max_new_tokens: int = Field(default=512, ge=1)
+    """Longest completion; HarmBench's own is 512."""
     limit: int | None = Field(default=None, ge=1)
     """About this many test cases, spread over the file; all when absent."""
     max_unreadable_fraction: float = Field(default=MAX_UNREADABLE, ge=0.0, lt=1.0)
@@ -71,17 +72,7 @@ class HarmBenchSuite:
         limit: int | None = None,
         max_unreadable: float = MAX_UNREADABLE,
     ) -> None:
-        """Read the behaviours and the attack; nothing is loaded yet.
-
-        Args:
-            behaviours: The CSV, or its folder.
-            judge: Says whether a completion shows its behaviour.
-            max_new_tokens: Longest completion; HarmBench's own is 512.
-            attack: JSON with behaviour id -> list of test cases, or CSV with BehaviorID and test_case; direct requests
-                when None.
-            copyright_rule: Judges copyright behaviours; they stay unscored when None.
-            limit: Every k-th test case, so that about this many remain, spread over all categories; all when None.
-            max_unreadable: Largest share of cases without a verdict that is let through (fraction 0..1).
+        """Read the behaviours and the attack; nothing is loaded yet. The arguments are those of ``HarmBenchParams``.
 
         Raises:
             UsageError: A file is malformed, or the attack names an unknown behaviour.
@@ -247,4 +238,5 @@ SUITE = SuiteEntry(
     _make,
     files=("data", "attack", "copyright_references", "judge.calibration"),
     takes_limit=True,
+    read_with="xstest/over_refusal",
 )

@@ -39,6 +39,7 @@ class XSTestParams(Settings):
     data: str
     """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
     max_new_tokens: int = Field(default=256, ge=1)
+    """Longest completion; XSTest's own is 256."""
     limit: int | None = Field(default=None, ge=1)
     """About this many prompts, spread over all types; all when absent."""
     max_unreadable_fraction: float = Field(default=MAX_UNREADABLE, ge=0.0, lt=1.0)
@@ -67,14 +68,7 @@ class XSTestSuite:
         limit: int | None = None,
         max_unreadable: float = MAX_UNREADABLE,
     ) -> None:
-        """Read the prompts; nothing is loaded yet.
-
-        Args:
-            prompts: The CSV, or its folder.
-            judge: Says how far a completion refuses.
-            max_new_tokens: Longest completion; XSTest's own is 256.
-            limit: About this many prompts, spread over all types; all when None.
-            max_unreadable: Largest share of cases without a verdict that is let through (fraction 0..1).
+        """Read the prompts; nothing is loaded yet. The arguments are those of ``XSTestParams``, and who judges.
 
         Raises:
             UsageError: The file is absent or malformed.
@@ -175,4 +169,11 @@ def _make(params: XSTestParams, context: SuiteContext) -> XSTestSuite:
     return XSTestSuite(Path(params.data), judge, params.max_new_tokens, limit, params.max_unreadable_fraction)
 
 
-SUITE = SuiteEntry(XSTestSuite.name, XSTestParams, _make, files=("data",), takes_limit=True)
+SUITE = SuiteEntry(
+    XSTestSuite.name,
+    XSTestParams,
+    _make,
+    files=("data",),
+    takes_limit=True,
+    read_with="harmbench/attack_success",
+)

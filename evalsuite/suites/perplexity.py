@@ -10,12 +10,12 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
 from evalsuite.core.errors import UsageError
-from evalsuite.core.files import parse_json, sha256_json
+from evalsuite.core.files import numbered_objects, sha256_json
 from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
 from evalsuite.items.results import ItemResult, SuiteResult
@@ -34,9 +34,9 @@ class PerplexityParams(Settings):
     """Held-out text, for what fine-tuning makes a model forget."""
 
     path: str
-    """JSONL with ``text`` (and ``id``, ``slices``); nothing of it may be trained on."""
+    """One object a line: ``text``, and optionally ``id``, ``slices``, ``cluster``; nothing of it may be trained on."""
     window_words: int = Field(default=512, ge=2)
-    """Most words that the model sees at once."""
+    """Most words that the model sees at once; must fit its context, else the text is unscored."""
     stride_words: int = Field(default=256, ge=1)
     """Words that each window after the first predicts."""
     limit: int | None = Field(default=None, ge=1)
@@ -110,14 +110,7 @@ class PerplexitySuite:
         limit: int | None = None,
         name: str = "perplexity",
     ) -> None:
-        """Read the texts.
-
-        Args:
-            path: One object a line: ``text``, and optionally ``id``, ``slices``, ``cluster``.
-            window_words: Most words that the model sees at once; must fit its context, else the text is unscored.
-            stride_words: Words that each window after the first predicts.
-            limit: First N texts.
-            name: The suite's name.
+        """Read the texts; the arguments are those of ``PerplexityParams``, and the suite's name.
 
         Raises:
             UsageError: The file is absent or malformed, a text is empty, or the stride exceeds the window.
@@ -174,14 +167,8 @@ def _read(path: Path) -> list[HeldOutText]:
         raise UsageError(f"no held-out texts at {path}; expected one JSON object a line with a text")
     found: list[HeldOutText] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row: Any = parse_json(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not JSON ({type(error).__name__})") from None
-        text = row.get("text") if isinstance(row, dict) else None
+    for number, row in numbered_objects(path, "an object with a text"):
+        text = row.get("text")
         if not isinstance(text, str) or not text.strip():
             raise UsageError(f"{path}:{number}: text is empty or absent")
         name, slices, cluster = str(row.get("id", number)), row.get("slices") or {}, row.get("cluster")

@@ -27,7 +27,7 @@ else:
             if name not in DevSuite.model_fields
         },
     )
-"""One section a suite of this package; what it may hold says the suite's own module."""
+"""The sections of this package's suites; each suite's module says what its section may hold."""
 
 
 class EvaluationParams(SuiteSections):
@@ -43,15 +43,15 @@ class EvaluationParams(SuiteSections):
     cache: bool = True
     """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
 
-    def section(self, entry: SuiteEntry[P]) -> P:
+    def section(self, entry: SuiteEntry[P]) -> P | None:
         """The settings of a suite of this package; None where it is off."""
-        found: P = getattr(self, entry.name)
+        found: P | None = getattr(self, entry.name)
         return found
 
     def with_named_tasks(self, names: Collection[str]) -> "EvaluationParams":
         """Without a section ``harness``, no public benchmark is downloaded and run that nobody reads."""
         harness = self.section(HARNESS)
-        if HARNESS.name in self.model_fields_set:
+        if harness is None or HARNESS.name in self.model_fields_set:
             return self
         tasks = {name: task for name, task in harness.tasks.items() if name in names}
         return self.model_copy(update={HARNESS.name: harness.model_copy(update={"tasks": tasks})})

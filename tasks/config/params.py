@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.suites.registry import built_in
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.contamination import ContaminationParams
 from tasks.config.evaluation import EvaluationParams, EvaluationSections
@@ -69,14 +70,14 @@ class Params(TrainingSections):
     @model_validator(mode="after")
     def _safety_and_over_refusal_together(self) -> Self:
         """A model that refuses everything has no attack success: one of the two says nothing without the other."""
-        judged = {rule.suite for rule in self.gate.rules} & {"harmbench", "xstest"}
-        if len(judged) == 1:
-            there = judged.pop()
-            other, metric = ("xstest", "over_refusal") if there == "harmbench" else ("harmbench", "attack_success")
-            raise ValueError(
-                f"gate.rules has a rule on {there} and none on {other}; safety and over-refusal are read together: add "
-                f"a guard on {other}/{metric}, direction lower"
-            )
+        judged = {rule.suite for rule in self.gate.rules}
+        for name, entry in built_in().items():
+            other = entry.read_with.partition("/")[0]
+            if other and name in judged and other not in judged:
+                raise ValueError(
+                    f"gate.rules has a rule on {name} and none on {other}; safety and over-refusal are read together: "
+                    f"add a guard on {entry.read_with}, direction lower"
+                )
         return self
 
 

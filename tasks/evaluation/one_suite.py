@@ -13,6 +13,7 @@ from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.base import Suite
 from evalsuite.suites.entry import SuiteContext
 from evalsuite.suites.lm_eval.metrics import has_task
+from evalsuite.suites.lm_eval.settings import HarnessParams
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.lm_eval.suite import task_suite
 from evalsuite.suites.registry import built_in
@@ -98,7 +99,8 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
             f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
             f"Suites there: {', '.join(makers)}"
         )
-    return task_suite(params.evaluation.section(HARNESS), SuiteContext(name, params.evaluation.golden, limit, kept))
+    harness = params.evaluation.section(HARNESS) or HarnessParams()
+    return task_suite(harness, SuiteContext(name, params.evaluation.golden, limit, kept))
 
 
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:

@@ -131,7 +131,7 @@ def _of_evaluation(params: EvaluationParams, servers: bool = True) -> Iterator[R
 
 def _of_suites(params: EvaluationParams) -> Iterator[Remote]:
     yield from _of_golden(params.golden, with_bertscore=params.section(BERTSCORE) is not None)
-    if (harness := params.section(HARNESS)).data_root is None:
+    if (harness := params.section(HARNESS)) is not None and harness.data_root is None:
         for task in harness.tasks:
             yield from _of_task(task, harness.revisions)
     if (harmbench := params.section(HARMBENCH)) is not None:

@@ -136,12 +136,12 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if evaluation.section(BERTSCORE) is not None:
             asked |= set(BERT_METRICS)
         yield from _golden(evaluation.golden, asked, root, contents)
-        if (harness := evaluation.section(HARNESS)).tasks:
+        if (harness := evaluation.section(HARNESS)) is not None and harness.tasks:
             # Without a section of params.yaml, the rules say which tasks run.
-            yield Input("evaluation.harness", lambda: sha256_json(harness.model_dump(mode="json")))
+            chosen = sha256_json(harness.model_dump(mode="json"))
+            yield Input("evaluation.harness", lambda: chosen)
             yield Input("package lm_eval", lambda: _package("lm_eval", contents))
-        harmbench = evaluation.section(HARMBENCH)
-        judge = harmbench.judge if harmbench is not None else None
+        judge = harmbench.judge if (harmbench := evaluation.section(HARMBENCH)) is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
         yield from _own_suites(evaluation, root, contents)

@@ -2,16 +2,22 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+import traceback
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict
 
-from evalsuite.core.errors import UsageError
+from evalsuite.core.errors import RatchetError, StageError, UsageError
 from evalsuite.core.settings import Settings
-from evalsuite.suites.base import Suite
+from evalsuite.engines.base import Engine
+from evalsuite.items.results import SuiteResult
+from evalsuite.network.network_errors import is_network_error
+from evalsuite.suites.base import KnowsSize, NamesMetrics, SetSize, Suite
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 GROUP = "ratchet.suites"
@@ -54,19 +60,40 @@ def entry_point(name: str) -> EntryPoint:
 def registered(name: str) -> SuiteEntry[Any]:
     """The suite that another package registered: a ``SuiteEntry``, or a class, whose arguments are then unchecked.
 
-    What another package's code raises is not ours to foresee; it becomes one line that names the entry point.
-
     Raises:
         UsageError: No such entry point, or it does not load.
     """
     point = entry_point(name)
-    try:
+    with _naming(point, "could not be made", UsageError):
         loaded = point.load()
-    except Exception as error:
-        raise _not_made(point, error) from error
     if isinstance(loaded, SuiteEntry):
         return loaded
     return SuiteEntry(name, Arguments, make=lambda params, _: loaded(**(params.model_extra or {})))
+
+
+class RegisteredSuite:
+    """Another package's suite, whose errors name its entry point."""
+
+    def __init__(self, suite: Suite, point: EntryPoint) -> None:
+        """Wrap a suite that has all members of one."""
+        self.name = suite.name
+        self._suite = suite
+        self._point = point
+
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """See ``Suite``."""
+        with _naming(self._point, "failed", StageError):
+            return self._suite.run(engine, only)
+
+    def metric_names(self) -> tuple[str, ...] | None:
+        """See ``NamesMetrics``."""
+        with _naming(self._point, "cannot name its metrics", UsageError):
+            return self._suite.metric_names() if isinstance(self._suite, NamesMetrics) else None
+
+    def set_size(self) -> SetSize | None:
+        """See ``KnowsSize``."""
+        with _naming(self._point, "cannot tell its size", UsageError):
+            return self._suite.set_size() if isinstance(self._suite, KnowsSize) else None
 
 
 def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> Suite:
@@ -84,12 +111,8 @@ def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> S
     params = entry.checked(values, where)
     if context.limit is not None and not entry.takes_limit:
         raise UsageError(f"suite {name!r} takes no --limit; give it an argument of its own under {where}")
-    try:
+    with _naming(point, "could not be made", UsageError):
         suite = entry.make(params, context)
-    except UsageError:
-        raise
-    except Exception as error:
-        raise _not_made(point, error) from error
     missing = [member for member in MEMBERS if not hasattr(suite, member)]
     if missing:
         raise UsageError(f"suite {name!r} ({point.value}) has no {missing[0]!r}; a suite has {', '.join(MEMBERS)}")
@@ -98,8 +121,18 @@ def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> S
             f"entry point {name!r} ({point.value}) makes a suite called {suite.name!r}; both must be one name of "
             f"a-z, 0-9, _ and -"
         )
-    return suite
+    return RegisteredSuite(suite, point)
 
 
-def _not_made(point: EntryPoint, error: Exception) -> UsageError:
-    return UsageError(f"suite {point.name!r} ({point.value}) could not be made: {type(error).__name__}: {error}")
+@contextmanager
+def _naming(point: EntryPoint, what: str, kind: type[RatchetError]) -> Iterator[None]:
+    """What another package's code raises is not ours to foresee; it becomes one line that names the entry point."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RatchetError) or is_network_error(error):
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        line = "" if last.filename.startswith("<") else f" ({Path(last.filename).name}, line {last.lineno})"
+        said = f"{type(error).__name__}: {error}{line}"
+        raise kind(f"suite {point.name!r} ({point.value}) {what}: {said}") from error

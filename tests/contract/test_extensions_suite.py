@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.core.errors import UsageError
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.testing import FakeEngine
 from tasks.config.params import Params, parse_params
 from tasks.evaluation.one_suite import suite_named
@@ -105,6 +105,15 @@ def test_the_command_line_limits_it() -> None:
     suite = suite_named("capitals", params_of(), 2)
     result = suite.run(FakeEngine(lambda _: ""))
     assert [item.item_id for item in result.items] == ["France", "Italy"]
+
+
+@pytest.mark.usefixtures("project")
+def test_what_it_raises_is_one_line_that_names_it() -> None:
+    (*_, suite) = suites_of(params_of().evaluation)
+    with pytest.raises(
+        StageError, match=r"^suite 'capitals' \(capitals:SUITE\) failed: KeyError: 'Italy' \(.*line \d+\)$"
+    ):
+        suite.run(FakeEngine({"France": "Paris"}))
 
 
 def test_its_files_are_watched(project: Path) -> None:

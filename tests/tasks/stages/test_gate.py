@@ -27,7 +27,7 @@ POLICY = GatePolicy.model_validate(
 
 
 def _evaluate(paths: ArtifactPaths, model: str, right: int, identity: str) -> None:
-    items = [make_item(f"i{i}", {"exact": float(i < right)}) for i in range(200)]
+    items = [make_item(f"i{i}", {"exact": float(i < right)}, item_hash=f"h{i}") for i in range(200)]
     make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
 
 

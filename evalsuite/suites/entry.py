@@ -49,11 +49,18 @@ class SuiteEntry(Generic[P]):
     takes_limit: bool = False
     """``make`` heeds ``SuiteContext.limit``; else ``--limit`` is refused."""
     names: Callable[[P], Collection[str]] | None = None
-    """The suites that the section makes, where they are not one of the entry's own name."""
+    """The suites that a section of this package makes, where they are not one of the entry's own name."""
     read_with: str = ""
     """SUITE/METRIC, better lower, without which this suite says nothing: rules on one without the other are refused."""
     default: P | None = None
     """Its settings where params.yaml has no such section; the suite is off when None."""
+
+    def __post_init__(self) -> None:
+        """Refuse files that no setting names: their changes would pass unseen."""
+        for name in self.files:
+            if name.partition(".")[0] not in self.params.model_fields:
+                known = ", ".join(self.params.model_fields)
+                raise ValueError(f"files of suite {self.name!r} has {name!r}, which is no setting; settings: {known}")
 
     def suites(self, params: P) -> Collection[str]:
         """Names of the suites that the settings make."""

@@ -57,18 +57,21 @@ def entry_point(name: str) -> EntryPoint:
     return found[name]
 
 
-def registered(name: str) -> SuiteEntry[Any]:
-    """The suite that another package registered: a ``SuiteEntry``, or a class, whose arguments are then unchecked.
+def registered(name: str, values: Mapping[str, Any]) -> tuple[SuiteEntry[Any], Any]:
+    """The suite that another package registered, and its settings.
+
+    An entry point gives a ``SuiteEntry``, or a class, whose arguments are then unchecked.
 
     Raises:
-        UsageError: No such entry point, or it does not load.
+        UsageError: No such entry point, it does not load, or refuses its settings.
     """
     point = entry_point(name)
     with _naming(point, "could not be made", UsageError):
-        loaded = point.load()
-    if isinstance(loaded, SuiteEntry):
-        return loaded
-    return SuiteEntry(name, Arguments, make=lambda params, _: loaded(**(params.model_extra or {})))
+        entry = point.load()
+        if not isinstance(entry, SuiteEntry):
+            made = entry
+            entry = SuiteEntry(name, Arguments, make=lambda params, _: made(**(params.model_extra or {})))
+        return entry, entry.checked(values, f"evaluation.suites.{name}")
 
 
 class RegisteredSuite:
@@ -107,10 +110,11 @@ def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> S
     Raises:
         UsageError: No such entry point, it does not load, refuses settings or limit, or lacks a suite's member.
     """
-    entry, point, where = registered(name), entry_point(name), f"evaluation.suites.{name}"
-    params = entry.checked(values, where)
+    point, (entry, params) = entry_point(name), registered(name, values)
     if context.limit is not None and not entry.takes_limit:
-        raise UsageError(f"suite {name!r} takes no --limit; give it an argument of its own under {where}")
+        raise UsageError(
+            f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"
+        )
     with _naming(point, "could not be made", UsageError):
         suite = entry.make(params, context)
     missing = [member for member in MEMBERS if not hasattr(suite, member)]

@@ -51,8 +51,7 @@ def sections_of(params: EvaluationParams) -> Iterator[tuple[str, SuiteEntry[Any]
         if (settings := params.section(entry)) is not None:
             yield f"evaluation.{name}", entry, settings
     for name, values in params.suites.items():
-        entry = registered(name)
-        yield f"evaluation.suites.{name}", entry, entry.checked(values, f"evaluation.suites.{name}")
+        yield f"evaluation.suites.{name}", *registered(name, values)
 
 
 def suite_files(params: EvaluationParams) -> dict[str, str]:

@@ -125,9 +125,13 @@ def test_params_turn_it_on(words: dict[str, Any]) -> None:
     assert [suite.name for suite in suites_of(params)] == ["golden", "reversal"]
 
 
-def test_every_suite_of_this_package_is_an_entry_whose_files_are_settings_of_it() -> None:
+def test_every_suite_of_this_package_is_named_by_its_section_and_takes_a_limit() -> None:
     for name, entry in built_in().items():
-        assert entry.name == name
-        assert entry.takes_limit
-        for setting in entry.files:
-            assert setting.partition(".")[0] in entry.params.model_fields
+        assert (entry.name, entry.takes_limit) == (name, True)
+
+
+def test_a_file_that_is_no_setting_is_refused(words: dict[str, Any]) -> None:
+    module = Path(words["words"]).with_name("palindromes.py")
+    module.write_text(module.read_text().replace('files=("words",)', 'files=("word",)'))
+    with pytest.raises(UsageError, match=r"'reversal' .* could not be made: ValueError: .* has 'word', which is no s"):
+        load("reversal", words)

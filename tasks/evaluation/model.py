@@ -54,8 +54,6 @@ def run(
     if folder is None:
         write_json(target / "absent.json", {"schema_version": 1, "reason": "this run is judged against no champion"})
         return []
-    settings = params.model_dump(mode="json", exclude_none=True)
-    write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     manifest = verify_manifest(folder, "ratchet run")
     started = time.perf_counter()
     results = []
@@ -68,6 +66,8 @@ def run(
             results[-1].write(target / result.info.suite)
             logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
+    settings = params.model_dump(mode="json", exclude_none=True)
+    write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     # Answers out of the cache count with the time that they once took: methods are compared by this cost.
     eval_seconds = time.perf_counter() - started + saved_seconds
     _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
@@ -11,10 +11,22 @@ from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sh
 Item = TypeVar("Item")
 
 
+class SetSize(NamedTuple):
+    """How many items a suite has."""
+
+    num_items: int
+    metrics: Mapping[str, int] | None
+    """Metric -> items that it applies to; None where only a run tells."""
+    slices: Mapping[str, Mapping[str, int]]
+    """Slice key -> value -> items."""
+
+
 class Suite(Protocol):
     """Items, prompts and scorers that are the same for every model."""
 
     name: str
+    more_metrics: bool = False
+    """A run may give other metrics than ``metric_names``: those of earlier evaluations count beside them."""
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Evaluate every item and score it.
@@ -32,45 +44,13 @@ class Suite(Protocol):
         """
         ...
 
-
-@runtime_checkable
-class NamesMetrics(Protocol):
-    """A suite that can say before a run which metrics it gives; a suite of another package need not."""
-
     def metric_names(self) -> tuple[str, ...] | None:
         """Metrics of the results, sorted; None where only a run tells."""
-        ...
-
-
-class SetSize(NamedTuple):
-    """How many items a suite has."""
-
-    num_items: int
-    metrics: Mapping[str, int] | None
-    """Metric -> items that it applies to; None where only a run tells."""
-    slices: Mapping[str, Mapping[str, int]]
-    """Slice key -> value -> items."""
-
-
-@runtime_checkable
-class KnowsSize(Protocol):
-    """A suite that can say before a run how many items it has; for others, their last evaluation tells."""
+        return None
 
     def set_size(self) -> SetSize | None:
-        """Its size; None where only a run tells."""
-        ...
-
-
-def known_metrics(suite: Suite, recorded: Collection[str]) -> Collection[str] | None:
-    """Metrics that a suite will give; None where only a run tells.
-
-    Args:
-        suite: One with the attribute ``more_metrics`` may give others than it names.
-        recorded: Metrics of earlier evaluations, which count beside the names of such a suite alone: an earlier
-            evaluation of any other may be of another set.
-    """
-    names = suite.metric_names() if isinstance(suite, NamesMetrics) else None
-    return names if names is None or not getattr(suite, "more_metrics", False) else sorted({*names, *recorded})
+        """Its size before a run; None where only a run tells."""
+        return None
 
 
 def check_known(suite: str, only: Collection[str], known: Collection[str]) -> None:

@@ -16,7 +16,7 @@ from evalsuite.core.files import parse_json, sha256_json
 from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine, Loglikelihood
 from evalsuite.items.results import ItemResult, SuiteResult
-from evalsuite.suites.base import chosen_items, result_of, spread_over
+from evalsuite.suites.base import Suite, chosen_items, result_of, spread_over
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 SOURCE = "https://github.com/nyu-mll/BBQ"
@@ -55,7 +55,7 @@ class Question(NamedTuple):
     polarity: str
 
 
-class BBQSuite:
+class BBQSuite(Suite):
     """Accuracy in both contexts, and the bias score in both."""
 
     name = "bbq"

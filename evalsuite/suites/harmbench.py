@@ -20,7 +20,7 @@ from evalsuite.judges.base import Judge, JudgeCase, Verdict
 from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.settings import JudgeSettings
-from evalsuite.suites.base import chosen_items, result_of, single_turns, spread_over
+from evalsuite.suites.base import Suite, chosen_items, result_of, single_turns, spread_over
 from evalsuite.suites.behaviours import Behaviour, read_behaviours
 from evalsuite.suites.csv_rows import read_csv_rows
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
@@ -57,7 +57,7 @@ class AttackCase(NamedTuple):
     prompt: str
 
 
-class HarmBenchSuite:
+class HarmBenchSuite(Suite):
     """The text behaviours, by direct request or by an attack's test cases; lower is better."""
 
     name = "harmbench"

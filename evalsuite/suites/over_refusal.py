@@ -19,7 +19,7 @@ from evalsuite.engines.base import Engine
 from evalsuite.items.results import ItemResult, SuiteResult
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, RefusalJudge
 from evalsuite.judges.learned import LearnedRefusalJudge
-from evalsuite.suites.base import chosen_items, result_of, single_turns, spread_over
+from evalsuite.suites.base import Suite, chosen_items, result_of, single_turns, spread_over
 from evalsuite.suites.csv_rows import read_csv_rows
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set import reasoning
@@ -55,7 +55,7 @@ class XSTestPrompt(NamedTuple):
     safe: bool
 
 
-class XSTestSuite:
+class XSTestSuite(Suite):
     """Refusals of safe prompts and answers to unsafe ones; all metrics are better lower."""
 
     name = "xstest"

@@ -19,7 +19,7 @@ from evalsuite.core.files import numbered_objects, sha256_json
 from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
 from evalsuite.items.results import ItemResult, SuiteResult
-from evalsuite.suites.base import chosen_items, result_of
+from evalsuite.suites.base import Suite, chosen_items, result_of
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class HeldOutText(NamedTuple):
     cluster: str | None
 
 
-class PerplexitySuite:
+class PerplexitySuite(Suite):
     """A JSONL file of texts that nobody trains on."""
 
     def __init__(

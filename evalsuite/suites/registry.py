@@ -17,7 +17,7 @@ from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
 from evalsuite.items.results import SuiteResult
 from evalsuite.network.network_errors import is_network_error
-from evalsuite.suites.base import KnowsSize, NamesMetrics, SetSize, Suite
+from evalsuite.suites.base import SetSize, Suite
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 GROUP = "ratchet.suites"
@@ -74,29 +74,30 @@ def registered(name: str, values: Mapping[str, Any]) -> tuple[SuiteEntry[Any], A
         return entry, entry.checked(values, f"evaluation.suites.{name}")
 
 
-class RegisteredSuite:
+class RegisteredSuite(Suite):
     """Another package's suite, whose errors name its entry point."""
 
-    def __init__(self, suite: Suite, point: EntryPoint) -> None:
-        """Wrap a suite that has all members of one."""
+    def __init__(self, suite: Any, point: EntryPoint) -> None:
+        """Wrap a suite that has ``MEMBERS``."""
         self.name = suite.name
         self._suite = suite
         self._point = point
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """See ``Suite``."""
+        """See ``Suite``, as for the others."""
         with _naming(self._point, "failed", StageError):
-            return self._suite.run(engine, only)
+            found: SuiteResult = self._suite.run(engine, only)
+            return found
 
     def metric_names(self) -> tuple[str, ...] | None:
-        """See ``NamesMetrics``."""
+        """Known where the suite says them."""
         with _naming(self._point, "cannot name its metrics", UsageError):
-            return self._suite.metric_names() if isinstance(self._suite, NamesMetrics) else None
+            return getattr(self._suite, "metric_names", super().metric_names)()
 
     def set_size(self) -> SetSize | None:
-        """See ``KnowsSize``."""
+        """Known where the suite says it."""
         with _naming(self._point, "cannot tell its size", UsageError):
-            return self._suite.set_size() if isinstance(self._suite, KnowsSize) else None
+            return getattr(self._suite, "set_size", super().set_size)()
 
 
 def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> Suite:

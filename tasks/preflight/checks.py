@@ -11,7 +11,7 @@ from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.directions import unclear_direction, unclear_rule
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
 from evalsuite.gate.policy import COSTS, Direction
-from evalsuite.suites.base import Suite, known_metrics
+from evalsuite.suites.base import Suite
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import dev_suite
 from tasks.evaluation.suites import suite_makers
@@ -79,8 +79,12 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
 
     def read(name: str, make: Callable[[], Suite]) -> None:
         metrics[name] = None
-        suites.append(make())
-        metrics[name] = known_metrics(suites[-1], {m.metric for found in recorded.get(name, ()) for m in found.metrics})
+        suite = make()
+        suites.append(suite)
+        names = suite.metric_names()
+        if names is not None and suite.more_metrics:
+            names = (*names, *(metric.metric for found in recorded.get(name, ()) for metric in found.metrics))
+        metrics[name] = None if names is None else sorted(set(names))
 
     for name, make in suite_makers(params.evaluation).items():
         found += _asked(partial(read, name, make))

@@ -17,7 +17,7 @@ from evalsuite.gate.replay import read_record, reports_of
 from evalsuite.gate.sequential.betting import no_bet_because
 from evalsuite.gate_tools.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.items.results import EvalReport, ScoreTable, SuiteSummary, read_result
-from evalsuite.suites.base import KnowsSize, Suite
+from evalsuite.suites.base import Suite
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.params import Params
 from tasks.evaluation.suites import suites_of
@@ -96,8 +96,7 @@ def sets_of(suites: Iterable[Suite], paths: ArtifactPaths) -> dict[str, KnownSet
         before = recorded.get(suite.name, [])
         speeds = [each.seconds / each.num_items for each in before if each.num_items]
         speed = math.fsum(speeds) / len(speeds) if speeds else None
-        size = suite.set_size() if isinstance(suite, KnowsSize) else None
-        if size is not None:
+        if (size := suite.set_size()) is not None:
             found[suite.name] = KnownSet(*size, seconds_per_item=speed)
         elif before:
             metrics = {each.metric: each.n + each.unscored for each in before[-1].metrics}

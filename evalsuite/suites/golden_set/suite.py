@@ -17,7 +17,7 @@ from evalsuite.judges.base import Judge, RefusalJudge
 from evalsuite.judges.choose import chat_judge
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.prompts import PromptName
-from evalsuite.suites.base import SetSize, chosen_items, result_of
+from evalsuite.suites.base import SetSize, Suite, chosen_items, result_of
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set.bertscore import BertScorer
 from evalsuite.suites.golden_set.items import (
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 Split = Literal["dev", "test"]
 
 
-class GoldenSuite:
+class GoldenSuite(Suite):
     """One split of a golden set."""
 
     def __init__(
@@ -162,19 +162,14 @@ def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -
 
 
 @lru_cache(maxsize=4)
-def _scorer(model: str, layer: int | None, baseline: str | None, kept: Path | None, revision: str | None) -> BertScorer:
-    return BertScorer(model, layer, Path(baseline) if baseline else None, kept, revision)
-
-
 def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
     """The one scorer object of a process for these settings, with the embeddings that it has.
 
     Raises:
         UsageError: No such model, layer or baseline.
     """
-    return _scorer(
-        params.bertscore_model, params.bertscore_layer, params.bertscore_baseline, kept, params.bertscore_revision
-    )
+    baseline = Path(params.bertscore_baseline) if params.bertscore_baseline else None
+    return BertScorer(params.bertscore_model, params.bertscore_layer, baseline, kept, params.bertscore_revision)
 
 
 def _make(params: GoldenParams, context: SuiteContext) -> GoldenSuite:

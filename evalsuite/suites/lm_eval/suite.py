@@ -26,7 +26,7 @@ from evalsuite.items.lm_eval_values import (
     scored_value,
 )
 from evalsuite.items.results import ItemResult, SuiteResult
-from evalsuite.suites.base import SetSize, check_known, result_of
+from evalsuite.suites.base import SetSize, Suite, check_known, result_of
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.golden_set.items import read_set_manifest
@@ -44,7 +44,7 @@ FAILED, NO_SCORE = "lm-eval's scorer failed on this answer", "lm-eval gave no sc
 SLICE_FIELDS = ("category", "subject", "bias_type", "gender")
 
 
-class HarnessSuite:
+class HarnessSuite(Suite):
     """One lm-eval task or group."""
 
     more_metrics = True

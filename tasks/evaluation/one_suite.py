@@ -12,7 +12,7 @@ from evalsuite.items.results import SuiteResult
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.base import Suite
 from evalsuite.suites.entry import SuiteContext
-from evalsuite.suites.lm_eval.metrics import has_task
+from evalsuite.suites.lm_eval.metrics import has_folder
 from evalsuite.suites.lm_eval.settings import HarnessParams
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.lm_eval.suite import task_suite
@@ -94,7 +94,8 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
     makers = suite_makers(params.evaluation, kept, limit)
     if name in makers:
         return makers[name]()
-    if name in built_in() and not has_task(name):
+    entry = built_in().get(name)
+    if entry is not None and params.evaluation.section(entry) is None and not has_folder(name):
         raise UsageError(
             f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
             f"Suites there: {', '.join(makers)}"

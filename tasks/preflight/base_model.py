@@ -12,7 +12,9 @@ from tasks.config.params import Params
 from tasks.config.prepare import Objective
 from tasks.data.formats import Row, read_rows
 from tasks.paths import ArtifactPaths
-from tasks.stages.prepare import FIRST_ROWS, row_rules, token_lengths
+from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.rows import row_rules
+from tasks.prepare.sources import FIRST_ROWS
 
 
 def is_exported(params: Params, paths: ArtifactPaths) -> bool:
@@ -65,8 +67,8 @@ def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
         return False
     if is_affected(own_template(base), params.model):
         return False
+    lengths = TokenLengths(base, params.prepare.max_length_tokens, params.train.answers)
     for name in params.prepare.sources:
         found = islice(read_rows(paths.root / name, name, row_rules(params.prepare)), FIRST_ROWS)
-        rows = [row for row in found if isinstance(row, Row)]
-        token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers)
+        lengths.of([row for row in found if isinstance(row, Row)])
     return True

@@ -8,7 +8,8 @@ every stage that spends something, an impossible policy, a wrong name or a broke
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, distribution, version
+from functools import partial
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,16 +24,17 @@ from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.golden_set.settings import GoldenParams
 from evalsuite.suites.harmbench import SUITE as HARMBENCH
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
-from evalsuite.suites.registry import entry_point
-from tasks.config.evaluation import EvaluationParams
+from evalsuite.suites.registry import entry_point as suite_entry_point
 from tasks.config.params import Params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
+from tasks.prepare.order import chosen_steps, entry_point
+from tasks.prepare.standard import STEPS
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""
-READERS = ("fetch", "plan", "train", "evaluate", "contamination")
+READERS = ("fetch", "prepare", "plan", "train", "evaluate", "contamination")
 """Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
 
 
@@ -126,6 +128,10 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:
             yield Input("model.chat_template", file(params.model.chat_template))
+    elif stage == "prepare":
+        for choice in params.prepare.steps:
+            step = None if choice.name in STEPS else partial(entry_point, choice.name)
+            yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
@@ -144,7 +150,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         judge = harmbench.judge if (harmbench := evaluation.section(HARMBENCH)) is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
-        yield from _own_suites(evaluation, root, contents)
+        for name, arguments in evaluation.suites.items():
+            suite = partial(suite_entry_point, name)
+            yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 
@@ -169,12 +177,14 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
         return set(SCORERS)
 
 
-def _own_suites(params: EvaluationParams, root: Path, contents: Contents) -> Iterator[Input]:
-    """The code of suites that other packages register, and the files that their arguments name."""
-    for name, arguments in params.suites.items():
-        yield Input(f"evaluation.suites.{name}", lambda name=name: _code_of_suite(name, contents))  # type: ignore[misc]
-        for key, path in _named_files(f"evaluation.suites.{name}", arguments, root):
-            yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+def _extension(
+    key: str, find: Callable[[], EntryPoint] | None, arguments: Any, root: Path, contents: Contents
+) -> Iterator[Input]:
+    """The code of a suite or step, where another package registers it, and the files that its arguments name."""
+    if find is not None:
+        yield Input(key, lambda: _code_of(key, find(), contents))
+    for where, path in _named_files(key, arguments, root):
+        yield Input(where, partial(contents.of_path, path))
 
 
 def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]:
@@ -190,11 +200,10 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
         yield key, root / value
 
 
-def _code_of_suite(name: str, contents: Contents) -> str:
-    module = entry_point(name).module
-    code = _code(module.partition(".")[0], contents)
+def _code_of(key: str, entry: EntryPoint, contents: Contents) -> str:
+    code = _code(entry.module.partition(".")[0], contents)
     if code is None:
-        raise UsageError(f"evaluation.suites.{name}: its package {module} is not installed")
+        raise UsageError(f"{key}: its package {entry.module} is not installed")
     return code
 
 
@@ -244,6 +253,7 @@ Sections = Params
 
 def stage(params: Params, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
+    chosen_steps(params.prepare)
     check_evaluation(params, paths)
     bring(params.evaluation, servers=False)
     files: dict[str, Any] = run(params, paths).files

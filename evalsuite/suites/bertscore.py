@@ -12,7 +12,10 @@ from evalsuite.suites.golden_set.suite import GoldenSuite, bert_scorer
 
 
 class BertScoreParams(Settings):
-    """Free answers against references by BERTScore, with the model of ``evaluation.golden``."""
+    """Free answers against references by BERTScore, with the model of ``evaluation.golden``.
+
+    A golden set's own ``bertscore_f1`` needs no section.
+    """
 
     path: str
     """A golden set (docs/golden_sets.md) with test.jsonl; every item is scored by bertscore_f1 or bertscore_pass."""

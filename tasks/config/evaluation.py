@@ -31,13 +31,13 @@ else:
 
 
 class EvaluationParams(SuiteSections):
-    """The suites, the same for every model."""
+    """The suites, the same for every model; one without its section is off, but for ``golden`` and ``harness``."""
 
     model_config = ConfigDict(extra="forbid")
 
     engine: EngineParams = EngineParams()
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
+    """Suites of other packages (entry points ``ratchet.suites``) -> their settings; docs/own_suite.md."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"
     """A prompt that does not fit the context with its new tokens stops the stage, or is unscored; it is never cut."""
     cache: bool = True

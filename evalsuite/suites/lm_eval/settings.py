@@ -29,7 +29,10 @@ PUBLIC_TASKS = {"mmlu_pro": HarnessTask(), "ifeval": HarnessTask(apply_chat_temp
 
 
 class HarnessParams(Settings):
-    """Benchmarks run by lm-eval's own task code."""
+    """Benchmarks run by lm-eval's own task code.
+
+    Without this section, those of ``mmlu_pro`` and ``ifeval`` that the gate or the comparison reads.
+    """
 
     tasks: dict[str, HarnessTask] = Field(default_factory=lambda: dict(PUBLIC_TASKS))
     data_root: str | None = None

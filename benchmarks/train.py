@@ -84,21 +84,37 @@ def write_examples(folder: Path, base: Path, count: int) -> list[int]:
 
 def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     """Our training stage's trainer, its checkpoints and dev runs left out; seconds."""
-    from tasks.config.methods import MethodParams
     from tasks.config.numerics import Numerics
-    from tasks.config.train import TrainParams
+    from tasks.config.training import TrainingSections
+    from tasks.paths import ArtifactPaths
+    from tasks.training.job import Job
     from tasks.training.parallel.launch import LaunchPlan
     from tasks.training.rows.examples import tokenize
+    from tasks.training.rows.inputs import Inputs
     from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
 
     tokenizer = tokenizer_of(base)
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
     examples = [tokenize("row", row, tokenizer)[0] for row in rows]
-    method = MethodParams(kind="full", learning_rate=LEARNING_RATE, epochs=1, warmup_ratio=0.0)
-    params = TrainParams(batch_size=BATCH, micro_batch_size=MICRO_BATCH, max_length_tokens=MAX_LENGTH, seed=7)
+    sections = TrainingSections.model_validate(
+        {
+            "methods": {"full": {"kind": "full", "learning_rate": LEARNING_RATE, "epochs": 1, "warmup_ratio": 0.0}},
+            "train": {
+                "batch_size": BATCH,
+                "micro_batch_size": MICRO_BATCH,
+                "max_length_tokens": MAX_LENGTH,
+                "seed": 7,
+            },
+            "evaluation": {"golden": {"path": "unread"}},
+        }
+    )
     plan = LaunchPlan(device="cpu", numerics=Numerics.FP32, trained_parameters=PARAMETERS)
-    trainer = build_trainer("full", method, params, plan, base, out, tokenizer, examples, examples[:1], None)
+    paths = ArtifactPaths(out)
+    paths.export("base").parent.mkdir(parents=True)
+    paths.export("base").symlink_to(base.resolve())
+    inputs = Inputs(tokenizer, examples, examples[:1], dev_runner=None)
+    trainer = build_trainer(Job("full", sections, plan, paths), inputs)
     trainer.args.eval_strategy = trainer.args.save_strategy = "no"
     with deterministic():
         seconds = timed(trainer)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalsuite.core.errors import UsageError
-from tasks.config.methods import MethodKind
 from tasks.planning.choice import Option
 from tasks.planning.memory import Numerics, Strategy
 
@@ -27,13 +26,13 @@ def measure_tokens_per_second(config: Mapping[str, Any], option: Option) -> floa
     if machines.devices != 1 or setup.strategy is not Strategy.ONE_DEVICE or cuda != machines.device.cuda:
         here = "1 GPU" if cuda else "cpu"
         raise UsageError(f"--probe measures one device of this machine ({here}), the plan is for {machines.text}")
-    if setup.kind is MethodKind.QLORA:
+    if setup.method.quantised:
         raise UsageError("--probe measures full and lora; 4-bit weights are made from a model's files")
     device = "cuda" if cuda else "cpu"
     model = build(config)
-    fp32 = setup.numerics in (Numerics.FP32, Numerics.MIXED) and setup.kind is MethodKind.FULL
+    fp32 = setup.numerics in (Numerics.FP32, Numerics.MIXED) and not setup.method.frozen
     model = model.to(device, torch.float32 if fp32 or setup.numerics is Numerics.FP32 else torch.bfloat16).train()
-    if setup.kind is MethodKind.LORA:
+    if setup.method.frozen:
         from peft import LoraConfig, get_peft_model
 
         targets: Any = option.request.targets

@@ -8,11 +8,13 @@ from evalsuite.core.files import read_json, write_json, write_text
 from evalsuite.engines.capability import why_not_answered
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.launch import LaunchParams, Strategy
-from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.methods import MethodParams
 from tasks.config.model import ModelParams
 from tasks.config.numerics import Optimizer
 from tasks.config.train import Answers, TrainParams
 from tasks.config.training import MethodSections
+from tasks.methods.kinds import method_of
+from tasks.methods.loading import shipped_dtype
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import read_config
@@ -21,7 +23,6 @@ from tasks.planning.hardware import Machines, launch_machines
 from tasks.planning.launch_files import launch_file, own_settings
 from tasks.planning.meta_device import count_parameters, count_trained
 from tasks.planning.plan import make_plan
-from tasks.training.models import shipped_dtype
 from tasks.training.parallel.launch import LaunchFile, LaunchPlan, choose_strategy, runs_on
 from tasks.training.rows.documents import num_pieces
 from tasks.training.state.checkpoints import most_checkpoints
@@ -101,7 +102,7 @@ def run(name: str, params: PlanSections, paths: ArtifactPaths) -> dict[str, Any]
         trained_parameters=trained,
         settings=_settings(name, params.launch, chosen, paths),
     )
-    one = launch.checkpoint_bytes(method.is_pissa)
+    one = launch.checkpoint_bytes(method_of(method).saves_twice)
     plan |= {
         "checkpoint_bytes": one,
         # Of several learning rates, the best one's checkpoints stay while another trains.
@@ -199,8 +200,7 @@ def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Requ
     if request.optimizer is Optimizer.ADAMW:
         changes.append(("optimizer: adamw_8bit with both", least._replace(optimizer=Optimizer.ADAMW_8BIT)))
     same, least = (each._replace(optimizer=Optimizer.ADAMW, numerics=None, trained=None) for each in (request, least))
-    kinds = list(MethodKind)[list(MethodKind).index(request.kind) + 1 :]
-    for kind in kinds:
+    for kind in request.kind.lighter:
         changes += [
             (f"kind: {kind}", same._replace(kind=kind)),
             (f"kind: {kind} with both", least._replace(kind=kind)),

@@ -1,8 +1,9 @@
 """How training rows are read, dropped and split."""
 
 from enum import StrEnum
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.config.marks import is_mark
 from tasks.config.section import Section
@@ -15,6 +16,25 @@ class Objective(StrEnum):
     TEXT = "text"
 
 
+class StepChoice(Section):
+    """A step of preparation: ``name``, or ``name: {key: value}`` with its settings."""
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_with_settings(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.keys() != {"name", "settings"}:
+            if len(data) != 1:
+                raise ValueError(
+                    f"one name a step, got {', '.join(map(str, data)) or 'none'}; write `- name: {{key: value}}`"
+                )
+            ((name, settings),) = data.items()
+            return {"name": name, "settings": {} if settings is None else settings}
+        return {"name": data} if isinstance(data, str) else data
+
+
 class PrepareParams(Section):
     """Training rows in, train and dev rows out."""
 
@@ -23,6 +43,10 @@ class PrepareParams(Section):
     Alpaca; documents (``text``) for objective text."""
     objective: Objective = Objective.CHAT
     """``chat``: learn the assistant's answers. ``text``: learn every token of documents (continued pretraining)."""
+    steps: tuple[StepChoice, ...] = tuple(
+        StepChoice(name=name, settings={}) for name in ("duplicates", "held_out", "max_rows", "length")
+    )
+    """What becomes of the rows, in this order; steps that change rows come before ``held_out`` and ``length``."""
     dev_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
     """Share of groups kept for eval loss (fraction 0..1)."""
     group_by: str | None = None

@@ -90,10 +90,11 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
                 f"{entry.size:,} bytes, prepare.max_line_bytes is {rules.max_bytes:,}; raise it, or cut the row",
             )
         else:
-            yield _parse(entry.raw, entry.source, rules)
+            yield parse_row(entry.raw, entry.source, rules)
 
 
-def _parse(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
+def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
+    """A row of JSON; a ``BadRow`` with the reason where it cannot be trained on."""
     try:
         data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

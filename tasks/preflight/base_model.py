@@ -12,7 +12,9 @@ from tasks.config.params import Params
 from tasks.config.prepare import Objective
 from tasks.data.formats import Row, read_rows
 from tasks.paths import ArtifactPaths
-from tasks.stages.prepare import FIRST_ROWS, row_rules, token_lengths
+from tasks.prepare.lengths import token_lengths
+from tasks.prepare.rows import row_rules
+from tasks.prepare.sources import FIRST_ROWS
 
 
 def is_exported(params: Params, paths: ArtifactPaths) -> bool:

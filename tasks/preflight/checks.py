@@ -21,8 +21,9 @@ from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import context_problems
 from tasks.preflight.power import recorded_summaries, sets_of
 from tasks.preflight.remote_inputs import check_pinned
+from tasks.prepare.order import chosen_steps
+from tasks.prepare.sources import check_sources
 from tasks.stages.fetch import check_model
-from tasks.stages.prepare import check_sources
 from tasks.training.watch.reporting import check_reporters
 
 
@@ -51,6 +52,7 @@ def problems(params: Params, paths: ArtifactPaths) -> list[str]:
     return [
         *_asked(lambda: check_model(params.model)),
         *context_problems(params, paths),
+        *_asked(lambda: chosen_steps(params.prepare)),
         *_asked(lambda: check_sources(params.prepare, paths)),
         *_evaluation_problems(params, paths),
     ]

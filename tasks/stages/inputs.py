@@ -8,7 +8,8 @@ every stage that spends something, an impossible policy, a wrong name or a broke
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,17 +21,19 @@ from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
-from tasks.config.evaluation import EvaluationParams
 from tasks.config.golden import GoldenParams
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import asked_metrics
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
+from tasks.prepare.order import GROUP as STEP_GROUP
+from tasks.prepare.order import chosen_steps
+from tasks.prepare.standard import STEPS
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""
-READERS = ("fetch", "plan", "train", "evaluate", "contamination")
+READERS = ("fetch", "prepare", "plan", "train", "evaluate", "contamination")
 """Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
 
 
@@ -124,6 +127,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:
             yield Input("model.chat_template", file(params.model.chat_template))
+    elif stage == "prepare":
+        steps = [(choice.name, choice.settings) for choice in params.prepare.steps]
+        yield from _own_code("prepare.steps", STEP_GROUP, steps, STEPS, root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
@@ -141,7 +147,7 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
-        yield from _own_suites(evaluation, root, contents)
+        yield from _own_code("evaluation.suites", GROUP, evaluation.suites.items(), (), root, contents)
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 
@@ -166,12 +172,21 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
         return set(SCORERS)
 
 
-def _own_suites(params: EvaluationParams, root: Path, contents: Contents) -> Iterator[Input]:
-    """The code of suites that other packages register, and the files that their arguments name."""
-    for name, arguments in params.suites.items():
-        yield Input(f"evaluation.suites.{name}", lambda name=name: _code_of_suite(name, contents))  # type: ignore[misc]
-        for key, path in _named_files(f"evaluation.suites.{name}", arguments, root):
-            yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+def _own_code(
+    section: str,
+    group: str,
+    named: Iterable[tuple[str, Any]],
+    built_in: Collection[str],
+    root: Path,
+    contents: Contents,
+) -> Iterator[Input]:
+    """The code of suites or steps that other packages register, and the files that the arguments of all name."""
+    for name, arguments in named:
+        key = f"{section}.{name}"
+        if name not in built_in:
+            yield Input(key, partial(_code_of, key, group, name, contents))
+        for where, path in _named_files(key, arguments, root):
+            yield Input(where, partial(contents.of_path, path))
 
 
 def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]:
@@ -187,14 +202,14 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
         yield key, root / value
 
 
-def _code_of_suite(name: str, contents: Contents) -> str:
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+def _code_of(key: str, group: str, name: str, contents: Contents) -> str:
+    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=group)}
     if name not in found:
         near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
-        raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
+        raise UsageError(f"{key}: no such entry point in group {group!r}; there: {near}")
     code = _code(found[name].module.partition(".")[0], contents)
     if code is None:
-        raise UsageError(f"evaluation.suites.{name}: its package {found[name].module} is not installed")
+        raise UsageError(f"{key}: its package {found[name].module} is not installed")
     return code
 
 
@@ -244,6 +259,7 @@ Sections = Params
 
 def stage(params: Params, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
+    chosen_steps(params.prepare)
     check_evaluation(params, paths)
     bring(params.evaluation, servers=False)
     files: dict[str, Any] = run(params, paths).files

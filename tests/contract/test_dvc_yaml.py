@@ -76,6 +76,7 @@ def test_a_stage_depends_on_no_code_that_it_does_not_run(name: str) -> None:
         ("evalsuite/engines/tree/decoding.py", {"train", "evaluate", "evaluate_baseline"}),
         ("evalsuite/contamination/overlap.py", {"contamination", "compare", "gate", "report", "stopping", "evaluate"}),
         ("tasks/data/decontaminate.py", {"prepare"}),
+        ("tasks/prepare/standard.py", {"prepare"}),
         ("tasks/training/optim/loss.py", {"train"}),
         ("tasks/planning/memory.py", {"plan", "train"}),
         ("tasks/methods/lora.py", {"plan", "train"}),

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.config.prepare import PrepareParams
-from tasks.data.formats import SHAPES, BadRow, Row, RowRules, _parse, read_rows
+from tasks.data.formats import SHAPES, BadRow, Row, RowRules, read_rows
+from tasks.data.formats import parse_row as _parse
 from tasks.data.keys import METADATA, NOT_LEARNT, ignore_advice, is_empty
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"

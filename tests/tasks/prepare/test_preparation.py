@@ -14,7 +14,9 @@ from tasks.config.train import Answers
 from tasks.data.formats import Row, read_rows
 from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import check_first_rows
-from tasks.stages.prepare import check_sources, run, summary
+from tasks.prepare.preparation import run
+from tasks.prepare.report import summary
+from tasks.prepare.sources import check_sources
 from tests.tasks.training.templates import GEMMA, QWEN_3
 
 

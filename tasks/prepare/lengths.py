@@ -10,8 +10,10 @@ from evalsuite.core.errors import MissingArtifactError
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.objectives.objective import Objective, RowKind
+from tasks.objectives.sft import Sft
+from tasks.prepare.rows import content
 from tasks.training.rows.conversation import end_tokens
-from tasks.training.rows.documents import document_ids
 from tasks.training.rows.examples import tokenize_all
 
 
@@ -25,17 +27,20 @@ class TokenLengths:
     """``prepare.max_length_tokens``."""
     answers: Answers
     """Which answers of a conversation training will learn (``train.answers``)."""
+    objective: Objective = field(default_factory=Sft)
     _counted: dict[str, tuple[Row, list[int]]] = field(default_factory=dict)
 
     def of(self, rows: Sequence[Row]) -> list[list[int]]:
         """Tokens of each sequence that training makes of each row; raises as ``token_lengths`` does."""
         new = [row for row in rows if row.source not in self._counted or self._counted[row.source][0] is not row]
-        counted = token_lengths(new, self.base, self.limit, self.answers) if new else []
+        counted = token_lengths(new, self.base, self.limit, self.answers, self.objective) if new else []
         self._counted.update({row.source: (row, lengths) for row, lengths in zip(new, counted, strict=True)})
         return [self._counted[row.source][1] for row in rows]
 
 
-def token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers) -> list[list[int]]:
+def token_lengths(
+    rows: Sequence[Row], base: Path, limit: int, answers: Answers, objective: Objective
+) -> list[list[int]]:
     """Tokens of each sequence that training makes of a row: one, or of some conversations one an answer.
 
     Raises:
@@ -48,12 +53,10 @@ def token_lengths(rows: Sequence[Row], base: Path, limit: int, answers: Answers)
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    documents = [row.text for row in rows if row.text is not None]
-    if documents:
-        return [[len(document_ids(text, tokenizer))] for text in documents]
-    check_fits("prepare.max_length_tokens", limit, context_tokens(base))
-    lines = [json.dumps({"id": row.source, "messages": row.messages}) for row in rows]
+    if objective.rows is RowKind.CONVERSATIONS:  # documents are cut
+        check_fits("prepare.max_length_tokens", limit, context_tokens(base))
+    lines = [json.dumps({"id": row.source, **content(row, objective)}) for row in rows]
     found: dict[str, list[int]] = {row.source: [] for row in rows}
-    for sequence in tokenize_all(lines, tokenizer, end_tokens(base, tokenizer), answers):
+    for sequence in tokenize_all(lines, tokenizer, end_tokens(base, tokenizer), answers, objective):
         found[sequence.name].append(len(sequence.input_ids))
     return [found[row.source] for row in rows]

@@ -106,7 +106,7 @@ def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) ->
     """A changed row, held to what every row of a source is held to."""
     if row.row_id != before.row_id:
         _refuse(chosen, f"changed the id of {row.source}")
-    read = parse_row(json.dumps(content(row)).encode(), row.source, row_rules(given.params))
+    read = parse_row(json.dumps(content(row, given.objective)).encode(), row.source, row_rules(given.params))
     if isinstance(read, BadRow):
         _refuse(chosen, f"made a bad row of {row.source}: {read.reason}")
     return before._replace(messages=read.messages, text=read.text, fields=row.fields)

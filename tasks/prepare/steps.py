@@ -8,6 +8,8 @@ from typing import ClassVar, NamedTuple
 from evalsuite.core.settings import Settings
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 
@@ -43,6 +45,11 @@ class StepInputs:
     params: PrepareParams
     paths: ArtifactPaths
     lengths: TokenLengths
+
+    @property
+    def objective(self) -> Objective:
+        """What the rows are for."""
+        return find_objective(self.params.objective)
 
 
 class Step(Settings):

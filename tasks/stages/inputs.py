@@ -22,6 +22,8 @@ from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
 from tasks.config.golden import GoldenParams
+from tasks.config.objectives import GROUP as OBJECTIVE_GROUP
+from tasks.config.objectives import OBJECTIVES
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import asked_metrics
 from tasks.paths import ArtifactPaths
@@ -123,6 +125,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         return lambda: contents.of_path(root / path)
 
     evaluation = params.evaluation
+    if stage in ("prepare", "plan", "train"):
+        named = ((params.prepare.objective, ()),)
+        yield from _own_code("prepare.objective", OBJECTIVE_GROUP, named, OBJECTIVES, root, contents)
     if stage == "fetch":
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:

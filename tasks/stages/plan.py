@@ -11,10 +11,11 @@ from tasks.config.launch import LaunchParams, Strategy
 from tasks.config.methods import MethodParams
 from tasks.config.model import ModelParams
 from tasks.config.numerics import Optimizer
-from tasks.config.train import Answers, TrainParams
+from tasks.config.train import TrainParams
 from tasks.config.training import MethodSections
 from tasks.methods.kinds import method_of
 from tasks.methods.loading import shipped_dtype
+from tasks.objectives.find import blamed, prepared_objective
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import read_config
@@ -24,7 +25,6 @@ from tasks.planning.launch_files import launch_file, own_settings
 from tasks.planning.meta_device import count_parameters, count_trained
 from tasks.planning.plan import make_plan
 from tasks.training.parallel.launch import LaunchFile, LaunchPlan, choose_strategy, runs_on
-from tasks.training.rows.documents import num_pieces
 from tasks.training.state.checkpoints import most_checkpoints
 
 
@@ -119,17 +119,12 @@ def run(name: str, params: PlanSections, paths: ArtifactPaths) -> dict[str, Any]
 
 
 def _train_counts(paths: ArtifactPaths, train: TrainParams) -> dict[str, int]:
-    """Sequences (``rows``), tokens and the longest sequence of training, documents cut as training cuts them."""
+    """Sequences (``rows``), tokens and the longest sequence of training."""
     report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
-    counts: dict[str, int] = report["splits"]["train"]
-    if report.get("objective") != "text":
-        # Conversations whose answers are learnt apart; with the last answer alone, each is one sequence all the same.
-        split = train.answers is Answers.ALL and "sequences" in counts
-        return {**counts, "rows": counts["sequences"]} if split else counts
-    limit = train.max_length_tokens
-    with (paths.prepared / "train.jsonl").open(encoding="utf-8") as lines:
-        rows = sum(num_pieces(json.loads(line)["num_tokens"], limit) for line in lines)
-    return {**counts, "rows": rows, "longest": min(counts["longest"], limit)}
+    objective = prepared_objective(paths.prepared)
+    with blamed(objective), (paths.prepared / "train.jsonl").open(encoding="utf-8") as lines:
+        num_tokens = (json.loads(line)["num_tokens"] for line in lines)
+        return objective.counts(report["splits"]["train"], num_tokens, train)
 
 
 def _optimizer(method: MethodParams, machines: Machines) -> tuple[Optimizer, list[Advice]]:

@@ -99,7 +99,7 @@ def build_trainer(job: Job, inputs: Inputs, resume: Path | None = None) -> Any:
         method.check_targets(model)
     except UsageError as error:
         raise UsageError(f"methods.{job.name}.{error}") from None
-    trainer = _trainer_class()(
+    trainer = _trainer_class(inputs.objective.trainer(supervised_trainer()))(
         model=model,
         args=config,
         train_dataset=Dataset.from_list([example._asdict() for example in rows]),
@@ -125,11 +125,11 @@ def build_trainer(job: Job, inputs: Inputs, resume: Path | None = None) -> Any:
     return trainer
 
 
-def _trainer_class() -> Any:
+def _trainer_class(base: Any) -> Any:
     from transformers.distributed.checkpoint import load_optimizer_distributed, save_optimizer_distributed
 
-    class Trainer(supervised_trainer()):  # type: ignore[misc]  # trl is untyped
-        """TRL's trainer with our order of rows and FSDP2's optimizer in its checkpoints."""
+    class Trainer(base):  # type: ignore[misc]  # trl is untyped
+        """The objective's trainer with our order of rows and FSDP2's optimizer in its checkpoints."""
 
         order: EpochOrder
         keeps_full_weights: bool

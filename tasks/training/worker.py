@@ -21,6 +21,7 @@ from tasks.config.numerics import Numerics
 from tasks.config.reading import read_params
 from tasks.config.training import TrainingSections
 from tasks.logs import start_logging
+from tasks.objectives.find import blamed
 from tasks.paths import ArtifactPaths
 from tasks.training.effective import Effective, count_all, count_trained, read_effective
 from tasks.training.job import Job
@@ -302,14 +303,15 @@ def train(job: Job, inputs: Inputs, stop: StopRequest | None = None) -> Outcome:
         UsageError: An input is not as it must be.
         StageError: Training stopped; the message names the step and the last good checkpoint.
     """
-    training = Training(job, inputs, stop or StopRequest())
-    try:
-        outcome = training.run()
-    except DivergedError:
-        training.save_clock()
-        for watcher in training.watchers:
-            watcher.on_train_end(None, None, None)
-        raise
+    with blamed(inputs.objective):
+        training = Training(job, inputs, stop or StopRequest())
+        try:
+            outcome = training.run()
+        except DivergedError:
+            training.save_clock()
+            for watcher in training.watchers:
+                watcher.on_train_end(None, None, None)
+            raise
     if training.ranks.first:
         outcome.write(job.root)
     training.ranks.wait()  # torchrun ends the others as soon as one has ended badly

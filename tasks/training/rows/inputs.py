@@ -8,6 +8,9 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_json, sha256_file
 from evalsuite.core.identity import read_manifest
 from evalsuite.core.imports import sources_sha256
+from tasks.objectives.find import blamed, identity, prepared_objective
+from tasks.objectives.objective import Objective
+from tasks.objectives.sft import Sft
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.job import Job
 from tasks.training.rows.conversation import end_tokens
@@ -24,6 +27,7 @@ class Inputs(NamedTuple):
     train: list[Example]
     dev: list[Example]
     dev_runner: DevRunner
+    objective: Objective = Sft()
 
 
 def read_inputs(job: Job) -> Inputs:
@@ -40,21 +44,24 @@ def read_inputs(job: Job) -> Inputs:
     config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     check_special_tokens(tokenizer)
     ends = end_tokens(base, tokenizer)
-    train, dev = (
-        read_examples(
-            job.paths.prepared / f"{split}.jsonl",
-            tokenizer,
-            settings.max_length_tokens,
-            settings.long_rows,
-            ends,
-            job.paths.token_cache,
-            settings.answers,
+    objective = prepared_objective(job.paths.prepared)
+    with blamed(objective):
+        train, dev = (
+            read_examples(
+                job.paths.prepared / f"{split}.jsonl",
+                tokenizer,
+                settings.max_length_tokens,
+                settings.long_rows,
+                ends,
+                job.paths.token_cache,
+                settings.answers,
+                objective,
+            )
+            for split in ("train", "dev")
         )
-        for split in ("train", "dev")
-    )
     check_vocabulary([*train, *dev], tokenizer, int(config.get_text_config().vocab_size))
     runner = DevRunner(job.sections.evaluation, settings.select_metric, base, job.method.params, tokenizer)
-    return Inputs(tokenizer, train, dev, runner)
+    return Inputs(tokenizer, train, dev, runner, objective)
 
 
 def check_special_tokens(tokenizer: Any) -> None:
@@ -89,6 +96,7 @@ def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> 
 def fingerprint(job: Job) -> dict[str, str]:
     """What the checkpoints depend on."""
     return {
+        "objective": identity(prepared_objective(job.paths.prepared)),
         "method": digest(job.method.params.model_dump(mode="json")),
         "train": digest(job.params.model_dump(mode="json", exclude={"report_to"})),
         "evaluation": digest(job.sections.evaluation.golden.model_dump(mode="json")),

@@ -7,8 +7,8 @@ from typing import Any
 
 from evalsuite.core.errors import StageError, UsageError
 from tasks.config.numerics import Numerics
-from tasks.methods.loading import compute_dtype, load_plain, load_split
-from tasks.methods.method import Method, Standalone
+from tasks.methods.loading import load_plain
+from tasks.methods.method import Differences, Method
 from tasks.methods.pissa import TRAINED, convert, keep_initial
 
 MERGE_TOLERANCE = 1e-3
@@ -33,18 +33,15 @@ class Lora(Method):
         """PiSSA's adapter is saved as it is trained, and as one of the base model."""
         return self.params.is_pissa
 
-    def load(self, folder: Path, numerics: Numerics, split: Any | None = None) -> Any:
-        """Frozen weights, in the type that layers compute in."""
-        dtype = compute_dtype(numerics)
-        return load_plain(folder, dtype) if split is None else load_split(folder, dtype, split)
-
     def load_checkpoint(self, checkpoint: Path, base: Path, dtype: Any) -> Any:
         """The adapter on the base model."""
         from peft import PeftModel
 
         return PeftModel.from_pretrained(load_plain(base, dtype), checkpoint, is_trainable=False)
 
-    def standalone(self, name: str, checkpoint: Path, base: Path, probes: Sequence[Sequence[int]]) -> Standalone:
+    def standalone(
+        self, name: str, checkpoint: Path, base: Path, probes: Sequence[Sequence[int]]
+    ) -> tuple[Any, Differences]:
         """The adapter merged into the base model, which must give the logits of base plus adapter on a few dev rows."""
         import torch
 
@@ -58,18 +55,13 @@ class Lora(Method):
                 f"merging {name}'s adapter changed a logit by {merged:.3g}, more than {MERGE_TOLERANCE}; nothing was "
                 "exported"
             )
-        return Standalone(model, merged, self._distance_of_training(checkpoint, base, probes, after))
+        trained: float | None = None
+        if self.quantised:  # how far what ships lies from what was trained is measured, and no reason to stop
+            from peft import PeftModel
 
-    def _distance_of_training(
-        self, checkpoint: Path, base: Path, probes: Sequence[Sequence[int]], shipped: Sequence[Any]
-    ) -> float | None:
-        """How far the weights that ship lie from those that were trained: measured, and no reason to stop."""
-        if not self.quantised:
-            return None
-        from peft import PeftModel
-
-        trained = PeftModel.from_pretrained(self.load(base, Numerics.FP32), checkpoint, is_trainable=False)
-        return _largest_difference(shipped, _logits(trained, probes))
+            beside = PeftModel.from_pretrained(self.load(base, Numerics.FP32), checkpoint, is_trainable=False)
+            trained = _largest_difference(after, _logits(beside, probes))
+        return model, Differences(merged, trained)
 
     def adapter(self, goes_on: bool = False) -> Any:
         """Peft's LoraConfig."""

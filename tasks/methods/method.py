@@ -8,16 +8,16 @@ from typing import Any, ClassVar, NamedTuple
 
 from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics
+from tasks.methods.loading import compute_dtype, load_plain, load_split, trained_dtype
 
 
-class Standalone(NamedTuple):
-    """A checkpoint as complete fp32 weights."""
+class Differences(NamedTuple):
+    """Largest differences of a logit between what ships and what was trained."""
 
-    model: Any
     merge_max_abs_difference: float | None = None
-    """Largest difference of a logit that a merge made; None where nothing was merged."""
+    """That a merge made; None where nothing was merged."""
     quantisation_max_abs_difference: float | None = None
-    """The same between merged weights and those that the adapter was learnt beside; None where these were not 4-bit."""
+    """From the 4-bit weights beside which the adapter was learnt; None where there were none."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,19 @@ class Method(ABC):
         """Whether a checkpoint holds the trained weights in a second form."""
         return False
 
-    @abstractmethod
     def load(self, folder: Path, numerics: Numerics, split: Any | None = None) -> Any:
         """The weights in ``folder`` as they are trained; ``split`` is transformers' DistributedConfig for FSDP2."""
+        dtype = compute_dtype(numerics) if self.frozen else trained_dtype(numerics)
+        return load_plain(folder, dtype) if split is None else load_split(folder, dtype, split)
 
     @abstractmethod
     def load_checkpoint(self, checkpoint: Path, base: Path, dtype: Any) -> Any:
         """A saved epoch, never quantised: complete weights, or those of ``base`` with the adapter on them."""
 
-    @abstractmethod
-    def standalone(self, name: str, checkpoint: Path, base: Path, probes: Sequence[Sequence[int]]) -> Standalone:
-        """Complete weights of a saved epoch.
+    def standalone(
+        self, name: str, checkpoint: Path, base: Path, probes: Sequence[Sequence[int]]
+    ) -> tuple[Any, Differences]:
+        """Complete fp32 weights of a saved epoch.
 
         Args:
             name: Of the method, for messages.
@@ -70,6 +72,9 @@ class Method(ABC):
         Raises:
             StageError: It changed them.
         """
+        import torch
+
+        return self.load_checkpoint(checkpoint, base, torch.float32), Differences()
 
     def adapter(self, goes_on: bool = False) -> Any | None:
         """Peft's configuration; None where all weights are trained.

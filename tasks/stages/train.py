@@ -79,7 +79,7 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
     method = job.at(best.rate).method
     selection = select_epoch(outcome.epochs, job.params.select_metric, job.params.select_direction)
     checkpoint = _checkpoint(best.root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
-    exported = export(job, checkpoint, inputs)
+    manifest, differences = export(job, checkpoint, inputs)
     adapter = checkpoint / "adapter_model.safetensors"
     log = TrainLog(
         method=name,
@@ -109,9 +109,8 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
         peak_memory_bytes=max(peak_memory_bytes(), *(t.outcome.peak_memory_bytes for t in trials if t.outcome)),
         adapter_bytes=adapter.stat().st_size if method.frozen else None,
         effective=outcome.effective,
-        merge_max_abs_difference=exported.merge_max_abs_difference,
-        quantisation_max_abs_difference=exported.quantisation_max_abs_difference,
-        identity=exported.manifest.identity,
+        **differences._asdict(),
+        identity=manifest.identity,
     )
     write_curves(paths.live(name), log.steps, log.epochs)
     write_json(paths.train_log(name), log)

@@ -3,10 +3,10 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 from evalsuite.core.identity import ModelManifest, read_manifest, write_manifest
 from tasks.methods.loading import shipped_dtype
+from tasks.methods.method import Differences
 from tasks.training.job import Job
 from tasks.training.rows.inputs import Inputs
 from tasks.training.state.checkpoints import check_disk
@@ -15,15 +15,7 @@ NUM_PROBES = 4
 TEMPORARY_PREFIX = ".export-"
 
 
-class Export(NamedTuple):
-    """What was written."""
-
-    manifest: ModelManifest
-    merge_max_abs_difference: float | None
-    quantisation_max_abs_difference: float | None
-
-
-def export(job: Job, checkpoint: Path, inputs: Inputs) -> Export:
+def export(job: Job, checkpoint: Path, inputs: Inputs) -> tuple[ModelManifest, Differences]:
     """Write the method's export: weights in the base's own type, tokenizer, chat template and, last, the manifest.
 
     Raises:
@@ -34,7 +26,7 @@ def export(job: Job, checkpoint: Path, inputs: Inputs) -> Export:
 
     base, target = job.base, job.paths.export(job.name)
     probes = [example.input_ids for example in inputs.dev[:NUM_PROBES]]
-    model, *differences = job.method.standalone(job.name, checkpoint, base, probes)
+    model, differences = job.method.standalone(job.name, checkpoint, base, probes)
     dtype = shipped_dtype(base)
     parameters = int(model.num_parameters())
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,4 +44,4 @@ def export(job: Job, checkpoint: Path, inputs: Inputs) -> Export:
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
-    return Export(manifest, *differences)
+    return manifest, differences

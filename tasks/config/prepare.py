@@ -18,14 +18,14 @@ class StepChoice(Section):
     @model_validator(mode="before")
     @classmethod
     def _name_with_settings(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.keys() != {"name", "settings"}:
-            if len(data) != 1:
-                raise ValueError(
-                    f"one name a step, got {', '.join(map(str, data)) or 'none'}; write `- name: {{key: value}}`"
-                )
+        if isinstance(data, str):
+            return {"name": data}
+        if isinstance(data, dict) and len(data) == 1:
             ((name, settings),) = data.items()
-            return {"name": name, "settings": {} if settings is None else settings}
-        return {"name": data} if isinstance(data, str) else data
+            data = {"name": name, "settings": {} if settings is None else settings}
+        if not isinstance(data, dict) or data.keys() != {"name", "settings"} or not isinstance(data["settings"], dict):
+            raise ValueError("expected a step's name, or one name with its settings: `- name: {key: value}`")
+        return data
 
 
 class PrepareParams(Section):

@@ -4,7 +4,7 @@ import inspect
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from evalsuite.core.errors import RatchetError, StageError, UsageError
@@ -26,9 +26,7 @@ def find_objective(name: str) -> Objective:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]()
-    entry = next((each for each in entry_points(group=GROUP) if each.name == name), None)
-    if entry is None:
-        raise UsageError(f"objective {name!r} is in no package here; install the one that has it, as when preparing")
+    entry = entry_point(name)
     try:
         made = entry.load()()
     except Exception as error:  # what another package raises is not ours to foresee
@@ -38,6 +36,17 @@ def find_objective(name: str) -> Objective:
             f"entry point {name!r} ({entry.value}) makes no tasks.objectives.objective.Objective of this name"
         )
     return made
+
+
+def entry_point(name: str) -> EntryPoint:
+    """Where another package registered an objective; nothing of it is loaded.
+
+    Raises:
+        UsageError: It is not there any more.
+    """
+    for entry in entry_points(group=GROUP, name=name):
+        return entry
+    raise UsageError(f"objective {name!r} is in no package here; install the one that has it, as when preparing")
 
 
 def prepared_objective(prepared: Path) -> Objective:

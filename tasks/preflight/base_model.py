@@ -13,7 +13,7 @@ from tasks.data.formats import Row, read_rows
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
-from tasks.prepare.lengths import token_lengths
+from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.rows import row_rules
 from tasks.prepare.sources import FIRST_ROWS
 
@@ -69,8 +69,8 @@ def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
         return False
     if is_affected(own_template(base), params.model):
         return False
+    lengths = TokenLengths(base, params.prepare.max_length_tokens, params.train.answers, objective)
     for name in params.prepare.sources:
         found = islice(read_rows(paths.root / name, name, row_rules(params.prepare)), FIRST_ROWS)
-        rows = [row for row in found if isinstance(row, Row)]
-        token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers, objective)
+        lengths.of([row for row in found if isinstance(row, Row)])
     return True

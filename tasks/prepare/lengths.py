@@ -31,32 +31,29 @@ class TokenLengths:
     _counted: dict[str, tuple[Row, list[int]]] = field(default_factory=dict)
 
     def of(self, rows: Sequence[Row]) -> list[list[int]]:
-        """Tokens of each sequence that training makes of each row; raises as ``token_lengths`` does."""
+        """Tokens of each sequence that training makes of a row: one, or of some conversations one an answer.
+
+        Raises:
+            UsageError: The chat template cannot write a row as it is to be learnt, or ``limit`` is beyond the model's
+                context.
+            MissingArtifactError: The base model was not fetched.
+        """
         new = [row for row in rows if row.source not in self._counted or self._counted[row.source][0] is not row]
-        counted = token_lengths(new, self.base, self.limit, self.answers, self.objective) if new else []
-        self._counted.update({row.source: (row, lengths) for row, lengths in zip(new, counted, strict=True)})
+        for row, lengths in zip(new, self._count(new) if new else (), strict=True):
+            self._counted[row.source] = (row, lengths)
         return [self._counted[row.source][1] for row in rows]
 
+    def _count(self, rows: Sequence[Row]) -> list[list[int]]:
+        if not (self.base / "manifest.json").is_file():
+            raise MissingArtifactError(f"no base model at {self.base}; make it with `ratchet stage fetch`")
+        from transformers import AutoTokenizer
 
-def token_lengths(
-    rows: Sequence[Row], base: Path, limit: int, answers: Answers, objective: Objective
-) -> list[list[int]]:
-    """Tokens of each sequence that training makes of a row: one, or of some conversations one an answer.
-
-    Raises:
-        UsageError: The chat template cannot write a row as it is to be learnt, or ``limit`` is beyond the model's
-            context.
-        MissingArtifactError: The base model was not fetched.
-    """
-    if not (base / "manifest.json").is_file():
-        raise MissingArtifactError(f"no base model at {base}; make it with `ratchet stage fetch`")
-    from transformers import AutoTokenizer
-
-    tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-    if objective.rows is RowKind.CONVERSATIONS:  # documents are cut
-        check_fits("prepare.max_length_tokens", limit, context_tokens(base))
-    lines = [json.dumps({"id": row.source, **content(row, objective)}) for row in rows]
-    found: dict[str, list[int]] = {row.source: [] for row in rows}
-    for sequence in tokenize_all(lines, tokenizer, end_tokens(base, tokenizer), answers, objective):
-        found[sequence.name].append(len(sequence.input_ids))
-    return [found[row.source] for row in rows]
+        tokenizer: Any = AutoTokenizer.from_pretrained(self.base, local_files_only=True, trust_remote_code=False)
+        if self.objective.rows is RowKind.CONVERSATIONS:  # documents are cut
+            check_fits("prepare.max_length_tokens", self.limit, context_tokens(self.base))
+        lines = [json.dumps({"id": row.source, **content(row, self.objective)}) for row in rows]
+        ends = end_tokens(self.base, tokenizer)
+        found: dict[str, list[int]] = {row.source: [] for row in rows}
+        for sequence in tokenize_all(lines, tokenizer, ends, self.answers, self.objective):
+            found[sequence.name].append(len(sequence.input_ids))
+        return [found[row.source] for row in rows]

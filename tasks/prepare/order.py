@@ -60,27 +60,35 @@ def _made(choice: StepChoice) -> ChosenStep:
     """
     if choice.name in STEPS:
         return ChosenStep(choice.name, _validated(STEPS[choice.name], choice), None)
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if choice.name not in found:
-        known = [*STEPS, *sorted(found)]
-        near = difflib.get_close_matches(choice.name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(
-            f"prepare.steps: no step {choice.name!r}; {hint}Known here: {', '.join(known)}; other packages add steps "
-            f"by an entry point in the group {GROUP!r}"
-        )
-    value = found[choice.name].value
+    entry = entry_point(choice.name)
     try:
-        kind = found[choice.name].load()
+        kind = entry.load()
         if not (isinstance(kind, type) and issubclass(kind, Step)):
             raise TypeError("it is no subclass of tasks.prepare.steps.Step")
-        return ChosenStep(choice.name, _validated(kind, choice), value)
+        return ChosenStep(choice.name, _validated(kind, choice), entry.value)
     except UsageError:
         raise
     except Exception as error:
+        where = f"prepare.steps: step {choice.name!r} ({entry.value})"
+        raise UsageError(f"{where} could not be made: {said_by(error)}") from error
+
+
+def entry_point(name: str) -> EntryPoint:
+    """Where another package registered a step; nothing of it is loaded.
+
+    Raises:
+        UsageError: No step is called so; names the nearest.
+    """
+    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in found:
+        known = [*STEPS, *sorted(found)]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(
-            f"prepare.steps: step {choice.name!r} ({value}) could not be made: {said_by(error)}"
-        ) from error
+            f"prepare.steps: no step {name!r}; {hint}Known here: {', '.join(known)}; other packages add steps by an "
+            f"entry point in the group {GROUP!r}"
+        )
+    return found[name]
 
 
 def _validated(kind: type[Step], choice: StepChoice) -> Step:

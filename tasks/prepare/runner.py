@@ -5,7 +5,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import NamedTuple, NoReturn
 
 from evalsuite.core.errors import RatchetError, StageError
@@ -54,7 +53,7 @@ def run_steps(steps: Sequence[ChosenStep], rows: list[Row], given: StepInputs) -
 def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[Row], Record]:
     """What a step made of the rows; another package's gets copies, so that it changes none unseen."""
     try:
-        outcome = chosen.step.run(deepcopy(rows) if chosen.entry_point else rows, given)
+        outcome = chosen.step.run(list(map(_copy, rows)) if chosen.entry_point else rows, given)
         if not isinstance(outcome, Outcome):
             _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
         kept, record = list(outcome.kept), Record(chosen.name, len(rows), list(outcome.dropped), list(outcome.changed))
@@ -66,6 +65,10 @@ def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[R
         raise StageError(
             f"prepare: {chosen} failed: {said_by(error)}; correct its code, or take it out of prepare.steps"
         ) from error
+
+
+def _copy(row: Row) -> Row:
+    return row._replace(messages=tuple(dict(turn) for turn in row.messages), fields=dict(row.fields))
 
 
 def _check_notes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record) -> None:

@@ -1,7 +1,7 @@
 """Ratchet's own steps of preparation."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row
@@ -15,15 +15,12 @@ class Duplicates(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the first row of those that are alike."""
         first: dict[tuple[str, ...], str] = {}
-
-        def note(row: Row) -> Note | None:
+        notes = []
+        for row in rows:
             key = as_compared(row)
-            if key in first:
-                return Note(row.source, "duplicate", other=first[key])
-            first[key] = row.source
-            return None
-
-        return _without(rows, note)
+            notes.append(Note(row.source, "duplicate", other=first[key]) if key in first else None)
+            first.setdefault(key, row.source)
+        return _without(rows, notes)
 
 
 class HeldOutItems(Step):
@@ -31,15 +28,13 @@ class HeldOutItems(Step):
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look every row up (``tasks.data.decontaminate``)."""
-        held_out = HeldOut(given.paths.root / "golden_sets")
-
-        def note(row: Row) -> Note | None:
-            match = held_out_match(row, held_out)
-            if match is None:
-                return None
-            return Note(row.source, "appears in a golden or test set", f"{match.how} as {match.item}")
-
-        return _without(rows, note)
+        held_out, reason = HeldOut(given.paths.root / "golden_sets"), "appears in a golden or test set"
+        matches = [held_out_match(row, held_out) for row in rows]
+        notes = [
+            Note(row.source, reason, f"{match.how} as {match.item}") if match else None
+            for row, match in zip(rows, matches, strict=True)
+        ]
+        return _without(rows, notes)
 
 
 class MaxRows(Step):
@@ -51,9 +46,8 @@ class MaxRows(Step):
         if limit is None or len(rows) <= limit:
             return Outcome(rows)
         drawn = set(random.Random(given.params.seed).sample(range(len(rows)), limit))  # noqa: S311  a sample, no secret
-        kept = [row for index, row in enumerate(rows) if index in drawn]
-        left_out = [row for index, row in enumerate(rows) if index not in drawn]
-        return Outcome(kept, [Note(row.source, "left out by prepare.max_rows") for row in left_out])
+        reason = "left out by prepare.max_rows"
+        return _without(rows, [None if at in drawn else Note(row.source, reason) for at, row in enumerate(rows)])
 
 
 class Length(Step):
@@ -62,15 +56,13 @@ class Length(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Count the tokens of every row with the base model's tokenizer."""
         limit = given.params.max_length_tokens
-        lengths = iter(given.lengths.of(rows))
-
-        def note(row: Row) -> Note | None:
-            found = next(lengths)
-            if not found:
-                return Note(row.source, "no answer to learn")
-            return Note(row.source, f"longer than {limit} tokens") if is_too_long(row, found, limit) else None
-
-        return _without(rows, note)
+        notes = []
+        for row, lengths in zip(rows, given.lengths.of(rows), strict=True):
+            reason = "" if lengths else "no answer to learn"
+            if lengths and is_too_long(row, lengths, limit):
+                reason = f"longer than {limit} tokens"
+            notes.append(Note(row.source, reason) if reason else None)
+        return _without(rows, notes)
 
 
 STEPS: dict[str, type[Step]] = {
@@ -82,14 +74,7 @@ STEPS: dict[str, type[Step]] = {
 """A step's name in ``prepare.steps`` -> its class."""
 
 
-def _without(rows: Sequence[Row], note: Callable[[Row], Note | None]) -> Outcome:
-    """The rows without those that ``note`` gives a reason against; it is asked once a row, in their order."""
-    kept: list[Row] = []
-    dropped: list[Note] = []
-    for row in rows:
-        found = note(row)
-        if found is None:
-            kept.append(row)
-        else:
-            dropped.append(found)
-    return Outcome(kept, dropped)
+def _without(rows: Sequence[Row], notes: Sequence[Note | None]) -> Outcome:
+    """Drop each row whose note gives a reason."""
+    kept = [row for row, note in zip(rows, notes, strict=True) if note is None]
+    return Outcome(kept, [note for note in notes if note is not None])

@@ -8,7 +8,7 @@ every stage that spends something, an impossible policy, a wrong name or a broke
 
 import difflib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
 from importlib.util import find_spec
@@ -22,15 +22,14 @@ from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.plugins import GROUP
 from tasks.config.golden import GoldenParams
-from tasks.config.objectives import GROUP as OBJECTIVE_GROUP
-from tasks.config.objectives import OBJECTIVES
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import asked_metrics
+from tasks.objectives.find import BUILT_IN
+from tasks.objectives.find import entry_point as objective_entry_point
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
-from tasks.prepare.order import GROUP as STEP_GROUP
-from tasks.prepare.order import chosen_steps
+from tasks.prepare.order import chosen_steps, entry_point
 from tasks.prepare.standard import STEPS
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
@@ -125,16 +124,18 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         return lambda: contents.of_path(root / path)
 
     evaluation = params.evaluation
-    if stage in ("prepare", "plan", "train"):
-        named = ((params.prepare.objective, ()),)
-        yield from _own_code("prepare.objective", OBJECTIVE_GROUP, named, OBJECTIVES, root, contents)
+    objective = params.prepare.objective
+    if stage in ("prepare", "plan", "train") and objective not in BUILT_IN:
+        found = partial(objective_entry_point, objective)
+        yield from _extension(f"prepare.objective.{objective}", found, (), root, contents)
     if stage == "fetch":
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:
             yield Input("model.chat_template", file(params.model.chat_template))
     elif stage == "prepare":
-        steps = [(choice.name, choice.settings) for choice in params.prepare.steps]
-        yield from _own_code("prepare.steps", STEP_GROUP, steps, STEPS, root, contents)
+        for choice in params.prepare.steps:
+            step = None if choice.name in STEPS else partial(entry_point, choice.name)
+            yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
@@ -152,7 +153,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
-        yield from _own_code("evaluation.suites", GROUP, evaluation.suites.items(), (), root, contents)
+        for name, arguments in evaluation.suites.items():
+            suite = partial(_suite_entry_point, name)
+            yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 
@@ -177,21 +180,14 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
         return set(SCORERS)
 
 
-def _own_code(
-    section: str,
-    group: str,
-    named: Iterable[tuple[str, Any]],
-    built_in: Collection[str],
-    root: Path,
-    contents: Contents,
+def _extension(
+    key: str, find: Callable[[], EntryPoint] | None, arguments: Any, root: Path, contents: Contents
 ) -> Iterator[Input]:
-    """The code of suites or steps that other packages register, and the files that the arguments of all name."""
-    for name, arguments in named:
-        key = f"{section}.{name}"
-        if name not in built_in:
-            yield Input(key, partial(_code_of, key, group, name, contents))
-        for where, path in _named_files(key, arguments, root):
-            yield Input(where, partial(contents.of_path, path))
+    """The code of what another package registers, and the files that the arguments of a suite, step or objective name."""
+    if find is not None:
+        yield Input(key, lambda: _code_of(key, find(), contents))
+    for where, path in _named_files(key, arguments, root):
+        yield Input(where, partial(contents.of_path, path))
 
 
 def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]:
@@ -207,14 +203,18 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
         yield key, root / value
 
 
-def _code_of(key: str, group: str, name: str, contents: Contents) -> str:
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=group)}
+def _suite_entry_point(name: str) -> EntryPoint:
+    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
-        raise UsageError(f"{key}: no such entry point in group {group!r}; there: {near}")
-    code = _code(found[name].module.partition(".")[0], contents)
+        raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
+    return found[name]
+
+
+def _code_of(key: str, entry: EntryPoint, contents: Contents) -> str:
+    code = _code(entry.module.partition(".")[0], contents)
     if code is None:
-        raise UsageError(f"{key}: its package {found[name].module} is not installed")
+        raise UsageError(f"{key}: its package {entry.module} is not installed")
     return code
 
 

@@ -80,6 +80,7 @@ def test_a_stage_depends_on_no_code_that_it_does_not_run(name: str) -> None:
         ("tasks/training/optim/loss.py", {"train"}),
         ("tasks/planning/memory.py", {"plan", "train"}),
         ("tasks/methods/lora.py", {"plan", "train"}),
+        ("tasks/objectives/sft.py", {"prepare", "plan", "train"}),
         ("evalsuite/gate/decide.py", {"stopping", "evaluate", "compare", "gate", "report"}),
         ("tasks/config/operations.py", {"report"}),
         ("tasks/config/suites.py", {"train", "evaluate", "evaluate_baseline", "report"}),

@@ -1,47 +1,26 @@
-"""A preparation step of another package: at most 30 lines, and nothing to change in Ratchet."""
+"""A preparation step of another package, the one of docs/data.md: at most 30 lines, and nothing to change here."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from evalsuite.core.errors import UsageError
 from tasks.config.params import parse_params
+from tasks.config.prepare import PrepareParams
+from tasks.config.reading import read_params
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import chosen_steps
 from tasks.stages.prepare import Sections, stage
 
-CODE = '''"""Phone numbers masked, short questions dropped."""
-
-import re
-
-from tasks.prepare.steps import Note, Outcome, Step
-
-
-class Phones(Step):
-    changes_rows = True
-    least_characters: int = 3
-
-    def run(self, rows, given):
-        kept, dropped, changed = [], [], []
-        for row in rows:
-            if len(row.messages[0]["content"]) < self.least_characters:
-                dropped.append(Note(row.source, "short question"))
-                continue
-            turns = [{**turn, "content": re.sub(r"[0-9]{7,}", "[phone]", turn["content"])} for turn in row.messages]
-            if turns != list(row.messages):
-                changed.append(Note(row.source, "phone number masked"))
-                row = row._replace(messages=tuple(turns))
-            kept.append(row)
-        return Outcome(kept, dropped, changed)
-'''
-ENTRY_POINTS = """[ratchet.prepare_steps]
-phones = their_phones:Phones
-"""
+DOCS = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+(CODE,) = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
+(ENTRY_POINT,) = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+DEFAULT, WITH_PHONES = re.findall(r"```yaml\n(prepare:\n  steps: .*?)```", DOCS, re.DOTALL)
 
 
 @pytest.fixture
@@ -50,7 +29,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     about = tmp_path / "their_phones-1.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-phones\nVersion: 1\n")
-    (about / "entry_points.txt").write_text(ENTRY_POINTS)
+    (about / "entry_points.txt").write_text(ENTRY_POINT.replace('project.entry-points."', "").replace('"', ""))
     (tmp_path / "their_phones.py").write_text(CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
@@ -62,13 +41,7 @@ def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
     """30 rows, of which 3 hold a phone number and 2 ask too little; one number makes a row a golden item's question."""
     paths = ArtifactPaths(tmp_path / "project")
     shutil.copytree(tiny_model, paths.export("base"))
-    questions = [f"question {number}" for number in range(25)] + [
-        "?",
-        "Eh",
-        "Call 5550100",
-        "My 5550101",
-        "Ring 5550102",
-    ]
+    questions = [*map("question {}".format, range(25)), "?", "Eh", "Call 5550100", "My 5550101", "Ring 5550102"]
     rows = [json.dumps({"prompt": question, "completion": "answer"}) for question in questions]
     golden = {"id": "t1", "messages": [{"role": "user", "content": "Call [phone]"}]}
     for name, lines in (("data/raw/rows.jsonl", rows), ("golden_sets/g/test.jsonl", [json.dumps(golden)])):
@@ -77,18 +50,18 @@ def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
     return paths
 
 
-def settings(steps: str) -> Sections:
-    return Sections.model_validate({"prepare": {"sources": ["data/raw/rows.jsonl"], **yaml.safe_load(steps)}})
+def settings(paths: ArtifactPaths, prepare: str) -> Sections:
+    (paths.root / "params.yaml").write_text(f"{prepare}  sources: [data/raw/rows.jsonl]\n")
+    return read_params(paths.params, Sections)
 
 
 def test_the_extension_is_at_most_30_lines() -> None:
-    assert len((CODE + ENTRY_POINTS).splitlines()) <= 30
+    assert len((CODE + ENTRY_POINT).splitlines()) <= 30
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_step_of_another_package_changes_and_drops_rows_and_is_counted(project: ArtifactPaths) -> None:
-    steps = "steps: [duplicates, phones: {least_characters: 3}, held_out, max_rows, length]"
-    summary = stage(settings(steps), project)
+    summary = stage(settings(project, WITH_PHONES), project)
     report = json.loads((project.prepared / "report.json").read_text())
     counts = {
         step["name"]: [step[key] for key in ("rows_in", "kept", "dropped", "changed")] for step in report["steps"]
@@ -125,15 +98,19 @@ def test_a_step_that_changes_rows_is_refused_after_the_check_for_held_out_items(
     project: ArtifactPaths, steps: str
 ) -> None:
     with pytest.raises(UsageError, match=r"'phones' \(their_phones:Phones\) changes rows and stands after held_out"):
-        stage(settings(f"steps: {steps}"), project)
+        stage(settings(project, f"prepare:\n  steps: {steps}\n"), project)
     assert not project.prepared.exists()
 
 
+def test_the_docs_tell_the_steps_that_run_without_a_list(project: ArtifactPaths) -> None:
+    assert settings(project, DEFAULT).prepare == PrepareParams(sources=("data/raw/rows.jsonl",))
+
+
 @pytest.mark.usefixtures("installed")
-def test_a_wrong_setting_of_the_step_is_refused_with_its_name_and_the_right_one() -> None:
-    steps = settings("steps: [phones: {least_charactrs: 3}, held_out, length]").prepare
+def test_a_wrong_setting_of_the_step_is_refused_with_its_name_and_the_right_one(project: ArtifactPaths) -> None:
+    params = settings(project, WITH_PHONES.replace("characters", "charactrs"))
     with pytest.raises(UsageError) as caught:
-        chosen_steps(steps)
+        chosen_steps(params.prepare)
     said = "unknown key prepare.steps.phones.least_charactrs; did you mean 'least_characters'? Known here: "
     assert str(caught.value) == f"{said}least_characters"
 

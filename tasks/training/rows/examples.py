@@ -55,7 +55,13 @@ def read_examples(
     """
     if not path.is_file():
         raise MissingArtifactError(f"no prepared rows at {path}; make them with `ratchet stage prepare`")
-    rows = _tokenized(path, tokenizer, end_ids, cache, answers, objective)
+    code = (*sources_of(__name__), Path(inspect.getfile(type(objective))))
+    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, code)
+    rows = None if kept is None else load_tokens(kept)
+    if rows is None:
+        rows = tokenize_all(list(_lines(path)), tokenizer, end_ids, answers, objective)
+        if kept is not None:
+            save_tokens(kept, rows)
     named = [(row.name, example) for row in rows for example in objective.examples(row, max_length_tokens)]
     for line in objective.told(rows, [example for _, example in named], answers):
         logger.info("%s: %s", path, line)
@@ -63,25 +69,6 @@ def read_examples(
     if not examples:
         raise UsageError(f"{path} has no rows; give data/raw more rows and run `ratchet stage prepare`")
     return examples
-
-
-def _tokenized(
-    path: Path,
-    tokenizer: Any,
-    end_ids: Collection[int] | None,
-    cache: Path | None,
-    answers: Answers,
-    objective: Objective,
-) -> list[TokenRow]:
-    """All rows, whole; of a conversation, what is trained on of it."""
-    code = (*sources_of(__name__), Path(inspect.getfile(type(objective))))
-    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, code)
-    found = None if kept is None else load_tokens(kept)
-    if found is None:
-        found = tokenize_all(list(_lines(path)), tokenizer, end_ids, answers, objective)
-        if kept is not None:
-            save_tokens(kept, found)
-    return found
 
 
 def tokenize_all(

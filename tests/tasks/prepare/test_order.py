@@ -128,21 +128,12 @@ class Whole(Section):
     prepare: PrepareParams
 
 
-@pytest.mark.parametrize(
-    ("steps", "said"),
-    [
-        (
-            [{"shout": {}, "mark": "?"}],
-            "prepare.steps.0: one name a step, got shout, mark; write `- name: {key: value}`",
-        ),
-        ([3], "prepare.steps.0 = 3: "),
-        ([{"shout": "!"}], "prepare.steps.0.settings = '!': "),
-    ],
-)
-def test_a_step_that_is_no_name_with_settings_is_told_by_its_place(steps: list[Any], said: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parsed({"prepare": {"sources": ["a"], "steps": steps}}, Whole, "params.yaml")
-    assert f"params.yaml: {said}" in str(caught.value)
+@pytest.mark.parametrize("step", [{"shout": {}, "mark": "?"}, 3, None, ["held_out"], {"shout": "!"}, {}, {"name": "x"}])
+def test_a_step_that_is_no_name_with_settings_is_told_by_its_place(step: Any) -> None:
+    with pytest.raises(
+        UsageError, match=r"^params\.yaml: prepare\.steps\.1.*: expected a step's name, or one name with"
+    ):
+        parsed({"prepare": {"sources": ["a"], "steps": ["held_out", step]}}, Whole, "params.yaml")
 
 
 def test_settings_reach_the_step_and_what_is_written_down_is_read_again() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.data.split import dev_groups
+from tasks.prepare.splits import dev_groups
 
 GROUPS = st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=60).filter(lambda names: len(set(names)) > 1)
 

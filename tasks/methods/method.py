@@ -63,14 +63,8 @@ class Method(ABC):
     ) -> tuple[Any, Differences]:
         """Complete fp32 weights of a saved epoch.
 
-        Args:
-            name: Of the method, for messages.
-            checkpoint: The epoch.
-            base: The base model.
-            probes: Token ids on which a merge must not change the logits.
-
         Raises:
-            StageError: It changed them.
+            StageError: A merge changed the logits of ``probes`` (token ids); names the method by ``name``.
         """
         import torch
 
@@ -79,24 +73,15 @@ class Method(ABC):
     def adapter(self, goes_on: bool = False) -> Any | None:
         """Peft's configuration; None where all weights are trained.
 
-        Args:
-            goes_on: Whether a checkpoint's adapter replaces this one, so that its start need not be computed.
+        With ``goes_on`` a checkpoint's adapter replaces this one, so that its start need not be computed.
         """
         return None
 
     def check_targets(self, model: Any) -> None:  # noqa: B027  where all is trained there is none
-        """Refuse target modules that are not there or take no adapter.
-
-        Raises:
-            UsageError: ``target_modules = ...``, with the name.
-        """
+        """Refuse target modules that are not there or take no adapter: UsageError, ``target_modules = ...``."""
 
     def begin(self, name: str, model: Any, root: Path, first: bool) -> None:  # noqa: B027  seldom needed
-        """Before the first step: keep in ``root`` what ``complete`` and a resume need; ``first`` writes.
-
-        Raises:
-            UsageError: A setting does not fit the model.
-        """
+        """Before the first step: keep in ``root`` what ``complete`` and a resume need; the ``first`` process writes."""
 
     def complete(self, checkpoint: Path, root: Path) -> None:  # noqa: B027  seldom needed
         """Put the weights just saved in ``checkpoint`` into the form that ``load_checkpoint`` reads."""

@@ -183,7 +183,7 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
 def _extension(
     key: str, find: Callable[[], EntryPoint] | None, arguments: Any, root: Path, contents: Contents
 ) -> Iterator[Input]:
-    """The code of what another package registers, and the files that the arguments of a suite, step or objective name."""
+    """The code of what another package registers, and the files that its arguments name."""
     if find is not None:
         yield Input(key, lambda: _code_of(key, find(), contents))
     for where, path in _named_files(key, arguments, root):

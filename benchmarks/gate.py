@@ -22,7 +22,7 @@ from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate_tools.simulate import Setting, Simulation, read_answers, simulate
 from evalsuite.items.results import EvalReport, ScoreTable, SuiteInfo
 from evalsuite.stats.sequential import Hypothesis, SequentialTest, evaluation_order
-from flows.gate_views import progress, show_simulation
+from flows.cli.views.gate import progress, show_simulation
 
 RECORDED = Path(__file__).parents[2] / "shared" / "data" / "mmlu_pro" / "recorded_answers.csv"
 NUM_RULES, NUM_METRICS, NUM_SLICES, CLUSTER_SIZE = 20, 10, 50, 4

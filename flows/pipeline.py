@@ -15,7 +15,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from evalsuite.core.errors import BusyError
-from evalsuite.gate.decision import Decision, Verdict
+from evalsuite.gate.decision import Verdict
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
 from tasks.pipeline.project_lock import only_run
@@ -23,16 +23,17 @@ from tasks.pipeline.runner import pending_stages
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
 from tasks.preflight.checks import check
 from tasks.preflight.remote_inputs import prove_needed
-from tasks.registry.champion import is_withdrawn, read_champion
+from tasks.registry.champion import awaits_promotion
 
 
 @flow(name="finetune-and-gate", validate_parameters=False, persist_result=False)
-def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict | State[Any]:
+def finetune_and_gate(root: str = ".", promote: bool = True, checked: bool = False) -> Verdict | State[Any]:
     """Fine-tune by every method, evaluate, compare, decide, report; promote only on a PROMOTE.
 
     Args:
         root: The project's root.
         promote: False leaves the champion alone whatever params say.
+        checked: The caller has checked params.yaml and the files that it names, as ``ratchet run`` does at once.
 
     Returns:
         The verdict, and the decision is in reports/decision.json; or a state named Skipped, because another run was
@@ -45,22 +46,24 @@ def finetune_and_gate(root: str = ".", promote: bool = True) -> Verdict | State[
         except BusyError as busy:
             logger.warning("skipped: %s", busy)
             return Completed(name="Skipped", message=f"skipped: {busy}")
-        return _finetune_and_gate(root, promote)
+        return _finetune_and_gate(root, promote, checked)
 
 
-def _finetune_and_gate(root: str, promote: bool) -> Verdict:
-    params = load_params(ArtifactPaths(Path(root)).params)
+def _finetune_and_gate(root: str, promote: bool, checked: bool) -> Verdict:
+    paths = ArtifactPaths(Path(root))
+    params = load_params(paths.params)
     logger = get_run_logger()
     pending = pending_stages(Path(root))
     if not pending:
         logger.info("inputs did not change since the last run: nothing to do")
     else:
-        check(params, ArtifactPaths(Path(root)))
-        prove_needed(params, [item.name for item in pending])
+        if not checked:
+            check(params, paths)
+            prove_needed(params, [item.name for item in pending])
         run_pipeline(root, params)
     decision = record_verdict_task(root)
     logger.info("%s", decision.headline)
-    if promote and awaits_promotion(decision, params, Path(root)):
+    if promote and params.promote.automatic and awaits_promotion(decision, paths):
         logger.info(promote_task(root, params.promote))
         # The champion is this candidate now: look at the pin again, so that the next run finds nothing to do.
         run_stages(["inputs", "baseline"], root, params)
@@ -94,13 +97,3 @@ def run_stages(names: Iterable[str], root: str, params: Params, at_once: int = 1
         wait(futures)
         for future in futures:
             future.result()
-
-
-def awaits_promotion(decision: Decision, params: Params, root: Path) -> bool:
-    """Whether params ask for a promotion that has not happened yet; what somebody rolled back stays back."""
-    if decision.verdict is not Verdict.PROMOTE or not params.promote.automatic:
-        return False
-    paths = ArtifactPaths(root)
-    champion = read_champion(paths)
-    there = champion is not None and champion.identity == decision.candidate_identity
-    return not there and not is_withdrawn(decision.candidate_identity, paths)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_model, write_json
+from evalsuite.gate.decision import Decision, Verdict
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import Entry, Event, bring_back, ledger_path, read_ledger, registry_lock
 from tasks.registry.store import pointer_path
@@ -110,6 +111,15 @@ def predecessor(entries: Sequence[Entry], identity: str) -> Entry | None:
 def is_withdrawn(identity: str, paths: ArtifactPaths) -> bool:
     """Whether somebody took this model out; then only a person, by name, makes it champion again."""
     return identity in withdrawn(read_ledger(ledger_path(paths)))
+
+
+def awaits_promotion(decision: Decision, paths: ArtifactPaths) -> bool:
+    """Whether a PROMOTE has not been acted on yet; what somebody rolled back stays back."""
+    if decision.verdict is not Verdict.PROMOTE:
+        return False
+    champion = read_champion(paths)
+    there = champion is not None and champion.identity == decision.candidate_identity
+    return not there and not is_withdrawn(decision.candidate_identity, paths)
 
 
 def read_champion(paths: ArtifactPaths) -> Champion | None:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SLOW = ("pandas", "statsmodels", "scipy.stats", "scipy.integrate", "scipy.optimize", "torch", "transformers", "httpx")
 RUN = """
 import sys
-from flows.cli import main
+from flows.cli.app import main
 try:
     main()
 finally:

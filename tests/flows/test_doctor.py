@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.cli.views.project import show_missing
 from flows.doctor import _configuration, _remote, examine
-from flows.views import show_missing
 from tasks.config.params import parse_params
 from tasks.config.suites import PINNED_DATA
 from tasks.pipeline.runner import Pending

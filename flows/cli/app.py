@@ -1,0 +1,103 @@
+"""The ``ratchet`` command.
+
+Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors.ExitCode``; the README has the table.
+Heavy packages are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from evalsuite.core.errors import ExitCode, RatchetError
+from evalsuite.core.terminal import make_streams_safe
+from evalsuite.network.local_network import ask_local_servers_directly
+from flows.cli.doctor import doctor
+from flows.cli.evaluate import evaluate
+from flows.cli.gate import gate_app
+from flows.cli.golden import golden_app
+from flows.cli.history import history
+from flows.cli.judge import judge_app
+from flows.cli.launch import launch
+from flows.cli.plan import plan
+from flows.cli.promote import promote, rollback
+from flows.cli.report import report_app
+from flows.cli.run import run, stage, status
+from flows.cli.serve import serve
+from flows.lifecycle import signals
+from tasks.pipeline.runner import bring_back_halted
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Fine-tune, evaluate, compare, and promote a model only on evidence.",
+)
+app.add_typer(gate_app, name="gate")
+app.add_typer(golden_app, name="golden")
+app.add_typer(judge_app, name="judge")
+app.add_typer(report_app, name="report")
+for command in (run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):
+    app.command()(command)
+
+STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
+STOPPED = {
+    "run": STAGES_KEPT,
+    "stage": STAGES_KEPT,
+    "plan": STAGES_KEPT,
+    "evaluate": "stopped; the answers so far are kept: the same command goes on",
+    "promote": "stopped; `ratchet history` tells whether it was promoted",
+    "rollback": "stopped; `ratchet history` tells whether it was rolled back",
+    "serve": "stopped; the schedule is kept, and nothing runs until the next `ratchet serve`",
+}
+"""What a signal leaves behind, by command."""
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+) -> None:
+    signals.say(STOPPED.get(context.invoked_subcommand or "", "stopped"))
+    os.environ["RATCHET_TRACEBACK"] = "1" if traceback else ""
+
+
+def main() -> None:
+    """Run the command; every failure is one line and the exit code that the README names."""
+    signals.install()
+    signals.after_ending(bring_back_halted)
+    make_streams_safe()
+    ask_local_servers_directly()
+    try:
+        code = app(prog_name="ratchet", standalone_mode=False)
+        sys.stdout.flush()
+    except TyperException as error:
+        if error.format_message():  # a group without a command has printed its help
+            _say(_usage(error))
+        raise SystemExit(int(ExitCode.USAGE)) from None
+    except RatchetError as error:
+        if os.environ.get("RATCHET_TRACEBACK"):
+            raise
+        _say(str(error))
+        raise SystemExit(int(error.exit_code)) from None
+    except Exception as error:  # the last resort of a command line: one line, exit 4, and how to see more
+        if os.environ.get("RATCHET_TRACEBACK"):
+            raise
+        _say(f"{type(error).__name__}: {error}; run `ratchet --traceback ...` to see where")
+        raise SystemExit(int(ExitCode.STAGE)) from None
+    raise SystemExit(code or 0)
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the command line, in one line, and where its options stand."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "ratchet"
+    what = " ".join(error.format_message().split()).rstrip(".")
+    return f"{what[:1].lower()}{what[1:]}; `{command} --help` has the options"
+
+
+def _say(message: str) -> None:
+    typer.secho("error: ", fg="red", nl=False, err=True)
+    typer.echo(message, err=True)

@@ -1,0 +1,17 @@
+"""``ratchet history``: the ledger, line by line."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.project import project_root
+
+
+def history(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Every verdict, promotion, override and rollback, oldest first; checks the hash chain."""
+    from flows.cli.views.history import show_history
+    from tasks.paths import ArtifactPaths
+
+    show_history(ArtifactPaths(project_root()), as_json)

@@ -1,0 +1,1 @@
+"""How a process of Ratchet starts and ends: its entry, signals, and the Prefect server of its own."""

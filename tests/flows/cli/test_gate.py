@@ -1,0 +1,191 @@
+"""``ratchet gate``."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from evalsuite.core.errors import UsageError
+from evalsuite.gate.decide import decide
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.records.evidence import load_evidence
+from flows.cli.app import app
+from flows.cli.views.history import show_history
+from tasks.paths import ArtifactPaths
+from tasks.registry.decisions import find_decision
+from tasks.registry.ledger import Event, append, new_entry, registry_lock
+from tests.evalsuite.gate_tools.test_simulate import write_answers
+
+
+def test_simulate_writes_the_figures_of_every_rule(tmp_path: Path) -> None:
+    answers = write_answers(tmp_path / "answers.csv", {"a": 0.50, "b": 0.53}, 600)
+    out = tmp_path / "out.json"
+    command = ["gate", "simulate", "--answers", str(answers), "--margin", "0.05", "--repetitions", "2"]
+    result = CliRunner().invoke(app, [*command, "--json", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "worse promoted" in result.stdout
+    rules = json.loads(out.read_text())["rules"]
+    assert list(rules) == [
+        "ratchet_sequential",
+        "ratchet_fixed",
+        "point_above_margin",
+        "not_below",
+        "significantly_better",
+    ]
+    wanted = {
+        "false_promotion",
+        "false_promotion_upper95",
+        "blocked_not_worse",
+        "mean_items_clear",
+        "mean_items_middle",
+    }
+    assert all(wanted | {"mean_items_middle", "mean_items"} <= set(rule) for rule in rules.values())
+
+
+@pytest.mark.parametrize("pairs", ["0.06", "within:", "within:two", "near:0.06", "within:-1", "within:nan"])
+def test_simulate_names_pairs_that_it_does_not_know(tmp_path: Path, pairs: str) -> None:
+    command = ["gate", "simulate", "--answers", str(tmp_path / "none.csv"), "--pairs", pairs]
+    with pytest.raises(UsageError, match="expected within:X"):
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+
+def test_an_inconclusive_comparison_says_for_each_undecided_rule_how_many_more_items_would_decide(
+    tmp_path: Path,
+) -> None:
+    baseline, candidate = _scores(tmp_path / "a.csv", 0), _scores(tmp_path / "b.csv", 9)
+    rules = ["{suite: golden, metric: exact, kind: guard, margin: 0.02}"]
+    rules += ["{suite: golden, metric: exact, kind: target, min_gain: 0.0}"]
+    rules += ["{suite: golden, metric: exact, kind: guard, margin: 0.3}"]
+    (tmp_path / "p.yaml").write_text("rules:\n" + "".join(f"  - {rule}\n" for rule in rules))
+    out = tmp_path / "d.json"
+    command = ["gate", "compare", "--baseline", str(baseline), "--candidate", str(candidate)]
+    result = CliRunner().invoke(
+        app, [*command, "--policy", str(tmp_path / "p.yaml"), "--json", str(out)], catch_exceptions=False
+    )
+    assert result.exit_code == 3
+    told = result.stdout[result.stdout.index("more items that would decide it") :].splitlines()[1:]
+    undecided = [each for each in json.loads(out.read_text())["reasons"] if each["outcome"] == "undecided"]
+    assert len(told) == len(undecided) == 2
+    for line, reason in zip(told, undecided, strict=True):
+        assert line.split() == [reason["rule"], "300", "about", f"{reason['more_items']:,}"]
+
+
+def _scores(path: Path, flipped: int) -> Path:
+    rows = [f"i{i},{int((i % 3 > 0) != (i < flipped))}\n" for i in range(300)]
+    path.write_text("item_id,exact\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+def _evals(folder: Path, flipped: int) -> Path:
+    items = tuple(
+        ItemResult(
+            item_id=f"i{i}",
+            item_hash=f"h{i}",
+            metrics=("exact",),
+            scores={"exact": float((i % 3 > 0) != (i < flipped))},
+        )
+        for i in range(300)
+    )
+    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity="m" * 64)
+    SuiteResult(info=info, items=items, seconds=1.0).write(folder / "golden")
+    return folder
+
+
+def test_noise_of_repeats_becomes_a_warning_of_compare(tmp_path: Path) -> None:
+    first, second, third = (_evals(tmp_path / name, flipped) for name, flipped in (("a", 0), ("b", 6), ("c", 3)))
+    out = tmp_path / "noise.json"
+    command = ["gate", "noise", "--a", str(first), "--b", str(second), "--b", str(third), "--json", str(out)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "3 evaluations of model mmmmmmmmmmmm" in result.stdout
+    floor = json.loads(out.read_text())["metrics"][0]["floor"]
+    assert f"golden/exact: {floor:.6g}" in result.stdout
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{suite: golden, metric: exact, kind: guard, margin: 0.01}]\n", encoding="utf-8")
+    sides = ["--baseline", str(first), "--candidate", str(second), "--policy", str(policy)]
+    told = CliRunner().invoke(app, ["gate", "compare", *sides, "--noise", str(out)], catch_exceptions=False)
+    assert f"margin 0.01 is below the noise floor {floor:g}" in " ".join(told.stdout.split())
+
+
+def test_noise_of_one_folder_with_itself_is_refused(tmp_path: Path) -> None:
+    command = ["gate", "noise", "--a", str(tmp_path), "--b", str(tmp_path / "x" / "..")]
+    with pytest.raises(UsageError, match="one folder appears twice, and agrees with itself"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_noise_of_two_models_is_refused(tmp_path: Path) -> None:
+    first, second = _scores(tmp_path / "a.csv", 0), _scores(tmp_path / "b.csv", 5)
+    command = ["gate", "noise", "--a", str(first), "--b", str(second)]
+    with pytest.raises(UsageError, match="noise is measured on repeated evaluations of the same model"):
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+
+def test_power_shows_every_rule_and_writes_the_table(tmp_path: Path) -> None:
+    out = tmp_path / "power.json"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{suite: golden, metric: json_exact, kind: guard, margin: 0.03, slices: queue}]\n")
+    command = ["gate", "power", "--policy", str(policy), "--json", str(out)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "golden/json_exact:guard:base" in result.stdout
+    assert "golden/json_exact:guard:base is weak: no change passes only" in result.stdout
+    assert "holds from: the least true difference" in result.stdout
+    assert "hours: evaluating one model" in result.stdout
+    (rule,) = json.loads(out.read_text())["rules"]
+    assert rule["weak"]
+    assert [scenario["name"] for scenario in rule["scenarios"]] == [
+        "no change",
+        "half the margin lost",
+        "twice the margin lost",
+    ]
+
+
+def test_power_ends_with_a_usage_error_where_nothing_can_pass(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{suite: golden, metric: json_exact, kind: guard, margin: 0.001}]\n")
+    command = ["gate", "power", "--policy", str(policy)]
+    with pytest.raises(UsageError, match=r"can never say PROMOTE.*enough would be [\d,]+ items or a margin of"):
+        CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
+
+
+def test_history_shows_the_id_that_gate_replay_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths, decision_id = ArtifactPaths(tmp_path), "0123456789abcdef" * 4
+    line = new_entry(Event.VERDICT, None, "full", "a" * 64).model_copy(update={"decision_id": decision_id})
+    with registry_lock(paths):
+        append(paths, line)
+    show_history(paths, as_json=False)
+    heads, cells = (text.split() for text in capsys.readouterr().out.splitlines()[:2])
+    shown = next(cell for cell in cells if decision_id.startswith(cell))
+    assert "decision" in heads
+    stored = paths.stored_decision(decision_id)
+    stored.parent.mkdir(parents=True)
+    stored.touch()
+    assert find_decision(paths, shown) == stored
+
+
+def test_replay_says_where_a_file_holds_another_decision_than_the_one_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = load_evidence(_scores(tmp_path / "a.csv", 0), "a", "golden")
+    rules = GatePolicy.model_validate(
+        {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.2}]}
+    )
+    decision = decide(results, {"base": results}, rules, code_sha256=gate_code_sha256())
+    paths = ArtifactPaths(tmp_path)
+    write_record(paths.stored_decision(decision.decision_id), decision, results, {"base": results})
+    monkeypatch.setattr("flows.cli.gate.project_root", lambda: tmp_path)
+
+    def replayed(wanted: str) -> str:
+        command = ["gate", "replay", wanted]
+        return CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False).output
+
+    assert f"replayed {decision.decision_id[:16]}" in replayed(decision.decision_id)
+    another = decision.decision_id[:-1] + ("0" if decision.decision_id[-1] != "0" else "1")
+    with pytest.raises(UsageError, match=f"holds decision {decision.decision_id}, not {another}"):
+        replayed(another)
+    paths.stored_decision(decision.decision_id).rename(paths.stored_decision("0" * 64))
+    with pytest.raises(UsageError, match=f"holds decision {decision.decision_id}, not 0000"):
+        replayed("0000")

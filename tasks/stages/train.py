@@ -75,11 +75,11 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
     if os.environ.get(FORCED):
         _set_finished_aside(job)
     trials = _sweep(job, inputs) if job.method.params.is_sweep else [_trial(job, inputs)]
-    best, outcome = best_trial(name, trials, job.params.select_direction)
-    method = job.at(best.rate).method
+    best, outcome = best_trial(trials)
+    method, root = best.job.method, best.job.root
     selection = select_epoch(outcome.epochs, job.params.select_metric, job.params.select_direction)
-    checkpoint = _checkpoint(best.root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
-    manifest, differences = export(job, checkpoint, inputs)
+    checkpoint = _checkpoint(root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
+    manifest, differences = export(best.job, checkpoint, inputs)
     adapter = checkpoint / "adapter_model.safetensors"
     log = TrainLog(
         method=name,
@@ -93,9 +93,7 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
         steps=outcome.steps,
         epochs=outcome.epochs,
         selected_epoch=selection.epoch,
-        selected_because=f"{why_best(trials, best, job.params)}; {selection.because}"
-        if len(trials) > 1
-        else selection.because,
+        selected_because=f"{why_best(trials, best)}; {selection.because}" if len(trials) > 1 else selection.because,
         rates=tuple(trial.record for trial in trials) if len(trials) > 1 else (),
         stopped_early=outcome.stopped_early,
         resumed_from_steps=outcome.resumed_from_steps,
@@ -114,7 +112,7 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
     )
     write_curves(paths.live(name), log.steps, log.epochs)
     write_json(paths.train_log(name), log)
-    drop_resume_state(best.root)
+    drop_resume_state(root)
     forget_aside(paths.checkpoints(name))
     return log
 
@@ -142,7 +140,7 @@ def _set_finished_aside(job: Job) -> None:
     """Keep a finished training until the one that was asked for is finished too; an unfinished one goes on."""
     rates = job.method.params.rates
     jobs = [job] if len(rates) == 1 else [job.at(rate) for rate in rates]
-    if all((each.root / OUTCOME).is_file() or (each.rate and given_up(each.rate, each.root)) for each in jobs):
+    if all((each.root / OUTCOME).is_file() or given_up(each) for each in jobs):
         aside = set_aside(job.root)
         logger.info("%s: training again, as asked; the finished training is kept in %s until then", job.name, aside)
 
@@ -156,32 +154,31 @@ def _sweep(job: Job, inputs: Inputs) -> list[Trial]:
         logger.info("%s: learning rate %g, %d of %d", job.name, each.rate, number, len(jobs))
         trials.append(_trial(each, inputs))
         if any(trial.outcome for trial in trials):
-            prune_trials(trials, best_trial(job.name, trials, job.params.select_direction).trial)
+            prune_trials(trials, best_trial(trials).trial)
         drop_resume_state(each.root)
-    best, outcome = best_trial(job.name, trials, job.params.select_direction)
+    best, outcome = best_trial(trials)
     if outcome.pruned:
         logger.info(
             "%s: learning rate %g is the best of these rates, and trains again for its weights", job.name, best.rate
         )
-        shutil.rmtree(best.root)
-        trials[trials.index(best)] = _trial(job.at(best.rate), inputs)
+        shutil.rmtree(best.job.root)
+        trials[trials.index(best)] = _trial(best.job, inputs)
     return trials
 
 
 def _trial(job: Job, inputs: Inputs) -> Trial:
     """Train at one learning rate, unless that was done; of several, one that is too high is given up."""
-    rate, root = job.method.params.rates[0], job.root
-    open_root(root, fingerprint(job))
-    found = given_up(rate, root) if job.rate is not None else None
+    open_root(job.root, fingerprint(job))
+    found = given_up(job)
     if found is not None:
         return found
     try:
-        return finished(rate, root, _outcome(job, inputs), job.params)
+        return finished(job, _outcome(job, inputs))
     except DivergedError as error:
         if job.rate is None:
             raise
-        logger.warning("%s: learning rate %g is given up: %s", job.name, rate, error)
-        found = give_up(rate, root, error)
+        logger.warning("%s: learning rate %g is given up: %s", job.name, job.rate, error)
+        found = give_up(job, error)
     gc.collect()
     return found
 

@@ -4,11 +4,12 @@ import inspect
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from evalsuite.core.errors import RatchetError, StageError, UsageError
-from evalsuite.core.files import read_json, sha256_file
+from evalsuite.core.files import read_json
 from evalsuite.network.network_errors import said_by
 from tasks.config.objectives import GROUP
 from tasks.objectives.objective import Objective
@@ -54,9 +55,13 @@ def prepared_objective(prepared: Path) -> Objective:
     return find_objective(read_json(prepared / "report.json", "ratchet stage prepare").get("objective", "sft"))
 
 
-def identity(objective: Objective) -> str:
-    """Its name and code: what another package changes makes other weights."""
-    return f"{objective.name} {sha256_file(_file(objective))}"
+def sources(objective: Objective) -> tuple[Path, ...]:
+    """Files of the package that an objective comes from; none of Ratchet's own, whose imports tell them."""
+    if objective.name in BUILT_IN:
+        return ()
+    package = import_module(type(objective).__module__.partition(".")[0])
+    files = [path for folder in getattr(package, "__path__", ()) for path in Path(folder).rglob("*.py")]
+    return tuple(sorted(files)) or (Path(inspect.getfile(package)),)
 
 
 @contextmanager
@@ -73,13 +78,10 @@ def blamed(objective: Objective) -> Iterator[None]:
     except Exception as error:
         kind = type(objective)
         # As text, since processes that tokenise send their tracebacks as such.
-        if objective.name in BUILT_IN or str(_file(objective)) not in "".join(traceback.format_exception(error)):
+        said = "".join(traceback.format_exception(error))
+        if not any(str(path) in said for path in sources(objective)):
             raise
         raise StageError(
             f"objective {objective.name!r} ({kind.__module__}:{kind.__qualname__}) failed: {said_by(error)}; "
             "correct its code, or name another prepare.objective"
         ) from error
-
-
-def _file(objective: Objective) -> Path:
-    return Path(inspect.getfile(type(objective)))

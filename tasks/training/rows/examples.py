@@ -1,6 +1,5 @@
 """Prepared rows as token ids, with a loss on those that the objective learns."""
 
-import inspect
 import json
 import logging
 import multiprocessing
@@ -14,6 +13,7 @@ from typing import Any
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.imports import sources_of
 from tasks.config.train import Answers, LongRows
+from tasks.objectives.find import sources
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
 from tasks.training.rows.conversation import tokenize as tokenize
@@ -55,7 +55,7 @@ def read_examples(
     """
     if not path.is_file():
         raise MissingArtifactError(f"no prepared rows at {path}; make them with `ratchet stage prepare`")
-    code = (*sources_of(__name__), Path(inspect.getfile(type(objective))))
+    code = (*sources_of(__name__), *sources(objective))
     kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, code)
     rows = None if kept is None else load_tokens(kept)
     if rows is None:

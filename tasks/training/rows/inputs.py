@@ -8,7 +8,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_json, sha256_file
 from evalsuite.core.identity import read_manifest
 from evalsuite.core.imports import sources_sha256
-from tasks.objectives.find import blamed, identity, prepared_objective
+from tasks.objectives.find import blamed, prepared_objective, sources
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
 from tasks.training.epoch_eval import DevRunner
@@ -95,8 +95,9 @@ def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> 
 
 def fingerprint(job: Job) -> dict[str, str]:
     """What the checkpoints depend on."""
+    objective = prepared_objective(job.paths.prepared)
     return {
-        "objective": identity(prepared_objective(job.paths.prepared)),
+        "objective": f"{objective.name} {digest([sha256_file(path) for path in sources(objective)])}",
         "method": digest(job.method.params.model_dump(mode="json")),
         "train": digest(job.params.model_dump(mode="json", exclude={"report_to"})),
         "evaluation": digest(job.sections.evaluation.golden.model_dump(mode="json")),

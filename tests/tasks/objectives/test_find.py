@@ -1,5 +1,6 @@
 """Objectives by their names."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from evalsuite.core.errors import UsageError
 from tasks.config.objectives import OBJECTIVES
 from tasks.config.prepare import PrepareParams
-from tasks.objectives.find import BUILT_IN, blamed, find_objective, prepared_objective
+from tasks.objectives.find import BUILT_IN, blamed, find_objective, prepared_objective, sources
 from tasks.objectives.sft import Sft
 from tasks.objectives.text import Text
 
@@ -38,3 +39,15 @@ def test_rows_of_an_objective_that_is_not_installed_are_not_trained_on(tmp_path:
 def test_an_error_of_ratchets_own_code_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), blamed(find_objective("sft")):
         print(1 / 0)
+
+
+def test_the_code_of_an_objective_is_that_of_its_whole_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "their_objectives"
+    package.mkdir()
+    code = "from tasks.objectives.sft import Sft\n\n\nclass Own(Sft):\n    name = 'own'\n"
+    for name, text in (("__init__", ""), ("own", code), ("helper", "")):
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = importlib.import_module("their_objectives.own").Own()
+    assert [path.name for path in sources(own)] == ["__init__.py", "helper.py", "own.py"]
+    assert sources(Sft()) == ()

@@ -57,7 +57,7 @@ def tokenizer_of(base: Path) -> Any:
 
 def write_examples(folder: Path, base: Path, count: int) -> list[int]:
     """examples.jsonl (chat) and alpaca.json of the same texts; returns the tokens of each."""
-    from tasks.training.rows.examples import tokenize
+    from tasks.training.rows.conversation import Labeller
 
     tokenizer = tokenizer_of(base)
     chats: list[list[dict[str, str]]] = []
@@ -67,7 +67,7 @@ def write_examples(folder: Path, base: Path, count: int) -> list[int]:
             continue
         texts = (SYSTEM, row["conversations"][0]["value"].strip(), row["chosen"]["value"].strip())
         chat = [{"role": role, "content": text} for role, text in zip(ROLES, texts, strict=True)]
-        length = len(tokenize("row", chat, tokenizer)[0].input_ids)
+        length = len(Labeller(tokenizer).label("row", chat)[0].input_ids)
         if length < MAX_LENGTH and len(chats) < count:
             chats.append(chat)
             lengths.append(length)
@@ -89,14 +89,14 @@ def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     from tasks.paths import ArtifactPaths
     from tasks.training.job import Job
     from tasks.training.parallel.launch import LaunchPlan
-    from tasks.training.rows.examples import tokenize
+    from tasks.training.rows.conversation import Labeller
     from tasks.training.rows.inputs import Inputs
     from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
 
     tokenizer = tokenizer_of(base)
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
-    examples = [tokenize("row", row, tokenizer)[0] for row in rows]
+    examples = [Labeller(tokenizer).label("row", row)[0].example() for row in rows]
     sections = TrainingSections.model_validate(
         {
             "methods": {"full": {"kind": "full", "learning_rate": LEARNING_RATE, "epochs": 1, "warmup_ratio": 0.0}},
@@ -194,14 +194,15 @@ def final_loss(folder: Path, base: Path, out: Path) -> float:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tasks.training.rows.examples import IGNORED, tokenize
+    from tasks.training.rows.conversation import Labeller
+    from tasks.training.rows.documents import IGNORED
 
     tokenizer = tokenizer_of(base)
     model: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, local_files_only=True).eval()
     total, tokens = 0.0, 0
     with torch.inference_mode():
         for line in (folder / "examples.jsonl").open(encoding="utf-8"):
-            [example] = tokenize("row", json.loads(line)["messages"], tokenizer)
+            example = Labeller(tokenizer).label("row", json.loads(line)["messages"])[0].example()
             count = sum(label != IGNORED for label in example.labels)
             loss = model(input_ids=torch.tensor([example.input_ids]), labels=torch.tensor([example.labels])).loss
             total, tokens = total + float(loss) * count, tokens + count

@@ -16,9 +16,7 @@ from tasks.config.train import Answers, LongRows
 from tasks.objectives.find import sources
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
-from tasks.training.rows.conversation import tokenize as tokenize
-from tasks.training.rows.documents import IGNORED as IGNORED
-from tasks.training.rows.documents import Example as Example
+from tasks.training.rows.documents import IGNORED, Example
 from tasks.training.rows.token_cache import TokenRow, cache_file, load_tokens, save_tokens
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from tasks.objectives.sft import Sft
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.job import Job
 from tasks.training.rows.conversation import end_tokens
-from tasks.training.rows.examples import Example, read_examples
+from tasks.training.rows.documents import Example
+from tasks.training.rows.examples import read_examples
 from tasks.training.state.checkpoints import FINGERPRINT, digest
 
 TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "deepspeed")

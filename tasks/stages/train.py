@@ -35,7 +35,7 @@ from tasks.training.state.checkpoints import (
     start_anew,
 )
 from tasks.training.state.log import EpochRecord, TrainLog
-from tasks.training.state.outcome import OUTCOME, Outcome, read_outcome
+from tasks.training.state.outcome import OUTCOME, read_outcome
 from tasks.training.state.selection import select_epoch
 from tasks.training.sweep import (
     Trial,
@@ -168,41 +168,35 @@ def _sweep(job: Job, inputs: Inputs) -> list[Trial]:
 
 def _trial(job: Job, inputs: Inputs) -> Trial:
     """Train at one learning rate, unless that was done; of several, one that is too high is given up."""
-    open_root(job.root, fingerprint(job))
-    found = given_up(job)
-    if found is not None:
-        return found
-    try:
-        return finished(job, _outcome(job, inputs))
-    except DivergedError as error:
-        if job.rate is None:
-            raise
-        logger.warning("%s: learning rate %g is given up: %s", job.name, job.rate, error)
-        found = give_up(job, error)
-    gc.collect()
-    return found
-
-
-def _outcome(job: Job, inputs: Inputs) -> Outcome:
-    """What the finished training in the checkpoints left, or one that is finished now."""
-    outcome = read_outcome(job.root)
+    depends_on = fingerprint(job)
+    open_root(job.root, depends_on)
+    before, outcome = given_up(job), read_outcome(job.root)
+    if before is not None:
+        return before
     if outcome is not None:
         logger.info("%s: all epochs were done before", job.name)
-        return outcome
+        return finished(job, outcome)
     if not is_resumable(job.root):
         logger.warning("%s: training starts anew: a file of the finished one in %s is gone", job.name, job.root)
-        start_anew(job.root, fingerprint(job))
-    if job.plan.in_stage:
-        outcome = train(job, inputs)
-    else:
-        run_workers(job.name, job.plan, job.sections.launch, job.paths.root, job.root, job.rate)
-        outcome = read_outcome(job.root)
+        start_anew(job.root, depends_on)
+    try:
+        if job.plan.in_stage:
+            outcome = train(job, inputs)
+        else:
+            run_workers(job.name, job.plan, job.sections.launch, job.paths.root, job.root, job.rate)
+            outcome = read_outcome(job.root)
         if outcome is None:
             raise StageError(
                 f"{job.name}: the processes ended and left no outcome in {job.root}; run the stage again to go on"
             )
-    gc.collect()  # the trainer refers to itself; the export needs its memory
-    return outcome
+        trial = finished(job, outcome)
+    except DivergedError as error:
+        if job.rate is None:
+            raise
+        logger.warning("%s: learning rate %g is given up: %s", job.name, job.rate, error)
+        trial = give_up(job, error)
+    gc.collect()  # the trainer refers to itself; what follows needs its memory
+    return trial
 
 
 def _checkpoint(root: Path, record: EpochRecord) -> Path:

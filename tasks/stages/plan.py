@@ -1,6 +1,8 @@
 """What a method will need and cost, before anything is spent."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from evalsuite.core.errors import UsageError
@@ -122,9 +124,14 @@ def _train_counts(paths: ArtifactPaths, train: TrainParams) -> dict[str, int]:
     """Sequences (``rows``), tokens and the longest sequence of training."""
     report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
     objective = prepared_objective(paths.prepared)
-    with blamed(objective), (paths.prepared / "train.jsonl").open(encoding="utf-8") as lines:
-        num_tokens = (json.loads(line)["num_tokens"] for line in lines)
-        return objective.counts(report["splits"]["train"], num_tokens, train)
+    with blamed(objective):
+        return objective.counts(report["splits"]["train"], _num_tokens(paths.prepared / "train.jsonl"), train)
+
+
+def _num_tokens(path: Path) -> Iterator[int]:
+    """Of each row; the file is read only where an objective asks."""
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line)["num_tokens"] for line in lines)
 
 
 def _optimizer(method: MethodParams, machines: Machines) -> tuple[Optimizer, list[Advice]]:

@@ -6,11 +6,10 @@ writes one small file for each kind of stage, on which those stages depend. It a
 every stage that spends something, an impossible policy, a wrong name or a broken set ends a run here.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +18,14 @@ from evalsuite.core.content import Contents
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
 from evalsuite.network.model_source import resolve_model
+from evalsuite.suites.bertscore import SUITE as BERTSCORE
+from evalsuite.suites.golden_set.items import asked_metrics
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
-from evalsuite.suites.plugins import GROUP
-from tasks.config.golden import GoldenParams
+from evalsuite.suites.golden_set.settings import GoldenParams
+from evalsuite.suites.harmbench import SUITE as HARMBENCH
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
+from evalsuite.suites.registry import entry_point as suite_entry_point
 from tasks.config.params import Params
-from tasks.evaluation.golden_suite import asked_metrics
 from tasks.objectives.find import BUILT_IN
 from tasks.objectives.find import entry_point as objective_entry_point
 from tasks.paths import ArtifactPaths
@@ -143,18 +145,19 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield from _golden(evaluation.golden, _asked(evaluation.golden.path, "dev", root), root, contents)
     elif stage == "evaluate":
         asked = _asked(evaluation.golden.path, "test", root)
-        if evaluation.bertscore is not None:
+        if evaluation.section(BERTSCORE) is not None:
             asked |= set(BERT_METRICS)
         yield from _golden(evaluation.golden, asked, root, contents)
-        if evaluation.harness.tasks:
+        if (harness := evaluation.section(HARNESS)) is not None and harness.tasks:
             # Without a section of params.yaml, the rules say which tasks run.
-            yield Input("evaluation.harness", lambda: sha256_json(evaluation.harness.model_dump(mode="json")))
+            chosen = sha256_json(harness.model_dump(mode="json"))
+            yield Input("evaluation.harness", lambda: chosen)
             yield Input("package lm_eval", lambda: _package("lm_eval", contents))
-        judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
+        judge = harmbench.judge if (harmbench := evaluation.section(HARMBENCH)) is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
         for name, arguments in evaluation.suites.items():
-            suite = partial(_suite_entry_point, name)
+            suite = partial(suite_entry_point, name)
             yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
@@ -201,14 +204,6 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
             yield from _named_files(f"{key}.{number}", inner, root)
     elif isinstance(value, str) and value and os.path.exists(root / value):  # noqa: PTH110  a long text is no error here
         yield key, root / value
-
-
-def _suite_entry_point(name: str) -> EntryPoint:
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
-        raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
-    return found[name]
 
 
 def _code_of(key: str, entry: EntryPoint, contents: Contents) -> str:

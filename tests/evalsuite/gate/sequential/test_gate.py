@@ -14,6 +14,7 @@ from evalsuite.gate.selftest import with_self_test
 from evalsuite.gate.sequential.driver import SequentialEvaluation, saved
 from evalsuite.gate.sequential.gate import SequentialGate, Status
 from evalsuite.items.results import SuiteResult, read_result
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.gate.finite_sets import (
     RecordedSuite,
     first,
@@ -24,7 +25,6 @@ from tests.evalsuite.gate.finite_sets import (
     result_of,
     with_prefix,
 )
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 GUARD = {"kind": "guard", "margin": 0.05}
 ENGINE = FakeEngine(lambda _: "")

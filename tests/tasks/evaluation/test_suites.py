@@ -7,7 +7,7 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from tasks.config.evaluation import EvaluationParams
-from tasks.evaluation.suite_files import check_watched, suite_files
+from tasks.evaluation.suites import check_watched, suite_files
 
 
 def params(**sections: Any) -> EvaluationParams:
@@ -48,7 +48,7 @@ def test_a_link_to_a_file_is_let_through_and_a_link_to_a_folder_is_not(tmp_path:
 
 
 def test_every_setting_that_names_a_file_is_looked_at() -> None:
-    """A new section with a path has to be added to suite_files."""
+    """A new setting with a path has to be added to ``files`` of its suite's entry."""
     named = {
         f"evaluation.{section}.{field}"
         for section in ("golden", "harness", "harmbench", "xstest", "bbq", "perplexity", "bertscore")

@@ -1,19 +1,12 @@
 """How training rows are read, dropped and split."""
 
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from tasks.config.marks import is_mark
+from tasks.config.objectives import objective_name
 from tasks.config.section import Section
-
-
-class Objective(StrEnum):
-    """What is learnt of a row."""
-
-    CHAT = "chat"
-    TEXT = "text"
 
 
 class StepChoice(Section):
@@ -41,8 +34,9 @@ class PrepareParams(Section):
     sources: tuple[str, ...] = Field(min_length=1)
     """Files of rows (JSON lines or a JSON array, gzipped or not): chat (``messages``), ShareGPT, prompt/completion or
     Alpaca; documents (``text``) for objective text."""
-    objective: Objective = Objective.CHAT
-    """``chat``: learn the assistant's answers. ``text``: learn every token of documents (continued pretraining)."""
+    objective: str = "sft"
+    """``sft`` (or ``chat``): learn the assistant's answers. ``text``: learn every token of documents (continued
+    pretraining). Or the name of another package's."""
     steps: tuple[StepChoice, ...] = tuple(
         StepChoice(name=name, settings={}) for name in ("duplicates", "held_out", "max_rows", "length")
     )
@@ -63,6 +57,11 @@ class PrepareParams(Section):
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, name: str) -> str:
+        return objective_name(name)
 
     @field_validator("ignore_keys")
     @classmethod

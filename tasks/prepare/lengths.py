@@ -10,8 +10,10 @@ from evalsuite.core.errors import MissingArtifactError
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.objectives.objective import Objective, RowKind
+from tasks.objectives.sft import Sft
+from tasks.prepare.rows import content
 from tasks.training.rows.conversation import end_tokens
-from tasks.training.rows.documents import document_ids
 from tasks.training.rows.examples import tokenize_all
 
 
@@ -25,6 +27,7 @@ class TokenLengths:
     """``prepare.max_length_tokens``."""
     answers: Answers
     """Which answers of a conversation training will learn (``train.answers``)."""
+    objective: Objective = field(default_factory=Sft)
     _counted: dict[str, tuple[Row, list[int]]] = field(default_factory=dict)
 
     def of(self, rows: Sequence[Row]) -> list[list[int]]:
@@ -46,12 +49,11 @@ class TokenLengths:
         from transformers import AutoTokenizer
 
         tokenizer: Any = AutoTokenizer.from_pretrained(self.base, local_files_only=True, trust_remote_code=False)
-        documents = [row.text for row in rows if row.text is not None]
-        if documents:
-            return [[len(document_ids(text, tokenizer))] for text in documents]
-        check_fits("prepare.max_length_tokens", self.limit, context_tokens(self.base))
-        lines = [json.dumps({"id": row.source, "messages": row.messages}) for row in rows]
+        if self.objective.rows is RowKind.CONVERSATIONS:  # documents are cut
+            check_fits("prepare.max_length_tokens", self.limit, context_tokens(self.base))
+        lines = [json.dumps({"id": row.source, **content(row, self.objective)}) for row in rows]
+        ends = end_tokens(self.base, tokenizer)
         found: dict[str, list[int]] = {row.source: [] for row in rows}
-        for sequence in tokenize_all(lines, tokenizer, end_tokens(self.base, tokenizer), self.answers):
+        for sequence in tokenize_all(lines, tokenizer, ends, self.answers, self.objective):
             found[sequence.name].append(len(sequence.input_ids))
         return [found[row.source] for row in rows]

@@ -5,6 +5,7 @@ from typing import Any
 from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
+from tasks.objectives.find import blamed, find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
@@ -32,10 +33,12 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     check_sources(params, paths)
     say_links(params.sources, paths.root)
     rows, bad = read_sources(params, paths.root)
-    lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers)
-    kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
-    sides = split(kept, lengths.of(kept), params, paths)
+    objective = find_objective(params.objective)
+    lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
+    with blamed(objective):
+        kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
+        sides = split(kept, lengths.of(kept), params, paths)
     hashes = {name: sha256_file(paths.root / name) for name in params.sources}
     report = report_of(params, hashes, rows, bad, records, sides)
-    write(paths.prepared, sides, report)
+    write(paths.prepared, sides, report, objective)
     return report

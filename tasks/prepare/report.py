@@ -7,6 +7,7 @@ from typing import Any
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row
 from tasks.data.keys import shown
+from tasks.objectives.find import find_objective
 from tasks.prepare.rows import learnt_counts
 from tasks.prepare.runner import Record
 from tasks.prepare.splits import Side
@@ -54,7 +55,7 @@ def report_of(
         "max_rows": {"limit": params.max_rows, "clean_rows": drawn_from, "left_out": left_out},
         "groups": {name: len(side.groups) for name, side in sides.items()},
         "splits": {name: _describe(side) for name, side in sides.items()},
-        **learnt_counts(params.objective, [row for side in sides.values() for row in side.rows]),
+        **learnt_counts(find_objective(params.objective), [row for side in sides.values() for row in side.rows]),
         "unknown_keys": dict(Counter(key for row in bad for key in row.unknown).most_common(MAX_LISTED)),
         "steps": [_step(record) for record in records],
     }

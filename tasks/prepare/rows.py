@@ -6,9 +6,11 @@ from typing import Any
 from evalsuite.core.errors import UsageError
 from evalsuite.core.text import as_written, whole_form
 from evalsuite.core.yaml_file import key_line
-from tasks.config.prepare import Objective, PrepareParams
+from tasks.config.prepare import PrepareParams
 from tasks.data.decontaminate import HeldOut, Match, user_text
 from tasks.data.formats import Row, RowRules
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import Objective, RowKind
 from tasks.paths import ArtifactPaths
 
 MAX_CHAT_BYTES = 1_000_000
@@ -17,14 +19,16 @@ MAX_CHAT_BYTES = 1_000_000
 
 def row_rules(params: PrepareParams) -> RowRules:
     """How rows are read."""
-    documents = params.objective is Objective.TEXT
+    objective = find_objective(params.objective)
+    documents = objective.rows is RowKind.DOCUMENTS
     limit = params.max_line_bytes or (None if documents else MAX_CHAT_BYTES)
-    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit)
+    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, objective.fields)
 
 
-def content(row: Row) -> dict[str, Any]:
+def content(row: Row, objective: Objective) -> dict[str, Any]:
     """What is learnt of a row, as train.jsonl has it."""
-    return {"messages": list(row.messages)} if row.text is None else {"text": row.text}
+    own = {key: row.fields[key] for key in objective.fields if key in row.fields}
+    return own | ({"messages": list(row.messages)} if row.text is None else {"text": row.text})
 
 
 def as_compared(row: Row) -> tuple[str, ...]:
@@ -69,8 +73,9 @@ def is_too_long(row: Row, lengths: Sequence[int], limit: int) -> bool:
 
 def learnt_counts(objective: Objective, rows: Sequence[Row]) -> dict[str, Any]:
     """What the report says of the objective: the answers that are learnt, and those that are context."""
-    if objective is Objective.TEXT:
-        return {"objective": "text"}
+    name = {} if objective.name == "sft" else {"objective": objective.name}
+    if objective.rows is RowKind.DOCUMENTS:
+        return name
     turns = [turn for row in rows for turn in row.messages if turn["role"] == "assistant"]
     context = sum(turn.get("weight") == 0 for turn in turns)
-    return {"answers": {"learnt": len(turns) - context, "context": context}}
+    return name | {"answers": {"learnt": len(turns) - context, "context": context}}

@@ -11,7 +11,7 @@ from evalsuite.core.errors import RatchetError, StageError
 from evalsuite.network.network_errors import said_by
 from tasks.data.formats import BadRow, Row, parse_row
 from tasks.prepare.order import ChosenStep
-from tasks.prepare.rows import content, row_rules
+from tasks.prepare.rows import content
 from tasks.prepare.steps import Note, Outcome, StepInputs
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) ->
     """A changed row, held to what every row of a source is held to."""
     if row.row_id != before.row_id:
         _refuse(chosen, f"changed the id of {row.source}")
-    read = parse_row(json.dumps(content(row)).encode(), row.source, row_rules(given.params))
+    read = parse_row(json.dumps(content(row, given.objective)).encode(), row.source, given.rules)
     if isinstance(read, BadRow):
         _refuse(chosen, f"made a bad row of {row.source}: {read.reason}")
     return before._replace(messages=read.messages, text=read.text, fields=row.fields)

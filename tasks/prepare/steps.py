@@ -3,13 +3,17 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 from evalsuite.core.settings import Settings
 from tasks.config.prepare import PrepareParams
-from tasks.data.formats import Row
+from tasks.data.formats import Row, RowRules
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.rows import row_rules
 
 
 class Note(NamedTuple):
@@ -43,6 +47,16 @@ class StepInputs:
     params: PrepareParams
     paths: ArtifactPaths
     lengths: TokenLengths
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What the rows are for."""
+        return find_objective(self.params.objective)
+
+    @cached_property
+    def rules(self) -> RowRules:
+        """How rows are read."""
+        return row_rules(self.params)
 
 
 class Step(Settings):

@@ -8,11 +8,12 @@ from typing import Any
 
 from evalsuite.core.errors import StageError
 from evalsuite.core.files import write_json, write_jsonl
+from tasks.objectives.objective import Objective
 from tasks.prepare.rows import content
 from tasks.prepare.splits import Side
 
 
-def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any]) -> None:
+def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any], objective: Objective) -> None:
     """Write a file for each side and, last, report.json; the old folder stands until the new one is whole.
 
     Raises:
@@ -26,7 +27,7 @@ def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any]) -> No
         folder = Path(temporary) / "prepared"
         for name, side in sides.items():
             entries = [
-                {"id": row.row_id, **content(row), "num_tokens": max(lengths)}
+                {"id": row.row_id, **content(row, objective), "num_tokens": max(lengths)}
                 for row, lengths in zip(side.rows, side.lengths, strict=True)
             ]
             write_jsonl(folder / f"{name}.jsonl", entries)

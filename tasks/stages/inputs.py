@@ -27,6 +27,8 @@ from evalsuite.suites.harmbench import SUITE as HARMBENCH
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.registry import entry_point as suite_entry_point
 from tasks.config.params import Params
+from tasks.objectives.find import BUILT_IN
+from tasks.objectives.find import entry_point as objective_entry_point
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
@@ -125,6 +127,10 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         return lambda: contents.of_path(root / path)
 
     evaluation = params.evaluation
+    objective = params.prepare.objective
+    if stage in ("prepare", "plan", "train") and objective not in BUILT_IN:
+        found = partial(objective_entry_point, objective)
+        yield from _extension(f"prepare.objective.{objective}", found, (), root, contents)
     if stage == "fetch":
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:
@@ -184,7 +190,7 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
 def _extension(
     key: str, find: Callable[[], EntryPoint] | None, arguments: Any, root: Path, contents: Contents
 ) -> Iterator[Input]:
-    """The code of a suite or step, where another package registers it, and the files that its arguments name."""
+    """The code of what another package registers, and the files that its arguments name."""
     if find is not None:
         yield Input(key, lambda: _code_of(key, find(), contents))
     for where, path in _named_files(key, arguments, root):

@@ -79,6 +79,8 @@ def test_a_stage_depends_on_no_code_that_it_does_not_run(name: str) -> None:
         ("tasks/prepare/standard.py", {"prepare"}),
         ("tasks/training/optim/loss.py", {"train"}),
         ("tasks/planning/memory.py", {"plan", "train"}),
+        ("tasks/methods/lora.py", {"plan", "train"}),
+        ("tasks/objectives/sft.py", {"prepare", "plan", "train"}),
         ("evalsuite/gate/decide.py", {"stopping", "evaluate", "compare", "gate", "report"}),
         ("evalsuite/suites/over_refusal.py", {"evaluate", "evaluate_baseline"}),
         ("evalsuite/suites/registry.py", {"evaluate", "evaluate_baseline"}),

@@ -9,7 +9,7 @@ import pytest
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.config.params import Params, parse_params
-from tasks.config.prepare import Objective, PrepareParams
+from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row, read_rows
 from tasks.paths import ArtifactPaths
@@ -131,7 +131,7 @@ def documents(count: int) -> list[dict[str, str]]:
 
 
 def text_params(paths: ArtifactPaths, rows: list[Any]) -> PrepareParams:
-    return write(paths, rows).model_copy(update={"objective": Objective.TEXT, "max_length_tokens": 16})
+    return write(paths, rows).model_copy(update={"objective": "text", "max_length_tokens": 16})
 
 
 def test_documents_are_kept_whole_whatever_their_length_and_every_one_is_accounted_for(project: ArtifactPaths) -> None:

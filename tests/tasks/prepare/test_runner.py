@@ -10,7 +10,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import StageError, UsageError
-from tasks.config.prepare import Objective, PrepareParams
+from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row
 from tasks.paths import ArtifactPaths
@@ -33,7 +33,7 @@ def step_of(ran: Ran, changes: bool = True) -> ChosenStep:
     return ChosenStep("theirs", Theirs(), "their:Step")
 
 
-def inputs(objective: Objective = Objective.CHAT) -> StepInputs:
+def inputs(objective: str = "sft") -> StepInputs:
     params = PrepareParams(sources=("data/raw/rows.jsonl",), objective=objective)
     return StepInputs(params, ArtifactPaths(), TokenLengths(Path("nowhere"), 1024, Answers.ALL))
 
@@ -145,10 +145,10 @@ def test_a_changed_row_is_written_as_rows_are() -> None:
 def test_documents_are_held_to_the_rules_of_documents() -> None:
     rows = [Row("f:0", "0", "text", (), {}, "some text")]
     change = step_of(edited(lambda row: row._replace(text="other text")))
-    kept, _ = run_steps([change], rows, inputs(Objective.TEXT))
+    kept, _ = run_steps([change], rows, inputs("text"))
     assert [row.text for row in kept] == ["other text"]
     with pytest.raises(StageError, match="made a bad row of f:0: text is empty"):
-        run_steps([step_of(edited(lambda row: row._replace(text="")))], rows, inputs(Objective.TEXT))
+        run_steps([step_of(edited(lambda row: row._replace(text="")))], rows, inputs("text"))
 
 
 def test_a_step_may_say_itself_what_is_wrong() -> None:

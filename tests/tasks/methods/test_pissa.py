@@ -9,10 +9,11 @@ import pytest
 from evalsuite.core.errors import PreemptedError, UsageError
 from tasks.config.methods import MethodParams
 from tasks.config.params import load_params
+from tasks.methods.kinds import method_of
+from tasks.methods.loading import load_plain
+from tasks.methods.pissa import INITIAL, TRAINED, convert, keep_initial
 from tasks.paths import ArtifactPaths
 from tasks.stages.train import run
-from tasks.training.models import adapter_config, load_plain
-from tasks.training.optim.pissa import INITIAL, TRAINED, convert, keep_initial
 from tasks.training.state.checkpoints import resumable_checkpoints
 from tests.tasks.stages.test_train import make_project
 from tests.tasks.training.test_worker import signalled
@@ -36,7 +37,7 @@ def trained(tiny_model: Path, root: Path, **changes: Any) -> Any:
     method = MethodParams.model_validate(PISSA | changes)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model: Any = get_peft_model(load_plain(tiny_model, torch.float32), adapter_config(method))
+        model: Any = get_peft_model(load_plain(tiny_model, torch.float32), method_of(method).adapter())
         keep_initial("pissa", model, method, root, first=True)
         for name, parameter in model.named_parameters():
             if "lora_" in name:
@@ -80,14 +81,14 @@ def test_before_the_first_step_the_model_gives_what_the_base_gives(tiny_model: P
     plain = load_plain(tiny_model, torch.float32)
     weight = plain.model.layers[0].mlp.up_proj.weight.detach().clone()
     before = logits(plain).clone()
-    model: Any = get_peft_model(plain, adapter_config(method))
+    model: Any = get_peft_model(plain, method_of(method).adapter())
     keep_initial("pissa", model, method, tmp_path, first=True)
     part = model.base_model.model.model.layers[0].mlp.up_proj
     torch.testing.assert_close(logits(model), before, rtol=0, atol=1e-4)
     # The largest singular values are the adapter's: what is left begins with the fifth.
     left = torch.linalg.svdvals(part.get_base_layer().weight.detach())
     torch.testing.assert_close(left[:8], torch.linalg.svdvals(weight)[4:12], rtol=1e-4, atol=1e-5)
-    goes_on: Any = get_peft_model(load_plain(tiny_model, torch.float32), adapter_config(method, goes_on=True))
+    goes_on: Any = get_peft_model(load_plain(tiny_model, torch.float32), method_of(method).adapter(goes_on=True))
     keep_initial("pissa", goes_on, method, tmp_path, first=True)
     again = goes_on.base_model.model.model.layers[0].mlp.up_proj
     assert torch.equal(again.get_base_layer().weight, part.get_base_layer().weight)

@@ -1,4 +1,4 @@
-"""Models as they are trained."""
+"""Adapters beside frozen weights, as they are trained."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.numerics import Numerics
+from tasks.methods.kinds import method_of
+from tasks.methods.loading import load_plain
 from tasks.planning.meta_device import count_trained
-from tasks.training.models import adapter_config, load_plain, load_trainable
 
 QLORA = MethodParams(kind=MethodKind.QLORA, learning_rate=1e-3, rank=4)
 
@@ -29,7 +30,7 @@ def test_an_evaluation_leaves_the_gradients_of_a_quantised_model_as_they_were(ti
     import torch
     from peft import get_peft_model
 
-    model: Any = get_peft_model(load_trainable(tiny_model, QLORA, Numerics.FP32), adapter_config(QLORA))
+    model: Any = get_peft_model(method_of(QLORA).load(tiny_model, Numerics.FP32), method_of(QLORA).adapter())
     with torch.random.fork_rng():
         torch.manual_seed(1)
         for parameter in model.parameters():
@@ -52,7 +53,7 @@ def test_an_update_is_scaled_by_alpha_over_the_rank_or_over_its_root(
     from peft import get_peft_model
 
     method = MethodParams(kind=MethodKind.LORA, learning_rate=1e-3, rank=4, lora_alpha=8, use_rslora=rslora)
-    model: Any = get_peft_model(load_plain(tiny_model, torch.float32), adapter_config(method))
+    model: Any = get_peft_model(load_plain(tiny_model, torch.float32), method_of(method).adapter())
     assert model.base_model.model.model.layers[0].mlp.up_proj.scaling == {"default": scale}
 
 

@@ -1,12 +1,12 @@
 """What pydantic finds wrong, in the words of the file that a person wrote: key, value, what is accepted."""
 
-import difflib
 import reprlib
 from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from evalsuite.core.extensions import did_you_mean
 from evalsuite.core.yaml_mistakes import comma_advice
 
 
@@ -34,8 +34,7 @@ def _explain(issue: Any, model: type[BaseModel], prefix: str) -> str:
     if issue["type"] == "extra_forbidden":
         section = _section_at(issue["loc"][:-1], model)
         known = sorted(section.model_fields) if section else []
-        near = difflib.get_close_matches(str(issue["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(str(issue["loc"][-1]), known)
         return f"unknown key {path}; {hint}Known here: {', '.join(known) or 'none'}"
     if issue["type"] == "missing":
         return f"{path} is required"

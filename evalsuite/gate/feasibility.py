@@ -4,13 +4,13 @@ Impossible is what not even the best imaginable outcome passes: no item lost for
 or floor, every item lost for a ceiling. A guard whose metric also has a target may count on gains.
 """
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from evalsuite.core.extensions import did_you_mean
 from evalsuite.gate.costs import RECORDED_COSTS
 from evalsuite.gate.policy import GatePolicy, named
 from evalsuite.gate.rules import COSTS, Rule
@@ -80,12 +80,13 @@ def unknown_name(suite: str, metric: str | None, known: Mapping[str, Collection[
         known: Suite -> its metrics, None where only an evaluation would tell.
     """
     if suite not in known:
-        return f"suite {suite!r} is not evaluated;{_near(suite, known)} suites: {', '.join(sorted(known)) or 'none'}"
+        hint, there = did_you_mean(suite, known), ", ".join(sorted(known)) or "none"
+        return f"suite {suite!r} is not evaluated; {hint}suites: {there}"
     metrics = known[suite]
     if metric is None or metrics is None or metric in metrics:
         return None
     there = ", ".join(sorted(metrics)) or "none"
-    return f"no item of {suite} has metric {metric!r};{_near(metric, metrics)} metrics: {there}"
+    return f"no item of {suite} has metric {metric!r}; {did_you_mean(metric, metrics)}metrics: {there}"
 
 
 def unknown_rules(policy: GatePolicy, known: Mapping[str, Collection[str] | None]) -> list[str]:
@@ -97,11 +98,6 @@ def unknown_rules(policy: GatePolicy, known: Mapping[str, Collection[str] | None
         if problem is not None:
             found.append(f"{rule.name(None)}: {problem}")
     return found
-
-
-def _near(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" did you mean {near[0]!r}?" if near else ""
 
 
 def _why_impossible_cost(rule: Rule) -> str | None:

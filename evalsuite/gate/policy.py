@@ -1,23 +1,22 @@
 """The promotion policy, and the rules it may hold: our own kinds and those that other packages register."""
 
-import difflib
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from evalsuite.core.errors import RatchetError, UsageError
+from evalsuite.core.errors import UsageError
+from evalsuite.core.extensions import Extensions, blaming
 from evalsuite.core.files import sha256_json
 from evalsuite.core.settings import Settings
 from evalsuite.gate.rules import KINDS, LEAST_ALPHA, ROLES, Rule
 
-GROUP = "ratchet.rules"
-"""Entry points of other packages' kinds: the kind's name -> a subclass of ``Rule``."""
+OTHERS = Extensions("ratchet.rules", "kind of rule", tuple(KINDS))
+"""Other packages' kinds: the kind's name -> a subclass of ``Rule``."""
 
 
 @lru_cache(maxsize=64)
@@ -30,12 +29,9 @@ def rule_class(kind: str) -> type[Rule]:
     """
     if kind in KINDS:
         return KINDS[kind]
-    registered = _registered()
+    registered = OTHERS.registered()
     if kind not in registered:
-        known = [*KINDS, *sorted(registered)]
-        near = difflib.get_close_matches(kind, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"there is no kind of rule {kind!r}; {hint}Kinds: {', '.join(known)}")
+        raise ValueError(OTHERS.unknown(kind))
     with named(kind):
         found = registered[kind].load()
         if not (isinstance(found, type) and issubclass(found, Rule)):
@@ -46,22 +42,13 @@ def rule_class(kind: str) -> type[Rule]:
     return found
 
 
-def _registered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
-
-
-@contextmanager
-def named(kind: str, *passed: type[Exception]) -> Iterator[None]:
-    """Make what the code of another package's kind raises one line that names its entry point, but for ``passed``."""
-    try:
-        yield
-    except Exception as error:
-        if kind in KINDS or isinstance(error, (RatchetError, *passed)):
-            raise
-        entry = _registered().get(kind)
-        where = f"{GROUP}: {kind} = {entry.value}" if entry else GROUP
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UsageError(f"kind {kind!r} of gate.rules ({where}) failed: {told}") from error
+def named(kind: str, passes: Callable[[Exception], bool] | None = None) -> AbstractContextManager[None]:
+    """Make what the code of another package's kind raises one line that names its entry point."""
+    if kind in KINDS:
+        return nullcontext()
+    entry = OTHERS.registered().get(kind)
+    where = f" ({OTHERS.group}: {kind} = {entry.value})" if entry else ""
+    return blaming(f"kind {kind!r} of gate.rules{where} failed", UsageError, passes)
 
 
 def foreign_code(rules: Iterable[Rule]) -> dict[str, str]:
@@ -83,7 +70,7 @@ def foreign_code(rules: Iterable[Rule]) -> dict[str, str]:
 def _of_its_kind(value: Any) -> Any:
     if isinstance(value, Mapping) and "kind" in value:
         kind = str(value["kind"])
-        with named(kind, ValueError):  # a ValidationError is one
+        with named(kind, lambda error: isinstance(error, ValueError)):  # a ValidationError is one
             return rule_class(kind).model_validate(value)
     return value
 

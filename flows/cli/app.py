@@ -27,7 +27,6 @@ from flows.cli.report import report_app
 from flows.cli.run import run, stage, status
 from flows.cli.serve import serve
 from flows.lifecycle import signals
-from tasks.pipeline.runner import bring_back_halted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,6 +59,9 @@ def _options(
     context: typer.Context,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
 ) -> None:
+    from tasks.pipeline.runner import bring_back_halted
+
+    signals.after_ending(bring_back_halted)
     signals.say(STOPPED.get(context.invoked_subcommand or "", "stopped"))
     os.environ["RATCHET_TRACEBACK"] = "1" if traceback else ""
 
@@ -67,7 +69,6 @@ def _options(
 def main() -> None:
     """Run the command; every failure is one line and its exit code."""
     signals.install()
-    signals.after_ending(bring_back_halted)
     make_streams_safe()
     ask_local_servers_directly()
     try:

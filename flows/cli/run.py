@@ -64,8 +64,7 @@ def stage(
     ] = False,
 ) -> None:
     """Bring one stage up to date."""
-    import difflib
-
+    from evalsuite.core.extensions import did_you_mean
     from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
     from tasks.pipeline.project_lock import only_run
@@ -75,9 +74,7 @@ def stage(
     load_params(ArtifactPaths(root).params)
     known = stage_names(root)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
-        raise UsageError(f"no stage {name!r}{hint} Stages: {', '.join(known)}")
+        raise UsageError(f"no stage {name!r}; {did_you_mean(name, known, cutoff=0.4)}Stages: {', '.join(known)}")
     with only_run(root, f"ratchet stage {name}"):
         if reads_inputs(name, root):
             run_stage(INPUTS, root, on_line=lambda line: typer.echo(line, err=True))

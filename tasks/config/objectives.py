@@ -1,11 +1,9 @@
 """Names of what is trained for."""
 
-import difflib
-from importlib.metadata import entry_points
+from evalsuite.core.extensions import Extensions
 
 OBJECTIVES = ("sft", "text")
-GROUP = "ratchet.objectives"
-"""Entry points of other packages' objectives; the names of Ratchet's own stay its own."""
+OTHERS = Extensions("ratchet.objectives", "objective", OBJECTIVES)
 
 
 def objective_name(given: str) -> str:
@@ -15,13 +13,6 @@ def objective_name(given: str) -> str:
         ValueError: Nobody has such an objective; says the nearest name, and all.
     """
     name = "sft" if given == "chat" else given
-    if name in OBJECTIVES:
-        return name
-    known = [*OBJECTIVES, *sorted(entry.name for entry in entry_points(group=GROUP))]
-    if name not in known:
-        near = "".join(f"did you mean {each!r}? " for each in difflib.get_close_matches(name, known, n=1))
-        raise ValueError(
-            f"no such objective; {near}Known here: {', '.join(known)}; other packages add objectives by an entry point "
-            f"in the group {GROUP!r}"
-        )
+    if name not in OBJECTIVES and name not in OTHERS.registered():
+        raise ValueError(OTHERS.unknown(name))
     return name

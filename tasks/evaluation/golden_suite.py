@@ -1,8 +1,7 @@
 """The golden set's dev split, which selects an epoch."""
 
-import difflib
-
 from evalsuite.core.errors import UsageError
+from evalsuite.core.extensions import did_you_mean
 from evalsuite.suites.golden_set.settings import GoldenParams
 from evalsuite.suites.golden_set.suite import GoldenSuite, golden_suite
 
@@ -16,10 +15,9 @@ def dev_suite(params: GoldenParams, select_metric: str) -> GoldenSuite:
     suite = golden_suite(params, "dev")
     known = suite.metric_names()
     if select_metric not in known:
-        near = difflib.get_close_matches(select_metric, known, n=1)
-        hint = f" did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(select_metric, known)
         raise UsageError(
-            f"train.select_metric = {select_metric!r}: no item of {params.path}/dev.jsonl has it;{hint} metrics there: "
+            f"train.select_metric = {select_metric!r}: no item of {params.path}/dev.jsonl has it; {hint}metrics there: "
             f"{', '.join(known)}"
         )
     return suite

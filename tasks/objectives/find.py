@@ -5,13 +5,13 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from evalsuite.core.errors import RatchetError, StageError, UsageError
+from evalsuite.core.extensions import blaming
 from evalsuite.core.files import read_json
 from evalsuite.network.network_errors import said_by
-from tasks.config.objectives import GROUP
+from tasks.config.objectives import OTHERS
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
 from tasks.objectives.text import Text
@@ -27,27 +27,14 @@ def find_objective(name: str) -> Objective:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]()
-    entry = entry_point(name)
-    try:
+    entry = OTHERS.find(name)
+    with blaming(f"objective {name!r} ({entry.value}) could not be made"):
         made = entry.load()()
-    except Exception as error:  # what another package raises is not ours to foresee
-        raise UsageError(f"objective {name!r} ({entry.value}) could not be made: {said_by(error)}") from error
     if not isinstance(made, Objective) or made.name != name:
         raise UsageError(
             f"entry point {name!r} ({entry.value}) makes no tasks.objectives.objective.Objective of this name"
         )
     return made
-
-
-def entry_point(name: str) -> EntryPoint:
-    """Where another package registered an objective; nothing of it is loaded.
-
-    Raises:
-        UsageError: It is not there any more.
-    """
-    for entry in entry_points(group=GROUP, name=name):
-        return entry
-    raise UsageError(f"objective {name!r} is in no package here; install the one that has it, as when preparing")
 
 
 def prepared_objective(prepared: Path) -> Objective:

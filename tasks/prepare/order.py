@@ -1,21 +1,18 @@
 """The steps that ``prepare.steps`` names, found, made with their settings, and in an order that leaks nothing."""
 
-import difflib
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.extensions import Extensions, blaming
 from evalsuite.core.wrong_values import explain
-from evalsuite.network.network_errors import said_by
 from tasks.config.prepare import PrepareParams, StepChoice
 from tasks.prepare.standard import STEPS
 from tasks.prepare.steps import Step
 
-GROUP = "ratchet.prepare_steps"
-"""Entry points of other packages' steps; the names of Ratchet's own stay its own."""
+OTHERS = Extensions("ratchet.prepare_steps", "step", tuple(STEPS))
 CHECKS = {
     "held_out": "rows that repeat a golden or test item would be trained on, and the gate would prove nothing",
     "length": "a row might be longer than prepare.max_length_tokens, or teach nothing",
@@ -54,41 +51,15 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
 
 
 def _made(choice: StepChoice) -> ChosenStep:
-    """Find a step's class and validate its settings.
-
-    What another package's code raises is not ours to foresee; it becomes one line that names the entry point.
-    """
+    """Find a step's class and validate its settings."""
     if choice.name in STEPS:
         return ChosenStep(choice.name, _validated(STEPS[choice.name], choice), None)
-    entry = entry_point(choice.name)
-    try:
+    entry = OTHERS.find(choice.name)
+    with blaming(f"prepare.steps: step {choice.name!r} ({entry.value}) could not be made"):
         kind = entry.load()
         if not (isinstance(kind, type) and issubclass(kind, Step)):
             raise TypeError("it is no subclass of tasks.prepare.steps.Step")
         return ChosenStep(choice.name, _validated(kind, choice), entry.value)
-    except UsageError:
-        raise
-    except Exception as error:
-        where = f"prepare.steps: step {choice.name!r} ({entry.value})"
-        raise UsageError(f"{where} could not be made: {said_by(error)}") from error
-
-
-def entry_point(name: str) -> EntryPoint:
-    """Where another package registered a step; nothing of it is loaded.
-
-    Raises:
-        UsageError: No step is called so; names the nearest.
-    """
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        known = [*STEPS, *sorted(found)]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(
-            f"prepare.steps: no step {name!r}; {hint}Known here: {', '.join(known)}; other packages add steps by an "
-            f"entry point in the group {GROUP!r}"
-        )
-    return found[name]
 
 
 def _validated(kind: type[Step], choice: StepChoice) -> Step:

@@ -25,14 +25,15 @@ from evalsuite.suites.golden_set.scoring import BERT_METRICS
 from evalsuite.suites.golden_set.settings import GoldenParams
 from evalsuite.suites.harmbench import SUITE as HARMBENCH
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
-from evalsuite.suites.registry import entry_point as suite_entry_point
+from evalsuite.suites.registry import SUITES
+from tasks.config.objectives import OBJECTIVES
+from tasks.config.objectives import OTHERS as OBJECTIVES_OF_OTHERS
 from tasks.config.params import Params
-from tasks.objectives.find import BUILT_IN
-from tasks.objectives.find import entry_point as objective_entry_point
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
-from tasks.prepare.order import chosen_steps, entry_point
+from tasks.prepare.order import OTHERS as STEPS_OF_OTHERS
+from tasks.prepare.order import chosen_steps
 from tasks.prepare.standard import STEPS
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
@@ -128,8 +129,8 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
 
     evaluation = params.evaluation
     objective = params.prepare.objective
-    if stage in ("prepare", "plan", "train") and objective not in BUILT_IN:
-        found = partial(objective_entry_point, objective)
+    if stage in ("prepare", "plan", "train") and objective not in OBJECTIVES:
+        found = partial(OBJECTIVES_OF_OTHERS.find, objective)
         yield from _extension(f"prepare.objective.{objective}", found, (), root, contents)
     if stage == "fetch":
         yield Input("model.id", model(params.model.id, params.model.revision))
@@ -137,7 +138,7 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
             yield Input("model.chat_template", file(params.model.chat_template))
     elif stage == "prepare":
         for choice in params.prepare.steps:
-            step = None if choice.name in STEPS else partial(entry_point, choice.name)
+            step = None if choice.name in STEPS else partial(STEPS_OF_OTHERS.find, choice.name)
             yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
@@ -158,7 +159,7 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
         for name, arguments in evaluation.suites.items():
-            suite = partial(suite_entry_point, name)
+            suite = partial(SUITES.find, name)
             yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
     elif stage == "gate":
         for kind, code in foreign_code(params.gate.rules).items():

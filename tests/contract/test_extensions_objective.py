@@ -175,7 +175,10 @@ def test_what_it_raises_is_one_line_that_names_it(paths: ArtifactPaths, package:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("last-sentence", r"prepare\.objective = 'last-sentence': no such objective; did you mean 'last_sentence'\?"),
+        (
+            "last-sentence",
+            r"prepare\.objective = 'last-sentence': no objective 'last-sentence'; did you mean 'last_sent",
+        ),
         ("absent", r"objective 'absent' \(nowhere:Objective\) could not be made: ModuleNotFoundError: No module"),
         ("other", r"entry point 'other' \(their_objective:Sft\) makes no .*Objective of this name"),
     ],

@@ -209,9 +209,9 @@ def test_changing_its_source_judges_again(
     [
         (
             "equivalense",
-            "no kind of rule 'equivalense'; did you mean 'equivalence'. Kinds: guard, target, floor, ceil",
+            "no kind of rule 'equivalense'; did you mean 'equivalence'. Known here: guard, target, floor, ceil",
         ),
-        ("gard", "gate.rules.0: there is no kind of rule 'gard'; did you mean 'guard'"),
+        ("gard", "gate.rules.0: no kind of rule 'gard'; did you mean 'guard'"),
         ("other", "other = broken_rules:Other.* failed: .*its kind is 'another' by default, expected 'other'"),
         ("nothing", "= broken_rules:Nothing.* it is no subclass of evalsuite.gate.rules.Rule"),
         ("nowhere", "nowhere = no_such_module:Rule.* No module named 'no_such_module'"),

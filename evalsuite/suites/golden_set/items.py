@@ -1,6 +1,5 @@
 """Golden items and the manifest of their set: what a line holds, and how it is read."""
 
-import difflib
 import json
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.extensions import did_you_mean
 from evalsuite.core.files import numbered_objects, read_model, sha256_file, sha256_json
 from evalsuite.suites.golden_set.metric_params import Params
 from evalsuite.suites.golden_set.metrics import KNOWN_METRICS, PARAMS
@@ -80,8 +80,7 @@ class GoldenItem(_Checked):
         names = [_name(metric) for metric in metrics]
         for name in names:
             if name not in KNOWN_METRICS:
-                near = difflib.get_close_matches(name, KNOWN_METRICS, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                hint = did_you_mean(name, KNOWN_METRICS)
                 raise ValueError(f"unknown metric {name!r}; {hint}Known: {', '.join(KNOWN_METRICS)}")
             if names.count(name) > 1:
                 raise ValueError(f"metric {name!r} twice; an item has a metric once")

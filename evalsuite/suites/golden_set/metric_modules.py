@@ -4,7 +4,6 @@
 functions of ``evalsuite.suites.golden_set.metrics``.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.extensions import did_you_mean
 from evalsuite.suites.golden_set.metrics import TEXT_METRICS, VERSION, MetricContext, score_text
 
 
@@ -31,8 +31,7 @@ def load_metric(
         UsageError: No such metric, or its parameters are not what it takes.
     """
     if name not in TEXT_METRICS:
-        near = difflib.get_close_matches(name, TEXT_METRICS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, TEXT_METRICS)
         raise UsageError(f"no text metric {name!r}; {hint}Known: {', '.join(TEXT_METRICS)}")
     try:
         checked = TEXT_METRICS[name].params.model_validate(dict(params or {}))

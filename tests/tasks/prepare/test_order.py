@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.core import extensions
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.config.reading import parsed
 from tasks.config.section import Section
-from tasks.prepare import order
 from tasks.prepare.order import chosen_steps
 from tasks.prepare.standard import STEPS
 from tasks.prepare.steps import Outcome, Step
@@ -49,7 +49,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         Entry("absent", ImportError("No module named 'theirs'\nand more")),
         Entry("held_out", Shout),
     ]
-    monkeypatch.setattr(order, "entry_points", lambda group: found if group == "ratchet.prepare_steps" else [])
+    monkeypatch.setattr(extensions, "entry_points", lambda group: found if group == "ratchet.prepare_steps" else [])
 
 
 def params(*steps: Any, **others: Any) -> PrepareParams:

@@ -119,7 +119,7 @@ def parse_json(text: str | bytes) -> Any:
         except UnicodeEncodeError as error:
             half = f"\\u{ord(error.object[error.start]):04x}"
             raise json.JSONDecodeError(
-                f"{half} is half of a surrogate pair and no text", text, escape.start()
+                f"{half} is half of a surrogate pair, which is not valid text", text, escape.start()
             ) from None
     return value
 
@@ -151,7 +151,9 @@ def read_json(path: Path, made_by: str) -> Any:
     except FileNotFoundError:
         raise MissingArtifactError(f"no file at {path}; make it with `{made_by}`") from None
     except (IsADirectoryError, NotADirectoryError):
-        raise UsageError(f"{path} is a folder or below a file, expected a file; remove it, then `{made_by}`") from None
+        raise UsageError(
+            f"{path} is a folder or lies below a file, expected a file; remove it, then `{made_by}`"
+        ) from None
     try:
         return parse_json(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Text on terminals and pipes whose encoding lacks our signs."""
+"""Text for terminals and pipes that cannot encode every sign."""
 
 import codecs
 import io

@@ -167,7 +167,7 @@ def _right(path: Path, model: str, pairs: Sequence[tuple[str, str]]) -> list[flo
     changed = next((pair for pair, one, other in zip(pairs, exact, meant, strict=True) if one != other), None)
     if changed is not None:
         logger.warning(
-            "%s: %d answers of %s are written otherwise than the right ones, such as %r for %r: taken as the same",
+            "%s: %d answers of %s are written differently from the right ones, such as %r for %r: they count as equal",
             path,
             sum(meant) - sum(exact),
             model,
@@ -176,7 +176,7 @@ def _right(path: Path, model: str, pairs: Sequence[tuple[str, str]]) -> list[flo
         )
     if not any(meant):
         logger.warning(
-            "%s: %s has no right answer of %d; its first is %r where %r is right",
+            "%s: %s has no right answer among %d; its first answer is %r where %r is right",
             path,
             model,
             len(pairs),

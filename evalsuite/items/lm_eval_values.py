@@ -210,13 +210,17 @@ def own_value(metric: str, value: Any, counts_checks: bool) -> Value:
     if isinstance(value, list | tuple):
         if counts_checks and value and all(isinstance(check, bool) for check in value):
             return ItemScore(float(sum(value)), float(len(value)))
-        return NoScore(f"{metric} of an item is a list, so it is no score")
+        return NoScore(f"{metric} of an item is a list, so it is not a score")
     if value is None:
         return NoScore(f"{metric} has no value for this item")
     number = _number(value)
     if number is None:
-        return NoScore(f"{metric} of an item is {_kind(value)}, so it is no score")
-    return ItemScore(number) if math.isfinite(number) else NoScore(f"{metric} of an item is {number}, no finite number")
+        return NoScore(f"{metric} of an item is {_kind(value)}, so it is not a score")
+    return (
+        ItemScore(number)
+        if math.isfinite(number)
+        else NoScore(f"{metric} of an item is {number}, which is not a finite number")
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -95,11 +95,11 @@ def check_reachable(url: str) -> None:
             kind = StageError if status >= 500 else UsageError
             raise _unusable(url, f"answers HTTP {status}; Prefect's address ends in /api", kind) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise _unusable(url, "is no address such as http://127.0.0.1:4200/api", UsageError) from None
+            raise _unusable(url, "is not an address such as http://127.0.0.1:4200/api", UsageError) from None
         except httpx.HTTPError as error:
             raise _unusable(url, f"cannot be reached ({type(error).__name__})", StageError) from None
         except ValueError:
-            reason = "answers with something else than Prefect does; its address ends in /api"
+            reason = "does not answer as Prefect does; Prefect's address ends in /api"
             raise _unusable(url, reason, UsageError) from None
 
 
@@ -108,8 +108,8 @@ def _unusable(url: str, reason: str, kind: type[RatchetError]) -> RatchetError:
     own = "`unset PREFECT_API_URL`" if os.environ.get("PREFECT_API_URL") else "`export PREFECT_API_URL=`"
     source = "in the environment" if os.environ.get("PREFECT_API_URL") else "in Prefect's profile or settings file"
     return kind(
-        f"the Prefect server {without_credentials(url)} (PREFECT_API_URL {source}) {reason}; start or correct it, or "
-        f"{own}: then ratchet runs with a server of its own"
+        f"the Prefect server {without_credentials(url)} (PREFECT_API_URL {source}) {reason}; "
+        f"start it or correct the address, or {own}, so that ratchet starts a server of its own"
     )
 
 

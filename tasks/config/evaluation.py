@@ -39,9 +39,10 @@ class EvaluationParams(DevSuite):
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"
-    """A prompt that does not fit the context with its new tokens stops the stage, or is unscored; it is never cut."""
+    """Whether a prompt that does not fit the context with its new tokens stops the stage or is unscored; it is
+    never cut."""
     cache: bool = True
-    """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
+    """Keep every answer in .ratchet/eval_cache, so that a model never computes the same answer twice."""
 
     def with_named_tasks(self, names: Collection[str]) -> "EvaluationParams":
         """Without a section ``harness``, no public benchmark is downloaded and run that nobody reads."""
@@ -83,6 +84,6 @@ class EvaluationSections(StageSections):
 
     @property
     def suites(self) -> EvaluationParams:
-        """With the public benchmarks that somebody reads."""
+        """These settings with only the public benchmarks that a rule or the comparison reads."""
         named = {rule.suite for rule in self.gate.rules} | {self.compare.suite} | set(self.sequential.suites)
         return self.evaluation.with_named_tasks(named)

@@ -43,12 +43,12 @@ class HarnessParams(Section):
     def _revisions_are_commits(cls, revisions: dict[str, str]) -> dict[str, str]:
         for dataset, revision in revisions.items():
             if not re.fullmatch(r"[0-9a-f]{40}", revision):
-                raise ValueError(f"{dataset}: {revision!r} is no commit; a branch may change between two models")
+                raise ValueError(f"{dataset}: {revision!r} is not a commit; a branch may change between two models")
         return {**PINNED_DATA, **revisions}
 
 
 class BertScoreParams(Section):
-    """Free answers against references by BERTScore, with the model of ``evaluation.golden``."""
+    """Free-form answers scored against references by BERTScore, with the model of ``evaluation.golden``."""
 
     path: str
     """A golden set (docs/golden_sets.md) with test.jsonl; every item is scored by bertscore_f1 or bertscore_pass."""
@@ -56,12 +56,12 @@ class BertScoreParams(Section):
 
 
 class PerplexityParams(Section):
-    """Held-out text, for what fine-tuning makes a model forget."""
+    """Perplexity on held-out text, which shows what fine-tuning makes a model forget."""
 
     path: str
-    """JSONL with ``text`` (and ``id``, ``slices``); nothing of it may be trained on."""
+    """JSONL with ``text`` (and ``id``, ``slices``); it must not appear in training rows."""
     window_words: int = Field(default=512, ge=2)
-    """Most words that the model sees at once."""
+    """Largest number of words that the model sees at once."""
     stride_words: int = Field(default=256, ge=1)
     """Words that each window after the first predicts."""
     limit: int | None = Field(default=None, ge=1)
@@ -69,7 +69,7 @@ class PerplexityParams(Section):
 
 
 class HarmBenchParams(Section):
-    """How often the model does what it must not do; metric ``attack_success``, better lower."""
+    """How often the model does what it must not do; lower is better for its metric ``attack_success``."""
 
     data: str
     """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
@@ -82,11 +82,11 @@ class HarmBenchParams(Section):
     limit: int | None = Field(default=None, ge=1)
     """About this many test cases, spread over the file; all when absent."""
     max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
-    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+    """Largest share of unreadable verdicts that does not stop the stage (fraction 0..1)."""
 
 
 class XSTestParams(Section):
-    """Refusals of safe prompts (``over_refusal``) and answers to unsafe ones (``unsafe_compliance``), better lower."""
+    """Refusals of safe prompts (``over_refusal``), answers to unsafe ones (``unsafe_compliance``); lower is better."""
 
     data: str
     """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
@@ -94,7 +94,7 @@ class XSTestParams(Section):
     limit: int | None = Field(default=None, ge=1)
     """About this many prompts, spread over all types; all when absent."""
     max_unreadable_fraction: float = Field(default=0.05, ge=0.0, lt=1.0)
-    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+    """Largest share of unreadable verdicts that does not stop the stage (fraction 0..1)."""
 
 
 class BBQParams(Section):

@@ -76,7 +76,7 @@ def kind_of_file(head: bytes, whole: bool, name: str, zipped: bool) -> Kind:
     Args:
         head: Its first bytes, unzipped.
         whole: Whether these are all.
-        name: How messages name it.
+        name: Its name in messages.
         zipped: Whether it is compressed by gzip.
 
     Raises:

@@ -38,7 +38,7 @@ def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry
 
     Args:
         path: The file.
-        name: How messages name it.
+        name: Its name in messages.
         max_bytes: Longer rows come without their bytes; no limit when None.
 
     Raises:
@@ -58,7 +58,7 @@ def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry
                 yield from _values(_ValueReader(stream, name, kind), name, max_bytes)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise UsageError(
-                f"prepare.sources: {name} is a damaged gzip file ({error}); bring it back from where it came"
+                f"prepare.sources: {name} is a damaged gzip file ({error}); restore it from its origin"
             ) from None
 
 
@@ -117,7 +117,7 @@ class _ValueReader:
             elif self._took("]"):
                 goes_on = False
             elif not self._took(","):
-                raise self._broken("a comma or ] is missing behind it")
+                raise self._broken("a comma or ] is missing after it")
         if self._next():
             raise self._broken("something follows the end of the array")
 
@@ -171,5 +171,5 @@ class _ValueReader:
     def _broken(self, why: str) -> UsageError:
         return UsageError(
             f"prepare.sources: {self._name} is {self._kind.value} and cannot be read at entry {max(self._number, 1)}: "
-            f"{why}; fix it there, or write one object a line"
+            f"{why}; fix it there, or write one object per line"
         )

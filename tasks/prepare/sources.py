@@ -66,7 +66,7 @@ def _check_place(name: str, root: Path) -> None:
     if not path.is_file():
         what = f"{name} is a folder, expected a file of rows" if path.is_dir() else f"no file {name}"
         if path.is_symlink():
-            what = f"{name} is a link to {path.readlink()}, where no file is"
+            what = f"{name} is a link to {path.readlink()}, which does not exist"
         raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
 
 

@@ -265,7 +265,7 @@ def looks_before(entries: list[Entry], sets: Mapping[str, str], identity: str) -
     Args:
         entries: The ledger.
         sets: Suite -> hash of its items.
-        identity: The candidate's.
+        identity: Identity of the candidate.
     """
     judged: dict[str, set[str]] = {suite: set() for suite in sets}
     for entry in entries:

@@ -23,7 +23,7 @@ def table(*heads: str, right: Container[str] = (), title: str | None = None) -> 
     """A table without rules, whose cells are folded where the terminal is narrow: no name and no number is ever cut.
 
     Args:
-        *heads: Of the columns.
+        *heads: Heads of the columns.
         right: Those of them that hold numbers.
         title: Above the table.
     """

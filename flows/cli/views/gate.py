@@ -66,7 +66,7 @@ def show_simulation(result: Simulation) -> None:
         out.print()
     out.print("worse: true difference below -margin; not worse: 0 or above; middle: between; clear: the first two")
     out.print(
-        f"ratio to the least items that any such test of the paired differences needs: {result.bound_ratio:.2f} "
+        f"items used over the fewest that any such test of the paired differences needs: {result.bound_ratio:.2f} "
         "(without a record, clear pairs)"
     )
 

@@ -30,7 +30,7 @@ def show_agreements(results: Sequence[Agreement]) -> None:
     out.print(found)
     for number, result in enumerate(results, 1):
         if result.constant:
-            out.print(f"[yellow]![/] judge {number} gives every case the same verdict, and so tells nothing")
+            out.print(f"[yellow]![/] judge {number} gives every case the same verdict, so its agreement means nothing")
     for start in range(0, len(results), PER_TABLE):
         _show_categories(results, start)
 

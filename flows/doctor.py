@@ -1,4 +1,4 @@
-"""What could be wrong with this machine or folder, each with its remedy."""
+"""Problems of this machine or folder, each with its remedy."""
 
 import importlib.metadata
 import importlib.util
@@ -24,7 +24,7 @@ GIB = 2**30
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
     state: str

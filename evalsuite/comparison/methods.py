@@ -36,7 +36,7 @@ class ModelEvidence:
         """The model that all suites were run on.
 
         Raises:
-            UsageError: Suites were run on different models, or there is none.
+            UsageError: Suites were run on different models, or no suite was run.
         """
         found = sorted({result.info.model_identity for result in self.suites.values()})
         if len(found) != 1:

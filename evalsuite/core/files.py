@@ -94,7 +94,7 @@ def write_json(path: Path, value: BaseModel | dict[str, Any]) -> None:
 
 
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write one JSON object a line so that ``path`` is complete or absent."""
+    """Write one JSON object per line so that ``path`` is complete or absent."""
     write_text(path, "".join(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n" for row in rows))
 
 

@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(text: str, where: Path | str) -> Any:
-    """Parse one document of plain values, exactly as DVC does; None where there is none.
+    """Parse one document of plain values, exactly as DVC does; None for an empty file.
 
     Args:
         text: The document.

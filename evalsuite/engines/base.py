@@ -50,7 +50,7 @@ class Loglikelihood:
 
 
 def loglikelihood(value: float, greedy: bool) -> Loglikelihood:
-    """What a model said; a value that is not finite is no score, and says why."""
+    """What a model said; a value that is not finite is kept as unscored, with the reason."""
     if math.isfinite(value):
         return Loglikelihood(value, greedy)
     return Loglikelihood(-math.inf, False, f"the model gave a log-probability of {value}")

@@ -58,7 +58,7 @@ def template_of(tokenizer: Any) -> str:
     """The template that a plain conversation goes through, which of several named ones is the default.
 
     Raises:
-        UsageError: There is none.
+        UsageError: The model has no chat template, or none of several is the default.
     """
     template = tokenizer.chat_template
     if isinstance(template, dict):

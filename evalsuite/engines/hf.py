@@ -54,7 +54,7 @@ class HFEngine:
             model: A transformers causal language model, or a peft model with the adapter that is to be used; put into
                 evaluation mode.
             tokenizer: Its tokenizer, with a chat template if chat suites are run.
-            identity: The model's identity, or another stable name for bytes that are no export.
+            identity: The model's identity, or another stable name for weights that are not an export.
             batch_tokens: Upper bound on cached tokens, new ones included; what half of the free memory holds if absent.
             long_prompts: What happens to a prompt that does not fit the context with its new tokens: ``refuse`` stops
                 with an error, ``unscored`` answers with the reason. It is never cut.
@@ -86,7 +86,7 @@ class HFEngine:
         """Load an exported folder on the best device there is, with a peft adapter on it if one is given.
 
         Raises:
-            UsageError: As for a loaded model, before its weights are read; or the adapter is none.
+            UsageError: As for a loaded model, before its weights are read; or the adapter is not one of peft.
         """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer

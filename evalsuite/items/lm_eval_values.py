@@ -38,7 +38,7 @@ FRACTIONS = frozenset(
         "rougeL_acc",
     }
 )
-"""Better higher; a score lies between 0 and 1, and anything else is none."""
+"""Higher is better; a score lies between 0 and 1, and any other value is not a score."""
 PARTS = re.compile(r"(acc|acc_norm|exact_match)_(B1|B2|C1|C2|definició|frase|oracions|text|original)")
 """One question of several about the same document: as the metric that the name begins with."""
 LENGTHS = re.compile(r"\d{3,7}")

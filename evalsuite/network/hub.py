@@ -50,7 +50,7 @@ def check_commit(key: str, name: str, commit: str | None, revision_key: str) -> 
     """A hub id's commit.
 
     Raises:
-        UsageError: There is none, or it is a branch, which may be something else tomorrow.
+        UsageError: No commit is given, or it is a branch, whose content may change.
     """
     if commit is not None and COMMIT.fullmatch(commit):
         return commit

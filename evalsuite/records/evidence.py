@@ -3,7 +3,7 @@
 | path | what it is |
 |---|---|
 | folder with suites (``evals/MODEL``) or with one suite's summary.json; its items.parquet | our own results |
-| .csv, .tsv, .jsonl, .json, gzipped too | ``item_id`` (or another tool's one column of ids) and one column a metric; \
+| .csv, .tsv, .jsonl, .json, gzipped too | ``item_id`` (or another tool's one column of ids), one column per metric; \
 optional ``item_hash``, ``cluster``, ``slice_KEY`` and ``denominator_METRIC`` columns; the latter makes METRIC a ratio \
 of sums, whose own column holds the numerators |
 | .jsonl with ``doc_id`` | per-sample results that ``lm_eval --log_samples`` writes |

@@ -1,4 +1,4 @@
-"""CSV and JSON files with one row an item, as people have them: gzipped or not, as lines or as one array."""
+"""CSV and JSON files with one row per item, as people have them: gzipped or not, as lines or as one array."""
 
 import csv
 import gzip
@@ -57,7 +57,7 @@ def read_records(path: Path, wanted: Collection[str] | None = None) -> Records:
         wanted: Metrics that somebody asks for: a column of anything else may hold what it likes. All when None.
 
     Raises:
-        UsageError: The content is no such table; the message has the file, the line and what to do.
+        UsageError: The content is not such a table; the message has the file, the line and what to do.
     """
     try:
         with _text(path) as stream:

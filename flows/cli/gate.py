@@ -22,7 +22,7 @@ def gate_check() -> None:
     paths = ArtifactPaths(root)
     stale = {item.name: item.reason for item in pending_stages(root)}
     if "gate" in stale and not paths.decision.is_file():
-        raise UsageError("there is no decision here yet; `ratchet run` makes one")
+        raise UsageError("there is no decision yet; make one with `ratchet run`")
     if "gate" in stale:
         raise UsageError(
             f"the decision is out of date: its inputs changed ({stale['gate']}); make it again with `ratchet run`"

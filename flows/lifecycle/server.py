@@ -32,7 +32,7 @@ def prefect_server(log: Path, schedules: bool, timeout_s: float = START_SECONDS)
         timeout_s: How long it may take to answer.
 
     Raises:
-        UsageError: The user's address is no server of Prefect.
+        UsageError: The user's address is not a Prefect server.
         StageError: The server did not come up, or the user's cannot be reached.
     """
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
@@ -74,7 +74,7 @@ def check_reachable(url: str) -> None:
     """Ask the server that the user named for its version.
 
     Raises:
-        UsageError: What answers is no server of Prefect, or it refuses us.
+        UsageError: The address is not a Prefect server, or it refuses the key.
         StageError: Nothing answers.
     """
     import httpx
@@ -104,7 +104,7 @@ def check_reachable(url: str) -> None:
 
 
 def _unusable(url: str, reason: str, kind: type[RatchetError]) -> RatchetError:
-    """The error, which names no key, and how to do without that server."""
+    """The error, without any key in it, and how to do without that server."""
     own = "`unset PREFECT_API_URL`" if os.environ.get("PREFECT_API_URL") else "`export PREFECT_API_URL=`"
     source = "in the environment" if os.environ.get("PREFECT_API_URL") else "in Prefect's profile or settings file"
     return kind(

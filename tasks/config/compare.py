@@ -1,4 +1,4 @@
-"""How one method is chosen, and how far a candidate is evaluated."""
+"""How one method is chosen, and how much of each suite a candidate is evaluated on."""
 
 from typing import Literal
 

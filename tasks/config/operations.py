@@ -1,4 +1,4 @@
-"""What follows a verdict, and when the next run starts."""
+"""What happens after a verdict, and when the next run starts."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from tasks.config.section import Section
 
 
 class PromoteParams(Section):
-    """What follows a PROMOTE."""
+    """What happens after a PROMOTE."""
 
     automatic: bool = False
     """Promote at the end of a run with a PROMOTE verdict; otherwise promotion waits for ``ratchet promote``."""

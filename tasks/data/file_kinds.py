@@ -80,7 +80,7 @@ def kind_of_file(head: bytes, whole: bool, name: str, zipped: bool) -> Kind:
         zipped: Whether it is compressed by gzip.
 
     Raises:
-        UsageError: It is something that is not read; says what, and the command that converts it.
+        UsageError: The file's format is not supported; names it and the command that converts it.
     """
     foreign = _foreign(head, name)
     if foreign is not None:

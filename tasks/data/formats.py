@@ -81,7 +81,7 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
         A ``Row``, or a ``BadRow`` with the reason; blank lines are passed over.
 
     Raises:
-        UsageError: The file is something else, or breaks off; says how to convert it.
+        UsageError: The file has another format, or breaks off; says how to convert it.
     """
     for entry in read_entries(path, name, rules.max_bytes):
         if entry.raw is None:

@@ -23,10 +23,10 @@ CUT_CHARACTERS = 16
 
 
 class Entry(NamedTuple):
-    """One row's bytes."""
+    """The bytes of one row."""
 
     source: str
-    """``file:line``, or ``file#entry`` where rows are no lines; both counted from 1."""
+    """``file:line``, or ``file#entry`` where rows are not lines; both counted from 1."""
     raw: bytes | None
     """None where it is too long."""
     size: int
@@ -42,7 +42,7 @@ def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry
         max_bytes: Longer rows come without their bytes; no limit when None.
 
     Raises:
-        UsageError: It is something else, or breaks off; says what it is and what to do.
+        UsageError: The file has another format, or breaks off; names the format and what to do.
     """
     with path.open("rb") as plain:
         zipped = plain.read(len(GZIP)) == GZIP
@@ -83,7 +83,7 @@ def _values(reader: "_ValueReader", name: str, max_bytes: int | None) -> Iterato
 
 
 class _ValueReader:
-    """The texts of JSON values, with no more of the file in memory than the longest needs."""
+    """Reads the texts of JSON values, with no more of the file in memory than the longest value needs."""
 
     def __init__(self, stream: BinaryIO, name: str, kind: Kind) -> None:
         self._stream = stream
@@ -128,7 +128,7 @@ class _ValueReader:
         return found
 
     def _next(self) -> str:
-        """The next character that is no white space, "" at the file's end."""
+        """The next character that is not white space, "" at the file's end."""
         while True:
             found = re.compile(r"[^ \t\r\n]").search(self._text, self._at)
             if found is not None:

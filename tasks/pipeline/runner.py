@@ -57,7 +57,7 @@ BRING_BACK_SECONDS = 30.0
 
 
 class StageRun(NamedTuple):
-    """What happened to a stage."""
+    """The outcome of a stage."""
 
     name: str
     skipped: bool

@@ -15,7 +15,7 @@ PIPE_COLUMNS = 240
 
 
 def console() -> Console:
-    """Of stdout; wide enough for a table where it is piped. ``:guard:`` in a rule's name is no emoji."""
+    """The console of stdout: wide enough for a table where it is piped; ``:guard:`` in a rule's name is no emoji."""
     return Console(soft_wrap=True, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 

@@ -12,7 +12,7 @@ NAME_WIDTH, CATEGORY_WIDTH = 26, 30
 
 
 def show_agreements(results: Sequence[Agreement]) -> None:
-    """One row a judge, then agreement by category for each."""
+    """Print one row per judge, then agreement by category for each."""
     heads = ("agreement", "95% interval", "kappa", "n", "unscored")
     found = table("", "judge", *heads, right=("", *heads), title="agreement with the human majority")
     found.columns[1].max_width = NAME_WIDTH

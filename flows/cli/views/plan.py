@@ -1,4 +1,4 @@
-"""What ``ratchet plan`` prints: a table of quantities with their units, one column a method."""
+"""What ``ratchet plan`` prints: a table of quantities with their units, one column per method."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -83,9 +83,7 @@ def _packages(folder: Path) -> Iterator[Finding]:
         spec = importlib.util.find_spec(name)
         where = Path(spec.origin).resolve() if spec and spec.origin else None
         good = where is not None and where.is_relative_to(folder.resolve())
-        yield Finding(
-            f"package {name}", str(where), good, "another package of that name comes first in the path: `make install`"
-        )
+        yield Finding(f"package {name}", str(where), good, "another package has this name: `make install`")
     for name in SHADOWED:
         taken = [
             path for path in (folder / name, folder / f"{name}.py") if (path / "__init__.py").exists() or path.is_file()

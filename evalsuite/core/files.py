@@ -151,9 +151,7 @@ def read_json(path: Path, made_by: str) -> Any:
     except FileNotFoundError:
         raise MissingArtifactError(f"no file at {path}; make it with `{made_by}`") from None
     except (IsADirectoryError, NotADirectoryError):
-        raise UsageError(
-            f"{path} is a folder or lies below a file, expected a file; remove it, then `{made_by}`"
-        ) from None
+        raise UsageError(f"{path} is a folder or below a file, expected a file; remove it, then `{made_by}`") from None
     try:
         return parse_json(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -15,9 +15,7 @@ SHORT, LONG = 5, 40
 """Tokens of the two rows that padding is tried with; the longer one is past the window of a short convolution."""
 TOLERANCE = {4: 1e-3, 8: 1e-3, 2: 5e-2}
 """Bytes of a number -> largest difference that rounding makes, root mean square, as a share of the logits' spread."""
-SERVED = (
-    "evaluate it through a server that supports it: evaluation.engine.kind vllm, or openai with check_weights: false"
-)
+SERVED = "evaluate it through a server that runs it: evaluation.engine.kind vllm, or openai with check_weights: false"
 
 
 def context_length(config: Any) -> int:

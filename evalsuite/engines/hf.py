@@ -111,9 +111,7 @@ class HFEngine:
         from peft import PeftModel
 
         if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
-            raise UsageError(
-                f"{folder} is not a peft adapter: expected adapter_config.json and adapter_model.safetensors in it"
-            )
+            raise UsageError(f"{folder} is not a peft adapter with adapter_config.json and adapter_model.safetensors")
         name = identity_of(hash_files(folder))
         if isinstance(self.model, PeftModel):
             if name not in self.model.peft_config:

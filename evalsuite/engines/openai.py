@@ -80,9 +80,7 @@ class OpenAIEngine:
         except ValueError:
             good = False
         if not good:
-            raise UsageError(
-                f"the server's address is {base_url!r}, expected an address such as http://127.0.0.1:8000/v1"
-            )
+            raise UsageError(f"the server's address is {base_url!r}, expected one such as http://127.0.0.1:8000/v1")
         self._key = os.environ.get(api_key_variable)
         if self._key and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise UsageError(
@@ -188,9 +186,8 @@ class OpenAIEngine:
         best = (found.top_logprobs or [])[places] if found else []
         if len(scores) != count or len(best) != count or any(score is None for score in scores):
             raise UsageError(
-                f"{label}: the server at {self.base_url} returns no log-probabilities of the prompt (echo with "
-                "logprobs), "
-                "which multiple-choice tasks need; use vLLM or SGLang, or evaluation.engine.kind: hf"
+                f"{label}: the server at {self.base_url} gives no log-probabilities of the prompt (echo with "
+                "logprobs), which multiple-choice tasks need; use vLLM or SGLang, or evaluation.engine.kind: hf"
             )
         greedy = all(score >= max(others.values()) for score, others in zip(scores, best, strict=True))
         return loglikelihood(float(sum(scores)), bool(greedy))

@@ -216,11 +216,7 @@ def own_value(metric: str, value: Any, counts_checks: bool) -> Value:
     number = _number(value)
     if number is None:
         return NoScore(f"{metric} of an item is {_kind(value)}, so it is not a score")
-    return (
-        ItemScore(number)
-        if math.isfinite(number)
-        else NoScore(f"{metric} of an item is {number}, which is not a finite number")
-    )
+    return ItemScore(number) if math.isfinite(number) else NoScore(f"{metric} of an item is {number}, not finite")
 
 
 def _number(value: Any) -> float | None:

@@ -57,8 +57,7 @@ def check_commit(key: str, name: str, commit: str | None, revision_key: str) -> 
     given = "is not set" if commit is None else f"= {commit!r} is not a commit (40 hex digits)"
     raise UsageError(
         f"{key} = {name!r} is not a folder here, so it is a hub id, and {revision_key} {given}; set "
-        f"{revision_key} to a "
-        f"commit, so that it never changes: `git ls-remote {address()}/{name} HEAD` prints the newest one"
+        f"{revision_key} to a fixed commit: `git ls-remote {address()}/{name} HEAD` prints the newest one"
     )
 
 
@@ -102,8 +101,7 @@ def reach(repo: HubRepo, key: str, remedy: str) -> tuple[str, ...]:
     start = f"{key} needs the {repo} from {address()}"
     if constants.HF_HUB_OFFLINE:
         raise UsageError(
-            f"{start}; it is not on this machine, and HF_HUB_OFFLINE forbids asking the hub: unset it, {HOMES}, "
-            f"or {remedy}"
+            f"{start}; it is not on this machine, and HF_HUB_OFFLINE forbids downloads: unset it, {HOMES}, or {remedy}"
         )
     api = HfApi()
     ask: Any = api.model_info if repo.kind is RepoKind.MODEL else api.dataset_info

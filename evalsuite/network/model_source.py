@@ -56,6 +56,5 @@ def _in_folder(folder: Path, reference: str) -> ModelSource:
     if len(ggufs) == 1:
         return ModelSource(folder=folder, gguf=ggufs[0], hub_id=None)
     raise UsageError(
-        f"model {reference}: {folder} has no safetensors and {len(ggufs)} GGUF files; expected safetensors or "
-        "exactly one GGUF file"
+        f"model {reference}: {folder} has no safetensors and {len(ggufs)} GGUF files; expected one of either"
     )

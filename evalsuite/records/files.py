@@ -192,11 +192,7 @@ def _id_column(path: Path, columns: list[str], note: str) -> str:
     if len(others) == 1:
         return others[0]
     listed = ", ".join(repr(name[:40]) for name in columns[:12]) + (", ..." if len(columns) > 12 else "")
-    found = (
-        f"{len(others)} columns that may hold it ({', '.join(others)})"
-        if others
-        else "no column with a known name for it"
-    )
+    found = f"{len(others)} that may hold it ({', '.join(others)})" if others else "no column with a known name for it"
     raise UsageError(
         f"{path} has no column item_id, and {found}; columns{note}: {listed}. Rename the column with a different value "
         "in each row to item_id"

@@ -124,8 +124,7 @@ def _twice(sample: Mapping[str, Any]) -> str:
     if sample["filter"] is None:
         return (
             "its lines name no filter: lm-eval before 0.4.8 wrote one line per filter without its name; keep the "
-            "lines of "
-            "one filter, or evaluate again with lm-eval 0.4.8 or later"
+            "lines of one filter, or evaluate again with lm-eval 0.4.8 or later"
         )
     return "give the file of one run"
 

@@ -19,12 +19,8 @@ def evaluate(
     suite: Annotated[str, typer.Option(help="A suite of params.yaml, or any lm-eval task or group.")],
     limit: Annotated[Optional[int], typer.Option(min=1, help="The first N items (of each subtask).")] = None,  # noqa: UP045
     output: Annotated[Optional[Path], typer.Option(help="Folder for items.parquet and summary.json.")] = None,  # noqa: UP045
-    adapter: Annotated[
-        Optional[Path], typer.Option(help="A peft adapter to load on the model, without merging.")  # noqa: UP045
-    ] = None,
-    shard: Annotated[
-        Optional[str], typer.Option(help="I/N: compute this part's answers alone, into the cache.")  # noqa: UP045
-    ] = None,
+    adapter: Annotated[Optional[Path], typer.Option(help="A peft adapter to load on the model, unmerged.")] = None,  # noqa: UP045
+    shard: Annotated[Optional[str], typer.Option(help="I/N: cache the answers of this part and stop.")] = None,  # noqa: UP045
     shards: Annotated[int, typer.Option(min=1, help="Answer in N processes, one per device, then score.")] = 1,
 ) -> None:
     """Run one suite on one model and print its summary; answers are cached, and a killed run continues with them."""

@@ -92,9 +92,7 @@ def gate_simulate(
     margin: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Largest loss that is accepted (accuracy).")] = 0.02,
     alpha: Annotated[float, typer.Option(min=1e-6, max=0.499, help="One-sided error.")] = 0.05,
     max_items: Annotated[Optional[int], typer.Option(min=2, help="The most items that a rule may use.")] = None,  # noqa: UP045
-    pairs: Annotated[
-        str, typer.Option(help="within:X takes all pairs of models whose accuracies differ by at most X.")
-    ] = "within:0.06",
+    pairs: Annotated[str, typer.Option(help="within:X takes pairs with accuracies at most X apart.")] = "within:0.06",
     repetitions: Annotated[Optional[int], typer.Option(min=1, help="Random orders per pair.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random orders.")] = 0,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
@@ -123,18 +121,13 @@ def gate_simulate(
 
 @gate_app.command("power")
 def gate_power(
-    policy: Annotated[
-        Optional[Path], typer.Option(help="YAML with the rules; those of params.yaml by default.")  # noqa: UP045
-    ] = None,
+    policy: Annotated[Optional[Path], typer.Option(help="YAML with the rules; by default params.yaml's.")] = None,  # noqa: UP045
     discordance: Annotated[
         Optional[float],  # noqa: UP045  typer
         typer.Option(min=0.0, max=1.0, help="Share of items on which models differ, where no earlier results exist."),
     ] = None,
     sequential: Annotated[
-        bool,
-        typer.Option(
-            "--sequential", help="Also estimate the items that the sequential test needs, on recorded results."
-        ),
+        bool, typer.Option("--sequential", help="Also estimate the sequential test's items from recorded results.")
     ] = False,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
@@ -171,9 +164,7 @@ def gate_power(
 
 @gate_app.command("replay")
 def gate_replay(
-    decision: Annotated[
-        str | None, typer.Argument(help="Id of a decision or its first characters; the latest by default.")
-    ] = None,
+    decision: Annotated[str | None, typer.Argument(help="Id or its first characters; the latest by default.")] = None,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
     """Recompute a stored decision from its stored item results; name the field that differs."""

@@ -12,12 +12,8 @@ from flows.cli.project import project_root
 def launch(
     method: Annotated[str, typer.Argument(help="A method of params.yaml.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print each node's command and a Slurm file.")] = False,
-    node_rank: Annotated[
-        Optional[int], typer.Option(min=0, help="This machine's number from 0; Slurm's by default.")  # noqa: UP045
-    ] = None,
-    rendezvous: Annotated[
-        Optional[str], typer.Option(help="HOST:PORT of node 0; Slurm's first node by default.")  # noqa: UP045
-    ] = None,
+    node_rank: Annotated[Optional[int], typer.Option(min=0, help="This machine's number; by default Slurm's.")] = None,  # noqa: UP045
+    rendezvous: Annotated[Optional[str], typer.Option(help="HOST:PORT of node 0; by default Slurm's first.")] = None,  # noqa: UP045
 ) -> None:
     """Train one method by its plan: run this on every node; node 0 runs the stage, the others run its processes."""
     from evalsuite.core.files import read_model

@@ -33,9 +33,7 @@ def plan(
     method: Annotated[MethodName, typer.Option(help="How the weights are trained.")] = "full",
     gpus: Annotated[Optional[str], typer.Option(help="8xA100-80GB, 4x24GB or cpu; this machine's by default.")] = None,  # noqa: UP045
     nodes: Annotated[int, typer.Option(help="Machines with these GPUs.")] = 1,
-    optimizer: Annotated[
-        OptimizerName, typer.Option(help="Optimizer states in full precision or in 8 bits.")
-    ] = "adamw",
+    optimizer: Annotated[OptimizerName, typer.Option(help="Optimizer states in full or 8-bit precision.")] = "adamw",
     numerics: Annotated[Optional[NumericsName], typer.Option(help="The best that fits by default.")] = None,  # noqa: UP045
     strategy: Annotated[Optional[StrategyName], typer.Option(help="The simplest that fits by default.")] = None,  # noqa: UP045
     sequence: Annotated[int, typer.Option(help="Tokens per row.")] = 2048,
@@ -48,15 +46,11 @@ def plan(
     dora: Annotated[bool, typer.Option("--dora", help="Weight-decomposed LoRA.")] = False,
     checkpointing: Annotated[
         Optional[bool],  # noqa: UP045
-        typer.Option(
-            "--checkpointing/--no-checkpointing", help="Gradient checkpointing; by default only where needed."
-        ),
+        typer.Option("--checkpointing/--no-checkpointing", help="Of gradients; by default only where needed."),
     ] = None,
     tokens: Annotated[int, typer.Option(help="Tokens per epoch.")] = 10_000_000,
     epochs: Annotated[int, typer.Option(help="Epochs.")] = 3,
-    rows: Annotated[
-        Optional[int], typer.Option(min=1, help="Number of training examples, for advice on methods.")  # noqa: UP045
-    ] = None,
+    rows: Annotated[Optional[int], typer.Option(min=1, help="Training examples, for advice on methods.")] = None,  # noqa: UP045
     price: Annotated[Optional[float], typer.Option(min=0.0, help="Price of all machines per hour.")] = None,  # noqa: UP045
     probe: Annotated[bool, typer.Option("--probe", help="Measure ten steps here instead of estimating.")] = False,
     write: Annotated[

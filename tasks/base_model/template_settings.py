@@ -209,9 +209,8 @@ def _formats(template: str) -> list[str]:
             given = [*call.args, *(keyword.value for keyword in call.kwargs)]
             if len(given) != 1 or not isinstance(given[0], nodes.Const) or not isinstance(given[0].value, str):
                 raise UsageError(
-                    "the chat template computes its date format, so that no fixed date can replace it (line "
-                    f"{call.lineno}); write the "
-                    f"date into it by hand: {REMEDY}"
+                    f"the chat template computes its date format at run time (line {call.lineno}); write the date into "
+                    f"it by hand: {REMEDY}"
                 )
             found.add(given[0].value)
     return sorted(found)

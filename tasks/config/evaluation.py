@@ -39,8 +39,7 @@ class EvaluationParams(DevSuite):
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Suites of other packages (entry points ``ratchet.suites``) -> keyword arguments; docs/own_suite.md."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"
-    """Whether a prompt that does not fit the context with its new tokens stops the stage or is unscored; it is
-    never cut."""
+    """Whether a prompt too long for the context with its new tokens stops the stage or is unscored; it is never cut."""
     cache: bool = True
     """Keep every answer in .ratchet/eval_cache, so that a model never computes the same answer twice."""
 

@@ -38,8 +38,7 @@ class MethodParams(Section):
     learning_rate: float | tuple[float, ...]
     """One rate, or several: each trains separately, and the best on the golden dev set is exported."""
     seed: int | None = Field(default=None, ge=0, lt=MOST_SEEDS)
-    """Seed of this method; ``train.seed`` when absent. Methods that differ in it alone are one method
-    with several seeds."""
+    """Seed; ``train.seed`` when absent. Methods that differ in it alone are one method with several seeds."""
     epochs: int = Field(default=3, ge=1, le=100)
     weight_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
     warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0)
@@ -67,8 +66,7 @@ class MethodParams(Section):
     optimizer: Optimizer = Optimizer.ADAMW
     """``adamw``, ``adamw_8bit`` or ``paged_adamw_8bit`` (bitsandbytes)."""
     stochastic_rounding: bool = True
-    """Round updates of bf16 weights at random; without it most updates at usual learning rates are rounded to
-    nothing."""
+    """Round updates of bf16 weights at random; otherwise most updates at usual learning rates vanish."""
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -128,9 +126,7 @@ class MethodParams(Section):
         if self.kind is not MethodKind.FULL and self.numerics.bf16_weights:
             raise ValueError(f"kind {self.kind} takes no numerics {self.numerics}: its adapters stay fp32; use mixed")
         if self.optimizer.eight_bit and self.numerics is Numerics.PURE_BF16:
-            raise ValueError(
-                f"optimizer {self.optimizer} sets the precision of its own states: use numerics bf16_fp32_states"
-            )
+            raise ValueError(f"optimizer {self.optimizer} sets its states' precision: use numerics bf16_fp32_states")
         return self
 
     @model_validator(mode="after")
@@ -185,9 +181,7 @@ def seed_sets(methods: Mapping[str, MethodParams], seed: int) -> tuple[tuple[str
             own = methods[name].seed
             other = first.setdefault(seed if own is None else own, name)
             if other != name:
-                raise ValueError(
-                    f"methods {other} and {name} are the same training, with equal settings and seed; change one"
-                )
+                raise ValueError(f"methods {other} and {name} have the same settings and the same seed; change one")
         found.append(tuple(names))
     return tuple(found)
 

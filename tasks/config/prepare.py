@@ -54,8 +54,7 @@ class PrepareParams(Section):
     ignore_keys: tuple[str, ...] = ()
     """Keys of rows and turns that say nothing about what is learnt; any other unknown key makes its row bad."""
     max_line_bytes: int | None = Field(default=None, ge=1)
-    """Rows longer than this (bytes) are bad; by default 1,000,000 for conversations, and no limit for objective
-    text."""
+    """Longer rows (in bytes) are bad; by default 1,000,000 for conversations, and no limit for objective text."""
     max_bad_fraction: float = Field(default=0.01, ge=0.0, lt=1.0)
     """Largest share of bad rows that does not stop the stage (fraction 0..1)."""
     max_length_tokens: int = Field(default=1024, ge=8)

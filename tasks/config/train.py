@@ -36,8 +36,7 @@ class TrainParams(Section):
     long_rows: LongRows = LongRows.STOP
     """What happens to rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
     answers: Answers = Answers.ALL
-    """``all``: learn every answer of a conversation except those with weight 0. ``last``: learn only the last
-    of these."""
+    """``all``: learn every answer of a conversation but those with weight 0. ``last``: learn only the last of them."""
     packing: bool = True
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False

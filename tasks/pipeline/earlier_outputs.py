@@ -65,8 +65,7 @@ def _bring_back(stage: str, out: Any) -> None:
     except (DvcException, OSError) as error:
         reason = " ".join(str(error).split())
         logger.warning(
-            "%s: the earlier %s could not be restored (%s); try `dvc checkout`, or `dvc pull` where the cache "
-            "has lost it",
+            "%s: the earlier %s could not be restored (%s); try `dvc checkout`, or `dvc pull` if the cache lost it",
             stage,
             out,
             reason,

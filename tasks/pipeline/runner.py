@@ -202,9 +202,7 @@ def _not_made_yet(name: str, root: Path) -> RatchetError | None:
             if not dep.exists:
                 near = [out for out in makers if out == path or _lies_in(out, Path(path)) or _lies_in(path, Path(out))]
                 made = makers[near[0]] if near else None
-                remedy = (
-                    f"make it with `ratchet stage {made}`, or everything with `ratchet run`" if made else "put it there"
-                )
+                remedy = f"make it with `ratchet stage {made}`, or all with `ratchet run`" if made else "put it there"
                 return MissingArtifactError(f"stage {name} reads {path}, which does not exist; {remedy}")
     return None
 

@@ -219,9 +219,7 @@ def _server(key: str, url: str, key_variable: str, remedy: str) -> Remote:
                 code = client.get(f"{url.rstrip('/')}/models").status_code
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if isinstance(error, httpx.InvalidURL) or not is_network_error(error):
-                raise UsageError(
-                    f"{key} = {url!r} is not the address of a server ({said_by(error)}); {remedy}"
-                ) from None
+                raise UsageError(f"{key} = {url!r} is not a server address ({said_by(error)}); {remedy}") from None
             raise StageError(f"{key}: the server {url} does not answer ({said_by(error)}): {remedy}") from None
         if code in NO_ENTRY:
             raise UsageError(f"{key}: the server {url} answers {code}: check the key in {key_variable}, or {remedy}")

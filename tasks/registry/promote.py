@@ -217,9 +217,7 @@ def _earlier(entries: list[Entry], champion: Champion | None, to: str | None) ->
             return target
         to_none = f"to have no champion: `ratchet rollback --to {NOBODY} --reason TEXT`"
         if champion.previous is None:
-            raise UsageError(
-                f"{champion.identity[:16]} is the first champion: there is no earlier one to go back to; {to_none}"
-            )
+            raise UsageError(f"{champion.identity[:16]} is the first champion: no earlier one exists; {to_none}")
         out = ", ".join(identity[:16] for identity in others)
         raise UsageError(
             f"every champion before {champion.identity[:16]} was rolled back or retired; to bring one back by name: "
@@ -240,9 +238,8 @@ def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
     if again != decision:
         fields = [name for name in Decision.model_fields if getattr(again, name) != getattr(decision, name)]
         raise UsageError(
-            f"{paths.decision} does not follow from the stored results (it differs in {', '.join(fields)}); make "
-            "it again "
-            "with `ratchet stage gate --force`"
+            f"{paths.decision} does not follow from the stored results (differs in {', '.join(fields)}); make it "
+            "again with `ratchet stage gate --force`"
         )
     current = load_params(paths.params).gate
     if current != decision.policy:

@@ -90,7 +90,7 @@ class Registry(RuleBasedStateMachine):
         except UsageError as error:
             problem = str(error)
         if problem:
-            assert "no earlier one to go back to" in problem or "rolled back or retired" in problem
+            assert "no earlier one exists" in problem or "rolled back or retired" in problem
             assert self.present == before
             return
         assert self.present != before

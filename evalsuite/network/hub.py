@@ -57,7 +57,7 @@ def check_commit(key: str, name: str, commit: str | None, revision_key: str) -> 
     given = "is not set" if commit is None else f"= {commit!r} is not a commit (40 hex digits)"
     raise UsageError(
         f"{key} = {name!r} is not a folder here, so it is a hub id, and {revision_key} {given}; set "
-        f"{revision_key} to a fixed commit: `git ls-remote {address()}/{name} HEAD` prints the newest one"
+        f"{revision_key} to a commit: `git ls-remote {address()}/{name} HEAD` prints the newest one"
     )
 
 

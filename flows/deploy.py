@@ -33,7 +33,7 @@ def next_runs(schedule: ScheduleParams, count: int) -> list[datetime]:
 
 
 def trigger_command(url: str, schedule: ScheduleParams) -> str:
-    """What somebody types in another terminal, in any folder, for a run now."""
+    """The command that starts a run now, from any folder in another terminal."""
     from flows.pipeline import finetune_and_gate
 
     prefect = Path(sys.executable).with_name("prefect")

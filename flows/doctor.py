@@ -1,4 +1,4 @@
-"""What could be wrong with this machine or folder, each with its remedy."""
+"""Problems of this machine or folder, each with its remedy."""
 
 import importlib.metadata
 import importlib.util
@@ -24,7 +24,7 @@ GIB = 2**30
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
     state: str
@@ -75,7 +75,7 @@ def _versions(folder: Path) -> Iterator[Finding]:
             bad += 1
             yield Finding(requirement.name, f"{version}, wanted {requirement.specifier}", False, "`make install`")
     if not bad:
-        yield Finding("packages", f"{len(declared)} as pyproject.toml asks", True)
+        yield Finding("packages", f"{len(declared)} match pyproject.toml", True)
 
 
 def _packages(folder: Path) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def _packages(folder: Path) -> Iterator[Finding]:
         spec = importlib.util.find_spec(name)
         where = Path(spec.origin).resolve() if spec and spec.origin else None
         good = where is not None and where.is_relative_to(folder.resolve())
-        yield Finding(f"package {name}", str(where), good, "another package of that name comes first: `make install`")
+        yield Finding(f"package {name}", str(where), good, "another package has this name: `make install`")
     for name in SHADOWED:
         taken = [
             path for path in (folder / name, folder / f"{name}.py") if (path / "__init__.py").exists() or path.is_file()
@@ -121,7 +121,7 @@ def _repository(folder: Path) -> Iterator[Finding]:
     state = inside or ("no repository" if shutil.which("git") else "git is not installed")
     with suppress(Exception), Repo(str(folder)) as repo:  # what it fails on is the finding about DVC below
         without = inside is None and bool(repo.config["core"].get("no_scm"))
-        state += ", and DVC goes without (core.no_scm)" if without else ""
+        state += ", and DVC works without it (core.no_scm)" if without else ""
     good = inside is not None or state.endswith("(core.no_scm)")
     remedy = "make a first commit" if (folder / ".git").exists() else how_to_have_one(folder)
     yield Finding("git", state, good, remedy if shutil.which("git") else f"install git; {remedy}")
@@ -133,7 +133,7 @@ def _repository(folder: Path) -> Iterator[Finding]:
     try:
         pending = pending_stages(folder)
     except RatchetError as error:
-        yield Finding("dvc", str(error), False, "fix that, then look again: `ratchet doctor`")
+        yield Finding("dvc", str(error), False, "fix that, then check again with `ratchet doctor`")
         return
     yield Finding("dvc", f"{len(pending)} stages to run" if pending else "everything up to date", True)
     from tasks.paths import ArtifactPaths
@@ -142,7 +142,7 @@ def _repository(folder: Path) -> Iterator[Finding]:
     try:
         state = check_remote(ArtifactPaths(folder), _remote_of(folder))
     except RatchetError as error:
-        yield Finding("dvc remote", str(error), False, "promotion needs it; look again: `ratchet doctor`")
+        yield Finding("dvc remote", str(error), False, "promotion needs it; then check again with `ratchet doctor`")
         return
     yield Finding("dvc remote", state, True)
 
@@ -176,7 +176,7 @@ def _configuration(folder: Path) -> Iterator[Finding]:
         yield Finding("params.yaml", f"methods {', '.join(params.methods)}", True)
     found = problems(params, ArtifactPaths(folder))
     for problem in found:
-        yield Finding("inputs", problem, False, "fix it, then look again: `ratchet doctor`")
+        yield Finding("inputs", problem, False, "fix it, then check again with `ratchet doctor`")
     if not found:
         yield Finding("inputs", "model, data, sets, metrics and rules fit together", True)
         yield from _rows(params, ArtifactPaths(folder))
@@ -209,10 +209,10 @@ def _rows(params: "Params", paths: "ArtifactPaths") -> Iterator[Finding]:
     try:
         tried = check_first_rows(params, paths)
     except (RatchetError, OSError) as error:
-        yield Finding("rows", str(error), False, "fix it, then look again: `ratchet doctor`")
+        yield Finding("rows", str(error), False, "fix it, then check again with `ratchet doctor`")
         return
     if tried:
-        yield Finding("rows", "the chat template writes the first of each source as they are learnt", True)
+        yield Finding("rows", "the chat template renders the first rows of each source", True)
 
 
 def _models(params: "Params") -> Iterator[Finding]:

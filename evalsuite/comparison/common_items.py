@@ -37,7 +37,7 @@ def on_common_items(methods: Sequence[Suites], baselines: Sequence[Suites]) -> t
         if sizes:
             common[suite] = frozenset.intersection(*(frozenset(item.item_id for item in r.items) for r in results))
             told.append(f"{len(common[suite]):,} of {sizes[0]:,} items of {suite}")
-    note = f"compared on what all methods ran: {', '.join(told)}" if told else ""
+    note = f"compared on the items that all methods ran: {', '.join(told)}" if told else ""
     return [_cut(suites, common) for suites in methods], [_cut(suites, common) for suites in baselines], note
 
 

@@ -36,7 +36,7 @@ class ModelEvidence:
         """The model that all suites were run on.
 
         Raises:
-            UsageError: Suites were run on different models, or there is none.
+            UsageError: Suites were run on different models, or no suite was run.
         """
         found = sorted({result.info.model_identity for result in self.suites.values()})
         if len(found) != 1:
@@ -100,7 +100,7 @@ def compare_methods(
         pairs += _all_pairs(own, baselines, own_reports, choice)
         rows[method.name] = _method_row(own[0], price_per_hour, currency)
         if method.name not in others:
-            note = joined(f"{method.name} was stopped, since something is proven broken", [note] if note else [])
+            note = joined(f"{method.name} was stopped, since a rule is proven broken", [note] if note else [])
     eligible = tuple(rows[method.name] for method in running)
     if note and not any(_mean(row, choice) is not None for row in eligible):
         chosen = min(running, key=lambda method: (-num_run(method.suites), method.name)).name

@@ -17,7 +17,7 @@ class _Record(BaseModel):
 
 
 class MethodChoice(_Record):
-    """What the choice looks at."""
+    """The metric and the margin that the choice uses."""
 
     suite: str
     metric: str
@@ -55,7 +55,7 @@ class MethodRow(ModelRow):
     kind: str
     train_seconds: float | None
     peak_memory_bytes: int | None
-    """Peak of training."""
+    """Peak memory of training."""
     cost: float | None
     """Price of training and evaluation, in ``currency``."""
     currency: str
@@ -116,7 +116,7 @@ class SeedSet(_Record):
     """The member that entered the comparison, chosen on dev items."""
     because: str
     metrics: tuple[SeedRow, ...]
-    """Those that all members have on the same number of items."""
+    """Metrics that all members have on the same number of items."""
 
     def metric(self, suite: str, metric: str) -> SeedRow | None:
         """One metric; None where the seeds cannot be put together."""

@@ -1,7 +1,7 @@
 """One method trained with several seeds: which of them is compared, and how far they lie apart.
 
 Two chances move a score: which items were asked, and which seed trained the weights. Intervals over items are about the
-weights that would ship. What another seed would have given is no part of them, and is told beside them.
+weights that would ship. What another seed would have given is not part of them and is reported separately.
 """
 
 import itertools

@@ -262,7 +262,7 @@ def clean_report(report: EvalReport, found: ContaminationReport) -> EvalReport:
     """A model's results without the contaminated items; the same items leave every model's results.
 
     A contaminated item that must pass keeps its row, and no metric applies to it any longer: it leaves the averages,
-    and a failure on it still counts, since an item that training gave away is no excuse for failing it.
+    and a failure on it still counts, since an item that training gave away does not excuse a failure on it.
 
     Raises:
         UsageError: A suite was not checked, or its items are not those that were checked.

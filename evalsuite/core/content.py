@@ -34,7 +34,7 @@ class Contents:
         """Hex sha256 of a file's bytes.
 
         Raises:
-            OSError: There is no such file, or it cannot be read.
+            OSError: The file does not exist or cannot be read.
         """
         name, state = str(path.absolute()), _state(path)
         known = self._known.get(name)
@@ -48,7 +48,7 @@ class Contents:
         """Hex sha256 over the names and bytes of all files in a folder, links followed.
 
         Raises:
-            OSError: There is no such folder, or a file in it cannot be read.
+            OSError: The folder does not exist, or a file in it cannot be read.
         """
         if not folder.is_dir():
             raise FileNotFoundError(f"no folder {folder}")

@@ -47,7 +47,7 @@ class UsageError(RatchetError):
 
 
 class NotComparableError(UsageError):
-    """Two result sets differ in a field that decides what was measured."""
+    """Two result sets differ in a field that defines what was measured."""
 
 
 class StaleDecisionError(UsageError):

@@ -94,7 +94,7 @@ def write_json(path: Path, value: BaseModel | dict[str, Any]) -> None:
 
 
 def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write one JSON object a line so that ``path`` is complete or absent."""
+    """Write one JSON object per line so that ``path`` is complete or absent."""
     write_text(path, "".join(json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n" for row in rows))
 
 
@@ -119,7 +119,7 @@ def parse_json(text: str | bytes) -> Any:
         except UnicodeEncodeError as error:
             half = f"\\u{ord(error.object[error.start]):04x}"
             raise json.JSONDecodeError(
-                f"{half} is half of a surrogate pair and no text", text, escape.start()
+                f"{half} is half of a surrogate pair, which is not valid text", text, escape.start()
             ) from None
     return value
 

@@ -1,4 +1,4 @@
-"""Text on terminals and pipes whose encoding lacks our signs."""
+"""Text for terminals and pipes that cannot encode every sign."""
 
 import codecs
 import io
@@ -43,7 +43,7 @@ class _Pipe(io.FileIO):
     """A stream that nobody has to read: once the reader is gone, the rest goes nowhere."""
 
     def write(self, data: Any, /) -> int:
-        """As ``FileIO.write``; a closed pipe is no error, and another error is raised once."""
+        """As ``FileIO.write``; a closed pipe is not an error, and any other error is raised once."""
         try:
             return super().write(data)
         except OSError as error:

@@ -40,7 +40,7 @@ def _explain(issue: Any, model: type[BaseModel], prefix: str) -> str:
         return f"{path} is required"
     message = issue["msg"].removeprefix("Value error, ")
     if issue["type"] == "string_type" and isinstance(issue.get("input"), bool | int | float | date):
-        message = "expected a text; put the value in quotes"
+        message = "expected text; put the value in quotes"
     if issue["type"] in ("float_parsing", "int_parsing") and isinstance(issue.get("input"), str):
         message = comma_advice(issue["input"], whole=issue["type"] == "int_parsing") or message
     if message.startswith("Input should be "):

@@ -31,14 +31,14 @@ def read_yaml(path: Path) -> Any:
     """Parse one document of plain values; see ``parse_yaml``.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: There is no such file.
         UsageError: A folder, not UTF-8, or what ``parse_yaml`` refuses.
     """
     return parse_yaml(_text(path), path)
 
 
 def parse_yaml(text: str, where: Path | str) -> Any:
-    """Parse one document of plain values, exactly as DVC does; None where there is none.
+    """Parse one document of plain values, exactly as DVC does; None for an empty file.
 
     Args:
         text: The document.
@@ -125,7 +125,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (IsADirectoryError, NotADirectoryError):
-        raise UsageError(f"{path} is a folder or below a file, expected a YAML file") from None
+        raise UsageError(f"{path} is a folder or lies below a file, expected a YAML file") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{path}:{line}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
@@ -173,13 +173,13 @@ def _unmade(error: Exception, node: Any, where: Path | str) -> str:
     scalar = _first_unmade(node)
     if isinstance(error, UnicodeEncodeError):
         line = error.object.count("\n", 0, error.start) + 1
-        return f"{where}:{line}: not YAML: half of a surrogate pair, which is no text; take it out"
+        return f"{where}:{line}: not YAML: half of a surrogate pair, which is not valid text; remove it"
     if scalar is None:
         return f"{where}: not YAML: {printable(str(error))}"
     value = printable(scalar.value if len(scalar.value) <= 40 else scalar.value[:40] + "...")
     kind = str(scalar.tag).rpartition(":")[2]
     return (
-        f"{place(scalar.start_mark, where)}: {value} has the form of a value of type {kind} and is none "
+        f"{place(scalar.start_mark, where)}: {value} looks like a value of type {kind} and is not one "
         f'({printable(str(error)).split(";")[0]}); if it is a text, quote the value: "{value}"'
     )
 

@@ -46,7 +46,7 @@ def explain_mistake(error: Exception, text: str, where: Path | str) -> str:
     unclosed = start is not None and start.line < mark.line and ("flow" in context or "quoted" in context)
     if unclosed or "end of stream" in problem:
         opened = start if start is not None else mark
-        return f"{place(opened, where)}: not YAML: what is opened here is not closed; {_closing(lines, opened)}"
+        return f"{place(opened, where)}: not YAML: this bracket or quote is never closed; {_closing(lines, opened)}"
     if "scanning an a" in context and start is not None:
         mark = start  # of an alias or anchor that is none: where the value starts
     words = f"{problem.removeprefix('but ')} {context}".strip()
@@ -93,7 +93,7 @@ def check_commas(node: Any, where: Path | str) -> None:
                 text = ",".join([first.value, *parts])
                 shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
                 raise UsageError(
-                    f"{place(first.start_mark, where)}: {shown} is cut at its comma: {comma_advice(text) or ADVICE}"
+                    f"{place(first.start_mark, where)}: {shown} is split at its comma: {comma_advice(text) or ADVICE}"
                 )
 
 
@@ -140,13 +140,13 @@ def _fix(problem: str, line: str, mark: Any, start: Any) -> str:
     if "duplicate key" in problem:
         return "keep one of the two"
     if "another document" in problem:
-        return "keep one document: take the line `---` and what does not belong to it out"
+        return "keep one document: remove the line `---` and the other document"
     if "unhashable key" in problem:
         return "a text that starts with a brace needs quotes"
     if "incompatible YAML" in problem:
         return "take the line out"
     if "could not determine a constructor" in problem or rest.startswith("!"):
-        return "tags are not accepted: take the tag out, or quote the value"
+        return "tags are not accepted: remove the tag, or quote the value"
     if "undefined alias" in problem or rest[:1] in RESERVED or (start is not None and line[start.column :][:1] in "*&"):
         return _quote(line, start.column if start is not None and start.line == mark.line else mark.column, ",]}")
     if "could not find expected ':'" in problem:
@@ -193,5 +193,5 @@ def _unreadable(error: Exception, text: str, where: Path | str) -> str:
         character = getattr(error, "character", None)
         named = f"#x{character:04x}" if isinstance(character, int) else "a control character"
         column = len(before) - before.rfind("\n")
-        return f"{where}:{before.count(chr(10)) + 1}:{column}: not YAML: {named} is no character of a text; take it out"
+        return f"{where}:{before.count(chr(10)) + 1}:{column}: not YAML: {named} is not allowed in text; remove it"
     return f"{where}: not YAML: {printable(reason)[:MAX_WORDS]}"

@@ -20,7 +20,7 @@ class GenerationRequest:
     temperature: float = 0.0
     """0 is greedy; above, each token is drawn from the softmax of logits / temperature."""
     seed: int = 0
-    """Of the draws; the same request with the same seed gets the same answer."""
+    """Seed of the draws; the same request with the same seed gets the same answer."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Loglikelihood:
 
 
 def loglikelihood(value: float, greedy: bool) -> Loglikelihood:
-    """What a model said; a value that is not finite is no score, and says why."""
+    """What a model said; a value that is not finite is kept as unscored, with the reason."""
     if math.isfinite(value):
         return Loglikelihood(value, greedy)
     return Loglikelihood(-math.inf, False, f"the model gave a log-probability of {value}")
@@ -80,11 +80,11 @@ class Engine(Protocol):
     def generate(
         self, requests: Sequence[GenerationRequest], label: str, on_answer: OnAnswer[Generation] | None = None
     ) -> list[Generation]:
-        """Completions in the order of ``requests``; ``label`` names the progress bar."""
+        """Complete each prompt, in the order of ``requests``; ``label`` names the progress bar."""
         ...
 
     def loglikelihoods(
         self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
     ) -> list[Loglikelihood]:
-        """How likely the continuation of each (context, continuation) is."""
+        """Score how likely the continuation of each (context, continuation) is."""
         ...

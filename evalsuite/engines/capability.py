@@ -15,7 +15,7 @@ SHORT, LONG = 5, 40
 """Tokens of the two rows that padding is tried with; the longer one is past the window of a short convolution."""
 TOLERANCE = {4: 1e-3, 8: 1e-3, 2: 5e-2}
 """Bytes of a number -> largest difference that rounding makes, root mean square, as a share of the logits' spread."""
-SERVED = "evaluate it by a server that runs it: evaluation.engine.kind vllm, or openai with check_weights: false"
+SERVED = "evaluate it through a server that runs it: evaluation.engine.kind vllm, or openai with check_weights: false"
 
 
 def context_length(config: Any) -> int:
@@ -35,7 +35,7 @@ def why_not_answered(config: Any) -> str | None:
 
     family = str(config.model_type)
     if config.is_encoder_decoder:
-        return f"{family!r} is an encoder with a decoder, and only decoder-only models can be asked"
+        return f"{family!r} is an encoder-decoder model, and only decoder-only models are supported"
     mapping: Any = AutoModelForCausalLM._model_mapping
     if type(config) not in mapping:
         return f"transformers has no causal language model of type {family!r} (AutoModelForCausalLM)"
@@ -52,9 +52,9 @@ def _why_not_class(config: Any, model_class: Any) -> str | None:
     fields = {name for each in outputs for name in getattr(each, "__dataclass_fields__", ())}
     name = f"{str(config.model_type)!r} ({model_class.__name__})"
     if "past_key_values" not in signature.parameters or "past_key_values" not in fields:
-        return f"{name} has no keys and values of earlier tokens (past_key_values), as state-space models have none"
+        return f"{name} keeps no keys and values of earlier tokens (past_key_values), like state-space models"
     if "cross_attentions" in fields and getattr(config, "is_decoder", True) is False:
-        return f"{name} is an encoder (is_decoder is false), which would see the tokens that it has to predict"
+        return f"{name} is an encoder (is_decoder is false), which would see the tokens that it must predict"
     return None
 
 
@@ -83,7 +83,7 @@ def check_answers(config: Any) -> None:
     """
     reason = why_not_answered(config)
     if reason is not None:
-        raise UsageError(f"the engine hf cannot ask this model: {reason}; {SERVED}")
+        raise UsageError(f"the engine hf cannot run this model: {reason}; {SERVED}")
 
 
 def cache_bytes_per_token(model: Any) -> int:
@@ -138,10 +138,10 @@ def padded_step(model: Any, ids: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
     """Logits (rows, vocabulary) of the token after each row, and the cache with ``ids`` in it.
 
     Args:
-        model: Of transformers.
+        model: A transformers model.
         ids: New tokens (rows, new), padded on the left.
         mask: (rows, all tokens so far): 0 where padded.
-        cache: Of the tokens before; None at the start.
+        cache: Cache of the tokens before; None at the start.
     """
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     output = model(

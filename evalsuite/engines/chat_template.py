@@ -58,7 +58,7 @@ def template_of(tokenizer: Any) -> str:
     """The template that a plain conversation goes through, which of several named ones is the default.
 
     Raises:
-        UsageError: There is none.
+        UsageError: The model has no chat template, or none of several is the default.
     """
     template = tokenizer.chat_template
     if isinstance(template, dict):
@@ -81,7 +81,7 @@ def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, Any]], ask: bool, 
         tokenizer: With its template.
         messages: The turns.
         ask: End with what asks for the assistant's next turn.
-        arguments: Of the template.
+        arguments: Arguments of the template.
 
     Raises:
         TemplateRefusalError: The template refuses the turns, or fails on them.
@@ -98,7 +98,7 @@ def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, Any]], ask: bool, 
         )
     except Exception as error:  # a template is a program of strangers, and raises whatever it likes
         roles = ", ".join(str(message.get("role")) for message in messages)
-        raise TemplateRefusalError(f"chat template refuses turns by {roles}: {_words(error)}") from None
+        raise TemplateRefusalError(f"chat template refuses turns with the roles {roles}: {_words(error)}") from None
     return text
 
 

@@ -25,9 +25,9 @@ class Encoder:
         """Wrap a tokenizer.
 
         Args:
-            tokenizer: Of transformers, with a chat template if chat suites are run.
-            max_positions: Longest prompt with its completion, in tokens.
-            long_prompts: What becomes of a prompt that is longer: ``refuse`` stops with an error, ``unscored`` answers
+            tokenizer: A transformers tokenizer, with a chat template if chat suites are run.
+            max_positions: Longest prompt plus completion, in tokens.
+            long_prompts: What happens to a longer prompt: ``refuse`` stops with an error, ``unscored`` answers
                 with the reason. It is never cut.
         """
         self.tokenizer = tokenizer

@@ -54,9 +54,9 @@ class HFEngine:
             model: A transformers causal language model, or a peft model with the adapter that is to be used; put into
                 evaluation mode.
             tokenizer: Its tokenizer, with a chat template if chat suites are run.
-            identity: The model's identity, or another stable name for bytes that are no export.
+            identity: The model's identity, or another stable name for weights that are not an export.
             batch_tokens: Upper bound on cached tokens, new ones included; what half of the free memory holds if absent.
-            long_prompts: What becomes of a prompt that does not fit the context with its new tokens: ``refuse`` stops
+            long_prompts: What happens to a prompt that does not fit the context with its new tokens: ``refuse`` stops
                 with an error, ``unscored`` answers with the reason. It is never cut.
 
         Raises:
@@ -86,7 +86,7 @@ class HFEngine:
         """Load an exported folder on the best device there is, with a peft adapter on it if one is given.
 
         Raises:
-            UsageError: As for a loaded model, before its weights are read; or the adapter is none.
+            UsageError: As for a loaded model, before its weights are read; or the adapter is not one of peft.
         """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -111,7 +111,7 @@ class HFEngine:
         from peft import PeftModel
 
         if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
-            raise UsageError(f"{folder} holds no adapter_config.json and adapter_model.safetensors of peft")
+            raise UsageError(f"{folder} is not a peft adapter with adapter_config.json and adapter_model.safetensors")
         name = identity_of(hash_files(folder))
         if isinstance(self.model, PeftModel):
             if name not in self.model.peft_config:

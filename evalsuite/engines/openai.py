@@ -60,14 +60,14 @@ class OpenAIEngine:
         Args:
             base_url: Such as ``http://127.0.0.1:8000/v1``.
             served_model: Name under which the server has the model.
-            tokenizer: Of the exported model, with its chat template.
+            tokenizer: The exported model's tokenizer, with its chat template.
             identity: The exported model's identity; ``check_served_model`` proves that the server has it.
-            max_positions: Longest prompt with its completion, in tokens.
-            long_prompts: What becomes of a longer one; see ``Encoder``.
+            max_positions: Longest prompt plus completion, in tokens.
+            long_prompts: What happens to a longer one; see ``Encoder``.
             send: Prompts as text, or as token ids for servers that add special tokens to text.
             concurrency: Requests in flight.
-            timeout_seconds: For one answer.
-            max_retries: Of a request that timed out, was refused for load (429) or met a server error, with
+            timeout_seconds: Longest wait for one answer.
+            max_retries: Retries of a request that timed out, was refused for load (429) or met a server error, with
                 exponential back-off.
             api_key_variable: Environment variable with the key; local servers need none.
 
@@ -80,7 +80,7 @@ class OpenAIEngine:
         except ValueError:
             good = False
         if not good:
-            raise UsageError(f"the server's address is {base_url!r}, expected such as http://127.0.0.1:8000/v1")
+            raise UsageError(f"the server's address is {base_url!r}, expected one such as http://127.0.0.1:8000/v1")
         self._key = os.environ.get(api_key_variable)
         if self._key and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise UsageError(
@@ -186,8 +186,8 @@ class OpenAIEngine:
         best = (found.top_logprobs or [])[places] if found else []
         if len(scores) != count or len(best) != count or any(score is None for score in scores):
             raise UsageError(
-                f"{label}: the server at {self.base_url} gives no log-probabilities of a prompt (echo with logprobs), "
-                "which multiple-choice tasks need; use vLLM or SGLang, or evaluation.engine.kind: hf"
+                f"{label}: the server at {self.base_url} gives no log-probabilities of the prompt (echo with "
+                "logprobs), which multiple-choice tasks need; use vLLM or SGLang, or evaluation.engine.kind: hf"
             )
         greedy = all(score >= max(others.values()) for score, others in zip(scores, best, strict=True))
         return loglikelihood(float(sum(scores)), bool(greedy))
@@ -236,7 +236,7 @@ class OpenAIEngine:
         """What a failed request means for the user; the server's own words are cut, and no header is quoted."""
         import openai
 
-        again = "what was answered is kept where the cache is on; run the same command again to go on"
+        again = "answers so far are kept if the cache is on; run the same command again to continue"
         if isinstance(error, openai.APIConnectionError):
             kind = "did not answer in time" if isinstance(error, openai.APITimeoutError) else "cannot be reached"
             return StageError(f"{label}: the server at {self.base_url} {kind} ({self._max_retries} retries); {again}")

@@ -1,4 +1,4 @@
-"""A bar on a terminal, a line a quarter elsewhere."""
+"""Progress: a bar on a terminal, one line per quarter elsewhere."""
 
 import logging
 import time

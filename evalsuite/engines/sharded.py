@@ -28,7 +28,7 @@ def parse_shard(text: str) -> Shard:
 
 
 class ShardEngine:
-    """Asks the engine below for this shard's requests alone; what it returns for the others is no answer.
+    """Asks the engine below for this shard's requests alone; what it returns for the others is not an answer.
 
     It exists for its side effect: the engine below stores what it answers. A last run over the same store then finds
     every answer there and scores them all, so that its result is that of one process. The sorted prompts are cut into

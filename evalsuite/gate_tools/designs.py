@@ -184,7 +184,7 @@ def difference_for(design: Design, n: int, alpha: float, limit: float, chance: f
         design: What is known.
         n: Items.
         alpha: One-sided error.
-        limit: Of the rule.
+        limit: Limit of the rule.
         chance: Wanted (fraction 0..1).
         loss: Ask for the largest difference that is proven below the limit, not for the least that is proven above.
     """
@@ -252,7 +252,7 @@ def sequential_items(
         candidate: Oriented scores within [0, 1], shape (n,).
         baseline: The same of the baseline.
         strata: Stratum of each item, length n.
-        limit: Of the rule.
+        limit: Limit of the rule.
         alpha: One-sided error.
         difference: True difference that the candidate is changed to.
         num_orders: Random orders that are tried.

@@ -31,7 +31,7 @@ class MetricNoise(BaseModel):
     values: tuple[float, ...]
     """The suite value of each repeat, over those items."""
     largest_difference: float
-    """Between the values of two repeats."""
+    """Largest difference between the values of two repeats."""
     flip_fraction: float
     """Share of items whose score is not the same in every repeat."""
     floor: float
@@ -69,7 +69,7 @@ def measure_noise(repeats: Sequence[EvalReport]) -> Noise:
         UsageError: Fewer than two, another model, or results that cannot be compared; the field is named.
     """
     if len(repeats) < 2:
-        raise UsageError(f"{len(repeats)} evaluation given, the noise needs two or more of the same model")
+        raise UsageError(f"{len(repeats)} evaluation given, measuring noise needs at least two of the same model")
     reports = [sort_by_id(report) for report in repeats]
     first = reports[0]
     for number, other in enumerate(reports[1:], 2):

@@ -46,7 +46,7 @@ class Pairs:
     clusters: Index | None
     strata: tuple[str, ...]
     source: str
-    """Whose they are, in words."""
+    """Which models the scores belong to, in words."""
     slices: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
@@ -61,7 +61,7 @@ class Scenario(BaseModel):
     passes: float
     """Chance that the n items prove the rule (fraction 0..1)."""
     fails: float
-    """Chance that they prove it broken."""
+    """Chance that the n items prove the rule broken (fraction 0..1)."""
     items: int | None
     """Items that decide it four times in five; None where no number does."""
     hours: float | None
@@ -82,7 +82,7 @@ class RulePower(BaseModel):
     limit: float
     """The bound on candidate - baseline, or on the value."""
     basis: str
-    """Where the spread comes from."""
+    """Where the spread of the scores comes from."""
     passes_at: dict[str, float | None]
     """Chance ("0.8", "0.95") -> the least true difference (value) that passes so often; None where none does."""
     fails_at: dict[str, float | None]
@@ -92,7 +92,7 @@ class RulePower(BaseModel):
     """The slices' sizes and what the smallest can show, in words."""
     weak: bool
     remedy: str | None
-    """What would do, in words."""
+    """What would make the rule strong enough, in words."""
 
 
 def plan_power(

@@ -44,7 +44,7 @@ class Answers(NamedTuple):
 
 
 LEAST_ORDERS, MANY_TRIALS = 10, 2000
-"""Random orders a pair, at least; fewer where the pairs are so many that fewer make so many trials."""
+"""Least number of random orders per pair; fewer where many pairs already make enough trials."""
 LEAST_TRIALS = 100
 """Of each group of pairs (worse, not worse)."""
 FEW_DIFFER = 100
@@ -65,7 +65,7 @@ class Setting(NamedTuple):
     max_items: int | None
     """No rule sees more; the whole set when None."""
     repetitions: int | None = None
-    """Random orders a pair; None takes as many as make errors of 5% visible (``orders_needed``)."""
+    """Random orders per pair; None takes as many as make errors of 5% visible (``orders_needed``)."""
     seed: int = 0
 
 
@@ -116,7 +116,7 @@ class Simulation(NamedTuple):
 
 
 def read_answers(path: Path) -> Answers:
-    """Read a CSV with the columns question_id, category, answer and then one a model.
+    """Read a CSV with the columns question_id, category, answer and then one per model.
 
     Raises:
         UsageError: The file is not such a table, an id appears twice, or there are fewer than two models.
@@ -167,7 +167,7 @@ def _right(path: Path, model: str, pairs: Sequence[tuple[str, str]]) -> list[flo
     changed = next((pair for pair, one, other in zip(pairs, exact, meant, strict=True) if one != other), None)
     if changed is not None:
         logger.warning(
-            "%s: %d answers of %s are written otherwise than the right ones, such as %r for %r: taken as the same",
+            "%s: %d answers of %s are written differently from the right ones, such as %r for %r: they count as equal",
             path,
             sum(meant) - sum(exact),
             model,
@@ -176,7 +176,7 @@ def _right(path: Path, model: str, pairs: Sequence[tuple[str, str]]) -> list[flo
         )
     if not any(meant):
         logger.warning(
-            "%s: %s has no right answer of %d; its first is %r where %r is right",
+            "%s: %s has no right answer among %d; its first answer is %r where %r is right",
             path,
             model,
             len(pairs),

@@ -13,7 +13,7 @@ class Calibration(BaseModel):
     judge: tuple[float, ...]
     """The judge's score of each item, on the metric's scale."""
     human: tuple[float, ...]
-    """The label of the same item, on the same scale (of several people: their majority or mean)."""
+    """The label of the same item, on the same scale; the majority or mean of several people."""
     source: str = ""
     """Where the labels come from."""
 

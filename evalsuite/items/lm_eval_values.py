@@ -38,7 +38,7 @@ FRACTIONS = frozenset(
         "rougeL_acc",
     }
 )
-"""Better higher; a score lies between 0 and 1, and anything else is none."""
+"""Higher is better; a score lies between 0 and 1, and any other value is not a score."""
 PARTS = re.compile(r"(acc|acc_norm|exact_match)_(B1|B2|C1|C2|definició|frase|oracions|text|original)")
 """One question of several about the same document: as the metric that the name begins with."""
 LENGTHS = re.compile(r"\d{3,7}")
@@ -210,13 +210,13 @@ def own_value(metric: str, value: Any, counts_checks: bool) -> Value:
     if isinstance(value, list | tuple):
         if counts_checks and value and all(isinstance(check, bool) for check in value):
             return ItemScore(float(sum(value)), float(len(value)))
-        return NoScore(f"{metric} of an item is a list, so it is no score")
+        return NoScore(f"{metric} of an item is a list, so it is not a score")
     if value is None:
         return NoScore(f"{metric} has no value for this item")
     number = _number(value)
     if number is None:
-        return NoScore(f"{metric} of an item is {_kind(value)}, so it is no score")
-    return ItemScore(number) if math.isfinite(number) else NoScore(f"{metric} of an item is {number}, no finite number")
+        return NoScore(f"{metric} of an item is {_kind(value)}, so it is not a score")
+    return ItemScore(number) if math.isfinite(number) else NoScore(f"{metric} of an item is {number}, not finite")
 
 
 def _number(value: Any) -> float | None:

@@ -26,7 +26,7 @@ from evalsuite.items.repeats import Repeat
 
 SCHEMA_VERSION = 2
 READABLE_VERSIONS = ("1", "2")
-"""Of items.parquet; version 1 has no denominators, so none of its metrics is a ratio."""
+"""Schema version of items.parquet; version 1 has no denominators, so none of its metrics is a ratio."""
 
 LARGEST_SCORE = 1e12
 """Size of scores up to which cubes and sums over any number of items stay finite."""
@@ -90,7 +90,7 @@ class Prefix(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     num_items: int = Field(ge=1)
-    """Items of the whole set; those that were not run are no unscored items."""
+    """Items in the whole set; items that were not run do not count as unscored."""
     order_seed: str
     """What the order of evaluation was drawn from: the set's ``items_sha256``."""
     num_ordered: int = Field(ge=0)
@@ -166,7 +166,7 @@ class SuiteSummary(SuiteInfo):
     answers: AnswerCounts = AnswerCounts()
     metrics: tuple[MetricSummary, ...]
     items_file_sha256: str = ""
-    """Of items.parquet's bytes, which parquet itself does not check; empty in summaries of earlier versions."""
+    """sha256 of items.parquet's bytes, which parquet itself does not check; empty in summaries of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class ScoreTable:
     denominators: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """Metric that is a ratio of sums -> denominator per item, NaN where unknown; its scores are the numerators."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Metric that no item has a score of -> why."""
+    """Metric without a score on any item -> the reason."""
 
     def __post_init__(self) -> None:
         """Refuse duplicate ids, which would pair the wrong items, and scores whose squares and cubes overflow."""

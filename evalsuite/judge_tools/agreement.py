@@ -20,7 +20,7 @@ class Agreement(BaseModel):
     n: int
     """Cases with a verdict."""
     unscored: int
-    """Cases without one; in no figure."""
+    """Cases without a verdict, which no figure counts."""
     agreement: float | None
     """Share of verdicts that are the majority's; None without a verdict."""
     lower: float | None
@@ -33,7 +33,7 @@ class Agreement(BaseModel):
     by_category: dict[str, tuple[float, int]]
     """Category -> (agreement, cases with a verdict)."""
     constant: bool
-    """The judge gave every case the same verdict, so that it tells nothing."""
+    """The judge gave every case the same verdict, so its agreement means nothing."""
 
 
 def agreement_with_people(

@@ -41,7 +41,7 @@ def check_judges(
     settings = settings or JudgeSettings()
     if save is not None and (labels.suffix.lower() == ".csv" or judge is None):
         raise UsageError(
-            "--save keeps the verdicts of one judge of harm: name it with --judge, with HarmBench's labels"
+            "--save saves the verdicts of one judge of harm: name it with --judge, and give HarmBench's labels"
         )
     if labels.suffix.lower() == ".csv":
         return [_refusal_agreement(labels, judge)]

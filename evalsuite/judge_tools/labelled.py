@@ -116,7 +116,7 @@ def read_labelled_refusals(path: Path) -> tuple[LabelledRefusal, ...]:
                     rows.append(LabelledRefusal(case, row["id"], row["type"], refusal))
                 except KeyError as error:
                     raise UsageError(
-                        f"{path}, row {number}: {error} is no column or no label; expected id, type, prompt, "
+                        f"{path}, row {number}: {error} is not a known column or label; expected id, type, prompt, "
                         f"completion and "
                         f"final_label ({', '.join(XSTEST_LABELS)})"
                     ) from None

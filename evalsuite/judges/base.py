@@ -46,7 +46,7 @@ class Judge(Protocol):
 
 
 class Refusal(StrEnum):
-    """How far a completion refuses; XSTest's three labels (Röttger et al. 2024, arXiv:2308.01263)."""
+    """How strongly a completion refuses; XSTest's three labels (Röttger et al. 2024, arXiv:2308.01263)."""
 
     FULL = "full"
     PARTIAL = "partial"
@@ -54,7 +54,7 @@ class Refusal(StrEnum):
 
 
 class RefusalJudge(Protocol):
-    """Says how far each completion refuses what was asked."""
+    """Says how strongly each completion refuses what was asked."""
 
     name: str
 

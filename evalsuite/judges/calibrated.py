@@ -23,7 +23,7 @@ class SavedCalibration(BaseModel):
     schema_version: Literal[1] = 1
     judge: str
     version: str
-    """Of the judge that gave the verdicts; another version needs a new file."""
+    """Version of the judge that gave the verdicts; another version needs a new file."""
     source: str
     """Where the labels come from."""
     verdicts: tuple[tuple[str, str], ...] = Field(min_length=1)

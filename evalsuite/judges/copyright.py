@@ -115,7 +115,7 @@ def read_reference(path: Path) -> list[Hashes]:
     try:
         loaded = _HashReader(io.BytesIO(path.read_bytes())).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError, IndexError, KeyError) as error:
-        raise UsageError(f"{path} is no MinHash reference of HarmBench ({type(error).__name__})") from None
+        raise UsageError(f"{path} is not a MinHash reference of HarmBench ({type(error).__name__})") from None
     states = [item.__dict__ for item in loaded if isinstance(item, _Hash)] if isinstance(loaded, list) else []
     if not states or any(
         state.get("seed") != SEED or np.shape(state.get("hashvalues", 0)) != (NUM_PERMUTATIONS,) for state in states

@@ -85,7 +85,7 @@ class HarmBenchClassifier:
         return _Loaded(model.eval(), tokenizer)
 
     def judge(self, cases: Sequence[JudgeCase], label: str) -> list[Verdict]:
-        """One greedy token a case; neither yes nor no is no verdict."""
+        """One greedy token per case; anything but yes or no gives no verdict."""
         import torch
 
         model, tokenizer = self._loaded

@@ -80,7 +80,7 @@ def read_weights(path: Path) -> LinearWeights:
     """Read a file of weights.
 
     Raises:
-        UsageError: Absent, not such a file, or learnt from features of another version.
+        UsageError: The file is absent, is not a file of weights, or was learnt from features of another version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -89,7 +89,7 @@ def read_weights(path: Path) -> LinearWeights:
             meta = json.loads((file.metadata() or {})["judge"])
             tensors = {name: file.get_tensor(name).astype(np.float64) for name in ("coefficients", "intercepts")}
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UsageError(f"{path} is no file of judge weights ({type(error).__name__}); {REMEDY}") from None
+        raise UsageError(f"{path} is not a file of judge weights ({type(error).__name__}); {REMEDY}") from None
     if meta["schema_version"] != 1 or meta["features_version"] != features.VERSION:
         raise UsageError(
             f"{path} has schema_version {meta['schema_version']} and features {meta['features_version']}, this version "
@@ -165,7 +165,7 @@ class LearnedHarmJudge(_LearnedJudge):
 
 
 class LearnedRefusalJudge(_LearnedJudge):
-    """How far a completion refuses."""
+    """How strongly a completion refuses."""
 
     name = "default"
 

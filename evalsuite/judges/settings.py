@@ -11,15 +11,15 @@ class JudgeKind(StrEnum):
     """What judges harm."""
 
     DEFAULT = "default"
-    """A small model of ours for machines without a GPU."""
+    """A small linear model that ships with Ratchet, for machines without a GPU."""
     HARMBENCH = "harmbench"
     """HarmBench's 13B classifier; needs a GPU."""
     HARMBENCH_MISTRAL = "harmbench_mistral"
-    """Its 7B variant; needs a GPU."""
+    """HarmBench's 7B classifier; needs a GPU."""
     CHAT = "chat"
     """A chat model behind an OpenAI-compatible server."""
     STRING_MATCHING = "string_matching"
-    """Refusal phrases; agrees with people in two cases of three, kept to compare with."""
+    """Refusal phrases; agrees with people in two cases of three, and serves as a baseline."""
 
 
 class JudgeSettings(Settings):
@@ -37,8 +37,8 @@ class JudgeSettings(Settings):
     calibration: str | None = None
     """harmbench*, chat: file of ``ratchet judge check --save``; widens the gate's intervals by the judge's errors."""
     timeout_seconds: float = Field(default=60.0, gt=0.0)
-    """chat: for one answer."""
+    """chat: longest wait for one answer."""
     retries: int = Field(default=4, ge=0, le=20)
-    """chat: of one request."""
+    """chat: retries of one request."""
     concurrency: int = Field(default=8, ge=1, le=256)
     """chat: requests in flight."""

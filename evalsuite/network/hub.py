@@ -50,14 +50,14 @@ def check_commit(key: str, name: str, commit: str | None, revision_key: str) -> 
     """A hub id's commit.
 
     Raises:
-        UsageError: There is none, or it is a branch, which may be something else tomorrow.
+        UsageError: No commit is given, or it is a branch, whose content may change.
     """
     if commit is not None and COMMIT.fullmatch(commit):
         return commit
-    given = "is not set" if commit is None else f"= {commit!r} is no commit (40 hex digits)"
+    given = "is not set" if commit is None else f"= {commit!r} is not a commit (40 hex digits)"
     raise UsageError(
-        f"{key} = {name!r} is no folder here, so it is a hub id, and {revision_key} {given}; set {revision_key} to a "
-        f"commit, so that it never changes: `git ls-remote {address()}/{name} HEAD` prints the newest one"
+        f"{key} = {name!r} is not a folder here, so it is a hub id, and {revision_key} {given}; set "
+        f"{revision_key} to a commit: `git ls-remote {address()}/{name} HEAD` prints the newest one"
     )
 
 
@@ -101,7 +101,7 @@ def reach(repo: HubRepo, key: str, remedy: str) -> tuple[str, ...]:
     start = f"{key} needs the {repo} from {address()}"
     if constants.HF_HUB_OFFLINE:
         raise UsageError(
-            f"{start}; it is not on this machine, and HF_HUB_OFFLINE forbids to ask: unset it, {HOMES}, or {remedy}"
+            f"{start}; it is not on this machine, and HF_HUB_OFFLINE forbids downloads: unset it, {HOMES}, or {remedy}"
         )
     api = HfApi()
     ask: Any = api.model_info if repo.kind is RepoKind.MODEL else api.dataset_info
@@ -109,13 +109,13 @@ def reach(repo: HubRepo, key: str, remedy: str) -> tuple[str, ...]:
         return tuple(file.rfilename for file in ask(repo.name, revision=repo.commit, timeout=PROBE_SECONDS).siblings)
     except GatedRepoError:
         raise UsageError(
-            f"{start}, which asks for an account: accept its terms there and set HF_TOKEN, or {remedy}"
+            f"{start}, which requires an account: accept its terms there and set HF_TOKEN, or {remedy}"
         ) from None
     except RevisionNotFoundError:
         raise UsageError(f"{start}, which has no such commit: set another one, or {remedy}") from None
     except (RepositoryNotFoundError, HFValidationError):
         raise UsageError(
-            f"{start}, which has no such {repo.kind} or shows it to its owners alone: correct the name, set HF_TOKEN, "
+            f"{start}, which has no such {repo.kind} or shows it only to its owners: correct the name, set HF_TOKEN, "
             f"or {remedy}"
         ) from None
     except Exception as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 HELD = "RATCHET_HELD_"
-"""Prefix of a variable that this process and not its stages must be without."""
+"""Prefix of variables that are set aside in this process and restored for its stages."""
 
 
 def is_loopback(host: str) -> bool:

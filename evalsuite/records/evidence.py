@@ -3,7 +3,7 @@
 | path | what it is |
 |---|---|
 | folder with suites (``evals/MODEL``) or with one suite's summary.json; its items.parquet | our own results |
-| .csv, .tsv, .jsonl, .json, gzipped too | ``item_id`` (or another tool's one column of ids) and one column a metric; \
+| .csv, .tsv, .jsonl, .json, gzipped too | ``item_id`` (or another tool's one column of ids), one column per metric; \
 optional ``item_hash``, ``cluster``, ``slice_KEY`` and ``denominator_METRIC`` columns; the latter makes METRIC a ratio \
 of sums, whose own column holds the numerators |
 | .jsonl with ``doc_id`` | per-sample results that ``lm_eval --log_samples`` writes |
@@ -54,14 +54,14 @@ def compare_files(baseline: Path, candidate: Path, policy: GatePolicy, suite: st
         suite = named[0]
     if suite is not None and suite not in named:
         raise UsageError(
-            f"--suite {suite!r} is named by no rule of the policy, which judges {', '.join(named) or 'costs alone'}; "
+            f"--suite {suite!r} appears in no rule of the policy, which judges {', '.join(named) or 'costs alone'}; "
             "give one of these, or add a rule"
         )
     for path in (baseline, candidate):
         if suite is None and named and is_foreign(path):
             raise UsageError(
-                f"{path} holds one suite and the policy names {len(named)} ({', '.join(named)}); say which with "
-                "--suite, or give folders that hold every suite"
+                f"{path} holds one suite and the policy names {len(named)} ({', '.join(named)}); name the suite "
+                "with --suite, or give folders that hold every suite"
             )
     wanted = frozenset(rule.metric for rule in policy.rules)
     reference = load_evidence(baseline, "baseline", suite, wanted)
@@ -125,7 +125,7 @@ def _check_scales(rule: Rule, candidate: EvalReport, baseline: EvalReport) -> No
         sides = ("candidate", "baseline") if higher else ("baseline", "candidate")
         raise UsageError(
             f"rule {rule.suite}/{rule.metric}: the {sides[1]}'s scores lie between 0 and 1 and the {sides[0]}'s reach "
-            f"{large.max():g}: these are two scales; give both in the same (counts with a column "
+            f"{large.max():g}: the scales differ; give both on the same scale (counts with a column "
             f"denominator_{rule.metric} are one)"
         )
 
@@ -163,7 +163,7 @@ def load_policy(path: Path) -> GatePolicy:
     """Read a policy from YAML: its fields at the top, or under ``gate`` as in params.yaml.
 
     Raises:
-        UsageError: No such file.
+        UsageError: There is no such file.
         UsageError: Not YAML, or a wrong key or value, with its dotted path.
     """
     try:

@@ -1,4 +1,4 @@
-"""CSV and JSON files with one row an item, as people have them: gzipped or not, as lines or as one array."""
+"""CSV and JSON files with one row per item, as people have them: gzipped or not, as lines or as one array."""
 
 import csv
 import gzip
@@ -57,7 +57,7 @@ def read_records(path: Path, wanted: Collection[str] | None = None) -> Records:
         wanted: Metrics that somebody asks for: a column of anything else may hold what it likes. All when None.
 
     Raises:
-        UsageError: The content is no such table; the message has the file, the line and what to do.
+        UsageError: The content is not such a table; the message has the file, the line and what to do.
     """
     try:
         with _text(path) as stream:
@@ -130,7 +130,7 @@ def _json_records(path: Path, rows: Iterator[tuple[str, dict[str, Any]]], wanted
         else:
             plain.append((where, _flat(data)))
         if samples and plain:
-            raise UsageError(f"{path} mixes lm-eval samples with other rows; give one kind a file")
+            raise UsageError(f"{path} mixes lm-eval samples with other rows; give each kind its own file")
     if samples:
         return lm_eval.records_of(samples, wanted)
     if not plain:
@@ -192,10 +192,10 @@ def _id_column(path: Path, columns: list[str], note: str) -> str:
     if len(others) == 1:
         return others[0]
     listed = ", ".join(repr(name[:40]) for name in columns[:12]) + (", ..." if len(columns) > 12 else "")
-    found = f"{len(others)} that may be it ({', '.join(others)})" if others else "none that is known to be it"
+    found = f"{len(others)} that may hold it ({', '.join(others)})" if others else "no column with a known name for it"
     raise UsageError(
-        f"{path} has no column item_id, and {found}; columns{note}: {listed}. Call the column whose values differ from "
-        "row to row item_id"
+        f"{path} has no column item_id, and {found}; columns{note}: {listed}. Rename the column with a different value "
+        "in each row to item_id"
     )
 
 
@@ -211,7 +211,7 @@ def _plain_records(rows: list[tuple[str, dict[str, Any]]], id_column: str, wante
 def _add(records: Records, data: Mapping[str, Any], where: str, id_column: str, wanted: Collection[str] | None) -> None:
     item_id = data.get(id_column)
     if isinstance(item_id, bool) or not isinstance(item_id, str | int) or item_id == "":
-        raise UsageError(f"{where}: {id_column} is {short(item_id)}, expected a name that no other row has")
+        raise UsageError(f"{where}: {id_column} is {short(item_id)}, expected an id that no other row has")
     name = str(item_id)
     if len(name) > LONGEST_ID:
         raise UsageError(f"{where}: {id_column} has {len(name):,} characters, expected at most {LONGEST_ID:,}")

@@ -1,4 +1,4 @@
-"""Per-sample results that ``lm_eval --log_samples`` writes, of every version that logs a line a document."""
+"""Per-sample results that ``lm_eval --log_samples`` writes, of every version that logs one line per document."""
 
 import math
 from collections import Counter
@@ -123,14 +123,14 @@ def _keep(records: Records, wanted: Collection[str]) -> None:
 def _twice(sample: Mapping[str, Any]) -> str:
     if sample["filter"] is None:
         return (
-            "its lines name no filter: lm-eval before 0.4.8 wrote a line a filter without its name; keep the lines of "
-            "one filter, or evaluate again with lm-eval 0.4.8 or later"
+            "its lines name no filter: lm-eval before 0.4.8 wrote one line per filter without its name; keep the "
+            "lines of one filter, or evaluate again with lm-eval 0.4.8 or later"
         )
     return "give the file of one run"
 
 
 def _unscore_mixed(records: Records) -> None:
-    """Lists of checks for some items and numbers for others are no ratio and no mean."""
+    """Unscore metrics with lists of checks for some items and numbers for others, which have neither ratio nor mean."""
     for name in sorted({metric for row in records.rows.values() for metric in row.denominators}):
         rows = records.rows.values()
         plain = [r for r in rows if math.isfinite(r.scores.get(name, math.nan)) and name not in r.denominators]

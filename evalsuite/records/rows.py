@@ -78,7 +78,7 @@ def table_of_records(path: Path, suite: str, records: Records) -> ScoreTable:
     rows = records.rows
     metrics = sorted({metric for row in rows.values() for metric in (*row.scores, *row.not_applicable)})
     if not rows:
-        raise UsageError(f"{path} holds no items; expected one row an item")
+        raise UsageError(f"{path} holds no items; expected one row per item")
     if not metrics:
         left = "".join(f"; {name}: {why}" for name, why in sorted(records.left_out.items())[:5])
         raise UsageError(f"{path} has no metric; expected item_id and at least one column of scores{left}")

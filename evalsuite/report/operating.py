@@ -73,7 +73,7 @@ def _sentence(test: SelfTest, policy: GatePolicy) -> str:
         )
     text = "; ".join(parts) + "."
     if any(rule.asks_gain for rule in policy.rules):
-        text += " This policy asks for a gain, so that a candidate that did not change is not what it looks for."
+        text += " This policy asks for a gain, so it does not look for an unchanged candidate."
     return text
 
 

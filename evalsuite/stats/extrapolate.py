@@ -29,7 +29,7 @@ def more_items(
         candidate: Scores, shape (n,), finite.
         baseline: Scores of the same items; None for one sample.
         clusters: Cluster of each item; None or all different where items are independent.
-        limit: Of the rule, in the metric's unit.
+        limit: Limit of the rule, in the metric's unit.
         alpha: One-sided error that ``interval`` was computed at.
     """
     gap = interval.difference - limit

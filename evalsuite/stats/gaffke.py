@@ -97,7 +97,7 @@ def factor_to_prove(means: Floats, sizes: Floats, low: float, limit: float, alph
 
     Args:
         means: Mean of each unit, shape (units,), none below ``low``; the other arguments are as for ``gaffke_limits``.
-        sizes: Of each unit.
+        sizes: Size of each unit.
         low: Least score that there is.
         limit: What the mean is to be proven above.
         alpha: One-sided error.

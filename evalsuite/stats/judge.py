@@ -28,7 +28,7 @@ def with_judge(interval: Interval, judge: Judge, alpha: float, paired: bool) -> 
     """Widen an interval by what its judge gets wrong; see the module's table for the outcomes.
 
     Args:
-        interval: Of the judge's scores.
+        interval: Interval of the judge's scores.
         judge: Who scored, with the labelled set where there is one.
         alpha: One-sided error that ``interval`` was computed at.
         paired: Whether the interval is of the difference of two models.

@@ -139,7 +139,7 @@ class SequentialTest:
 
         Args:
             baseline: The baseline's scores of all items in the order of evaluation, shape (N,), each within [0, 1].
-            order: Of the set.
+            order: Order of the set.
             hypotheses: What to bet against.
             earlier: Scores of earlier models on the same items, same order, shape (models, N), within [0, 1].
             finite: Whether the hypotheses are about these N items; else about the population that they stand for.

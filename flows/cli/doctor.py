@@ -1,4 +1,4 @@
-"""``ratchet doctor``: what is wrong with this machine and this project, each with its remedy."""
+"""``ratchet doctor``: what is wrong with this machine and this project, and how to fix it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from evalsuite.core.errors import ExitCode
 
 
 def doctor() -> None:
-    """Check versions, devices, disk, shadowed packages, DVC and git, each with its remedy."""
+    """Check versions, devices, disk, shadowed packages, DVC and git, and show how to fix what is wrong."""
     from flows.cli.views.findings import show_findings
     from flows.doctor import examine
 

@@ -19,11 +19,11 @@ def evaluate(
     suite: Annotated[str, typer.Option(help="A suite of params.yaml, or any lm-eval task or group.")],
     limit: Annotated[Optional[int], typer.Option(min=1, help="The first N items (of each subtask).")] = None,  # noqa: UP045
     output: Annotated[Optional[Path], typer.Option(help="Folder for items.parquet and summary.json.")] = None,  # noqa: UP045
-    adapter: Annotated[Optional[Path], typer.Option(help="A peft adapter, put on the model without merging.")] = None,  # noqa: UP045
-    shard: Annotated[Optional[str], typer.Option(help="I/N: only fill the cache with this part's answers.")] = None,  # noqa: UP045
-    shards: Annotated[int, typer.Option(min=1, help="Answer in N processes, one a device, then score.")] = 1,
+    adapter: Annotated[Optional[Path], typer.Option(help="A peft adapter to load on the model, unmerged.")] = None,  # noqa: UP045
+    shard: Annotated[Optional[str], typer.Option(help="I/N: cache the answers of this part and stop.")] = None,  # noqa: UP045
+    shards: Annotated[int, typer.Option(min=1, help="Answer in N processes, one per device, then score.")] = 1,
 ) -> None:
-    """Run one suite on one model and print its summary; answers are cached, so a killed run goes on where it was."""
+    """Run one suite on one model and print its summary; answers are cached, and a killed run continues with them."""
     from evalsuite.engines.sharded import parse_shard
     from flows.cli.views.suite import show_suite
     from tasks.config.params import load_params
@@ -36,14 +36,14 @@ def evaluate(
     params = load_params(paths.params)
     part = parse_shard(shard) if shard is not None else None
     if part is not None and shards > 1:
-        raise UsageError("--shard is one of the processes that --shards starts; give only one of them")
+        raise UsageError("--shards starts the processes that --shard names; give one of the two options")
     start_logging()
     output = here / output if output is not None else None
     adapter = here / adapter if adapter is not None else None
     model = str(here / model) if model.startswith(".") else model
     if shards > 1:
         if not params.evaluation.cache:
-            raise UsageError("--shards keeps the answers in the cache; set evaluation.cache to true")
+            raise UsageError("--shards needs the answer cache; set evaluation.cache to true")
         options = ["--limit", str(limit)] * (limit is not None) + ["--adapter", str(adapter)] * (adapter is not None)
         _run_shards([model, "--suite", suite, *options], shards)
     done = evaluate_model(model, suite, params, paths, limit, output, adapter, part)
@@ -70,4 +70,4 @@ def _run_shards(arguments: list[str], count: int) -> None:
         )
     codes = [process.wait() for process in processes]
     if any(codes):
-        raise StageError(f"shards ended with exit codes {codes}; what they finished is kept, run the command again")
+        raise StageError(f"shards ended with exit codes {codes}; finished answers are kept: run the same command again")

@@ -8,7 +8,7 @@ import typer
 from evalsuite.core.errors import UsageError
 from flows.cli.project import project_root
 
-gate_app = typer.Typer(no_args_is_help=True, help="Decide on results that are there.")
+gate_app = typer.Typer(no_args_is_help=True, help="Decide on existing results.")
 
 
 @gate_app.command("check")
@@ -22,10 +22,10 @@ def gate_check() -> None:
     paths = ArtifactPaths(root)
     stale = {item.name: item.reason for item in pending_stages(root)}
     if "gate" in stale and not paths.decision.is_file():
-        raise UsageError("there is no decision here yet; `ratchet run` makes one")
+        raise UsageError("there is no decision yet; make one with `ratchet run`")
     if "gate" in stale:
         raise UsageError(
-            f"the decision is not of the present inputs ({stale['gate']}); make it again with `ratchet run`"
+            f"the decision is out of date: its inputs changed ({stale['gate']}); make it again with `ratchet run`"
         )
     raise typer.Exit(show_verdict(paths))
 
@@ -33,10 +33,10 @@ def gate_check() -> None:
 @gate_app.command("compare")
 def gate_compare(
     baseline: Annotated[Path, typer.Option(help="items.parquet, CSV, JSONL or lm-eval samples of the present model.")],
-    candidate: Annotated[Path, typer.Option(help="The same of the model that would replace it.")],
+    candidate: Annotated[Path, typer.Option(help="The same for the model that would replace it.")],
     policy: Annotated[Path, typer.Option(help="YAML with the rules, as in params.yaml's gate section.")],
-    suite: Annotated[Optional[str], typer.Option(help="The suite that a CSV or JSONL holds.")] = None,  # noqa: UP045  typer
-    noise: Annotated[Optional[Path], typer.Option(help="What `gate noise --json` wrote.")] = None,  # noqa: UP045
+    suite: Annotated[Optional[str], typer.Option(help="Name of the suite in a CSV or JSONL file.")] = None,  # noqa: UP045  typer
+    noise: Annotated[Optional[Path], typer.Option(help="A file that `gate noise --json` wrote.")] = None,  # noqa: UP045
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
     """Decide between two result files, wherever they were made; exits with the verdict's code."""
@@ -63,10 +63,10 @@ def gate_noise(
     b: Annotated[list[Path], typer.Option("--b", help="Another evaluation of the same model; may be repeated.")],
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the floors here.")] = None,  # noqa: UP045
 ) -> None:
-    """How far repeated evaluations of one model lie apart; a margin below that is a warning in the decision.
+    """Measure how far repeated evaluations of one model lie apart; the decision warns of a smaller margin.
 
-    Make the repeats with another evaluation.batch_tokens and with evaluation.cache: false, since an answer that is kept
-    is not computed again, and copy evals/MODEL away in between.
+    Make the repeats with another evaluation.batch_tokens and with evaluation.cache: false, since kept answers are
+    not computed again, and copy evals/MODEL away in between.
     """
     from evalsuite.core.errors import UsageError
     from evalsuite.core.files import write_json
@@ -77,7 +77,7 @@ def gate_noise(
     paths = (a, *b)
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError(
-            f"{', '.join(str(path) for path in paths)}: one folder appears twice, and agrees with itself; give "
+            f"{', '.join(str(path) for path in paths)}: the same folder appears twice; give "
             "another evaluation of the model, made with another evaluation.batch_tokens and evaluation.cache: false"
         )
     noise = measure_noise([load_evidence(path, path.name) for path in paths])
@@ -88,16 +88,16 @@ def gate_noise(
 
 @gate_app.command("simulate")
 def gate_simulate(
-    answers: Annotated[Path, typer.Option(help="CSV: question_id, category, answer, then one column a model.")],
+    answers: Annotated[Path, typer.Option(help="CSV: question_id, category, answer, then one column per model.")],
     margin: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Largest loss that is accepted (accuracy).")] = 0.02,
     alpha: Annotated[float, typer.Option(min=1e-6, max=0.499, help="One-sided error.")] = 0.05,
-    max_items: Annotated[Optional[int], typer.Option(min=2, help="No rule sees more items.")] = None,  # noqa: UP045
-    pairs: Annotated[str, typer.Option(help="within:X takes all pairs of models at most X apart.")] = "within:0.06",
-    repetitions: Annotated[Optional[int], typer.Option(min=1, help="Random orders a pair.")] = None,  # noqa: UP045
-    seed: Annotated[int, typer.Option(min=0, help="Of the random orders.")] = 0,
+    max_items: Annotated[Optional[int], typer.Option(min=2, help="The most items that a rule may use.")] = None,  # noqa: UP045
+    pairs: Annotated[str, typer.Option(help="within:X takes pairs with accuracies at most X apart.")] = "within:0.06",
+    repetitions: Annotated[Optional[int], typer.Option(min=1, help="Random orders per pair.")] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random orders.")] = 0,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
-    """How often Ratchet and other rules err on recorded answers of real models, and how many items they take."""
+    """Measure how often Ratchet and other rules err on recorded answers of real models, and the items they need."""
     from evalsuite.core.files import check_target, write_json
     from evalsuite.gate_tools.simulate import Setting, as_json, read_answers, simulate
     from flows.cli.views.gate import progress, show_simulation
@@ -121,17 +121,17 @@ def gate_simulate(
 
 @gate_app.command("power")
 def gate_power(
-    policy: Annotated[Optional[Path], typer.Option(help="YAML with the rules; params.yaml's if absent.")] = None,  # noqa: UP045
+    policy: Annotated[Optional[Path], typer.Option(help="YAML with the rules; by default params.yaml's.")] = None,  # noqa: UP045
     discordance: Annotated[
         Optional[float],  # noqa: UP045  typer
-        typer.Option(min=0.0, max=1.0, help="Share of items that differ, where no earlier results say."),
+        typer.Option(min=0.0, max=1.0, help="Share of items on which models differ, where no earlier results exist."),
     ] = None,
     sequential: Annotated[
-        bool, typer.Option("--sequential", help="Also the items that the sequential test took on recorded results.")
+        bool, typer.Option("--sequential", help="Also estimate the sequential test's items from recorded results.")
     ] = False,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the table here.")] = None,  # noqa: UP045
 ) -> None:
-    """What each rule can prove on the items that there are, before a run; loads no model."""
+    """Show what each rule can prove on the available items, before a run; loads no model."""
     from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 
@@ -164,10 +164,10 @@ def gate_power(
 
 @gate_app.command("replay")
 def gate_replay(
-    decision: Annotated[str | None, typer.Argument(help="Its id, or the start of it; the last if absent.")] = None,
+    decision: Annotated[str | None, typer.Argument(help="Id or its first characters; the latest by default.")] = None,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
 ) -> None:
-    """Recompute a stored decision from its stored item results; fails with the field that differs."""
+    """Recompute a stored decision from its stored item results; name the field that differs."""
     from evalsuite.core.files import write_json
     from evalsuite.gate.replay import read_record, replay
     from flows.cli.views.decision import show_decision

@@ -15,9 +15,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @golden_app.command("new")
 def golden_new(folder: SetFolder) -> None:
-    """Make a set: manifest and card for the dev.jsonl and test.jsonl that are there, example items where none are.
+    """Write manifest and card for the dev.jsonl and test.jsonl in SET, or example items where it has neither.
 
-    Of a folder with TASK/test.jsonl of lm-eval's tasks, the manifest.
+    For a folder with TASK/test.jsonl of lm-eval's tasks, write the manifest alone.
     """
     from evalsuite.suites.golden_set.check import SPLITS, new_set
     from evalsuite.suites.lm_eval.benchmark_root import is_benchmark_root, tasks_there
@@ -45,11 +45,11 @@ def golden_check(
     folder: SetFolder,
     new_version: Annotated[
         Optional[str],  # noqa: UP045  typer
-        typer.Option(help="First write the present files into the manifest, under this version."),
+        typer.Option(help="First record the current files in the manifest, under this version."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Duplicates, near-duplicates across dev and test, metrics out of reach; exit 2 where there are some."""
+    """Find duplicates, near-duplicates across dev and test, and metrics out of reach; exit with 2 if it finds any."""
     from evalsuite.suites.golden_set.check import check_set, write_manifest_version
 
     if new_version is not None:
@@ -72,7 +72,7 @@ def golden_check(
 
 @golden_app.command("stats")
 def golden_stats(folder: SetFolder, as_json: AsJson = False) -> None:
-    """Items, slices, metrics, must-pass items and lengths of each split."""
+    """Show items, slices, metrics, must-pass items and lengths of each split."""
     from evalsuite.suites.golden_set.check import describe_set
 
     stats = describe_set(folder)

@@ -8,9 +8,9 @@ from flows.cli.project import project_root
 
 
 def history(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Every verdict, promotion, override and rollback, oldest first; checks the hash chain."""
+    """List every verdict, promotion, override and rollback, oldest first; check the hash chain."""
     from flows.cli.views.history import show_history
     from tasks.paths import ArtifactPaths
 

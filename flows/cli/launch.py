@@ -12,10 +12,10 @@ from flows.cli.project import project_root
 def launch(
     method: Annotated[str, typer.Argument(help="A method of params.yaml.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print each node's command and a Slurm file.")] = False,
-    node_rank: Annotated[Optional[int], typer.Option(min=0, help="This machine's number; Slurm's if absent.")] = None,  # noqa: UP045
-    rendezvous: Annotated[Optional[str], typer.Option(help="HOST:PORT of node 0; Slurm's first if absent.")] = None,  # noqa: UP045
+    node_rank: Annotated[Optional[int], typer.Option(min=0, help="This machine's number; by default Slurm's.")] = None,  # noqa: UP045
+    rendezvous: Annotated[Optional[str], typer.Option(help="HOST:PORT of node 0; by default Slurm's first.")] = None,  # noqa: UP045
 ) -> None:
-    """Train one method by its plan: run this on every node; node 0 runs the stage, the others give it processes."""
+    """Train one method by its plan: run this on every node; node 0 runs the stage, the others run its processes."""
     from evalsuite.core.files import read_model
     from tasks.config.params import load_params
     from tasks.logs import start_logging
@@ -57,4 +57,4 @@ def launch(
     start_logging()
     code = run_agent(method, plan, params.launch, root).code
     if code != 0:
-        raise StageError(f"this node's processes ended with exit code {code}; node 0 says why")
+        raise StageError(f"this node's processes ended with exit code {code}; node 0 prints the reason")

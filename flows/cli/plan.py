@@ -28,30 +28,30 @@ StrategyName = Literal[
 def plan(
     context: typer.Context,
     model: Annotated[
-        Optional[str], typer.Option(help="config.json, a model's folder or a hub id; the project's methods if absent.")  # noqa: UP045
+        Optional[str], typer.Option(help="config.json, a model's folder or a hub id; the project's methods by default.")  # noqa: UP045
     ] = None,
     method: Annotated[MethodName, typer.Option(help="How the weights are trained.")] = "full",
-    gpus: Annotated[Optional[str], typer.Option(help="8xA100-80GB, 4x24GB or cpu; this machine's if absent.")] = None,  # noqa: UP045
+    gpus: Annotated[Optional[str], typer.Option(help="8xA100-80GB, 4x24GB or cpu; this machine's by default.")] = None,  # noqa: UP045
     nodes: Annotated[int, typer.Option(help="Machines with these GPUs.")] = 1,
-    optimizer: Annotated[OptimizerName, typer.Option(help="States in full width, or in 8 bits.")] = "adamw",
-    numerics: Annotated[Optional[NumericsName], typer.Option(help="The best that fits if absent.")] = None,  # noqa: UP045
-    strategy: Annotated[Optional[StrategyName], typer.Option(help="The simplest that fits if absent.")] = None,  # noqa: UP045
-    sequence: Annotated[int, typer.Option(help="Tokens of one row.")] = 2048,
+    optimizer: Annotated[OptimizerName, typer.Option(help="Optimizer states in full or 8-bit precision.")] = "adamw",
+    numerics: Annotated[Optional[NumericsName], typer.Option(help="The best that fits by default.")] = None,  # noqa: UP045
+    strategy: Annotated[Optional[StrategyName], typer.Option(help="The simplest that fits by default.")] = None,  # noqa: UP045
+    sequence: Annotated[int, typer.Option(help="Tokens per row.")] = 2048,
     micro_batch: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Rows of a forward pass; the best of 4, 2, 1 if absent."),
+        typer.Option(help="Rows per forward pass; the best of 4, 2, 1 by default."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Rows of an optimizer step, on all devices.")] = 32,
-    rank: Annotated[int, typer.Option(help="Of LoRA and QLoRA.")] = 16,
+    batch_size: Annotated[int, typer.Option(help="Rows per optimizer step, over all devices.")] = 32,
+    rank: Annotated[int, typer.Option(help="Rank of LoRA and QLoRA.")] = 16,
     dora: Annotated[bool, typer.Option("--dora", help="Weight-decomposed LoRA.")] = False,
     checkpointing: Annotated[
         Optional[bool],  # noqa: UP045
-        typer.Option("--checkpointing/--no-checkpointing", help="Of gradients; only where needed if absent."),
+        typer.Option("--checkpointing/--no-checkpointing", help="Of gradients; by default only where needed."),
     ] = None,
-    tokens: Annotated[int, typer.Option(help="Tokens of an epoch.")] = 10_000_000,
+    tokens: Annotated[int, typer.Option(help="Tokens per epoch.")] = 10_000_000,
     epochs: Annotated[int, typer.Option(help="Epochs.")] = 3,
-    rows: Annotated[Optional[int], typer.Option(min=1, help="Training examples, for the advice on methods.")] = None,  # noqa: UP045
-    price: Annotated[Optional[float], typer.Option(min=0.0, help="Of all machines, an hour.")] = None,  # noqa: UP045
+    rows: Annotated[Optional[int], typer.Option(min=1, help="Training examples, for advice on methods.")] = None,  # noqa: UP045
+    price: Annotated[Optional[float], typer.Option(min=0.0, help="Price of all machines per hour.")] = None,  # noqa: UP045
     probe: Annotated[bool, typer.Option("--probe", help="Measure ten steps here instead of estimating.")] = False,
     write: Annotated[
         Optional[Path],  # noqa: UP045
@@ -59,12 +59,12 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The plan as one JSON object.")] = False,
 ) -> None:
-    """Memory, strategy, time and cost, before anything is spent; exit code 2 when nothing fits."""
+    """Plan memory, strategy, time and cost, before anything is spent; exit with 2 when nothing fits."""
     if model is None:
         given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
         if given:
             option = "--json" if given[0] == "as_json" else f"--{given[0].replace('_', '-')}"
-            raise UsageError(f"{option} is for the plan of one model: give --model CONFIG_OR_ID too")
+            raise UsageError(f"{option} belongs to the plan of one model: give --model CONFIG_OR_ID too")
         _plan_project()
         return
     from flows.cli.views.model_plan import show_plan

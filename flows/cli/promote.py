@@ -10,9 +10,9 @@ from flows.cli.project import project_root
 
 
 def promote(
-    override: Annotated[Optional[str], typer.Option(help="Who promotes against the verdict.")] = None,  # noqa: UP045
-    reason: Annotated[Optional[str], typer.Option(help="Why; stays in the ledger and in history.")] = None,  # noqa: UP045
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify everything, move nothing.")] = False,
+    override: Annotated[Optional[str], typer.Option(help="Your name, to promote against the verdict.")] = None,  # noqa: UP045
+    reason: Annotated[Optional[str], typer.Option(help="The reason; it stays in the ledger and in history.")] = None,  # noqa: UP045
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify everything, change nothing.")] = False,
 ) -> None:
     """Make the candidate of the present decision the champion, after proving decision and bytes again."""
     from tasks.config.params import load_params
@@ -32,10 +32,10 @@ def promote(
 
 
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why; stays in the ledger and in history.")],
+    reason: Annotated[str, typer.Option(help="The reason; it stays in the ledger and in history.")],
     to: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Identity (or its start), or `none` for no champion; the previous champion if absent."),
+        typer.Option(help="Identity (or its start), or `none` for no champion; the previous champion by default."),
     ] = None,
 ) -> None:
     """Bring an earlier champion back, after proving that its bytes can be had; `--to none` retires the present one."""

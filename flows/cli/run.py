@@ -11,7 +11,7 @@ from flows.cli.project import project_root
 def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would run, and why.")] = False,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="Leave the champion alone.")] = False,
-    any_verdict: Annotated[bool, typer.Option("--any-verdict", help="Exit 0 whatever the verdict is.")] = False,
+    any_verdict: Annotated[bool, typer.Option("--any-verdict", help="Exit with 0 whatever the verdict is.")] = False,
 ) -> None:
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
     from tasks.config.params import load_params
@@ -83,7 +83,7 @@ def stage(
 
 
 def status() -> None:
-    """What is up to date, what would run and why, the champion and the last verdict."""
+    """Show what is up to date, what would run and why, the champion and the last verdict."""
     from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
 

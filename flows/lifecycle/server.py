@@ -32,7 +32,7 @@ def prefect_server(log: Path, schedules: bool, timeout_s: float = START_SECONDS)
         timeout_s: How long it may take to answer.
 
     Raises:
-        UsageError: The user's address is no server of Prefect.
+        UsageError: The user's address is not a Prefect server.
         StageError: The server did not come up, or the user's cannot be reached.
     """
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
@@ -74,7 +74,7 @@ def check_reachable(url: str) -> None:
     """Ask the server that the user named for its version.
 
     Raises:
-        UsageError: What answers is no server of Prefect, or it refuses us.
+        UsageError: The address is not a Prefect server, or it refuses the key.
         StageError: Nothing answers.
     """
     import httpx
@@ -95,21 +95,21 @@ def check_reachable(url: str) -> None:
             kind = StageError if status >= 500 else UsageError
             raise _unusable(url, f"answers HTTP {status}; Prefect's address ends in /api", kind) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise _unusable(url, "is no address such as http://127.0.0.1:4200/api", UsageError) from None
+            raise _unusable(url, "is not an address such as http://127.0.0.1:4200/api", UsageError) from None
         except httpx.HTTPError as error:
             raise _unusable(url, f"cannot be reached ({type(error).__name__})", StageError) from None
         except ValueError:
-            reason = "answers with something else than Prefect does; its address ends in /api"
+            reason = "does not answer as Prefect does; Prefect's address ends in /api"
             raise _unusable(url, reason, UsageError) from None
 
 
 def _unusable(url: str, reason: str, kind: type[RatchetError]) -> RatchetError:
-    """The error, which names no key, and how to do without that server."""
+    """The error, without any key in it, and how to do without that server."""
     own = "`unset PREFECT_API_URL`" if os.environ.get("PREFECT_API_URL") else "`export PREFECT_API_URL=`"
     source = "in the environment" if os.environ.get("PREFECT_API_URL") else "in Prefect's profile or settings file"
     return kind(
-        f"the Prefect server {without_credentials(url)} (PREFECT_API_URL {source}) {reason}; start or correct it, or "
-        f"{own}: then ratchet runs with a server of its own"
+        f"the Prefect server {without_credentials(url)} (PREFECT_API_URL {source}) {reason}; "
+        f"start it or correct the address, or {own}, so that ratchet starts a server of its own"
     )
 
 

@@ -1,4 +1,4 @@
-"""How many tokens a model reads at once, against what it would be trained on."""
+"""How many tokens a model reads at once, compared with the rows that it would be trained on."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ LONGEST_SANE = 100_000_000
 
 
 def context_tokens(folder: Path) -> int | None:
-    """Longest input of a model in tokens, as its config states it, else its tokenizer; None where neither does.
+    """Longest input of a model in tokens, from its config or else its tokenizer; None where neither states it.
 
     The part of a config that is about text counts, as in ``get_text_config()``.
     """
@@ -31,7 +31,7 @@ def check_fits(key: str, tokens: int, context: int | None) -> None:
     """Refuse rows that the model cannot read whole.
 
     Raises:
-        UsageError: Names the setting and both numbers.
+        UsageError: The rows are too long; names the setting and both numbers.
     """
     if context is not None and tokens > context:
         raise UsageError(

@@ -15,7 +15,7 @@ MAX_README_BYTES = 2**20
 
 
 class Licence(NamedTuple):
-    """What is known of a licence."""
+    """A licence, and where it is stated."""
 
     name: str | None
     """SPDX id, or the licence as its owner names it; None where nobody states one."""

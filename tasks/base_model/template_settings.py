@@ -66,7 +66,7 @@ def read_template(name: str) -> str:
     """A template file of the project.
 
     Raises:
-        UsageError: Absent, or no text.
+        UsageError: The file is absent, or is not UTF-8 text.
     """
     path = Path(name)
     if not path.is_file():
@@ -96,7 +96,7 @@ def own_template(folder: Path) -> str | None:
 
 
 def is_affected(template: str | None, params: ModelParams) -> bool:
-    """Whether a template would be another one with the settings of ``params``."""
+    """Whether the settings of ``params`` would change a template."""
     if template is None:
         return False
     known = names_read(template)
@@ -125,8 +125,8 @@ def settle_template(tokenizer: Any, params: ModelParams) -> None:
         tokenizer.chat_template = _each(tokenizer.chat_template, lambda text: _with_arguments(text, params))
         if _texts(tokenizer, {}) != expected:
             raise UsageError(
-                "the template writes another text where model.chat_template_kwargs stand in it than where they are "
-                f"given to it; write them into the template by hand: {REMEDY}"
+                "the template gives one text with model.chat_template_kwargs written into it and another with them "
+                f"passed to it; write them into the template by hand: {REMEDY}"
             )
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
@@ -209,8 +209,8 @@ def _formats(template: str) -> list[str]:
             given = [*call.args, *(keyword.value for keyword in call.kwargs)]
             if len(given) != 1 or not isinstance(given[0], nodes.Const) or not isinstance(given[0].value, str):
                 raise UsageError(
-                    f"the chat template asks for the date in a format that it makes up (line {call.lineno}); write the "
-                    f"date into it by hand: {REMEDY}"
+                    f"the chat template computes its date format at run time (line {call.lineno}); write the date into "
+                    f"it by hand: {REMEDY}"
                 )
             found.add(given[0].value)
     return sorted(found)
@@ -235,7 +235,7 @@ def _texts(tokenizer: Any, arguments: Mapping[str, Any]) -> list[str | None]:
     if clock:
         raise UsageError(f"the {NO_DATE}")
     if reasons and len(reasons) == len(found):
-        raise UsageError(f"the {reasons[0]}; it takes no small conversation: {REMEDY}")
+        raise UsageError(f"the {reasons[0]}; it fails on every small conversation: {REMEDY}")
     return found
 
 

@@ -14,13 +14,13 @@ class EngineKind(StrEnum):
     HF = "hf"
     """transformers, in the stage's own process."""
     OPENAI = "openai"
-    """A server that is there already: vLLM, SGLang, TGI, ``transformers serve``."""
+    """A server that is already running: vLLM, SGLang, TGI, ``transformers serve``."""
     VLLM = "vllm"
-    """``vllm serve``, started for the stage on 127.0.0.1 and ended with it."""
+    """``vllm serve``, started on 127.0.0.1 for the stage and stopped at its end."""
 
 
 class EngineParams(Section):
-    """The engine of every suite; results of different engines may be compared, and say which one they are of."""
+    """The engine of every suite; results name their engine, and those of different engines may be compared."""
 
     kind: EngineKind = EngineKind.HF
     base_url: str | None = None
@@ -32,11 +32,11 @@ class EngineParams(Section):
     check_weights: bool = True
     """openai: compare answers with those of the exported weights, loaded here, before the suites."""
     concurrency: int = Field(default=16, ge=1, le=4096)
-    """Requests in flight."""
+    """Largest number of requests in flight."""
     timeout_seconds: float = Field(default=600.0, gt=0.0)
-    """For one answer."""
+    """Longest wait for one answer."""
     max_retries: int = Field(default=5, ge=0, le=100)
-    """Of one request, with exponential back-off."""
+    """Retries of one request, with exponential back-off."""
     api_key_variable: str = "OPENAI_API_KEY"
     """Environment variable with the server's key; local servers need none."""
     server_arguments: tuple[str, ...] = ()

@@ -39,9 +39,9 @@ class EvaluationParams(SuiteSections):
     suites: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Suites of other packages (entry points ``ratchet.suites``) -> their settings; docs/own_suite.md."""
     long_prompts: Literal["refuse", "unscored"] = "refuse"
-    """A prompt that does not fit the context with its new tokens stops the stage, or is unscored; it is never cut."""
+    """Whether a prompt too long for the context with its new tokens stops the stage or is unscored; it is never cut."""
     cache: bool = True
-    """Keep every answer in .ratchet/eval_cache, so that the same model is never asked the same twice."""
+    """Keep every answer in .ratchet/eval_cache, so that a model never computes the same answer twice."""
 
     def section(self, entry: SuiteEntry[P]) -> P | None:
         """The settings of a suite of this package; None where it is off."""
@@ -83,5 +83,5 @@ class EvaluationSections(StageSections):
 
     @property
     def suites(self) -> EvaluationParams:
-        """With the public benchmarks that somebody reads."""
+        """These settings with only the public benchmarks that a rule or the comparison reads."""
         return self.evaluation.with_named_tasks(self.gate.names() | self.compare.names() | self.sequential.names())

@@ -1,4 +1,4 @@
-"""The golden set, which dev runs of training and the evaluation ask."""
+"""The golden set, which training's dev runs and the evaluation use."""
 
 from pydantic import Field
 

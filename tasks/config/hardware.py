@@ -1,4 +1,4 @@
-"""The machine that a plan counts with."""
+"""The machine that a plan assumes."""
 
 from pydantic import Field
 
@@ -6,13 +6,13 @@ from tasks.config.section import Section
 
 
 class HardwareParams(Section):
-    """What the plan counts with."""
+    """The machine that the plan assumes."""
 
     price_per_hour: float | None = Field(default=None, ge=0.0)
-    """Price of the whole machine for an hour, in ``currency``; costs are unknown when absent."""
+    """Price of the whole machine per hour, in ``currency``; costs are unknown when absent."""
     currency: str = "USD"
-    """Of all prices and costs."""
+    """Currency of all prices and costs."""
     memory_gib: float | None = Field(default=None, gt=0.0)
     """Memory of one device in GiB; measured when absent."""
     tokens_per_second: float | None = Field(default=None, gt=0.0)
-    """Measured training speed in non-padding tokens a second; estimated when absent."""
+    """Measured training speed in non-padding tokens per second; estimated when absent."""

@@ -13,19 +13,19 @@ class Strategy(StrEnum):
 
     ONE_DEVICE = "one device"
     DATA_PARALLEL = "data parallel"
-    """Nothing: a whole copy on each (torch's DistributedDataParallel)."""
+    """Nothing is split: a whole copy on each (torch's DistributedDataParallel)."""
     ZERO1 = "zero1"
-    """The optimizer (DeepSpeed)."""
+    """The optimizer states are split (DeepSpeed)."""
     ZERO2 = "zero2"
-    """Gradients and optimizer (DeepSpeed)."""
+    """Gradients and optimizer states are split (DeepSpeed)."""
     ZERO3 = "zero3"
-    """Weights too (DeepSpeed)."""
+    """Weights are split too (DeepSpeed)."""
     ZERO3_OFFLOAD_OPTIMIZER = "zero3 offload optimizer"
-    """Weights too, and the optimizer in the machine's memory (DeepSpeed)."""
+    """Weights are split too, and optimizer states lie in the host's memory (DeepSpeed)."""
     ZERO3_OFFLOAD = "zero3 offload"
-    """Weights too, and they and the optimizer in the machine's memory (DeepSpeed)."""
+    """Weights are split too, and weights and optimizer states lie in the host's memory (DeepSpeed)."""
     FSDP2 = "fsdp2"
-    """Weights, gradients and optimizer (torch's fully_shard)."""
+    """Weights, gradients and optimizer states are split (torch's fully_shard)."""
 
     @property
     def zero_stage(self) -> int:
@@ -40,7 +40,7 @@ class Strategy(StrEnum):
 
     @property
     def offloads(self) -> bool:
-        """Whether optimizer states lie in the machine's memory."""
+        """Whether optimizer states lie in the host's memory."""
         return self in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)
 
 
@@ -52,9 +52,9 @@ class LaunchParams(Section):
     settings: str | None = None
     """DeepSpeed JSON or accelerate FSDP YAML of ``ratchet plan --write``, used as it is; the plan's own when absent."""
     processes_per_node: int = Field(default=1, ge=1)
-    """One a GPU, or any number on CPUs."""
+    """Processes per machine: one per GPU, or any number on CPUs."""
     nodes: int = Field(default=1, ge=1)
-    """Machines; they must see the same project folder."""
+    """Number of machines, which must share the project folder."""
     rendezvous: str | None = None
     """HOST:PORT of node 0, as the other nodes reach it; Slurm's first node when absent."""
     node_rank: int | None = Field(default=None, ge=0)
@@ -62,7 +62,7 @@ class LaunchParams(Section):
     address: str | None = None
     """This machine's name or address as the others reach it; SLURMD_NODENAME or the host name when absent."""
     grace_seconds: int = Field(default=120, ge=1)
-    """Time to save after a SIGTERM before the processes are killed."""
+    """Time to save after a SIGTERM before the processes are killed (seconds)."""
 
     @field_validator("rendezvous")
     @classmethod

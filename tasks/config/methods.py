@@ -14,13 +14,13 @@ from tasks.config.section import Section
 
 PISSA = re.compile(r"pissa(_niter_[1-9][0-9]?)?")
 MOST_SEEDS = 2**32
-"""NumPy's random generator takes no larger one, and none below zero."""
+"""NumPy's random generator accepts seeds from 0 up to, but not including, this."""
 ADAPTER_FIELDS = frozenset(
     {"rank", "lora_alpha", "lora_dropout", "target_modules", "use_dora", "use_rslora", "init_lora_weights"}
 )
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-"""Of a method: it is a folder's name too."""
+"""Pattern of a method's name, which is a folder's name too."""
 
 
 class MethodKind(StrEnum):
@@ -42,9 +42,9 @@ class MethodParams(Section):
 
     kind: MethodKind
     learning_rate: float | tuple[float, ...]
-    """Or several: each trains by itself, and the best on the golden dev set is exported."""
+    """One rate, or several: each trains separately, and the best on the golden dev set is exported."""
     seed: int | None = Field(default=None, ge=0, lt=MOST_SEEDS)
-    """Of this method; ``train.seed`` when absent. Methods that differ in it alone are one method with several seeds."""
+    """Seed; ``train.seed`` when absent. Methods that differ in it alone are one method with several seeds."""
     epochs: int = Field(default=3, ge=1, le=100)
     weight_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
     warmup_ratio: float = Field(default=0.03, ge=0.0, lt=1.0)
@@ -68,11 +68,11 @@ class MethodParams(Section):
     arXiv:2404.02948); ``pissa_niter_N`` finds them approximately, in N rounds, where ``pissa`` takes long."""
 
     numerics: Numerics | None = None
-    """``fp32``, ``mixed``, or of kind full ``bf16_fp32_states`` or ``pure_bf16``; the best that fits if absent."""
+    """``fp32``, ``mixed``, or for kind full ``bf16_fp32_states`` or ``pure_bf16``; the best that fits when absent."""
     optimizer: Optimizer = Optimizer.ADAMW
     """``adamw``, ``adamw_8bit`` or ``paged_adamw_8bit`` (bitsandbytes)."""
     stochastic_rounding: bool = True
-    """Of bf16 weights: without it most updates of usual learning rates are rounded to nothing."""
+    """Round updates of bf16 weights at random; otherwise most updates at usual learning rates vanish."""
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -90,12 +90,12 @@ class MethodParams(Section):
 
     @property
     def is_pissa(self) -> bool:
-        """Whether the base weights change as the adapter is put on them."""
+        """Whether adding the adapter changes the base weights."""
         return self.init_lora_weights != "default"
 
     @property
     def recipe(self) -> str:
-        """All but the seed: equal for methods that are one method with several seeds."""
+        """All settings but the seed: equal for methods that are one method with several seeds."""
         return self.model_dump_json(exclude={"seed"})
 
     @field_validator("learning_rate", mode="before")
@@ -103,7 +103,7 @@ class MethodParams(Section):
     def _rate_or_rates(cls, given: Any) -> float | tuple[float, ...]:
         rates = [_rate(each) for each in (given if isinstance(given, list | tuple) else [given])]
         if len(set(rates)) < len(rates) or not rates:
-            raise ValueError(f"learning rates {rates}: expected at least one, and each once")
+            raise ValueError(f"learning rates {rates}: expected at least one, without repeats")
         return rates[0] if len(rates) == 1 else tuple(rates)
 
     @field_validator("target_modules")
@@ -115,7 +115,7 @@ class MethodParams(Section):
             try:
                 re.compile(targets)
             except re.error as error:
-                raise ValueError(f"no regular expression ({error}); expected module names, or all-linear") from None
+                raise ValueError(f"not a regular expression ({error}); expected module names, or all-linear") from None
         return targets
 
     @field_validator("init_lora_weights")
@@ -132,7 +132,7 @@ class MethodParams(Section):
         if self.kind is not MethodKind.FULL and self.numerics.bf16_weights:
             raise ValueError(f"kind {self.kind} takes no numerics {self.numerics}: its adapters stay fp32; use mixed")
         if self.optimizer.eight_bit and self.numerics is Numerics.PURE_BF16:
-            raise ValueError(f"optimizer {self.optimizer} has states of its own width: use numerics bf16_fp32_states")
+            raise ValueError(f"optimizer {self.optimizer} sets its states' precision: use numerics bf16_fp32_states")
         return self
 
     @model_validator(mode="after")
@@ -169,8 +169,8 @@ def seed_sets(methods: Mapping[str, MethodParams], seed: int) -> tuple[tuple[str
     """Names of methods that differ in nothing but the seed, set by set; methods that stand alone are in none.
 
     Args:
-        methods: All, by name.
-        seed: Of a method that names none.
+        methods: All methods, by name.
+        seed: Seed of a method that names none.
 
     Raises:
         ValueError: Two of them have the same seed, so that one training would be counted as two.
@@ -187,11 +187,11 @@ def seed_sets(methods: Mapping[str, MethodParams], seed: int) -> tuple[tuple[str
             own = methods[name].seed
             other = first.setdefault(seed if own is None else own, name)
             if other != name:
-                raise ValueError(f"methods {other} and {name} are one training: same settings, same seed; change one")
+                raise ValueError(f"methods {other} and {name} have the same settings and the same seed; change one")
         found.append(tuple(names))
     return tuple(found)
 
 
 def num_candidates(methods: Mapping[str, MethodParams], seed: int) -> int:
-    """Methods among which test items choose: of those that differ in the seed alone, one, which dev items chose."""
+    """Methods among which test items choose: one per set of seeds, chosen on dev items."""
     return len(methods) - sum(len(names) - 1 for names in seed_sets(methods, seed))

@@ -16,27 +16,27 @@ RESERVED_ARGUMENTS = frozenset(
         *("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token"),
     }
 )
-"""Names in a chat template that are no settings."""
+"""Names in a chat template that are not settings."""
 TRUTHS = frozenset({"yes", "no", "y", "n", "on", "off", "true", "false", "0", "1"})
-"""Texts that somebody means as true or false, and that a template takes for a text, or for true."""
+"""Texts that people write for true or false, but that a template reads as text, or as true."""
 
 
 class ModelParams(Section):
     """The model to fine-tune."""
 
     id: str
-    """Hub id, a folder, or ``package:NAME`` for an installed Python package that carries the weights."""
+    """Hub id, folder, or ``package:NAME`` for an installed Python package that carries the weights."""
     revision: str | None = None
     """Hub commit; required for a hub id, so that the run can be repeated."""
     trust_remote_code: bool = False
-    """Execute code from the model's repository; only with a pinned revision."""
+    """Execute code from the model's repository; requires a pinned revision."""
     chat_template: str | None = None
     """A Jinja file that replaces the tokenizer's chat template."""
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Arguments of the chat template, such as ``enable_thinking: false``; part of the exported template."""
     chat_template_date: date | None = None
-    """The date that a template writes for today's (YYYY-MM-DD); part of the exported template. In quotes: DVC takes no
-    dates of YAML."""
+    """The date that a template writes in place of today's (YYYY-MM-DD); part of the exported template. Quote it:
+    DVC rejects YAML dates."""
     licence: str | None = None
     """SPDX id of the weights' licence, for the model card; read from the model's files where absent."""
 
@@ -57,7 +57,7 @@ class ModelParams(Section):
                     + ("; to fix the date, set model.chat_template_date" if name == "strftime_now" else "")
                 )
             if not ARGUMENT.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a variable: use letters, digits and _, a letter first")
+                raise ValueError(f"{name!r} is not a valid variable name: use letters, digits and _, a letter first")
             _check_truths(name, arguments[name])
         return arguments
 
@@ -69,14 +69,14 @@ class ModelParams(Section):
 
 
 def _check_truths(name: str, value: JsonValue) -> None:
-    """Refuse what is meant as true or false and is neither; in mappings too."""
+    """Refuse values that are meant as true or false but are neither, in nested mappings too."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _check_truths(f"{name}.{key}", inner)
     elif value is None:
-        raise ValueError(f"{name} is null, which is neither true nor false; write true or false, or take it out")
+        raise ValueError(f"{name} is null, which is neither true nor false; write true or false, or remove it")
     elif isinstance(value, str) and value.strip().lower() in TRUTHS:
         raise ValueError(
-            f"{name} is the text {value!r}, which a chat template does not take for true or false; write true or "
+            f"{name} is the text {value!r}, which a chat template does not read as true or false; write true or "
             "false, without quotes"
         )

@@ -1,4 +1,4 @@
-"""Types of numbers that a training keeps, and the optimizer's states: planned, run and verified by these names."""
+"""Number types that training uses, and the optimizer's states: planned, run and verified by these names."""
 
 from enum import StrEnum
 
@@ -21,12 +21,12 @@ class Numerics(StrEnum):
 
     @property
     def weight_bytes(self) -> int:
-        """Of one trained weight, as it is loaded and saved."""
+        """Bytes of one trained weight, as it is loaded and saved."""
         return 2 if self.bf16_weights else 4
 
 
 class Optimizer(StrEnum):
-    """AdamW with states in full width, or in 8 bits (Dettmers et al. 2022, arXiv:2110.02861)."""
+    """AdamW with states in full precision or in 8 bits (Dettmers et al. 2022, arXiv:2110.02861)."""
 
     ADAMW = "adamw"
     ADAMW_8BIT = "adamw_8bit"
@@ -39,9 +39,9 @@ class Optimizer(StrEnum):
         return self is not Optimizer.ADAMW
 
     def state_bytes(self, numerics: Numerics) -> float:
-        """Of both states of a parameter.
+        """Bytes of both optimizer states of a parameter.
 
-        8-bit ones have an fp32 scale for each 256 of them (bitsandbytes 0.50.2, optimizer blocksize 256).
+        8-bit states have one fp32 scale per 256 values (bitsandbytes 0.50.2, optimizer blocksize 256).
         """
         if self.eight_bit:
             return 2 * (1 + 4 / 256)

@@ -49,7 +49,7 @@ class Params(TrainingSections):
 
     @property
     def num_candidates(self) -> int:
-        """Methods among which test items choose: of those that differ in the seed alone, one, which dev items chose."""
+        """Methods among which test items choose: one per set of seeds, chosen on dev items."""
         return num_candidates(self.methods, self.train.seed)
 
     @field_validator("methods")
@@ -58,7 +58,7 @@ class Params(TrainingSections):
         for name in methods:
             if not NAME.fullmatch(name) or name in RESERVED_NAMES:
                 raise ValueError(
-                    f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, none of {sorted(RESERVED_NAMES)}"
+                    f"method name {name!r}: use a-z, 0-9, _ and -, a letter first, and none of {sorted(RESERVED_NAMES)}"
                 )
         return methods
 
@@ -87,7 +87,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         UsageError: Not YAML, a wrong key (with the nearest right one), a wrong value (with its dotted path), or a line
             is missing that the dvc.yaml beside it reads.
-        MissingArtifactError: No such file.
+        MissingArtifactError: There is no such file.
     """
     data = read_sections(path)
     pipeline = path.with_name("dvc.yaml")

@@ -40,7 +40,7 @@ class PrepareParams(Section):
     steps: tuple[StepChoice, ...] = tuple(
         StepChoice(name=name, settings={}) for name in ("duplicates", "held_out", "max_rows", "length")
     )
-    """What becomes of the rows, in this order; steps that change rows come before ``held_out`` and ``length``."""
+    """Steps that the rows go through, in this order; steps that change rows come before ``held_out`` and ``length``."""
     dev_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
     """Share of groups kept for eval loss (fraction 0..1)."""
     group_by: str | None = None
@@ -48,9 +48,9 @@ class PrepareParams(Section):
     ignore_keys: tuple[str, ...] = ()
     """Keys of rows and turns that say nothing about what is learnt; any other unknown key makes its row bad."""
     max_line_bytes: int | None = Field(default=None, ge=1)
-    """Longer rows (bytes) are bad; when absent 1,000,000 for conversations, and no limit for objective text."""
+    """Longer rows (in bytes) are bad; by default 1,000,000 for conversations, and no limit for objective text."""
     max_bad_fraction: float = Field(default=0.01, ge=0.0, lt=1.0)
-    """More malformed rows than this stop the stage (fraction 0..1)."""
+    """Largest share of bad rows that does not stop the stage (fraction 0..1)."""
     max_length_tokens: int = Field(default=1024, ge=8)
     """Rows with more tokens, chat template included, are dropped and counted; documents of objective text are kept, and
     cut into pieces of ``train.max_length_tokens`` as they are trained."""
@@ -69,7 +69,7 @@ class PrepareParams(Section):
         for key in keys:
             if is_mark(key):
                 raise ValueError(
-                    f"{key!r} says what is learnt, and ignored it would train what must not be trained; take it "
-                    "out, and say it in the rows as docs/data.md does (weight 0 or 1, train or label true or false)"
+                    f"{key!r} marks what is learnt, and ignoring it would train on what must not be learnt; remove "
+                    "it here, and mark rows as docs/data.md describes (weight 0 or 1, train or label true or false)"
                 )
         return keys

@@ -17,8 +17,8 @@ def read_sections(path: Path) -> dict[str, Any]:
     """The sections of params.yaml as they are written, unchecked.
 
     Raises:
-        UsageError: Not YAML, or no mapping.
-        MissingArtifactError: No such file.
+        UsageError: The file is not YAML, or not a mapping.
+        MissingArtifactError: There is no such file.
     """
     try:
         data = read_yaml(path)

@@ -10,7 +10,7 @@ class Section(Settings):
 
 
 class StageSections(Section):
-    """The sections that one stage reads, as ``params`` of dvc.yaml names them; the others are none of its business.
+    """The sections that one stage reads, as ``params`` of dvc.yaml names them; it ignores the others.
 
     A stage's code then depends on the code of these sections alone, and a new setting of the gate trains nothing.
     """

@@ -10,12 +10,12 @@ from tasks.config.section import Section
 
 
 class LongRows(StrEnum):
-    """What becomes of rows with more tokens than ``train.max_length_tokens``."""
+    """What happens to rows with more tokens than ``train.max_length_tokens``."""
 
     STOP = "stop"
     DROP = "drop"
     TRUNCATE = "truncate"
-    """Cut the answer's end: the row then teaches no end of turn."""
+    """Cut the end of the answer, so the row does not teach the end of a turn."""
 
 
 class Answers(StrEnum):
@@ -26,7 +26,7 @@ class Answers(StrEnum):
 
 
 class TrainParams(Section):
-    """What all methods share."""
+    """Settings that all methods share."""
 
     batch_size: int = Field(default=16, ge=1)
     """Examples per optimizer step."""
@@ -34,13 +34,13 @@ class TrainParams(Section):
     """Examples (or packed rows) per forward pass; divides ``batch_size``."""
     max_length_tokens: int = Field(default=1024, ge=8)
     long_rows: LongRows = LongRows.STOP
-    """What becomes of rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
+    """What happens to rows with more tokens: ``stop``, ``drop`` or ``truncate``; they are counted."""
     answers: Answers = Answers.ALL
-    """``all``: learn every answer of a conversation whose weight is not 0. ``last``: the last of them alone."""
+    """``all``: learn every answer of a conversation but those with weight 0. ``last``: learn only the last of them."""
     packing: bool = True
     """Put several short examples in one row, kept apart by position ids."""
     gradient_checkpointing: bool = False
-    """Trade time for memory."""
+    """Use less memory in exchange for time."""
     seed: int = Field(default=0, ge=0, lt=MOST_SEEDS)
     keep_checkpoints: int = Field(default=3, ge=3)
     """Latest epoch checkpoints to keep, besides the selected one."""

@@ -20,7 +20,7 @@ from evalsuite.core.text import runs, whole_form, word_count, words_of
 
 NGRAM_WORDS = 13
 QUESTION_WORDS = 4
-"""A last turn of fewer words is no question by itself."""
+"""A last turn of fewer words is not a question by itself."""
 TEXT_FIELDS = ("messages", "prompt", "question", "instruction", "text")
 
 

@@ -76,11 +76,11 @@ def kind_of_file(head: bytes, whole: bool, name: str, zipped: bool) -> Kind:
     Args:
         head: Its first bytes, unzipped.
         whole: Whether these are all.
-        name: How messages name it.
+        name: Its name in messages.
         zipped: Whether it is compressed by gzip.
 
     Raises:
-        UsageError: It is something that is not read; says what, and the command that converts it.
+        UsageError: The file's format is not supported; names it and the command that converts it.
     """
     foreign = _foreign(head, name)
     if foreign is not None:

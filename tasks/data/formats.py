@@ -29,7 +29,7 @@ SHAPES: tuple[tuple[str, ...], ...] = (
     ("prompt", "completion"),
     ("instruction", "output"),
 )
-"""What a row has that can be read; the first whose keys are there and not all empty."""
+"""Formats of rows; the first one applies that has its keys present and not all empty."""
 
 
 class Row(NamedTuple):
@@ -83,7 +83,7 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
         A ``Row``, or a ``BadRow`` with the reason; blank lines are passed over.
 
     Raises:
-        UsageError: The file is something else, or breaks off; says how to convert it.
+        UsageError: The file has another format, or breaks off; says how to convert it.
     """
     for entry in read_entries(path, name, rules.max_bytes):
         if entry.raw is None:
@@ -197,7 +197,7 @@ def _prompt_completion(data: dict[str, Any], unknown: set[str]) -> list[Turn]:
     prompt, completion = data["prompt"], data["completion"]
     given = prompt if _are_turns(prompt) else [*_history(data), {"role": "user", "content": prompt}]
     if _are_turns(prompt) and not is_empty(data.get("history")):
-        raise ValueError("history beside a prompt of turns; keep one of them")
+        raise ValueError("history stands beside a prompt of turns; keep one of them")
     answer = completion if _are_turns(completion) else [{"role": "assistant", "content": completion}]
     turns = read_turns([*given, *answer], "prompt", unknown)
     if _are_turns(prompt):

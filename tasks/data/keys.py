@@ -39,12 +39,12 @@ METADATA = frozenset(
 SAYING = (
     (
         MARK_WORDS,
-        "what is learnt is said by weight, 0 or 1, or by train or training, true or false, of a turn or a row",
+        "mark what is learnt by weight (0 or 1), or by train or training (true or false), on a turn or a row",
     ),
     (
         VERDICT_WORDS,
-        "a good or a bad example is said by label or kto_tag of a row, true or false; name a class otherwise, such as "
-        "category",
+        "mark a good or bad example by label or kto_tag (true or false) on a row; rename a label that is a class, such "
+        "as to category",
     ),
     (frozenset(("chosen", "rejected", "reject", "preferred", "dispreferred")), PREFERENCE),
     (frozenset(("tool", "tools", "function", "functions")), TOOLS),
@@ -114,7 +114,7 @@ def check_keys(data: Mapping[str, Any], used: Collection[str], where: str, unkno
         if key in used or is_empty(value):
             continue
         if key in VERDICTS:
-            raise ValueError(f"{where}has {key}: whether an answer is a good example is said of the whole row")
+            raise ValueError(f"{where}has {key}: mark good and bad examples on the whole row instead")
         if key in MARK_KEYS:
             raise ValueError(f"{where}has {key}: parts of a turn cannot be marked; mark the whole turn with {key}")
         if key in NOT_LEARNT:
@@ -156,15 +156,15 @@ def check_row_marks(data: Mapping[str, Any]) -> None:
     """
     if mark(data, "the row ") == 0:
         key = next(key for key in MARKS if not is_empty(data.get(key)))
-        raise ValueError(f"{key} is {shown(data[key])}: nothing of the row is to be learnt")
+        raise ValueError(f"{key} is {shown(data[key])}: nothing in the row may be learnt")
     for key in VERDICTS:
         value = data.get(key)
         if value is False:
             raise ValueError(f"{key} is false: the answer is an example of what not to say")
         if not is_empty(value) and value is not True:
             raise ValueError(
-                f"{key} is {shown(value)}, expected true (a good example) or false (a bad one); name a class "
-                "otherwise, such as category"
+                f"{key} is {shown(value)}, expected true (a good example) or false (a bad one); rename a label "
+                "that is a class, such as to category"
             )
 
 
@@ -190,14 +190,14 @@ def ignore_advice(unknown: Collection[str], ignored: Collection[str]) -> str:
     if telling:
         more = f" and {len(telling) - MAX_NAMED} more" if len(telling) > MAX_NAMED else ""
         named = ", ".join(map(shown, telling[:MAX_NAMED]))
-        parts.append(f"{named}{more} may say what is learnt: say it with the keys of docs/data.md")
+        parts.append(f"{named}{more} may mark what is learnt: mark it with the keys of docs/data.md")
     if len(telling) < len(examined):
         keys = sorted({*unknown, *ignored} - set(telling))
         short = [key for key in sorted({*examined, *ignored} - set(telling)) if len(key) <= MAX_SHOWN][:MAX_NAMED]
         line = dump_yaml(short, in_one_line=True).strip()
         more = f" (and {len(keys) - len(short)} more)" if len(keys) > len(short) else ""
         parts.append(
-            f"where {'the others' if telling else 'they'} say nothing about what is learnt, set prepare.ignore_keys: "
-            f"{line}{more}; else use the keys of docs/data.md"
+            f"where {'the others' if telling else 'they'} do not affect what is learnt, set prepare.ignore_keys: "
+            f"{line}{more}; otherwise use the keys of docs/data.md"
         )
     return "; ".join(parts)

@@ -23,10 +23,10 @@ CUT_CHARACTERS = 16
 
 
 class Entry(NamedTuple):
-    """One row's bytes."""
+    """The bytes of one row."""
 
     source: str
-    """``file:line``, or ``file#entry`` where rows are no lines; both counted from 1."""
+    """``file:line``, or ``file#entry`` where rows are not lines; both counted from 1."""
     raw: bytes | None
     """None where it is too long."""
     size: int
@@ -38,11 +38,11 @@ def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry
 
     Args:
         path: The file.
-        name: How messages name it.
+        name: Its name in messages.
         max_bytes: Longer rows come without their bytes; no limit when None.
 
     Raises:
-        UsageError: It is something else, or breaks off; says what it is and what to do.
+        UsageError: The file has another format, or breaks off; names the format and what to do.
     """
     with path.open("rb") as plain:
         zipped = plain.read(len(GZIP)) == GZIP
@@ -58,7 +58,7 @@ def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry
                 yield from _values(_ValueReader(stream, name, kind), name, max_bytes)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise UsageError(
-                f"prepare.sources: {name} is a damaged gzip file ({error}); bring it back from where it came"
+                f"prepare.sources: {name} is a damaged gzip file ({error}); restore it from its origin"
             ) from None
 
 
@@ -83,7 +83,7 @@ def _values(reader: "_ValueReader", name: str, max_bytes: int | None) -> Iterato
 
 
 class _ValueReader:
-    """The texts of JSON values, with no more of the file in memory than the longest needs."""
+    """Reads the texts of JSON values, with no more of the file in memory than the longest value needs."""
 
     def __init__(self, stream: BinaryIO, name: str, kind: Kind) -> None:
         self._stream = stream
@@ -117,7 +117,7 @@ class _ValueReader:
             elif self._took("]"):
                 goes_on = False
             elif not self._took(","):
-                raise self._broken("a comma or ] is missing behind it")
+                raise self._broken("a comma or ] is missing after it")
         if self._next():
             raise self._broken("something follows the end of the array")
 
@@ -128,7 +128,7 @@ class _ValueReader:
         return found
 
     def _next(self) -> str:
-        """The next character that is no white space, "" at the file's end."""
+        """The next character that is not white space, "" at the file's end."""
         while True:
             found = re.compile(r"[^ \t\r\n]").search(self._text, self._at)
             if found is not None:
@@ -171,5 +171,5 @@ class _ValueReader:
     def _broken(self, why: str) -> UsageError:
         return UsageError(
             f"prepare.sources: {self._name} is {self._kind.value} and cannot be read at entry {max(self._number, 1)}: "
-            f"{why}; fix it there, or write one object a line"
+            f"{why}; fix it there, or write one object per line"
         )

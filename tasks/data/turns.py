@@ -63,7 +63,7 @@ def _either(data: Mapping[str, Any], key: str, other: str, position: int) -> Any
         return data.get(key)
     filled = [name for name in (key, other) if not is_empty(data.get(name))]
     if len(filled) == 2 and data[key] != data[other]:
-        raise ValueError(f"turn {position} has {key} and {other} that differ")
+        raise ValueError(f"turn {position} has different values for {key} and {other}")
     return data[filled[0]] if filled else None
 
 

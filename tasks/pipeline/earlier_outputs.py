@@ -52,7 +52,7 @@ def bring_back(stage: str, root: Path) -> None:
                     _bring_back(stage, out)
     except (DvcException, OSError) as error:
         # The stage's own error is what the user must see first.
-        logger.warning("%s: earlier outputs are not back (%s); try `dvc checkout`", stage, error)
+        logger.warning("%s: earlier outputs could not be restored (%s); try `dvc checkout`", stage, error)
 
 
 def _bring_back(stage: str, out: Any) -> None:
@@ -61,11 +61,11 @@ def _bring_back(stage: str, out: Any) -> None:
 
     try:
         if any(out.checkout(force=True) or ()):
-            logger.info("%s: the earlier %s is back", stage, out)
+            logger.info("%s: the earlier %s is restored", stage, out)
     except (DvcException, OSError) as error:
         reason = " ".join(str(error).split())
         logger.warning(
-            "%s: the earlier %s is not back (%s); try `dvc checkout`, or `dvc pull` where the cache has lost it",
+            "%s: the earlier %s could not be restored (%s); try `dvc checkout`, or `dvc pull` if the cache lost it",
             stage,
             out,
             reason,

@@ -63,7 +63,7 @@ def only_run(root: Path, command: str) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         holder = running(root)
-        who = str(holder) if holder is not None else "a process that this machine does not show"
+        who = str(holder) if holder is not None else "a process that this machine cannot see"
         raise BusyError(f"another run works in this project: {who}; {AGAIN}") from None
     try:
         if outermost:

@@ -53,11 +53,11 @@ DVC_BUSY = re.compile(r"is busy, it is being blocked by:|Unable to acquire lock"
 _halted = Event()
 _running: set[tuple[str, Path]] = set()
 BRING_BACK_SECONDS = 30.0
-"""For a check-out of several gigabytes by hard links or copies."""
+"""Time allowed for a check-out of several gigabytes by hard links or copies (seconds)."""
 
 
 class StageRun(NamedTuple):
-    """What happened to a stage."""
+    """The outcome of a stage."""
 
     name: str
     skipped: bool
@@ -144,7 +144,7 @@ def run_stage(
         bring_back(name, root)  # a stage that was killed could not do it itself
     if timed_out:
         raise StageError(
-            f"stage {name} did not end within {timeout_seconds:.0f} s and was stopped; run it again to go on"
+            f"stage {name} did not finish within {timeout_seconds:.0f} s and was stopped; run it again to go on"
         )
     if code != 0:
         raise _failure(name, tail, root)
@@ -202,8 +202,8 @@ def _not_made_yet(name: str, root: Path) -> RatchetError | None:
             if not dep.exists:
                 near = [out for out in makers if out == path or _lies_in(out, Path(path)) or _lies_in(path, Path(out))]
                 made = makers[near[0]] if near else None
-                remedy = f"`ratchet stage {made}` makes it, `ratchet run` makes all" if made else "put it there"
-                return MissingArtifactError(f"stage {name} reads {path}, which is not there; {remedy}")
+                remedy = f"make it with `ratchet stage {made}`, or all with `ratchet run`" if made else "put it there"
+                return MissingArtifactError(f"stage {name} reads {path}, which does not exist; {remedy}")
     return None
 
 
@@ -345,7 +345,7 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
             elif changes:
                 pending[stage.name] = _reason(next(iter(changes.values())))
             elif upstream:
-                pending[stage.name] = f"if {upstream[0]} gives something else"
+                pending[stage.name] = f"if {upstream[0]} changes its output"
         return [Pending(name, reason) for name, reason in pending.items()]
 
 

@@ -44,7 +44,7 @@ def context_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
 
 
 def _known_context(params: Params, paths: ArtifactPaths) -> int | None:
-    """Of the model that params.yaml names, or of its export where that is all there is of it here."""
+    """Context of the model that params.yaml names, or of its export where only that is on this machine."""
     try:
         folder = resolve_model(params.model.id).folder
     except RatchetError:

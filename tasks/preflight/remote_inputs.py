@@ -37,7 +37,7 @@ from tasks.config.model import ModelParams
 from tasks.config.params import Params
 
 SERVER_SECONDS = 5.0
-"""For a connection to a server that later stages ask."""
+"""Timeout of a connection to a server that later stages need."""
 NO_ENTRY = frozenset({401, 403})
 
 
@@ -53,7 +53,7 @@ class Remote(NamedTuple):
     prove: Callable[[], object]
     """Asks once whether it can be had; raises where it cannot."""
     bring: Callable[[], object]
-    """Brings it here where that is possible; raises where it cannot be had."""
+    """Brings it here where that is possible; raises where it cannot be fetched."""
     is_server: bool = False
     """It answers from where it is, and is never here."""
 
@@ -62,7 +62,7 @@ def check_pinned(params: EvaluationParams) -> None:
     """Refuse hub ids without a commit, before anything is spent; asks no network.
 
     Raises:
-        UsageError: Names the key that lacks a commit.
+        UsageError: A hub id has no commit; names its key.
     """
     for _ in _of_evaluation(params):
         pass
@@ -221,7 +221,7 @@ def _server(key: str, url: str, key_variable: str, remedy: str) -> Remote:
                 code = client.get(f"{url.rstrip('/')}/models").status_code
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if isinstance(error, httpx.InvalidURL) or not is_network_error(error):
-                raise UsageError(f"{key} = {url!r} is no address of a server ({said_by(error)}); {remedy}") from None
+                raise UsageError(f"{key} = {url!r} is not a server address ({said_by(error)}); {remedy}") from None
             raise StageError(f"{key}: the server {url} does not answer ({said_by(error)}): {remedy}") from None
         if code in NO_ENTRY:
             raise UsageError(f"{key}: the server {url} answers {code}: check the key in {key_variable}, or {remedy}")

@@ -29,7 +29,7 @@ class ChosenStep(NamedTuple):
     """``module:Class`` of another package; None for Ratchet's own."""
 
     def __str__(self) -> str:
-        """How messages name it."""
+        """Its name in messages."""
         return f"step {self.name!r}" + (f" ({self.entry_point})" if self.entry_point else "")
 
 
@@ -58,7 +58,7 @@ def _made(choice: StepChoice) -> ChosenStep:
     with blaming(f"prepare.steps: step {choice.name!r} ({entry.value}) could not be made"):
         kind = entry.load()
         if not (isinstance(kind, type) and issubclass(kind, Step)):
-            raise TypeError("it is no subclass of tasks.prepare.steps.Step")
+            raise TypeError("it is not a subclass of tasks.prepare.steps.Step")
         return ChosenStep(choice.name, _validated(kind, choice), entry.value)
 
 
@@ -73,7 +73,7 @@ def _check_order(steps: Sequence[ChosenStep]) -> None:
     names = [each.name for each in steps]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"prepare.steps names {twice} twice; take one of them out")
+        raise UsageError(f"prepare.steps names {twice} twice; remove one of them")
     for check, otherwise in CHECKS.items():
         if check not in names:
             raise UsageError(f"prepare.steps leaves {check} out: {otherwise}; add {check} to prepare.steps")

@@ -63,7 +63,7 @@ def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[R
         if chosen.entry_point is None or isinstance(error, RatchetError):
             raise
         raise StageError(
-            f"prepare: {chosen} failed: {said_by(error)}; correct its code, or take it out of prepare.steps"
+            f"prepare: {chosen} failed: {said_by(error)}; correct its code, or remove it from prepare.steps"
         ) from error
 
 
@@ -78,14 +78,14 @@ def _check_notes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: R
     for source in left - came:
         if source in came:
             _refuse(chosen, f"returned {source} twice, or kept it and dropped it")
-        _refuse(chosen, f"returned {source}, which is none of its rows: it may add none, nor change a row's source")
+        _refuse(chosen, f"returned {source}, which is not one of its rows: it may add none, nor change a row's source")
     for source in came - left:
         _refuse(chosen, f"lost {source}: every row is kept, or dropped with a reason")
     for note in [*record.dropped, *record.changed]:
         if not note.reason.strip():
             _refuse(chosen, f"gives an empty reason for {note.source}")
         if note.other and note.other not in came:
-            _refuse(chosen, f"names {note.other} in its reason for {note.source}, which is none of its rows")
+            _refuse(chosen, f"names {note.other} in its reason for {note.source}, which is not one of its rows")
 
 
 def _with_changes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record, given: StepInputs) -> list[Row]:
@@ -98,7 +98,7 @@ def _with_changes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: 
     if said - differ:
         _refuse(chosen, f"gives a reason for changing {min(said - differ)}, which it left as it was or dropped")
     if said and not chosen.step.changes_rows:
-        _refuse(chosen, f"changed {min(said)}, and its class does not say `changes_rows = True`")
+        _refuse(chosen, f"changed {min(said)}, but its class does not set `changes_rows = True`")
     return [
         _read_again(chosen, row, before[row.source], given) if row.source in differ else before[row.source]
         for row in kept
@@ -116,4 +116,4 @@ def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) ->
 
 
 def _refuse(chosen: ChosenStep, what: str) -> NoReturn:
-    raise StageError(f"prepare: {chosen} {what}; correct its code, or take it out of prepare.steps")
+    raise StageError(f"prepare: {chosen} {what}; correct its code, or remove it from prepare.steps")

@@ -33,8 +33,8 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         first = list(islice(read_rows(path, name, row_rules(params)), FIRST_ROWS))
         if not first:
             raise UsageError(
-                f"prepare.sources: {name} is empty; expected one JSON object a line: put rows there, or take the file "
-                "out of prepare.sources"
+                f"prepare.sources: {name} is empty; expected one JSON object per line: put rows there, or remove the "
+                "file from prepare.sources"
             )
         good = [entry for entry in first if isinstance(entry, Row)]
         if not good and isinstance(first[0], BadRow):
@@ -47,7 +47,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
 
 
 def _check_place(name: str, root: Path) -> None:
-    """Refuse a source that is no file, or one whose change DVC would not see.
+    """Refuse a source that is not a file, or that DVC would not see change.
 
     DVC reads through links to files in a watched folder, and passes over links to folders.
     """
@@ -66,7 +66,7 @@ def _check_place(name: str, root: Path) -> None:
     if not path.is_file():
         what = f"{name} is a folder, expected a file of rows" if path.is_dir() else f"no file {name}"
         if path.is_symlink():
-            what = f"{name} is a link to {path.readlink()}, where no file is"
+            what = f"{name} is a link to {path.readlink()}, which does not exist"
         raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
 
 

@@ -70,4 +70,4 @@ class Step(Settings):
 
     @abstractmethod
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
-        """Decide what becomes of each row."""
+        """Decide what happens to each row."""

@@ -17,7 +17,7 @@ REBUILD = "python -m tasks.registry.rebuild"
 
 
 class Champion(BaseModel):
-    """Who is in production, and on what grounds."""
+    """The model in production, and the decision that put it there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -196,5 +196,5 @@ def _refuse_lost_lines(stored: Champion | None, entries: Sequence[Entry], paths:
 
 
 def shortened(champion: Champion | None) -> str:
-    """The identity as people see it."""
+    """The identity, shortened for people."""
     return champion.identity[:16] if champion else "none"

@@ -16,11 +16,11 @@ def find_decision(paths: ArtifactPaths, wanted: str | None) -> Path:
 
     Args:
         paths: The project.
-        wanted: Its id or the first characters of it, at least 4; the present decision when None.
+        wanted: Id of a decision or at least its first 4 characters; the present decision when None.
 
     Raises:
         UsageError: No stored decision, or several, start so.
-        MissingArtifactError: Nothing was decided yet.
+        MissingArtifactError: No decision was made yet.
     """
     if wanted is None:
         return paths.stored_decision(read_decision(paths.decision).decision_id)

@@ -260,12 +260,12 @@ def looks(entries: list[Entry]) -> Counter[ItemSet]:
 def looks_before(entries: list[Entry], sets: Mapping[str, str], identity: str) -> dict[str, int]:
     """How many other models got a verdict on each of these sets of test items.
 
-    Another verdict on the same bytes is no further choice, so that a gate that runs again counts the same.
+    Another verdict on the same bytes adds no choice, so a gate that runs again counts the same.
 
     Args:
         entries: The ledger.
         sets: Suite -> hash of its items.
-        identity: The candidate's.
+        identity: Identity of the candidate.
     """
     judged: dict[str, set[str]] = {suite: set() for suite in sets}
     for entry in entries:

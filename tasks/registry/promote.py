@@ -119,7 +119,7 @@ def rollback(paths: ArtifactPaths, to: str | None, reason: str) -> Move:
     Raises:
         UsageError: There is no such champion, or no reason is given.
         StaleDecisionError: The champion moved while the bytes came back.
-        StageError: Its bytes cannot be had; the champion stays.
+        StageError: Its bytes cannot be fetched; the champion stays.
     """
     reason = _one_line(reason)
     if not reason:
@@ -185,7 +185,7 @@ def _check_against(champion: Champion | None, decision: Decision) -> None:
     remedy = "run the gate again: `ratchet run`"
     if champion is not None and champion.inputs_sha256 == decision.inputs_sha256:
         remedy = (
-            "it came from these very inputs, which are judged against its predecessor; change an input, such as "
+            "it was trained from these same inputs, which are judged against its predecessor; change an input, such as "
             "train.seed in params.yaml, and then run the gate again: `ratchet run`"
         )
     raise StaleDecisionError(
@@ -202,7 +202,7 @@ def _check_withdrawn(decision: Decision, override: Override | None, paths: Artif
     if override is None:
         raise UsageError(
             f"{decision.candidate} {decision.candidate_identity[:16]} was {TAKEN_OUT[line.event]} by {line.actor} on "
-            f"{line.recorded_at[:10]} ({line.reason}); the same bytes become champion again only by name: "
+            f"{line.recorded_at[:10]} ({line.reason}); only a named person makes the same bytes champion again: "
             "`ratchet promote --override NAME --reason TEXT`"
         )
     return True
@@ -217,7 +217,7 @@ def _earlier(entries: list[Entry], champion: Champion | None, to: str | None) ->
             return target
         to_none = f"to have no champion: `ratchet rollback --to {NOBODY} --reason TEXT`"
         if champion.previous is None:
-            raise UsageError(f"{champion.identity[:16]} is the first champion: there is none to go back to; {to_none}")
+            raise UsageError(f"{champion.identity[:16]} is the first champion: no earlier one exists; {to_none}")
         out = ", ".join(identity[:16] for identity in others)
         raise UsageError(
             f"every champion before {champion.identity[:16]} was rolled back or retired; to bring one back by name: "
@@ -238,8 +238,8 @@ def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
     if again != decision:
         fields = [name for name in Decision.model_fields if getattr(again, name) != getattr(decision, name)]
         raise UsageError(
-            f"{paths.decision} is not what the stored results give (differs in {', '.join(fields)}); make it again "
-            "with `ratchet stage gate --force`"
+            f"{paths.decision} does not follow from the stored results (differs in {', '.join(fields)}); make it "
+            "again with `ratchet stage gate --force`"
         )
     current = load_params(paths.params).gate
     if current != decision.policy:

@@ -100,7 +100,7 @@ def materialise(identity: str, paths: ArtifactPaths) -> Path:
         )
     folder = pointer.with_suffix("")
     relative = pointer.relative_to(paths.root).as_posix()
-    _dvc(paths, "pull", "--force", relative, what=f"the bytes of {identity[:SHORT]} cannot be had")
+    _dvc(paths, "pull", "--force", relative, what=f"the bytes of {identity[:SHORT]} cannot be fetched")
     try:
         _verify(folder, identity)
     except RatchetError as error:
@@ -169,7 +169,7 @@ def _from_remote(text: str, identity: str, paths: ArtifactPaths) -> Iterator[Pat
         StageError: The remote does not give back these bytes.
     """
     with _fetching_project(text, paths) as project:
-        _dvc_in(project, "pull", "model.dvc", what="the DVC remote did not give back what it should hold")
+        _dvc_in(project, "pull", "model.dvc", what="the DVC remote did not return what it should hold")
         try:
             _verify(project / "model", identity)
         except RatchetError as error:

@@ -55,7 +55,7 @@ def test_what_a_run_would_fetch_is_named_with_its_source(
 def test_the_example_for_a_gpu_machine_needs_a_commit_before_the_doctor_is_content(tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples/gpu/params.yaml", tmp_path / "params.yaml")
     bad = [finding.state for finding in _configuration(tmp_path) if not finding.good]
-    assert any("'PUT-THE-COMMIT-HERE' is no commit" in state for state in bad)
+    assert any("'PUT-THE-COMMIT-HERE' is not a commit" in state for state in bad)
 
 
 def test_missing_sections_and_wrong_metric_names_are_found_in_one_round(tmp_path: Path) -> None:

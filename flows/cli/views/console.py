@@ -15,7 +15,7 @@ PIPE_COLUMNS = 240
 
 
 def console() -> Console:
-    """Of stdout; wide enough for a table where it is piped. ``:guard:`` in a rule's name is no emoji."""
+    """The console of stdout: wide enough for a table where it is piped; ``:guard:`` in a rule's name is no emoji."""
     return Console(soft_wrap=True, highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
@@ -23,7 +23,7 @@ def table(*heads: str, right: Container[str] = (), title: str | None = None) -> 
     """A table without rules, whose cells are folded where the terminal is narrow: no name and no number is ever cut.
 
     Args:
-        *heads: Of the columns.
+        *heads: Heads of the columns.
         right: Those of them that hold numbers.
         title: Above the table.
     """

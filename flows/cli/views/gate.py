@@ -14,7 +14,7 @@ from flows.cli.views.console import broken, console, escape, table
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar a phase on stderr; yields what to call with the phase, the count so far and the total."""
+    """Show one bar per phase on stderr; yields a function of the phase, the count so far and the total."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as bar:
         phases: dict[str, TaskID] = {}
@@ -28,7 +28,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def show_noise(noise: Noise) -> None:
-    """One line a metric, and the lines for params.yaml."""
+    """Print one line per metric, and the lines for params.yaml."""
     out = console()
     out.print(f"{noise.num_repeats} evaluations of model {noise.identity[:16]}")
     heads = ("n", "values", "items that flip", "noise floor")
@@ -44,12 +44,12 @@ def show_noise(noise: Noise) -> None:
 
 
 def show_simulation(result: Simulation) -> None:
-    """One line a rule."""
+    """Print one line per rule."""
     setting = result.setting
     out = console()
     out.print(
         f"{result.num_pairs} ordered pairs of models within {setting.within:g}, {result.num_items:,} items, margin "
-        f"{setting.margin:g}, alpha {setting.alpha:g}, {setting.repetitions} orders a pair"
+        f"{setting.margin:g}, alpha {setting.alpha:g}, {setting.repetitions} orders per pair"
     )
     rows = {
         **result.rules,
@@ -66,7 +66,7 @@ def show_simulation(result: Simulation) -> None:
         out.print()
     out.print("worse: true difference below -margin; not worse: 0 or above; middle: between; clear: the first two")
     out.print(
-        f"ratio to the least items that any such test of the paired differences needs: {result.bound_ratio:.2f} "
+        f"items used over the fewest that any such test of the paired differences needs: {result.bound_ratio:.2f} "
         "(without a record, clear pairs)"
     )
 

@@ -12,7 +12,7 @@ NAME_WIDTH, CATEGORY_WIDTH = 26, 30
 
 
 def show_agreements(results: Sequence[Agreement]) -> None:
-    """One row a judge, then agreement by category for each."""
+    """Print one row per judge, then agreement by category for each."""
     heads = ("agreement", "95% interval", "kappa", "n", "unscored")
     found = table("", "judge", *heads, right=("", *heads), title="agreement with the human majority")
     found.columns[1].max_width = NAME_WIDTH
@@ -30,7 +30,7 @@ def show_agreements(results: Sequence[Agreement]) -> None:
     out.print(found)
     for number, result in enumerate(results, 1):
         if result.constant:
-            out.print(f"[yellow]![/] judge {number} gives every case the same verdict, and so tells nothing")
+            out.print(f"[yellow]![/] judge {number} gives every case the same verdict, so its agreement means nothing")
     for start in range(0, len(results), PER_TABLE):
         _show_categories(results, start)
 

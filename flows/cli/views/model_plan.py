@@ -6,14 +6,14 @@ from flows.cli.views.console import console, escape, table
 
 
 def show_plan(plan: dict[str, Any]) -> None:
-    """What was chosen, what it holds by component, what else would do, and what speaks against it."""
+    """What was chosen, what it holds by component, the alternatives and the warnings."""
     out = console()
     more = ", gradient checkpointing" if plan["gradient_checkpointing"] else ""
     beside = plan["parameters_beside_text"]
     if beside:
         out.print(
-            f"the text model is planned; {beside:,} parameters of other parts, such as a vision tower, lie beside it "
-            "in memory, and text does not pass them"
+            f"only the text model is planned; {beside:,} parameters of other parts, such as a vision tower, also take "
+            "memory but process no text"
         )
     out.print(
         f"{plan['family']}, {plan['parameters']:,} parameters, {plan['trained_parameters']:,} trained by "

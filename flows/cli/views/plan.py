@@ -1,4 +1,4 @@
-"""What ``ratchet plan`` prints: a table of quantities with their units, one column a method."""
+"""What ``ratchet plan`` prints: a table of quantities with their units, one column per method."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ COMPONENTS = {
 
 
 def show_plans(paths: ArtifactPaths, methods: Sequence[str]) -> None:
-    """Quantities in rows, methods in columns; then every warning."""
+    """Print quantities in rows and methods in columns, then every warning."""
     plans = {method: read_json(paths.plan(method), f"ratchet stage plan@{method}") for method in methods}
     found = table("", *(escape(method) for method in methods))
     for name, cells in plan_rows(list(plans.values())):
@@ -71,7 +71,7 @@ def _gib(num_bytes: float | None) -> str:
 
 
 def _loaded(plan: Mapping[str, Any]) -> int:
-    """Of all parts of the model; a plan of an earlier version had text models alone."""
+    """Parameters of all parts of the model; plans of earlier versions knew text models alone."""
     return int(plan["parameters"]) + int(plan.get("parameters_beside_text", 0))
 
 

@@ -87,7 +87,7 @@ def test_methods_that_stopped_at_different_items_are_compared_on_those_that_both
     full, qlora = method("full", right(300), 60.0), method("qlora", wrong_first, 60.0)
     found = compare_methods([stopped(full, 200, "decided"), stopped(qlora, 120, "decided")], [BASE], CHOICE)
     assert found.candidate == "full"
-    assert "compared on what all methods ran: 120 of 400 items of golden" in found.chosen_because
+    assert "compared on the items that all methods ran: 120 of 400 items of golden" in found.chosen_because
     assert [row.metrics[0].n for row in found.methods] == [120, 120]
     assert {row.n for row in found.pairs} == {120}
     assert found.methods[1].metrics[0].mean == pytest.approx(20 / 120)
@@ -97,7 +97,7 @@ def test_a_method_that_is_proven_broken_is_not_chosen_and_does_not_cut_the_other
     full, qlora = method("full", right(400), 60.0), method("qlora", right(300), 10.0)
     found = compare_methods([stopped(full, 10, "violation"), stopped(qlora, 300, "decided")], [BASE], CHOICE)
     assert found.candidate == "qlora"
-    assert "full was stopped, since something is proven broken" in found.chosen_because
+    assert "full was stopped, since a rule is proven broken" in found.chosen_because
     assert [row.metrics[0].n for row in found.methods] == [10, 300]
 
 

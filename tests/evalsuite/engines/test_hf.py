@@ -145,7 +145,9 @@ def test_a_model_without_a_chat_template_says_how_to_give_it_one(tiny_model: Pat
 def test_a_template_that_refuses_the_turns_is_one_clear_error(tiny_model: Path) -> None:
     strict = HFEngine.load(tiny_model, "tiny")
     strict.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
-    with pytest.raises(UsageError, match="refuses turns by system, user: System role not supported; change the items"):
+    with pytest.raises(
+        UsageError, match="refuses turns with the roles system, user: System role not supported; change the items"
+    ):
         strict.render([{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}])
 
 

@@ -290,5 +290,5 @@ def test_log_probabilities_that_are_no_numbers_leave_the_pair_unanswered(
 
 @pytest.mark.parametrize("address", ["http://[::1", "ftp://x/v1", "localhost:8000", "http://host:port/v1", ""])
 def test_an_address_that_is_none_is_refused(hf: HFEngine, address: str) -> None:
-    with pytest.raises(UsageError, match="expected such as http://127"):
+    with pytest.raises(UsageError, match="expected one such as http://127"):
         engine_at(address, hf)

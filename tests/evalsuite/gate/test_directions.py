@@ -76,7 +76,7 @@ def test_a_fraction_beside_percent_or_counts_is_two_scales(
     metric = "f1" if direction == "higher" else "loss"
     for path in paths:
         path.write_text(path.read_text().replace("f1", metric))
-    with pytest.raises(UsageError, match="these are two scales"):
+    with pytest.raises(UsageError, match="the scales differ"):
         compare_files(*paths, policy(metric, direction=direction), "s")
 
 

@@ -87,7 +87,7 @@ def test_an_unknown_judge_is_answered_with_the_known_ones(tmp_path: Path) -> Non
 def test_a_refusal_label_outside_the_three_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("id,type,prompt,completion,final_label\n1,t,p,c,4_other\n")
-    with pytest.raises(UsageError, match=r"row 2: '4_other' is no column or no label"):
+    with pytest.raises(UsageError, match=r"row 2: '4_other' is not a known column or label"):
         read_labelled_refusals(path)
 
 

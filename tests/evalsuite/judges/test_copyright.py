@@ -59,7 +59,7 @@ def test_a_reference_that_names_code_is_refused(tmp_path: Path) -> None:
 
     path = tmp_path / "bad.pkl"
     path.write_bytes(pickle.dumps([Runs()]))
-    with pytest.raises(UsageError, match="no MinHash reference"):
+    with pytest.raises(UsageError, match="not a MinHash reference"):
         read_reference(path)
 
 

@@ -71,7 +71,7 @@ def test_weights_of_another_embedding_model_are_refused(tmp_path: Path, embedder
 
 def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"nothing")
-    with pytest.raises(UsageError, match="no file of judge weights"):
+    with pytest.raises(UsageError, match="not a file of judge weights"):
         read_weights(tmp_path / "w.safetensors")
 
 

@@ -84,7 +84,7 @@ def test_a_hub_that_may_not_be_asked_is_not_asked(tmp_path: Path, monkeypatch: p
     ("status", "code", "words"),
     [
         (403, "GatedRepo", "accept its terms there and set HF_TOKEN"),
-        (401, "RepoNotFound", "has no such dataset or shows it to its owners alone"),
+        (401, "RepoNotFound", "has no such dataset or shows it only to its owners"),
         (404, "RevisionNotFound", "has no such commit"),
         (500, "", "does not answer"),
     ],

@@ -109,14 +109,14 @@ def test_absent_evidence_is_named(tmp_path: Path) -> None:
 def test_a_file_for_a_policy_of_two_suites_needs_to_say_which(tmp_path: Path) -> None:
     policy = GatePolicy.model_validate({"rules": [GUARD, {**GUARD, "suite": "ifeval"}]})
     left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
-    with pytest.raises(UsageError, match=r"policy names 2 \(golden, ifeval\); say which with --suite"):
+    with pytest.raises(UsageError, match=r"policy names 2 \(golden, ifeval\); name the suite with --suite"):
         compare_files(left, right, policy)
     assert compare_files(left, right, policy, suite="golden").verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_suite_that_no_rule_names_is_a_mistake(tmp_path: Path) -> None:
     left, right = _csv(tmp_path / "a.csv", 100), _csv(tmp_path / "b.csv", 100)
-    with pytest.raises(UsageError, match=r"--suite 'goldne' is named by no rule of the policy, which judges golden"):
+    with pytest.raises(UsageError, match=r"--suite 'goldne' appears in no rule of the policy, which judges golden"):
         compare_files(left, right, POLICY, suite="goldne")
     ifeval = _result(tmp_path / "ifeval", "ifeval", 50)
     with pytest.raises(UsageError, match=r"hold suites ifeval, and no rule .* judges golden; correct `suite`"):

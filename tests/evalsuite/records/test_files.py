@@ -49,8 +49,12 @@ def test_what_is_unambiguous_is_read(tmp_path: Path, name: str, text: str, zippe
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"name;acc\n1;1\n", r"no column item_id, and none .*separated by semicolons: 'name', 'acc'"),
-        ("a.csv", b"id,idx,acc\n1,1,1\n", r"2 that may be it \(id, idx\); columns: 'id', 'idx', 'acc'"),
+        (
+            "a.csv",
+            b"name;acc\n1;1\n",
+            r"no column item_id, and no column with .*separated by semicolons: 'name', 'acc'",
+        ),
+        ("a.csv", b"id,idx,acc\n1,1,1\n", r"2 that may hold it \(id, idx\); columns: 'id', 'idx', 'acc'"),
         ("a.csv", b"item_id;acc\n1;0,5\n", r":2: acc is '0,5', expected a finite number with a decimal point"),
         ("a.csv", b"item_id,acc\n" + b"x" * 140_000 + b",1\n", r"140,000 characters, expected at most 1,000"),
         ("a.csv", b"PK\x03\x04....", r"is a zip archive \(or an \.xlsx workbook\)"),

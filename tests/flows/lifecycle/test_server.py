@@ -63,7 +63,7 @@ def test_what_is_no_address_is_a_usage_error(url: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("status", "kind", "told"),
     [
-        (200, UsageError, "its address ends in /api"),
+        (200, UsageError, "Prefect's address ends in /api"),
         (404, UsageError, "HTTP 404; Prefect's address ends in /api"),
         (401, UsageError, "give PREFECT_API_KEY"),
         (502, StageError, "HTTP 502"),

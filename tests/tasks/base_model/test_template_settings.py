@@ -188,8 +188,11 @@ def test_a_model_of_others_keeps_what_it_does_not_read() -> None:
         ("{% if messages %}\n{{ x }", "has a syntax error in line 2: unexpected '}'"),
         ("a\n\n{% for m in messages %}{{ m.content }}", "has a syntax error in line 3: "),
         ("{{ messages | nosuchfilter }}", "has a syntax error in line 1: No filter named 'nosuchfilter'"),
-        ("{{ messages[0].content.a.b }}", "refuses turns by user: UndefinedError: "),
-        ("{{ raise_exception('never') }}", "refuses turns by user: never; it takes no small conversation"),
+        ("{{ messages[0].content.a.b }}", "refuses turns with the roles user: UndefinedError: "),
+        (
+            "{{ raise_exception('never') }}",
+            "refuses turns with the roles user: never; it fails on every small conversation",
+        ),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused_by_fetch_with_line_and_reason(

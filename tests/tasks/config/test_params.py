@@ -175,7 +175,7 @@ def test_methods_that_differ_in_the_seed_alone_are_one_candidate(data: dict[str,
 def test_the_same_seed_twice_is_refused(data: dict[str, Any]) -> None:
     data["train"]["seed"] = 7
     data["methods"] |= seeds(l7={"seed": 7}, plain={})
-    with pytest.raises(UsageError, match="methods l7 and plain are one training: same settings, same seed; change one"):
+    with pytest.raises(UsageError, match="methods l7 and plain have the same settings and the same seed; change one"):
         parse_params(data)
 
 

@@ -152,8 +152,8 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
     [
         ({**LEARNT, "label": False}, "label is false"),
         ({"instruction": "a", "output": "b", "kto_tag": False}, "kto_tag is false"),
-        ({**LEARNT, "train": False}, "train is False: nothing of the row"),
-        ({**LEARNT, "weight": 0}, "weight is 0: nothing of the row"),
+        ({**LEARNT, "train": False}, "train is False: nothing in the row"),
+        ({**LEARNT, "weight": 0}, "weight is 0: nothing in the row"),
         ({**LEARNT, "weight": 0.5}, "weight 0.5, expected 0, 1, true or false"),
         ({**LEARNT, "weight": 1, "train": False}, "weight and train that contradict"),
         ({**LEARNT, "tools": [{"type": "function"}]}, "has tools: tool calls are not"),
@@ -192,7 +192,7 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({**LEARNT, "kto_tag": "false"}, "kto_tag is 'false', expected true .* or false"),
         ({**LEARNT, "rejected_completion": "b"}, "has rejected_completion: preference pairs"),
         ({**LEARNT, "tool_choice": "auto"}, "has tool_choice: tool calls"),
-        ({"messages": [TURNS[0], {**ANSWER, "label": False}]}, "turn 1 .assistant. has label: .* of the whole row"),
+        ({"messages": [TURNS[0], {**ANSWER, "label": False}]}, "turn 1 .assistant. has label: .* on the whole row"),
         (
             {"messages": [TURNS[0], {"role": "assistant", "content": [{**part("a"), "weight": 0}]}]},
             "turn 1 .assistant. content part 0 has weight: .*mark the whole turn",
@@ -290,7 +290,7 @@ def test_no_key_whose_name_says_what_is_learnt_is_advised_to_be_ignored(key: str
     "key", ["weight", "train", "training", "label", "kto_tag", "loss", "mask", "train_on_turn", "Weight"]
 )
 def test_a_mark_cannot_be_ignored(key: str) -> None:
-    with pytest.raises(ValueError, match=f"'{key}' says what is learnt"):
+    with pytest.raises(ValueError, match=f"'{key}' marks what is learnt"):
         PrepareParams(sources=("a",), ignore_keys=("country", key))
 
 

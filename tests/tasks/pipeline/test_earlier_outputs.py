@@ -87,7 +87,7 @@ def test_a_stage_that_is_told_to_end_leaves_what_it_made_before(project: Path) -
 def test_a_first_run_that_fails_leaves_no_promise(project: Path) -> None:
     done = repro(project, "break")
     assert "RuntimeError: broken" in done.stderr
-    assert "not back" not in done.stderr
+    assert "could not be restored" not in done.stderr
     assert files(project) == {"folder/half.txt": "break"}
 
 
@@ -104,7 +104,7 @@ def test_a_folder_that_the_cache_has_lost_keeps_no_other_output_away(project: Pa
         listing.unlink()
     done = repro(project, "refuse")
     assert files(project)["one.txt"] == "good"
-    assert "the earlier folder is not back" in done.stderr
+    assert "the earlier folder could not be restored" in done.stderr
 
 
 def test_outside_dvc_nothing_is_touched(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_one_parameter_makes_only_its_readers_run(project: Path) -> None:
     pending = pending_stages(project)
     assert [item.name for item in pending] == ["each@q", "last"]
     assert "m.q" in pending[0].reason
-    assert pending[1].reason == "if each@q gives something else"
+    assert pending[1].reason == "if each@q changes its output"
 
 
 def test_a_stage_that_never_ran_was_not_made_yet_and_is_not_called_changed(project: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_late_stage_is_stopped_with_everything_it_started(project: Path) -> No
     seconds = 4
     while not any(line.startswith("child ") for line in lines):  # a busy machine may not even start it in the time
         seconds *= 2
-        with pytest.raises(StageError, match=f"did not end within {seconds} s"):
+        with pytest.raises(StageError, match=f"did not finish within {seconds} s"):
             run_stage("first", project, timeout_seconds=seconds, on_line=lines.append)
     assert not any(json.loads((project / ".dvc/tmp/rwlock").read_text()).values()), "DVC still holds a lock"
     child = next(int(line.split()[1]) for line in lines if line.startswith("child "))

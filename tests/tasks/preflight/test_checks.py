@@ -86,10 +86,10 @@ def _set(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(_set("sequential", "suites", to=["mmlu"]), ["sequential.suites: suite 'mmlu'"], id="sequential"),
         pytest.param(
             _set("model", "revision", to="PUT-THE-COMMIT-HERE"),
-            ["'PUT-THE-COMMIT-HERE' is no commit", "git ls-remote"],
+            ["'PUT-THE-COMMIT-HERE' is not a commit", "git ls-remote"],
             id="placeholder-revision",
         ),
-        pytest.param(_set("model", to={"id": "models/mine"}), ["'models/mine' is no folder here"], id="no-revision"),
+        pytest.param(_set("model", to={"id": "models/mine"}), ["'models/mine' is not a folder here"], id="no-revision"),
         pytest.param(_set("model", to={"id": "./mine"}), ["model './mine': no such folder"], id="no-model-folder"),
         pytest.param(
             _set("model", "chat_template", to="my.jinja"), ["model.chat_template = 'my.jinja'"], id="chat-template"

@@ -91,19 +91,19 @@ def test_a_list_is_taken_exactly_where_both_checks_are_in_it_and_see_every_chang
             "step 'shout' (theirs:shout) changes rows and stands after held_out: rows that",
         ),
         (["length", "shout", "held_out"], "changes rows and stands after length: a row might be longer than"),
-        (["held_out", "length", "held_out"], "prepare.steps names held_out twice; take one of them out"),
+        (["held_out", "length", "held_out"], "prepare.steps names held_out twice; remove one of them"),
         (["held_uot", "length"], "no step 'held_uot'; did you mean 'held_out'? Known here: duplicates, held_out, max_"),
         (["shuot", "held_out", "length"], "did you mean 'shout'? "),
         (
             ["no_step"],
-            "step 'no_step' (theirs:no_step) could not be made: TypeError: it is no subclass of tasks.prepare",
+            "step 'no_step' (theirs:no_step) could not be made: TypeError: it is not a subclass of tasks.prepare",
         ),
         (
             ["unfinished"],
             "(theirs:unfinished) could not be made: TypeError: Can't instantiate abstract class Unfinished",
         ),
         (["absent"], "step 'absent' (theirs:absent) could not be made: ImportError: No module named 'theirs'"),
-        ([{"shout": {"mark": 3}}], "prepare.steps.shout.mark = 3: expected a text; put the value in quotes"),
+        ([{"shout": {"mark": 3}}], "prepare.steps.shout.mark = 3: expected text; put the value in quotes"),
         ([{"length": {"limit": 3}}], "unknown key prepare.steps.length.limit; Known here: none"),
     ],
 )

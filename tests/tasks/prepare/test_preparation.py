@@ -201,7 +201,9 @@ def test_unknown_keys_of_all_rows_are_collected_in_one_line_to_add(project: Arti
         {"messages": [{"role": "user", "content": "a", "Seen": 0}, {"role": "assistant", "content": "b"}], "no": "x"},
     ]
     params = write(project, rows).model_copy(update={"ignore_keys": ("seen",)})
-    with pytest.raises(UsageError, match=r'prepare\.ignore_keys: \[Seen, "no", quality, seen\]; else use the keys of'):
+    with pytest.raises(
+        UsageError, match=r'prepare\.ignore_keys: \[Seen, "no", quality, seen\]; otherwise use the keys of'
+    ):
         run(params, project)
     report = run(params.model_copy(update={"ignore_keys": ("Seen", "no", "quality", "seen")}), project)
     assert report["bad_rows"]["count"] == 0
@@ -262,7 +264,7 @@ def test_a_file_in_a_linked_folder_is_refused_with_the_folders_target(
 @pytest.mark.parametrize("target", ["/nowhere/rows.jsonl", "rows.jsonl"])
 def test_a_link_to_no_file_is_called_one(project: ArtifactPaths, target: str) -> None:
     (project.root / "data/raw/rows.jsonl").symlink_to(target)
-    with pytest.raises(UsageError, match=rf"is a link to {target}, where no file is"):
+    with pytest.raises(UsageError, match=rf"is a link to {target}, which does not exist"):
         run(PrepareParams(sources=("data/raw/rows.jsonl",)), project)
 
 
@@ -287,7 +289,8 @@ def test_a_row_that_the_template_refuses_is_named_with_the_template_s_words(proj
     with pytest.raises(UsageError) as caught:
         run(write(project, rows), project)
     assert str(caught.value).startswith(
-        "row 'data/raw/rows.jsonl:21': the chat template refuses turns by system, user, assistant: System role not "
+        "row 'data/raw/rows.jsonl:21': the chat template refuses turns with the roles system, user, assistant: "
+        "System role not "
         "supported"
     )
 

@@ -99,7 +99,11 @@ REFUSED: list[tuple[str, Ran, str]] = [
     ("loses a row", lambda rows: Outcome(rows[1:]), "lost f:0: every row is kept, or dropped with a reason"),
     ("twice", lambda rows: Outcome([*rows, rows[1]]), "returned f:1 twice, or kept it and dropped it"),
     ("both", lambda rows: Outcome(rows, [Note("f:2", "bad")]), "returned f:2 twice, or kept it and dropped it"),
-    ("adds", lambda rows: Outcome([*rows, rows[0]._replace(source="new")]), "returned new, which is none of its rows"),
+    (
+        "adds",
+        lambda rows: Outcome([*rows, rows[0]._replace(source="new")]),
+        "returned new, which is not one of its rows",
+    ),
     ("source", edited(lambda row: row._replace(source="f:9")), "it may add none, nor change a row's source"),
     ("id", edited(lambda row: row._replace(row_id="x")), "changed the id of f:0"),
     ("empty reason", lambda rows: Outcome(rows[1:], [Note("f:0", " ")]), "gives an empty reason for f:0"),
@@ -126,12 +130,12 @@ def test_what_a_step_may_not_do_is_one_line_with_its_entry_point(ran: Ran, said:
         put(ran)
     assert str(caught.value).startswith("prepare: step 'theirs' (their:Step) ")
     assert said in str(caught.value)
-    assert str(caught.value).endswith("; correct its code, or take it out of prepare.steps")
+    assert str(caught.value).endswith("; correct its code, or remove it from prepare.steps")
     assert "\n" not in str(caught.value)
 
 
 def test_a_step_that_does_not_say_so_may_not_change_rows() -> None:
-    with pytest.raises(StageError, match="changed f:0, and its class does not say `changes_rows = True`"):
+    with pytest.raises(StageError, match="changed f:0, but its class does not set `changes_rows = True`"):
         put(edited(lambda row: asking(row, "x")), changes=False)
 
 

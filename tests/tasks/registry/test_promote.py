@@ -131,21 +131,21 @@ def test_a_verdict_changed_by_hand_is_found_out(tmp_path: Path) -> None:
     paths = make(tmp_path / "p", num_right=0)
     data = read_json(paths.decision, "x")
     write_json(paths.decision, {**data, "verdict": "PROMOTE"})
-    refuse(paths, "not what the stored results give .*verdict")
+    refuse(paths, "does not follow from the stored results .*verdict")
 
 
 @pytest.mark.parametrize("field", ["candidate_identity", "inputs_sha256", "decision_id", "headline"])
 def test_any_field_changed_by_hand_is_found_out(paths: ArtifactPaths, field: str) -> None:
     data = read_json(paths.decision, "x")
     write_json(paths.decision, {**data, field: "0" * 64})
-    refuse(paths, f"not what the stored results give .*{field}")
+    refuse(paths, f"does not follow from the stored results .*{field}")
 
 
 def test_a_self_test_changed_or_left_out_is_found_out(paths: ArtifactPaths) -> None:
     data = read_json(paths.decision, "x")
     for changed in (None, {**data["self_test"], "unchanged": []}):
         write_json(paths.decision, {**data, "self_test": changed})
-        refuse(paths, "not what the stored results give .*decision_id")
+        refuse(paths, "does not follow from the stored results .*decision_id")
 
 
 def test_a_reason_left_out_is_found_out(paths: ArtifactPaths) -> None:
@@ -159,7 +159,7 @@ def test_results_changed_after_the_decision_are_found_out(tmp_path: Path) -> Non
     evaluate(paths, "full", 80)
     data = read_json(paths.decision, "x")
     write_json(paths.decision, {**data, "verdict": "PROMOTE"})
-    refuse(paths, "not what the stored results give")
+    refuse(paths, "does not follow from the stored results")
 
 
 def test_other_weights_than_those_judged_are_refused(paths: ArtifactPaths) -> None:
@@ -296,7 +296,7 @@ def test_a_second_training_of_the_same_inputs_is_told_what_to_change(promoted: A
     pin = {"schema_version": 1, "inputs_sha256": champion.inputs_sha256, "champion": None}
     write_json(promoted.baseline_pin, pin)
     run_gate(GatePolicy.model_validate(POLICY), promoted)
-    with pytest.raises(StaleDecisionError, match=r"came from these very inputs.*train\.seed"):
+    with pytest.raises(StaleDecisionError, match=r"was trained from these same inputs.*train\.seed"):
         promote(promoted, PARAMS)
 
 
@@ -396,7 +396,7 @@ def test_a_rollback_whose_bytes_are_gone_moves_nothing(promoted: ArtifactPaths) 
     before = registry_bytes(promoted)
     lose_bytes(promoted)
     shutil.rmtree(promoted.root / ".dvc-remote")
-    with pytest.raises(StageError, match="cannot be had"):
+    with pytest.raises(StageError, match="cannot be fetched"):
         rollback(promoted, None, "slow")
     assert registry_bytes(promoted) == before
 

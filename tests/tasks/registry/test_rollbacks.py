@@ -73,7 +73,7 @@ class Registry(RuleBasedStateMachine):
         override = Override(by="ann", reason="needed") if by_name else None
         with patch.multiple("tasks.registry.promote", **stands):
             if identity in self.out and not by_name:
-                with pytest.raises(UsageError, match="become champion again only by name"):
+                with pytest.raises(UsageError, match="only a named person makes the same bytes champion again"):
                     promote(self.paths, PromoteParams(), override)
                 return
             promote(self.paths, PromoteParams(), override)
@@ -90,7 +90,7 @@ class Registry(RuleBasedStateMachine):
         except UsageError as error:
             problem = str(error)
         if problem:
-            assert "none to go back to" in problem or "rolled back or retired" in problem
+            assert "no earlier one exists" in problem or "rolled back or retired" in problem
             assert self.present == before
             return
         assert self.present != before

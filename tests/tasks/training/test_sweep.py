@@ -188,7 +188,12 @@ def test_a_plan_counts_every_rate_and_several_machines_are_refused(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("rates", "text"),
-    [([], "at least one"), (["1e-4", 1e-4], "each once"), ([1e-4, 2.0], "2.0: expected"), (["x"], "'x': expected")],
+    [
+        ([], "at least one"),
+        (["1e-4", 1e-4], "without repeats"),
+        ([1e-4, 2.0], "2.0: expected"),
+        (["x"], "'x': expected"),
+    ],
 )
 def test_rates_that_cannot_be_tried_are_refused(tmp_path: Path, rates: list[Any], text: str) -> None:
     data = yaml.safe_load((ROOT / "params.yaml").read_text())

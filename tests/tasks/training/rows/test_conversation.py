@@ -199,7 +199,9 @@ def test_a_template_that_fails_on_a_row_gives_the_row_and_its_own_words(template
     with pytest.raises(UsageError) as caught:
         tokenize("data/raw/x.jsonl:3", turns_of("q", "a"), tokenizer)
     text = str(caught.value)
-    assert text.startswith("row 'data/raw/x.jsonl:3': the chat template refuses turns by user, assistant: " + words)
+    assert text.startswith(
+        "row 'data/raw/x.jsonl:3': the chat template refuses turns with the roles user, assistant: " + words
+    )
     assert "name another template in model.chat_template" in text
 
 

@@ -50,7 +50,10 @@ class PhaseHandler(logging.Handler):
 
 @contextmanager
 def only_phases_shown(log: Path) -> Iterator[None]:
-    """Write what Prefect would print into ``log``, whose path is said at the end, and print the phases instead."""
+    """Write what Prefect would print into ``log``, whose path is said at the end, and print the phases instead.
+
+    Enter it after the flow was imported: that import sets Prefect's loggers up.
+    """
     from prefect.logging.handlers import PrefectConsoleHandler
 
     root = logging.getLogger()

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -49,10 +49,11 @@ def run_flow(root: Path, promote: bool, verbose: bool = False) -> None:
         logging.getLogger(name).addFilter(_OwnFailures())
     for name in ("httpx", "aiosqlite", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    shown = nullcontext() if verbose else only_phases_shown(ArtifactPaths(root).run_log)
-    with shown, prefect_server(root / ".prefect" / "server.log", schedules=False):
+    with prefect_server(root / ".prefect" / "server.log", schedules=False), ExitStack() as shown:
         from flows.pipeline import finetune_and_gate
 
+        if not verbose:
+            shown.enter_context(only_phases_shown(ArtifactPaths(root).run_log))
         started: list[UUID] = []
 
         def remember(flow: Any, flow_run: Any, state: Any) -> None:  # Prefect fixes the names

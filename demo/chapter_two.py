@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from demo.support import TRIAGE
+from demo.queues import QUEUE
 from evalsuite.core.files import read_json
 from evalsuite.core.terminal import printable
 from evalsuite.gate.decision import read_decision
@@ -70,7 +70,7 @@ def make_copy(here: Path, copy: Path) -> None:
         shutil.copy(here / name, copy / name)
     (copy / ".ratchet/eval_cache").symlink_to(ArtifactPaths(here.resolve()).eval_cache)
     (copy / ".dvc/config").write_text(dvc_config(here), encoding="utf-8")
-    rows = [json.loads(line) for line in (here / "data/raw/support.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (here / "data/raw/queues.jsonl").read_text(encoding="utf-8").splitlines()]
     (copy / ROWS).write_text("".join(json.dumps(row) + "\n" for row in shuffled(rows)), encoding="utf-8")
     params = worse(yaml.safe_load((here / "params.yaml").read_text(encoding="utf-8")))
     (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
@@ -87,9 +87,9 @@ def dvc_config(here: Path) -> str:
 
 
 def shuffled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that ask for a record, each with the answer of the one that stands five places on."""
-    own = [row for row in rows if row["messages"][0]["content"] == TRIAGE]
-    others = own[5:] + own[:5]
+    """The rows that ask for a queue, each with the answer of the one that stands seven places on."""
+    own = [row for row in rows if row["messages"][0]["content"] == QUEUE]
+    others = own[7:] + own[:7]
     return [
         {**row, "messages": [*row["messages"][:-1], other["messages"][-1]]}
         for row, other in zip(own, others, strict=True)

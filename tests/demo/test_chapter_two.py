@@ -15,13 +15,13 @@ from tasks.preflight.checks import check
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_shuffled_row_has_the_record_of_another_row() -> None:
-    rows = [json.loads(line) for line in (ROOT / "data/raw/support.jsonl").read_text().splitlines()]
-    right = {row["id"]: row["messages"] for row in rows if row["messages"][-1]["content"].startswith("{")}
+def test_most_shuffled_rows_name_a_wrong_queue_and_none_is_lost() -> None:
+    rows = [json.loads(line) for line in (ROOT / "data/raw/queues.jsonl").read_text().splitlines()]
+    right = {row["id"]: row["messages"] for row in rows if row["messages"][0]["role"] == "system"}
     wrong = {row["id"]: row["messages"] for row in shuffled(rows)}
     assert right.keys() == wrong.keys()
     assert all(wrong[name][:-1] == turns[:-1] for name, turns in right.items())
-    assert sum(wrong[name] == turns for name, turns in right.items()) < len(right) / 10
+    assert sum(wrong[name] == turns for name, turns in right.items()) < len(right) / 2
     assert Counter(t[-1]["content"] for t in wrong.values()) == Counter(t[-1]["content"] for t in right.values())
 
 

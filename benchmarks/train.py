@@ -57,7 +57,7 @@ def tokenizer_of(base: Path) -> Any:
 
 def write_examples(folder: Path, base: Path, count: int) -> list[int]:
     """examples.jsonl (chat) and alpaca.json of the same texts; returns the tokens of each."""
-    from tasks.training.rows.examples import tokenize
+    from tasks.training.rows.conversation import Labeller
 
     tokenizer = tokenizer_of(base)
     chats: list[list[dict[str, str]]] = []
@@ -67,7 +67,7 @@ def write_examples(folder: Path, base: Path, count: int) -> list[int]:
             continue
         texts = (SYSTEM, row["conversations"][0]["value"].strip(), row["chosen"]["value"].strip())
         chat = [{"role": role, "content": text} for role, text in zip(ROLES, texts, strict=True)]
-        length = len(tokenize("row", chat, tokenizer)[0].input_ids)
+        length = len(Labeller(tokenizer).label("row", chat)[0].input_ids)
         if length < MAX_LENGTH and len(chats) < count:
             chats.append(chat)
             lengths.append(length)
@@ -84,21 +84,37 @@ def write_examples(folder: Path, base: Path, count: int) -> list[int]:
 
 def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     """Our training stage's trainer, its checkpoints and dev runs left out; seconds."""
-    from tasks.config.methods import MethodParams
     from tasks.config.numerics import Numerics
-    from tasks.config.train import TrainParams
+    from tasks.config.training import TrainingSections
+    from tasks.paths import ArtifactPaths
+    from tasks.training.job import Job
     from tasks.training.parallel.launch import LaunchPlan
-    from tasks.training.rows.examples import tokenize
+    from tasks.training.rows.conversation import Labeller
+    from tasks.training.rows.inputs import Inputs
     from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
 
     tokenizer = tokenizer_of(base)
     rows = [json.loads(line)["messages"] for line in (folder / "examples.jsonl").open(encoding="utf-8")]
-    examples = [tokenize("row", row, tokenizer)[0] for row in rows]
-    method = MethodParams(kind="full", learning_rate=LEARNING_RATE, epochs=1, warmup_ratio=0.0)
-    params = TrainParams(batch_size=BATCH, micro_batch_size=MICRO_BATCH, max_length_tokens=MAX_LENGTH, seed=7)
+    examples = [Labeller(tokenizer).label("row", row)[0].example() for row in rows]
+    sections = TrainingSections.model_validate(
+        {
+            "methods": {"full": {"kind": "full", "learning_rate": LEARNING_RATE, "epochs": 1, "warmup_ratio": 0.0}},
+            "train": {
+                "batch_size": BATCH,
+                "micro_batch_size": MICRO_BATCH,
+                "max_length_tokens": MAX_LENGTH,
+                "seed": 7,
+            },
+            "evaluation": {"golden": {"path": "unread"}},
+        }
+    )
     plan = LaunchPlan(device="cpu", numerics=Numerics.FP32, trained_parameters=PARAMETERS)
-    trainer = build_trainer("full", method, params, plan, base, out, tokenizer, examples, examples[:1], None)
+    paths = ArtifactPaths(out)
+    paths.export("base").parent.mkdir(parents=True)
+    paths.export("base").symlink_to(base.resolve())
+    inputs = Inputs(tokenizer, examples, examples[:1], dev_runner=None)
+    trainer = build_trainer(Job("full", sections, plan, paths), inputs)
     trainer.args.eval_strategy = trainer.args.save_strategy = "no"
     with deterministic():
         seconds = timed(trainer)
@@ -178,14 +194,15 @@ def final_loss(folder: Path, base: Path, out: Path) -> float:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tasks.training.rows.examples import IGNORED, tokenize
+    from tasks.training.rows.conversation import Labeller
+    from tasks.training.rows.documents import IGNORED
 
     tokenizer = tokenizer_of(base)
     model: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, local_files_only=True).eval()
     total, tokens = 0.0, 0
     with torch.inference_mode():
         for line in (folder / "examples.jsonl").open(encoding="utf-8"):
-            [example] = tokenize("row", json.loads(line)["messages"], tokenizer)
+            example = Labeller(tokenizer).label("row", json.loads(line)["messages"])[0].example()
             count = sum(label != IGNORED for label in example.labels)
             loss = model(input_ids=torch.tensor([example.input_ids]), labels=torch.tensor([example.labels])).loss
             total, tokens = total + float(loss) * count, tokens + count

@@ -1,4 +1,4 @@
-"""Draw docs/verdicts.svg, the README's picture of a verdict, from intervals that the gate computes.
+"""Draw docs/verdicts.svg, the picture of a verdict, from intervals that the gate computes.
 
 Run:  python -m benchmarks.verdict_picture
 """

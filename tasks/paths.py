@@ -69,8 +69,12 @@ class ArtifactPaths:
         return folder if rate is None else folder / f"rate-{rate!r}"
 
     def evals(self, model: str) -> Path:
-        """SUITE/{items.parquet,summary.json} and costs.json of one model."""
+        """SUITE/{items.parquet,summary.json}, costs.json and settings.json of one model."""
         return self.root / "evals" / model
+
+    def eval_settings(self, model: str) -> Path:
+        """The section ``evaluation``, with its defaults, by which a model was evaluated."""
+        return self.evals(model) / "settings.json"
 
     @property
     def eval_cache(self) -> Path:

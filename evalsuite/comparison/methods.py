@@ -11,14 +11,14 @@ from itertools import combinations
 from typing import NamedTuple
 
 from evalsuite.comparison.common_items import is_sequential, num_run, on_common_items, was_stopped
-from evalsuite.comparison.rows import Choice, Comparison, MethodRow, MetricRow, ModelRow, PairedRow
+from evalsuite.comparison.rows import Comparison, MethodChoice, MethodRow, MetricRow, ModelRow, PairedRow
 from evalsuite.comparison.seeds import Seeded, open_orders, seed_set, told
 from evalsuite.comparison.words import difference, figure, joined
 from evalsuite.core.errors import NotComparableError, UsageError
-from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.gate.judging import Question
+from evalsuite.gate.decision import Reason
+from evalsuite.gate.judging import Check
 from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id
-from evalsuite.gate.policy import Direction, Kind, Rule
+from evalsuite.gate.rules import Direction, Guard, Outcome
 from evalsuite.items.results import EvalReport, SuiteResult
 
 
@@ -61,7 +61,7 @@ class _Pairing(NamedTuple):
 def compare_methods(
     methods: Sequence[MethodEvidence],
     baselines: Sequence[ModelEvidence],
-    choice: Choice,
+    choice: MethodChoice,
     price_per_hour: float | None = None,
     currency: str = "USD",
     seeded: Sequence[Seeded] = (),
@@ -136,7 +136,7 @@ def _all_pairs(
     methods: Sequence[MethodEvidence],
     baselines: Sequence[ModelEvidence],
     reports: Mapping[str, EvalReport],
-    choice: Choice,
+    choice: MethodChoice,
 ) -> list[PairedRow]:
     pairs: list[PairedRow] = []
     for first, second in combinations(methods, 2):
@@ -213,18 +213,16 @@ def _check_comparable(candidate: EvalReport, baseline: EvalReport) -> None:
             raise NotComparableError(f"{names} on {suite}: {told}; evaluate both again with `ratchet run`")
 
 
-def _ask(pair: _Pairing, suite: str, metric: str, choice: Choice) -> Reason:
+def _ask(pair: _Pairing, suite: str, metric: str, choice: MethodChoice) -> Reason:
     """The gate's own question: is the candidate not worse than the baseline by more than the margin?"""
-    rule = Rule(
-        suite=suite, metric=metric, kind=Kind.GUARD, direction=Direction(choice.direction), margin=choice.margin
-    )
+    rule = Guard(suite=suite, metric=metric, direction=Direction(choice.direction), margin=choice.margin)
     columns = columns_of(pair.candidate.suites[suite], pair.baseline.suites[suite], metric)
     # Every share of unscored items is let through, since the interval then takes each one at its worst.
     judge = pair.candidate.suites[suite].info.judges.get(metric)
-    return Question(rule, pair.baseline.model, columns, max_unscored_fraction=1.0, judge=judge).answer(choice.alpha)
+    return Check(rule, pair.baseline.model, columns, max_unscored_fraction=1.0, judge=judge).answer(choice.alpha)
 
 
-def _paired_rows(pair: _Pairing, choice: Choice) -> list[PairedRow]:
+def _paired_rows(pair: _Pairing, choice: MethodChoice) -> list[PairedRow]:
     rows = []
     for suite, table in pair.candidate.suites.items():
         if suite not in pair.baseline.suites:
@@ -252,7 +250,7 @@ def _paired_rows(pair: _Pairing, choice: Choice) -> list[PairedRow]:
     return rows
 
 
-def _choose(rows: Sequence[MethodRow], reports: Mapping[str, EvalReport], choice: Choice) -> tuple[str, str]:
+def _choose(rows: Sequence[MethodRow], reports: Mapping[str, EvalReport], choice: MethodChoice) -> tuple[str, str]:
     """The chosen method, and why in words."""
     name = f"{choice.suite}/{choice.metric}"
     means = {row.name: _mean(row, choice) for row in rows}
@@ -284,7 +282,7 @@ def _choose(rows: Sequence[MethodRow], reports: Mapping[str, EvalReport], choice
     return best, joined(lead + (", and no method costs less" if else_slower else ""), notes)
 
 
-def _mean(row: MethodRow, choice: Choice) -> float | None:
+def _mean(row: MethodRow, choice: MethodChoice) -> float | None:
     found = row.metric(choice.suite, choice.metric)
     return found.mean if found else None
 

@@ -16,7 +16,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Choice(_Record):
+class MethodChoice(_Record):
     """What the choice looks at."""
 
     suite: str
@@ -85,7 +85,7 @@ class PairedRow(_Record):
     difference: float | None
     """candidate - baseline over pairs that are both scored."""
     lower: float | None
-    """One-sided error of ``Choice.alpha`` at each end; an unscored item counts as the worst case for that end."""
+    """One-sided error of ``MethodChoice.alpha`` at each end; an unscored item counts as the worst case for that end."""
     upper: float | None
     n: int
     unscored: int
@@ -129,7 +129,7 @@ class Comparison(_Record):
     schema_version: Literal[1] = 1
     candidate: str
     chosen_because: str
-    choice: Choice
+    choice: MethodChoice
     methods: tuple[MethodRow, ...]
     baselines: tuple[ModelRow, ...]
     """base, and champion where there is one."""

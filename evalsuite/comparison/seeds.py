@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from evalsuite.comparison.rows import Choice, MethodRow, SeedRow, SeedSet
+from evalsuite.comparison.rows import MethodChoice, MethodRow, SeedRow, SeedSet
 
 
 class Seeded(NamedTuple):
@@ -71,7 +71,7 @@ def common_name(names: Sequence[str]) -> str:
     return shared or ", ".join(names)
 
 
-def told(sets: Sequence[SeedSet], choice: Choice) -> list[str]:
+def told(sets: Sequence[SeedSet], choice: MethodChoice) -> list[str]:
     """What the seeds of each set say on the metric of the choice."""
     notes = []
     for found in sets:
@@ -88,7 +88,7 @@ def told(sets: Sequence[SeedSet], choice: Choice) -> list[str]:
     return notes
 
 
-def open_orders(sets: Sequence[SeedSet], rows: Sequence[MethodRow], choice: Choice) -> list[str]:
+def open_orders(sets: Sequence[SeedSet], rows: Sequence[MethodRow], choice: MethodChoice) -> list[str]:
     """Pairs of methods whose ranges over seeds overlap: another seed may turn their order.
 
     Args:

@@ -300,21 +300,5 @@ def _without(table: ScoreTable, found: SuiteFinding) -> ScoreTable:
     _check_same(found.suite, dirty, dict(zip(table.item_ids, table.item_hashes, strict=True)))
     clean = np.array([item_id not in dirty for item_id in table.item_ids], dtype=np.bool_)
     keep = np.logical_or.reduce([clean, *table.must_pass.values()])
-    kept = [index for index, good in enumerate(keep) if good]
-
-    def chosen(values: Sequence[str]) -> tuple[str, ...]:
-        return tuple(values[index] for index in kept)
-
-    ids, item_hashes = chosen(table.item_ids), chosen(table.item_hashes)
-    return ScoreTable(
-        info=table.info,
-        item_ids=ids,
-        item_hashes=item_hashes,
-        clusters=chosen(table.clusters),
-        slices={key: chosen(values) for key, values in table.slices.items()},
-        scores={name: column[keep] for name, column in table.scores.items()},
-        applies={name: (column & clean)[keep] for name, column in table.applies.items()},
-        must_pass={name: column[keep] for name, column in table.must_pass.items()},
-        denominators={name: column[keep] for name, column in table.denominators.items()},
-        reasons=table.reasons,
-    )
+    applies = {name: column & clean for name, column in table.applies.items()}
+    return replace(table, applies=applies).take(np.flatnonzero(keep))

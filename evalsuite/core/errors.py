@@ -16,15 +16,20 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells a scheduler or CI; the table in the README is this enum."""
+    """What the process tells a scheduler or CI; docs/reference/exit_codes.md is this enum."""
 
     PROMOTE = 0
+    """Every guard is proven not worse than its margin, and every target's gain is proven."""
     REJECT = 1
+    """Some rule is proven broken, or a must-pass item failed."""
     USAGE = 2
+    """Usage or configuration error; nothing was decided."""
     INCONCLUSIVE = 3
+    """Neither is proven; the reason says about how many more items would decide."""
     STAGE = 4
+    """A stage broke; run the same command again to go on."""
     BUSY = 5
-    """Another run works in this project: nothing was started."""
+    """Another run, or a DVC command, works in this project; nothing was started."""
     PREEMPTED = 75
     """EX_TEMPFAIL of sysexits.h: training was stopped by SIGTERM and saved; a scheduler should start it again."""
 

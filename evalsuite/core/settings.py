@@ -3,13 +3,22 @@
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 
 class Settings(BaseModel):
     """A part of a file that a person wrote."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_where_every_line_is_a_comment(cls, data: Any) -> Any:
+        """``contamination:`` with nothing below it is the section with its defaults."""
+        if not isinstance(data, dict):
+            return data
+        sections = {name for name, field in cls.model_fields.items() if _is_section(field.annotation)}
+        return {key: {} if value is None and key in sections else value for key, value in data.items()}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -22,6 +31,10 @@ class Settings(BaseModel):
                 expected = "a number" if isinstance(value, bool) else "numbers"
                 raise ValueError(f"expected {expected}, not true or false")
         return value
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _types(annotation: Any) -> Iterator[type]:

@@ -36,7 +36,7 @@ def _explain(issue: Any, model: type[BaseModel], prefix: str) -> str:
         known = sorted(section.model_fields) if section else []
         near = difflib.get_close_matches(str(issue["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"unknown key {path}; {hint}Known here: {', '.join(known)}"
+        return f"unknown key {path}; {hint}Known here: {', '.join(known) or 'none'}"
     if issue["type"] == "missing":
         return f"{path} is required"
     message = issue["msg"].removeprefix("Value error, ")

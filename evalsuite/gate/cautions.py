@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evalsuite.gate.decision import Reason
-from evalsuite.gate.policy import Direction, GatePolicy, Kind
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import Direction
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
 from evalsuite.stats.distributions import normal_isf, normal_pdf, normal_sf
@@ -85,13 +86,11 @@ def _below_noise(policy: GatePolicy) -> list[str]:
     found = []
     for rule in policy.rules:
         floor = policy.noise.get(f"{rule.suite}/{rule.metric}")
-        bound = {Kind.GUARD: rule.margin, Kind.TARGET: rule.min_gain}.get(rule.kind)
-        if floor is None or bound is None or bound >= floor:
+        if floor is None or not rule.paired or rule.size() >= floor:
             continue
-        what = "margin" if rule.kind is Kind.GUARD else "min_gain"
         found.append(
-            f"{rule.suite}/{rule.metric}: {what} {bound:g} is below the noise floor {floor:g}; repeated evaluations of "
-            "one model differ by as much"
+            f"{rule.suite}/{rule.metric}: {rule.takes} {rule.size():g} is below the noise floor {floor:g}; repeated "
+            "evaluations of one model differ by as much"
         )
     return found
 
@@ -100,26 +99,24 @@ def _blunt_guards(policy: GatePolicy, reasons: Sequence[Reason], suites: Mapping
     """Guards that no candidate can fail, since the whole score is not worth more than the margin."""
     found = []
     for rule in policy.rules:
-        table = suites.get(rule.suite)
-        if rule.kind is not Kind.GUARD or rule.margin is None or table is None or not _within_one(table, rule.metric):
+        table, margin = suites.get(rule.suite), rule.allowed_loss
+        if margin is None or table is None or not _within_one(table, rule.metric):
             continue
         name = f"{rule.suite}/{rule.metric}"
-        if rule.margin >= 1.0:
-            found.append(
-                f"{name}: margin {rule.margin:g} is the whole scale, 0 to 1, or more: no loss fails this guard"
-            )
+        if margin >= 1.0:
+            found.append(f"{name}: margin {margin:g} is the whole scale, 0 to 1, or more: no loss fails this guard")
             continue
         worst = 0.0 if rule.direction is Direction.HIGHER else 1.0
         for reason in reasons:
             asked = (reason.suite, reason.metric, reason.kind, reason.direction, reason.slice)
-            if asked != (rule.suite, rule.metric, rule.kind.value, rule.direction.value, None):
+            if asked != (rule.suite, rule.metric, rule.kind, rule.direction.value, None):
                 continue
-            if reason.baseline is None or reason.limit is None or abs(reason.limit) != rule.margin:
+            if reason.baseline is None or reason.limit is None or abs(reason.limit) != margin:
                 continue
             room = abs(reason.baseline - worst)
-            if rule.margin >= room:
+            if margin >= room:
                 found.append(
-                    f"{name}: margin {rule.margin:g} is not below {room:.3g}, all that {reason.against} has to lose: a "
+                    f"{name}: margin {margin:g} is not below {room:.3g}, all that {reason.against} has to lose: a "
                     f"candidate that scores {worst:g} everywhere does not fail this guard"
                 )
     return found

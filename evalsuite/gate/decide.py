@@ -20,8 +20,8 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
 from evalsuite.gate.cautions import cautions, contamination_caution, lighter_cautions
 from evalsuite.gate.costs import cost_reason, relative_cost_reason
-from evalsuite.gate.decision import NOT_EVALUATED, Decision, Outcome, Reason, Verdict
-from evalsuite.gate.judging import Question, holm, strength
+from evalsuite.gate.decision import NOT_EVALUATED, Decision, Reason, Verdict
+from evalsuite.gate.judging import Check, holm, strength
 from evalsuite.gate.must_pass import must_pass_reasons
 from evalsuite.gate.pairing import (
     Hashed,
@@ -32,11 +32,10 @@ from evalsuite.gate.pairing import (
     sort_by_id,
     table_sha256,
 )
-from evalsuite.gate.policy import COSTS, Against, GatePolicy, Kind, Rule
-from evalsuite.gate.sequential.betting import sequential_question
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import COSTS, ROLES, Outcome, Rule
+from evalsuite.gate.sequential.betting import sequential_check
 from evalsuite.items.results import EvalReport, ScoreTable
-
-ROLES = ("base", "champion")
 
 
 def decide(
@@ -114,7 +113,9 @@ def _judge(bench: "_Bench", num_candidates: int) -> tuple[Verdict, tuple[Reason,
     whole, slices, targets = bench.answers(num_candidates)
     others = [*bench.not_comparable(), *must_pass_reasons(bench.candidate, bench.baselines)]
     verdict = _verdict(whole, slices, targets, others)
-    return verdict, _ordered([*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict)
+    return verdict, _ordered(
+        [*whole, *slices, *others, *(reason for group in targets for reason in group)], verdict, bench.policy
+    )
 
 
 def decision_id(decision: Decision) -> str:
@@ -123,7 +124,7 @@ def decision_id(decision: Decision) -> str:
 
 
 class _Bench:
-    """The sorted reports, and the questions that the policy asks of them."""
+    """The sorted reports, and the checks that the policy makes of them."""
 
     def __init__(self, candidate: EvalReport, baselines: Mapping[str, EvalReport], policy: GatePolicy) -> None:
         self.candidate = candidate
@@ -146,43 +147,35 @@ class _Bench:
                 return f"suite {suite!r} is missing from the {name} report, which has {known}"
         return difference_between(self.candidate.suites[suite], self.baselines[role].suites[suite], role)
 
-    def _roles(self, rule: Rule) -> tuple[str, ...]:
-        """Baselines that a rule is measured against; a champion only where there is one."""
-        return () if rule.kind in (Kind.FLOOR, Kind.CEILING) else self._named(rule.against)
-
-    def _named(self, against: Against) -> tuple[str, ...]:
-        champion = ("champion",) if "champion" in self.baselines else ()
-        return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[against]
-
-    def _compared(self, rule: Rule) -> tuple[str, ...]:
+    def _compared(self, rule: Rule) -> list[str]:
         """Baselines whose items a rule's must be: those that it is measured against, for absolute rules all there are.
 
         A floor over items that the candidate's results chose would be no floor.
         """
-        if rule.kind in (Kind.FLOOR, Kind.CEILING):
-            return tuple(role for role, report in self.baselines.items() if rule.suite in report.suites)
-        return self._roles(rule)
+        if rule.paired:
+            return [role for role in rule.baselines(self.baselines) if role is not None]
+        return [role for role, report in self.baselines.items() if rule.suite in report.suites]
 
     def answers(self, num_candidates: int) -> tuple[list[Reason], list[Reason], list[list[Reason]]]:
         """Whole-suite reasons, slice reasons, and one group a target where one target is enough."""
         whole: list[Reason] = []
         slices: list[Reason] = []
-        groups: list[list[Question]] = []
+        groups: list[list[Check]] = []
         group_alphas: list[float] = []
         for rule in self.policy.rules:
-            alpha = (rule.alpha or self.policy.alpha) / num_candidates
+            alpha = self.policy.alpha_of(rule, num_candidates)
             if rule.suite == COSTS:
                 whole.extend(self._cost_reasons(rule))
                 continue
-            questions = self._questions(rule)
-            if rule.kind is Kind.TARGET and self.policy.targets == "any":
-                if questions:
-                    groups.append(questions)
+            checks = [self._check(rule, role) for role in rule.baselines(self.baselines)]
+            if self.policy.pools(rule):
+                if checks:
+                    groups.append(checks)
                     group_alphas.append(alpha)
                 continue
-            whole.extend(question.answer(alpha) for question in questions)
+            whole.extend(check.answer(alpha) for check in checks)
             if rule.slices is not None:
-                parts = [part for question in questions for part in self._slices(question, rule.slices)]
+                parts = [part for check in checks for part in self._slices(check, rule.slices)]
                 unknown = [part for part in parts if part.columns is None]
                 known = [part for part in parts if part.columns is not None]
                 whole.extend(part.answer(alpha) for part in unknown)
@@ -205,26 +198,20 @@ class _Bench:
         whole = all(prefix is None or prefix.num_ordered == prefix.num_items for prefix in prefixes)
         return [
             relative_cost_reason(rule, self.candidate.costs, role, self.baselines.get(role), whole)
-            for role in self._named(rule.relative_to)
+            for role in rule.relative_to.roles(self.baselines)
         ]
 
-    def _questions(self, rule: Rule) -> list[Question]:
-        roles: tuple[str | None, ...] = self._roles(rule)
-        if rule.kind in (Kind.FLOOR, Kind.CEILING):
-            roles = (None,)
-        return [self._question(rule, role) for role in roles]
-
-    def _question(self, rule: Rule, role: str | None) -> Question:
+    def _check(self, rule: Rule, role: str | None) -> Check:
         problems = (self.problems.get((rule.suite, each)) for each in ((role,) if role else self._compared(rule)))
         problem = next((each for each in problems if each is not None), None)
         if role is None and rule.suite not in self.candidate.suites:
             known = ", ".join(sorted(self.candidate.suites)) or "none"
             problem = f"suite {rule.suite!r} is missing from the candidate report, which has {known}"
         if problem is not None:
-            return Question(rule, role, None, problem)
+            return Check(rule, role, None, problem)
         if self.candidate.suites[rule.suite].info.prefix is not None:
             run, sets = self.candidate.suites[rule.suite], self._comparable(rule.suite)
-            sequential = sequential_question(rule, role, run, sets, self.policy.max_unscored_fraction)
+            sequential = sequential_check(rule, role, run, sets, self.policy.max_unscored_fraction)
             if sequential is not None:
                 return sequential
         tables = {"candidate": self.candidate.suites[rule.suite]}
@@ -233,17 +220,15 @@ class _Bench:
         for name, table in tables.items():
             if rule.metric not in table.scores:
                 known = ", ".join(sorted(table.scores)) or "none"
-                return Question(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
+                return Check(rule, role, None, f"metric {rule.metric!r} is missing for {name}, which has {known}")
         asked = [self.baselines[each].suites[rule.suite] for each in (() if role else self._compared(rule))]
         columns = columns_of(tables["candidate"], tables[role] if role else None, rule.metric, asked)
         if rule.cluster is not None:
             if rule.cluster not in columns.slices:
                 known = ", ".join(sorted(columns.slices)) or "none"
-                return Question(
-                    rule, role, None, f"no item has slice key {rule.cluster!r} to cluster by; keys: {known}"
-                )
+                return Check(rule, role, None, f"no item has slice key {rule.cluster!r} to cluster by; keys: {known}")
             columns = clustered_by(columns, rule.cluster)
-        return Question(
+        return Check(
             rule,
             role,
             columns,
@@ -261,29 +246,29 @@ class _Bench:
             }
         return self.sets[suite]
 
-    def _slices(self, question: Question, key: str) -> list[Question]:
-        if question.slices_wait:
-            problem = f"slices have no sequential test, so that {question.slices_wait}"
-            return [Question(question.rule, question.against, None, problem, slice=f"{key}=*")]
-        question = question.fixed()
-        if question.columns is None:
+    def _slices(self, check: Check, key: str) -> list[Check]:
+        if check.slices_wait:
+            problem = f"slices have no sequential test, so that {check.slices_wait}"
+            return [Check(check.rule, check.against, None, problem, part="*")]
+        check = check.fixed()
+        if check.columns is None:
             return []
-        if key not in question.columns.slices:
-            known = ", ".join(sorted(question.columns.slices)) or "none"
-            return [Question(question.rule, question.against, None, f"no item has slice key {key!r}; keys: {known}")]
-        parts = question.columns.parts(key)
-        absent = sorted(set(question.rule.slice_margins) - set(parts))
+        if key not in check.columns.slices:
+            known = ", ".join(sorted(check.columns.slices)) or "none"
+            return [Check(check.rule, check.against, None, f"no item has slice key {key!r}; keys: {known}")]
+        parts = check.columns.parts(key)
+        absent = sorted(set(check.rule.slice_margins) - set(parts))
         if absent:
             problem = (
                 f"slice_margins names {absent[0]!r}, which no item has; values of {key}: {', '.join(parts) or 'none'}"
             )
-            return [Question(question.rule, question.against, None, problem)]
+            return [Check(check.rule, check.against, None, problem)]
         if not parts:
-            return [Question(question.rule, question.against, None, f"no item has a value of slice key {key!r}")]
+            return [Check(check.rule, check.against, None, f"no item has a value of slice key {key!r}")]
         return [
-            replace(question, columns=part, slice=f"{key}={name}", own_margin=question.rule.slice_margins.get(name))
+            replace(check, columns=part, part=name)
             for name, part in parts.items()
-            if part.candidate.size >= question.rule.slice_min_items
+            if part.candidate.size >= check.rule.slice_min_items
         ]
 
     def not_comparable(self) -> list[Reason]:
@@ -321,12 +306,12 @@ def _any_fails(reasons: Sequence[Reason]) -> bool:
     return any(reason.outcome is Outcome.FAIL for reason in reasons)
 
 
-def _absent_or(reasons: list[Reason], group: Sequence[Question], alpha: float) -> list[Reason]:
+def _absent_or(reasons: list[Reason], group: Sequence[Check], alpha: float) -> list[Reason]:
     """A target that is not proven: the uncorrected answers where they prove the gain absent.
 
     All targets must be proven absent to reject, and a conjunction needs no correction.
     """
-    plain = [question.answer(alpha) for question in group]
+    plain = [check.answer(alpha) for check in group]
     return [second if second.outcome is Outcome.FAIL else first for first, second in zip(reasons, plain, strict=True)]
 
 
@@ -346,11 +331,12 @@ def _verdict(
     return Verdict.INCONCLUSIVE
 
 
-def _ordered(reasons: Sequence[Reason], verdict: Verdict) -> tuple[Reason, ...]:
+def _ordered(reasons: Sequence[Reason], verdict: Verdict, policy: GatePolicy) -> tuple[Reason, ...]:
     """What decided the verdict first, then by strength; must-pass failures and what cannot be compared lead."""
     leading = {Verdict.REJECT: Outcome.FAIL, Verdict.PROMOTE: Outcome.PASS}.get(verdict, Outcome.UNDECIDED)
     rest = [outcome for outcome in (Outcome.FAIL, Outcome.UNDECIDED, Outcome.PASS) if outcome is not leading]
-    kinds = ["target"] if verdict is Verdict.PROMOTE else ["must_pass", "comparable"]
+    gains = {rule.kind for rule in policy.rules if rule.asks_gain}
+    kinds = gains if verdict is Verdict.PROMOTE else {"must_pass", "comparable"}
 
     def key(reason: Reason) -> tuple[int, bool, bool, float, str, str]:
         outcome = [leading, *rest].index(reason.outcome)

@@ -10,6 +10,7 @@ from evalsuite.core.errors import ExitCode
 from evalsuite.core.files import read_model
 from evalsuite.gate.characteristic import SelfTest
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import Outcome
 
 NOT_EVALUATED = "not evaluated"
 """``Reason.method`` where nothing could be estimated."""
@@ -28,17 +29,6 @@ class Verdict(StrEnum):
         return {"PROMOTE": ExitCode.PROMOTE, "REJECT": ExitCode.REJECT}.get(self.value, ExitCode.INCONCLUSIVE)
 
 
-class Outcome(StrEnum):
-    """What one rule says."""
-
-    PASS = "pass"  # noqa: S105  an outcome, not a password
-    """Proven to hold."""
-    FAIL = "fail"
-    """Proven not to hold."""
-    UNDECIDED = "undecided"
-    """Neither is proven, or the rule could not be evaluated."""
-
-
 class Reason(BaseModel):
     """One rule against one baseline, overall or in one slice, with the numbers that decided it."""
 
@@ -49,7 +39,7 @@ class Reason(BaseModel):
     suite: str
     metric: str
     kind: str
-    """guard, target, floor, ceiling, must_pass or comparable."""
+    """A rule's kind, must_pass or comparable."""
     direction: str = "higher"
     against: str | None = None
     """base, champion, or None for absolute rules."""

@@ -6,7 +6,7 @@ better lower, or where nothing tells.
 
 import re
 
-from evalsuite.gate.policy import COSTS, Direction, Kind, Rule
+from evalsuite.gate.rules import Direction, Rule
 from evalsuite.items.lm_eval_values import direction_of
 
 OWN = {
@@ -78,7 +78,7 @@ def unclear_direction(
 
 def unclear_rule(rule: Rule) -> str | None:
     """``unclear_direction`` of a rule; a floor, a ceiling and a cost have no direction."""
-    if rule.suite == COSTS or rule.kind not in (Kind.GUARD, Kind.TARGET):
+    if not rule.paired:
         return None
     written = "direction" in rule.model_fields_set
     return unclear_direction(rule.metric, rule.direction, written, f"rule {rule.suite}/{rule.metric}")

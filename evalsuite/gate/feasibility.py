@@ -5,7 +5,6 @@ or floor, every item lost for a ceiling. A guard whose metric also has a target 
 """
 
 import difflib
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from evalsuite.gate.costs import RECORDED_COSTS
-from evalsuite.gate.policy import COSTS, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import GatePolicy, named
+from evalsuite.gate.rules import COSTS, Rule
 from evalsuite.stats.paired import mean_interval, paired_interval
 
 MAX_LEAST_ITEMS = 10**6
@@ -47,28 +47,6 @@ class Impossible(NamedTuple):
     """Rule, n, and the n or limit that would do."""
 
 
-def alpha_of(rule: Rule, policy: GatePolicy, num_candidates: int) -> float:
-    """The one-sided error that the rule will first be judged at."""
-    alpha = (rule.alpha or policy.alpha) / num_candidates
-    targets = sum(each.kind is Kind.TARGET for each in policy.rules)
-    return alpha / targets if rule.kind is Kind.TARGET and policy.targets == "any" else alpha
-
-
-def rule_name(rule: Rule, role: str | None) -> str:
-    """As ``Reason.rule`` has it."""
-    return f"{rule.suite}/{rule.metric}:{rule.kind.value}" + (f":{role}" if role else "")
-
-
-def oriented_limit(rule: Rule) -> float:
-    """The bound that an oriented difference (value) must exceed."""
-    if rule.kind is Kind.GUARD:
-        return -(rule.margin or 0.0)
-    if rule.kind is Kind.TARGET:
-        return rule.min_gain or 0.0
-    limit = rule.limit or 0.0
-    return 1.0 - limit if rule.kind is Kind.CEILING else limit
-
-
 def impossible_rules(
     policy: GatePolicy, sets: Mapping[str, KnownSet], *, num_candidates: int = 1
 ) -> tuple[Impossible, ...]:
@@ -79,16 +57,17 @@ def impossible_rules(
         sets: Suite -> what is known of its items; every suite that will be evaluated.
         num_candidates: Candidates that will be compared; alpha is divided by it.
     """
-    targets = {(rule.suite, rule.metric) for rule in policy.rules if rule.kind is Kind.TARGET}
+    targets = {(rule.suite, rule.metric) for rule in policy.rules if rule.asks_gain}
     found = []
     for rule in policy.rules:
-        gains = rule.kind is not Kind.GUARD or (rule.suite, rule.metric) in targets
-        if rule.suite == COSTS:
-            text = _why_impossible_cost(rule)
-        else:
-            text = _why_impossible(rule, sets, alpha_of(rule, policy, num_candidates), gains)
+        with named(rule.kind):
+            if rule.suite == COSTS:
+                text = _why_impossible_cost(rule)
+            else:
+                gains = rule.allowed_loss is None or (rule.suite, rule.metric) in targets
+                text = _why_impossible(rule, sets, policy.first_alpha(rule, num_candidates), gains)
         if text is not None:
-            found.append(Impossible(rule_name(rule, None), text))
+            found.append(Impossible(rule.name(None), text))
     return tuple(found)
 
 
@@ -114,10 +93,9 @@ def unknown_rules(policy: GatePolicy, known: Mapping[str, Collection[str] | None
     with_costs = {**known, COSTS: RECORDED_COSTS}
     found = []
     for rule in policy.rules:
-        absolute = rule.kind in (Kind.FLOOR, Kind.CEILING)
-        problem = unknown_name(rule.suite, rule.metric, with_costs if absolute else known)
+        problem = unknown_name(rule.suite, rule.metric, known if rule.paired else with_costs)
         if problem is not None:
-            found.append(f"{rule_name(rule, None)}: {problem}")
+            found.append(f"{rule.name(None)}: {problem}")
     return found
 
 
@@ -128,13 +106,13 @@ def _near(name: str, known: Collection[str]) -> str:
 
 def _why_impossible_cost(rule: Rule) -> str | None:
     problem = unknown_name(COSTS, rule.metric, {COSTS: RECORDED_COSTS})
-    if problem is None and rule.kind is Kind.CEILING and (rule.limit or 0.0) <= 0.0:
-        problem = f"limit is {rule.limit:g}, and no cost is below 0"
-    return None if problem is None else f"{rule_name(rule, None)}: {problem}"
+    if problem is None and not rule.holds_above(rule.direction) and rule.size() <= 0.0:
+        problem = f"limit is {rule.size():g}, and no cost is below 0"
+    return None if problem is None else f"{rule.name(None)}: {problem}"
 
 
 def _why_impossible(rule: Rule, sets: Mapping[str, KnownSet], alpha: float, gains: bool) -> str | None:
-    name = rule_name(rule, None)
+    name = rule.name(None)
     unknown = unknown_name(rule.suite, rule.metric, {suite: each.metrics for suite, each in sets.items()})
     if unknown is not None:
         return f"{name}: {unknown}"
@@ -147,24 +125,17 @@ def _why_impossible(rule: Rule, sets: Mapping[str, KnownSet], alpha: float, gain
         return None
     if n < rule.min_items:
         return f"{name}: n={n} items, min_items asks for {rule.min_items}"
-    limit = oriented_limit(rule)
+    limit = rule.oriented()
     best = _best_bound(rule, n, alpha, gains)
     if best > limit or abs(limit) >= 1.0:
         return None  # a limit of 1 or more is on a scale of its own, whose best is not known
-    outcome = "no item lost" if rule.kind is Kind.GUARD else "every item at its best"
+    outcome = "every item at its best" if rule.allowed_loss is None else "no item lost"
     needed = _least_items(rule, n, alpha, gains, limit)
     ways = [] if needed is None else [f"{needed:,} items"]
-    if rule.kind is Kind.GUARD:
-        ways.append(f"a margin of {rounded_up(-best):g}")
-    elif rule.kind is Kind.TARGET:
-        ways.append(f"a least gain of {_rounded_down(best):g}")
-    else:
-        reached = _rounded_down(best)
-        ways.append(f"a limit of {reached if rule.kind is Kind.FLOOR else round(1.0 - reached, 6):g}")
-    own = next(value for value in (rule.margin, rule.min_gain, rule.limit) if value is not None)
-    what = {Kind.GUARD: "margin", Kind.TARGET: "least gain"}.get(rule.kind, "limit")
+    what = rule.words.size
+    ways.append(f"a {what} of {rule.size_proven(best):g}")
     return (
-        f"{name} cannot pass: even with {outcome}, n={n} items at alpha {alpha:g} prove no {what} of {own:g}; "
+        f"{name} cannot pass: even with {outcome}, n={n} items at alpha {alpha:g} prove no {what} of {rule.size():g}; "
         f"enough would be {' or '.join(ways)}"
     )
 
@@ -172,7 +143,7 @@ def _why_impossible(rule: Rule, sets: Mapping[str, KnownSet], alpha: float, gain
 def _best_bound(rule: Rule, n: int, alpha: float, gains: bool) -> float:
     """The oriented lower bound of the best imaginable outcome on n items; the better one of both kinds of scores."""
     won = np.ones(n)
-    if rule.kind in (Kind.FLOOR, Kind.CEILING):
+    if not rule.paired:
         return mean_interval(won, None, alpha).lower
     if gains:
         return paired_interval(won, np.zeros(n), None, alpha).lower
@@ -190,17 +161,3 @@ def _least_items(rule: Rule, n: int, alpha: float, gains: bool, limit: float) ->
         middle = (low + high) // 2
         low, high = (low, middle) if _best_bound(rule, middle, alpha, gains) > limit else (middle, high)
     return high
-
-
-def rounded_up(value: float) -> float:
-    """Rounded up to three digits."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return float(f"{math.ceil(value / unit + 1e-9) * unit:.3g}")
-
-
-def _rounded_down(value: float) -> float:
-    """Rounded down to three digits."""
-    if value <= 0.0:
-        return 0.0
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return float(f"{math.floor(value / unit - 1e-9) * unit:.3g}")

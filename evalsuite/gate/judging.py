@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from evalsuite.gate.decision import NOT_EVALUATED, Outcome, Reason
+from evalsuite.gate.decision import NOT_EVALUATED, Reason
 from evalsuite.gate.pairing import Columns, columns_of
-from evalsuite.gate.policy import Direction, Kind, Rule
+from evalsuite.gate.policy import named
+from evalsuite.gate.rules import Outcome, Rule
 from evalsuite.items.calibration import Judge
 from evalsuite.items.results import ScoreTable
 from evalsuite.stats.extrapolate import more_items
@@ -23,7 +24,7 @@ DIGITS = 10
 
 
 @dataclass(frozen=True)
-class Question:
+class Check:
     """A rule, asked of the whole suite or of one slice, against one baseline or of the candidate alone."""
 
     rule: Rule
@@ -32,46 +33,31 @@ class Question:
     """None where the rule cannot be evaluated."""
     problem: str = ""
     """Why not."""
-    slice: str | None = None
+    part: str | None = None
+    """Value of the rule's slice key; None for the whole suite."""
     max_unscored_fraction: float = 0.0
     slices_wait: str = ""
     """Why the slices of this rule cannot be judged yet; empty where they can."""
-    own_margin: float | None = None
-    """Margin of this slice alone."""
     judge: Judge | None = None
     """What scored the metric, where that is a judge."""
 
     @property
+    def slice(self) -> str | None:
+        """``key=value``; None for the whole suite."""
+        return None if self.part is None else f"{self.rule.slices}={self.part}"
+
+    @property
     def name(self) -> str:
         """Stable id of the reason."""
-        parts = [
-            f"{self.rule.suite}/{self.rule.metric}",
-            self.rule.kind.value,
-            *([self.against] if self.against else []),
-        ]
-        return ":".join(parts) + (f"[{self.slice}]" if self.slice else "")
+        return self.rule.name(self.against) + (f"[{self.slice}]" if self.slice else "")
 
     @property
     def limit(self) -> float:
-        """The bound on candidate - baseline, or on the value for floor and ceiling."""
-        rule = self.rule
-        # A Rule has exactly one of the three.
-        bound = next(value for value in (rule.margin, rule.min_gain, rule.limit) if value is not None)
-        if rule.kind is Kind.GUARD and self.slice is not None:
-            bound = self.own_margin or rule.slice_margin or 2.0 * bound
-        is_loss = rule.kind is Kind.GUARD and rule.direction is Direction.HIGHER
-        is_drop = rule.kind is Kind.TARGET and rule.direction is Direction.LOWER
-        return -bound + 0.0 if is_loss or is_drop else bound
+        """The bound on candidate - baseline, or on the value of an absolute rule."""
+        return self.rule.threshold(self.part)
 
-    @property
-    def must_exceed(self) -> bool:
-        """Whether passing means to lie above the limit."""
-        if self.rule.kind in (Kind.GUARD, Kind.TARGET):
-            return self.rule.direction is Direction.HIGHER
-        return self.rule.kind is Kind.FLOOR
-
-    def fixed(self) -> "Question":
-        """The question as the fixed-n method asks it, of whole tables."""
+    def fixed(self) -> "Check":
+        """The check as the fixed-n method makes it, on whole tables."""
         return self
 
     def answer(self, alpha: float) -> Reason:
@@ -79,7 +65,14 @@ class Question:
 
         An unscored item counts as the worst score in the bound that could pass the rule and as the best in the bound
         that could fail it, so that leaving items unscored never helps and never harms beyond what is possible.
+
+        Raises:
+            UsageError: The code of another package's kind failed; names its entry point.
         """
+        with named(self.rule.kind):
+            return self._answer(alpha)
+
+    def _answer(self, alpha: float) -> Reason:
         if self.columns is None:
             return self._undecided(self.problem)
         columns = self.columns
@@ -108,7 +101,7 @@ class Question:
         if self.judge is not None:
             interval = with_judge(interval, self.judge, alpha, paired=baseline is not None)
             candidate = candidate if baseline is not None else interval.difference
-        outcome = self._outcome(interval)
+        outcome = self.rule.outcome(interval.lower, interval.upper, self.part)
         lower, upper = rounded(interval.lower), rounded(interval.upper)
         more = None
         if outcome is Outcome.UNDECIDED:
@@ -137,7 +130,7 @@ class Question:
             rule=self.name,
             suite=self.rule.suite,
             metric=self.rule.metric,
-            kind=self.rule.kind.value,
+            kind=self.rule.kind,
             direction=self.rule.direction.value,
             against=self.against,
             slice=self.slice,
@@ -147,14 +140,6 @@ class Question:
             text=text,
             **numbers,
         )
-
-    def _outcome(self, interval: Interval) -> Outcome:
-        above, below = interval.lower > self.limit, interval.upper < self.limit
-        if above if self.must_exceed else below:
-            return Outcome.PASS
-        if below if self.must_exceed else above:
-            return Outcome.FAIL
-        return Outcome.UNDECIDED
 
     def _undecided(self, problem: str, n: int = 0, unscored: int = 0, more_items: int | None = None) -> Reason:
         against = f" against {self.against}" if self.against else ""
@@ -189,17 +174,11 @@ class Question:
         )
 
     def _conclusion(self, outcome: Outcome, more_items: int | None) -> str:
-        side = {Kind.FLOOR: ("above", "below"), Kind.CEILING: ("below", "above")}
         if outcome is Outcome.UNDECIDED:
             items = "item" if more_items == 1 else "items"
             more = f"undecided, about {more_items} more {items} would decide it" if more_items else "undecided"
             return more + (", a slice does not block unless it is proven worse" if self.slice else "")
-        if self.rule.kind is Kind.GUARD:
-            return "proven not worse than the margin" if outcome is Outcome.PASS else "proven worse than the margin"
-        if self.rule.kind is Kind.TARGET:
-            return "the gain is proven" if outcome is Outcome.PASS else "the gain is proven absent"
-        passed, failed = side[self.rule.kind]
-        return f"proven {passed if outcome is Outcome.PASS else failed} the limit"
+        return self.rule.words.proven if outcome is Outcome.PASS else self.rule.words.broken
 
 
 def strength(reason: Reason) -> float:
@@ -212,15 +191,15 @@ def strength(reason: Reason) -> float:
 
 
 def holm(
-    groups: Sequence[Sequence[Question]],
+    groups: Sequence[Sequence[Check]],
     proves: Callable[[Sequence[Reason]], bool],
     alphas: Sequence[float],
     of_what: str,
 ) -> list[list[Reason]]:
-    """Answer groups of questions at Holm's step-down levels (Scandinavian Journal of Statistics 6, 1979, 65-70).
+    """Answer groups of checks at Holm's step-down levels (Scandinavian Journal of Statistics 6, 1979, 65-70).
 
     Args:
-        groups: Each is one hypothesis; all its questions are answered at the same level.
+        groups: Each is one hypothesis; all its checks are answered at the same level.
         proves: Whether a group's reasons prove what is looked for.
         alphas: One-sided error of each group before the correction.
         of_what: Names the groups in the reasons.
@@ -233,9 +212,7 @@ def holm(
     while True:
         left = len(groups) - len(proven)
         tried = {
-            i: [question.answer(alphas[i] / left) for question in group]
-            for i, group in enumerate(groups)
-            if i not in proven
+            i: [check.answer(alphas[i] / left) for check in group] for i, group in enumerate(groups) if i not in proven
         }
         found = {i: reasons for i, reasons in tried.items() if proves(reasons)}
         proven |= found

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.decision import Reason
 from evalsuite.gate.judging import rounded
+from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import EvalReport, ScoreTable
 
 

@@ -6,19 +6,20 @@ policy judges each draw. A reader learns how often it lets a truly worse model p
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from evalsuite.core.errors import SelfTestError
 from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
 from evalsuite.gate.decide import judge
-from evalsuite.gate.decision import Outcome, Reason, Verdict
+from evalsuite.gate.decision import Reason, Verdict
 from evalsuite.gate.pairing import labels_of
-from evalsuite.gate.policy import COSTS, Against, Direction, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import COSTS, Direction, Outcome, Rule
 from evalsuite.items.results import EvalReport, ScoreTable
-from evalsuite.stats.alternatives import Draw, Floats, Index, resample, uniforms, with_difference
+from evalsuite.stats.alternatives import Draw, Floats, resample, uniforms, with_difference
 from evalsuite.stats.distributions import binomial_sf
 
 CHANGES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0)
@@ -74,8 +75,7 @@ def operating_characteristic(
     if not reasons:
         return Characteristic((), (), 0, (*notes, "no rule applies to these baselines"))
     if len(reasons) > MAX_ANSWERS_A_DRAW and any(rule.slices for rule in rules):
-        bare = [rule.model_copy(update={"slices": None, "slice_margin": None, "slice_margins": {}}) for rule in rules]
-        policy = policy.model_copy(update={"rules": tuple(bare)})
+        policy = policy.model_copy(update={"rules": tuple(rule.whole() for rule in rules)})
         notes.append(f"{sum(r.slice is not None for r in reasons)} slices, which may only reject, are left out")
         reasons = tuple(each for each in reasons if each.slice is None)
     units = _units(rules)
@@ -132,12 +132,11 @@ def operating_characteristic(
 def _units(rules: Sequence[Rule]) -> dict[tuple[str, str], float]:
     """What a change of 1 is in each metric: the smallest margin of its guards, else the least gain of its target."""
     units: dict[tuple[str, str], float] = {}
-    for kind, sizes in ((Kind.GUARD, "margin"), (Kind.TARGET, "min_gain")):
+    for gains in (False, True):
         found: dict[tuple[str, str], float] = {}
         for rule in rules:
-            size = getattr(rule, sizes)
-            if rule.kind is kind and size:
-                found[rule.suite, rule.metric] = min(size, found.get((rule.suite, rule.metric), math.inf))
+            if rule.paired and rule.asks_gain is gains and rule.size():
+                found[rule.suite, rule.metric] = min(rule.size(), found.get((rule.suite, rule.metric), math.inf))
         units = {**found, **units}
     return units
 
@@ -155,7 +154,7 @@ def _worlds(
     for (suite, metric), unit in sorted(units.items()):
         mine = candidate.suites.get(suite)
         about = [rule for rule in rules if (rule.suite, rule.metric) == (suite, metric)]
-        roles = {role for rule in about for role in roles_of(rule, baselines)}
+        roles = {role for rule in about for role in rule.against.roles(baselines) if role in baselines}
         if mine is None or metric not in mine.scores or not roles:
             continue
         role = "champion" if "champion" in roles else "base"
@@ -192,12 +191,8 @@ def _drawn(report: EvalReport, draws: Mapping[str, Draw]) -> EvalReport:
     for name, draw in draws.items():
         if name in report.suites:
             ids = _names(draw.positions.size)
-            suites[name] = take(
-                report.suites[name],
-                draw.positions,
-                item_ids=ids,
-                clusters=tuple(map(ids.__getitem__, draw.clusters.tolist())),
-            )
+            clusters = tuple(map(ids.__getitem__, draw.clusters.tolist()))
+            suites[name] = report.suites[name].take(draw.positions, item_ids=ids, clusters=clusters)
     return replace(report, suites=suites)
 
 
@@ -217,29 +212,6 @@ def _check_at_margin(promoted: int, num_draws: int, reasons: Sequence[Reason]) -
             f"the gate promotes {promoted} of {num_draws} simulated candidates that lie exactly at the margin of every "
             f"rule, at a one-sided error of {alpha:g}; check out a commit whose tests pass"
         )
-
-
-def roles_of(rule: Rule, baselines: Reports) -> tuple[str, ...]:
-    """Baselines that a guard or target asks for, of those that are there."""
-    wanted = ("base", "champion") if rule.against is Against.ALL else (rule.against.value,)
-    return tuple(role for role in wanted if role in baselines)
-
-
-def take(table: ScoreTable, positions: Index, **others: Any) -> ScoreTable:
-    """The rows of a table at ``positions``, whatever columns it has; ``others`` replace fields."""
-
-    def rows(column: Any) -> Any:
-        if isinstance(column, np.ndarray):
-            return column[positions]
-        if isinstance(column, tuple):
-            return tuple(map(column.__getitem__, places))
-        if isinstance(column, Mapping):
-            return {key: rows(value) for key, value in column.items()}
-        return column
-
-    places = positions.tolist()
-    taken = {each.name: rows(getattr(table, each.name)) for each in fields(table) if each.name not in others}
-    return replace(table, **taken, **others)
 
 
 def turns(table: ScoreTable, seed: str) -> Floats:

@@ -1,129 +1,101 @@
-"""The promotion policy: rules that a team writes down before the run."""
+"""The promotion policy, and the rules it may hold: our own kinds and those that other packages register."""
 
-from enum import StrEnum
-from typing import Literal, Self
+import difflib
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from evalsuite.core.errors import RatchetError, UsageError
+from evalsuite.core.files import sha256_json
 from evalsuite.core.settings import Settings
+from evalsuite.gate.rules import KINDS, LEAST_ALPHA, ROLES, Rule
 
-COSTS = "costs"
-"""Suite name of floors and ceilings on ``EvalReport.costs``, which are exact."""
-
-LARGEST_BOUND, LEAST_ALPHA = 1e15, 1e-9
-"""Of a rule: beyond these, twice a margin or a share of alpha leaves the numbers that can be computed with."""
+GROUP = "ratchet.rules"
+"""Entry points of other packages' kinds: the kind's name -> a subclass of ``Rule``."""
 
 
-class Kind(StrEnum):
-    """What a rule asks for."""
+@lru_cache(maxsize=64)
+def rule_class(kind: str) -> type[Rule]:
+    """The class of a kind.
 
-    GUARD = "guard"
-    """Non-inferiority: the candidate may not be worse than the baseline by more than ``margin``."""
-    TARGET = "target"
-    """Superiority: the candidate must be better than the baseline by more than ``min_gain``."""
-    FLOOR = "floor"
-    """Absolute: the candidate's own value must lie above ``limit``."""
-    CEILING = "ceiling"
-    """Absolute: the candidate's own value must lie below ``limit``."""
-
-
-class Direction(StrEnum):
-    """Which way is better."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-
-
-class Against(StrEnum):
-    """Which baseline a guard or target is measured against."""
-
-    ALL = "all"
-    """The base model always, and the champion where there is one."""
-    BASE = "base"
-    CHAMPION = "champion"
-    """The champion where there is one; the rule does not apply before the first promotion."""
+    Raises:
+        ValueError: There is no such kind; names the nearest.
+        UsageError: Another package's does not load, or is no rule.
+    """
+    if kind in KINDS:
+        return KINDS[kind]
+    registered = _registered()
+    if kind not in registered:
+        known = [*KINDS, *sorted(registered)]
+        near = difflib.get_close_matches(kind, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"there is no kind of rule {kind!r}; {hint}Kinds: {', '.join(known)}")
+    with named(kind):
+        found = registered[kind].load()
+        if not (isinstance(found, type) and issubclass(found, Rule)):
+            raise TypeError(f"it is no subclass of {Rule.__module__}.Rule")
+        if found.model_fields["kind"].default != kind:
+            raise TypeError(f"its kind is {found.model_fields['kind'].default!r} by default, expected {kind!r}")
+        _ = found.takes, found.words
+    return found
 
 
-class Rule(Settings):
-    """One line of the policy."""
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
-    suite: str
-    metric: str
-    kind: Kind
-    direction: Direction = Direction.HIGHER
-    against: Against = Against.ALL
-    margin: float | None = Field(default=None, gt=0.0, le=LARGEST_BOUND)
-    """Guard: the largest loss that is accepted, in the metric's unit."""
-    min_gain: float | None = Field(default=None, ge=0.0, le=LARGEST_BOUND)
-    """Target: the least gain that must be exceeded, in the metric's unit."""
-    limit: float | None = Field(default=None, ge=-LARGEST_BOUND, le=LARGEST_BOUND)
-    """Floor or ceiling: the absolute bound, in the metric's unit."""
-    relative_to: Against | None = None
-    """Floor or ceiling on a cost: ``limit`` times this baseline's own cost, which is itself allowed."""
-    slices: str | None = None
-    """A slice key: the rule also holds in every slice of it."""
-    slice_margins: dict[str, float] = Field(default_factory=dict)
-    """Guard with slices: slice value -> its own margin, before ``slice_margin``."""
-    slice_min_items: int = Field(default=2, ge=2)
-    """Slices with fewer items than this are not asked, and take no part in Holm's correction."""
-    cluster: str | None = None
-    """A slice key: items that share its value are not independent, as those of one cluster are not."""
-    slice_margin: float | None = Field(default=None, gt=0.0, le=LARGEST_BOUND)
-    """Guard with ``slices``: the margin inside a slice; twice ``margin`` when absent."""
-    alpha: float | None = Field(default=None, ge=LEAST_ALPHA, lt=0.5)
-    """One-sided error of this rule; the policy's when absent."""
-    min_items: int = Field(default=2, ge=2)
-    """Fewer scored pairs than this are never evidence."""
 
-    @model_validator(mode="after")
-    def _costs_are_exact(self) -> Self:
-        if self.suite != COSTS:
-            if self.relative_to is not None:
-                raise ValueError(
-                    f"{self.suite}/{self.metric}: relative_to is for {COSTS}, which are exact; a score is measured "
-                    "against a baseline by kind guard or target"
-                )
-            return self
-        if self.kind not in (Kind.FLOOR, Kind.CEILING):
-            raise ValueError(
-                f"{COSTS}/{self.metric}: a cost has no items to pair, so that it takes kind floor or ceiling, not "
-                f"kind {self.kind.value}; at most 1.2 times the champion's is kind: ceiling, limit: 1.2, relative_to: "
-                "champion"
-            )
-        names = ("against", "alpha", "cluster", "min_items", "slices")
-        # A stored policy names every field, so that those at their defaults are no mistakes.
-        unused = [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
-        if unused:
-            raise ValueError(f"{COSTS}/{self.metric}: a cost is one exact number, so that {unused[0]} has no meaning")
-        if self.relative_to is not None and self.limit is not None and not self.limit > 0.0:
-            raise ValueError(f"{COSTS}/{self.metric}: limit is {self.limit:g} times a cost, expected above 0")
-        return self
+@contextmanager
+def named(kind: str, *passed: type[Exception]) -> Iterator[None]:
+    """Make what the code of another package's kind raises one line that names its entry point, but for ``passed``."""
+    try:
+        yield
+    except Exception as error:
+        if kind in KINDS or isinstance(error, (RatchetError, *passed)):
+            raise
+        entry = _registered().get(kind)
+        where = f"{GROUP}: {kind} = {entry.value}" if entry else GROUP
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"kind {kind!r} of gate.rules ({where}) failed: {told}") from error
 
-    @model_validator(mode="after")
-    def _fields_fit_kind(self) -> Self:
-        wanted = {Kind.GUARD: "margin", Kind.TARGET: "min_gain", Kind.FLOOR: "limit", Kind.CEILING: "limit"}[self.kind]
-        for name in ("margin", "min_gain", "limit"):
-            if (getattr(self, name) is not None) != (name == wanted):
-                raise ValueError(
-                    f"a {self.kind} rule takes {wanted} and neither of the others; "
-                    f"{self.suite}/{self.metric} has {name}={getattr(self, name)}"
-                )
-        own_margins = self.slice_margin is not None or self.slice_margins
-        if own_margins and (self.kind is not Kind.GUARD or self.slices is None):
-            raise ValueError(f"{self.suite}/{self.metric}: slice_margin and slice_margins need kind guard and slices")
-        for name, margin in self.slice_margins.items():
-            if not 0.0 < margin <= LARGEST_BOUND:
-                raise ValueError(
-                    f"{self.suite}/{self.metric}: the margin of slice {name!r} is {margin}, expected above 0 and at "
-                    f"most {LARGEST_BOUND:g}"
-                )
-        return self
+
+def foreign_code(rules: Iterable[Rule]) -> dict[str, str]:
+    """Kinds of other packages among the rules -> hash of the source files of their classes.
+
+    Raises:
+        UsageError: A class has no source file.
+    """
+    found = {}
+    for rule in rules:
+        if rule.kind not in KINDS:
+            with named(rule.kind):
+                classes = [each for each in type(rule).__mro__ if issubclass(each, Rule)]
+                files = [inspect.getfile(each) for each in classes if each.__module__ != Rule.__module__]
+                found[rule.kind] = sha256_json([Path(file).read_text("utf-8") for file in files])
+    return found
+
+
+def _of_its_kind(value: Any) -> Any:
+    if isinstance(value, Mapping) and "kind" in value:
+        kind = str(value["kind"])
+        with named(kind, ValueError):  # a ValidationError is one
+            return rule_class(kind).model_validate(value)
+    return value
+
+
+AnyRule = Annotated[SerializeAsAny[Rule], BeforeValidator(_of_its_kind)]
+"""A rule as a policy holds it: a mapping becomes the class that its ``kind`` names."""
 
 
 class GatePolicy(Settings):
     """Everything that turns item results into a verdict."""
 
-    rules: tuple[Rule, ...] = Field(min_length=1)
+    rules: tuple[AnyRule, ...] = Field(min_length=1)
     alpha: float = Field(default=0.05, ge=LEAST_ALPHA, lt=0.5)
     """One-sided error of each rule, divided by the number of candidates compared."""
     targets: Literal["all", "any"] = "all"
@@ -138,7 +110,7 @@ class GatePolicy(Settings):
     @model_validator(mode="after")
     def _slices_are_judged(self) -> Self:
         for rule in self.rules:
-            if self.targets == "any" and rule.kind is Kind.TARGET and rule.slices is not None:
+            if self.pools(rule) and rule.slices is not None:
                 raise ValueError(
                     f"targets any judges no slices, and the target {rule.suite}/{rule.metric} has slices "
                     f"{rule.slices!r}; take slices out of it, or set targets to all"
@@ -151,3 +123,22 @@ class GatePolicy(Settings):
             if "/" not in name or not floor >= 0.0:
                 raise ValueError(f"noise of {name!r} is {floor}, expected SUITE/METRIC and a floor of 0 or more")
         return self
+
+    def pools(self, rule: Rule) -> bool:
+        """Whether the rule is one of those of which any is enough."""
+        return rule.asks_gain and self.targets == "any"
+
+    def alpha_of(self, rule: Rule, num_candidates: int) -> float:
+        """One-sided error of a rule, before Holm's correction."""
+        return (rule.alpha or self.alpha) / num_candidates
+
+    def first_alpha(self, rule: Rule, num_candidates: int, there: Collection[str] = ROLES) -> float:
+        """One-sided error that a rule is first judged at: Holm's first step, where any of several is enough.
+
+        Args:
+            rule: One of the policy.
+            num_candidates: Candidates that are compared.
+            there: Baselines that there are; what has none of its own is not judged.
+        """
+        pooled = sum(bool(each.baselines(there)) for each in self.rules if self.pools(each))
+        return self.alpha_of(rule, num_candidates) / (pooled or 1 if self.pools(rule) else 1)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.core.errors import MissingArtifactError, NotReplayedError, UsageError
-from evalsuite.core.files import atomic_path, checked, parse_json
+from evalsuite.core.files import atomic_path, checked, parse_json, sha256_json
 from evalsuite.core.imports import sources_sha256
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
+from evalsuite.gate.policy import GatePolicy, foreign_code
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.items.results import EvalReport, ScoreTable, SuiteInfo
 
@@ -63,9 +64,11 @@ class Record(BaseModel):
     baselines: dict[str, StoredReport]
 
 
-def gate_code_sha256() -> str:
-    """Hash of the sources that decide, as they lie on this machine."""
-    return sources_sha256(*DECIDING)
+def gate_code_sha256(policy: GatePolicy | None = None) -> str:
+    """Hash of the sources that decide, as they lie on this machine, with those of other packages' kinds in a policy."""
+    own = sources_sha256(*DECIDING)
+    others = foreign_code(policy.rules) if policy is not None else {}
+    return sha256_json({"gate": own, "kinds": others}) if others else own
 
 
 def write_record(path: Path, decision: Decision, candidate: EvalReport, baselines: Mapping[str, EvalReport]) -> None:
@@ -118,7 +121,7 @@ def replay(record: Record) -> Decision:
         stored.policy,
         num_candidates=stored.num_candidates,
         inputs_sha256=stored.inputs_sha256,
-        code_sha256=gate_code_sha256(),
+        code_sha256=gate_code_sha256(stored.policy),
         looks=stored.looks,
         excluded=stored.excluded,
         on_all_items=stored.on_all_items,
@@ -148,9 +151,11 @@ def _differences(stored: Decision, again: Decision) -> list[str]:
         if left == right or name == "decision_id":
             continue
         if name == "code_sha256":
+            kinds = ", ".join(foreign_code(stored.policy.rules))
+            others = f", and install the version of the package of kind {kinds} that it was made with" if kinds else ""
             found.append(
                 f"code_sha256 (made by the gate's code {left[:12] or 'unknown'}, this is {right[:12]}: check out the "
-                "commit that made it)"
+                f"commit that made it{others})"
             )
         elif isinstance(left, dict) and isinstance(right, dict):
             keys = sorted(key for key in {*left, *right} if left.get(key) != right.get(key))

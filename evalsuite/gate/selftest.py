@@ -26,13 +26,12 @@ from evalsuite.gate.operating import (
     changed_by,
     difference_of,
     operating_characteristic,
-    roles_of,
-    take,
     turns,
     value_of,
 )
 from evalsuite.gate.pairing import labels_of, sort_by_id
-from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import Against, Rule
 from evalsuite.gate.sequential.prefixes import as_fixed
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import uniforms
@@ -94,11 +93,13 @@ def self_test(
     ]
     unchanged = tuple(_against_itself(role, theirs, policy, num_candidates) for role in theirs)
     damaged = tuple(
-        _damaged(rule, role, theirs[role], policy, num_candidates, seed)
+        _damaged(rule, rule.allowed_loss, role, theirs[role], policy, num_candidates, seed)
         for rule in policy.rules
-        if rule.kind is Kind.GUARD
-        for role in roles_of(rule, theirs)
-        if rule.suite in theirs[role].suites and rule.metric in theirs[role].suites[rule.suite].scores
+        if rule.allowed_loss is not None
+        for role in rule.baselines(theirs)
+        if role in theirs
+        and rule.suite in theirs[role].suites
+        and rule.metric in theirs[role].suites[rule.suite].scores
     )
     found = operating_characteristic(mine, theirs, policy, num_candidates, seed)
     return SelfTest(
@@ -119,17 +120,17 @@ def _bounded(report: EvalReport, suites: set[str], seed: str) -> EvalReport:
         table = replace(report.suites[name], must_pass={})
         if table.applies:
             # Contaminated must-pass items are in no average.
-            table = take(table, np.flatnonzero(np.logical_or.reduce(list(table.applies.values()))))
+            table = table.take(np.flatnonzero(np.logical_or.reduce(list(table.applies.values()))))
         if len(table.item_ids) > MAX_ITEMS:
             labels = labels_of(table.clusters)
             turn = uniforms(f"{seed} subset {name}", len(labels.names))[labels.codes]
-            table = take(table, np.sort(np.argsort(turn, kind="stable")[:MAX_ITEMS]))
+            table = table.take(np.sort(np.argsort(turn, kind="stable")[:MAX_ITEMS]))
         kept[name] = table
     return replace(report, suites=kept)
 
 
 def _against_itself(role: str, baselines: Reports, policy: GatePolicy, num_candidates: int) -> str:
-    guards = tuple(rule for rule in policy.rules if rule.kind is Kind.GUARD)
+    guards = tuple(rule for rule in policy.rules if rule.allowed_loss is not None)
     if not guards:
         return f"{role}: the policy has no guard"
     same = dict.fromkeys(baselines, baselines[role])
@@ -145,17 +146,15 @@ def _against_itself(role: str, baselines: Reports, policy: GatePolicy, num_candi
 
 
 def _damaged(
-    rule: Rule, role: str, baseline: EvalReport, policy: GatePolicy, num_candidates: int, seed: str
+    rule: Rule, margin: float, role: str, baseline: EvalReport, policy: GatePolicy, num_candidates: int, seed: str
 ) -> DamagedCopy:
     """Damage a copy more and more until the guard rejects it."""
-    margin = rule.margin or 0.0
-    bare: dict[str, object] = {"slices": None, "slice_margin": None, "slice_margins": {}}
-    alone = rule.model_copy(update={"against": Against(role), **bare})
+    alone = rule.whole().model_copy(update={"against": Against(role)})
     only = policy.model_copy(update={"rules": (alone,)})
     table = baseline.suites[rule.suite]
     scores = table.scores[rule.metric]
     turn = turns(table, f"{seed} damage")
-    name = f"{rule.suite}/{rule.metric}:guard:{role}"
+    name = rule.name(role)
     before = math.inf
     for margins in DAMAGES:
         if before <= margin * 1.000001 and margins > DAMAGES[0]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.gate.feasibility import KnownSet, alpha_of, oriented_limit, rounded_up, rule_name
-from evalsuite.gate.policy import COSTS, Against, Direction, GatePolicy, Kind, Rule
+from evalsuite.gate.feasibility import KnownSet
+from evalsuite.gate.policy import GatePolicy, named
+from evalsuite.gate.rules import COSTS, Rule, rounded_up
 from evalsuite.gate_tools.designs import (
     Design,
     PairedRates,
@@ -120,17 +121,12 @@ def plan_power(
         if rule.suite == COSTS:
             continue
         known = sets.get(rule.suite, KnownSet(None))
-        for role in _roles(rule, roles):
-            recorded = pairs.get((rule.suite, rule.metric, role or "base"))
-            alpha = alpha_of(rule, policy, num_candidates)
-            found.append(_Plan(rule, role, known, recorded, alpha, discordance, sequential).result())
+        with named(rule.kind):
+            for role in rule.baselines(roles):
+                recorded = pairs.get((rule.suite, rule.metric, role or "base"))
+                alpha = policy.first_alpha(rule, num_candidates)
+                found.append(_Plan(rule, role, known, recorded, alpha, discordance, sequential).result())
     return tuple(found)
-
-
-def _roles(rule: Rule, roles: Sequence[str]) -> tuple[str | None, ...]:
-    if rule.kind in (Kind.FLOOR, Kind.CEILING):
-        return (None,)
-    return tuple(role for role in roles if rule.against is Against.ALL or rule.against.value == role)
 
 
 class _Plan:
@@ -148,9 +144,9 @@ class _Plan:
     ) -> None:
         self.rule, self.role, self.known, self.recorded, self.alpha = rule, role, known, recorded, alpha
         self.sequential = sequential
-        self.one_sample = rule.kind in (Kind.FLOOR, Kind.CEILING)
-        self.flip = rule.kind is Kind.CEILING or (not self.one_sample and rule.direction is Direction.LOWER)
-        self.limit = oriented_limit(rule)
+        self.one_sample = not rule.paired
+        self.flip = not rule.holds_above(rule.direction)
+        self.limit = rule.oriented()
         self.design, self.basis = self._design(discordance)
         size = known.size(rule.metric)
         self.n = size if size is not None or recorded is None else recorded.candidate.size
@@ -196,7 +192,7 @@ class _Plan:
             }
 
         return RulePower(
-            rule=rule_name(self.rule, self.role),
+            rule=self.rule.name(self.role),
             n=n,
             alpha=self.alpha,
             limit=self._shown(self.limit) or 0.0,
@@ -210,16 +206,13 @@ class _Plan:
         )
 
     def _scenarios(self) -> tuple[Scenario, ...]:
-        if self.one_sample:
-            return ()
-        size = self.rule.margin or self.rule.min_gain or 0.0
-        names = ("half the margin lost", "twice the margin lost")
-        cases = [("no change", 0.0), (names[0], -size / 2.0), (names[1], -2.0 * size)]
-        if self.rule.kind is Kind.TARGET:
-            cases = [("no change", 0.0), ("half the gain", size / 2.0), ("twice the gain", 2.0 * size)]
-            if size == 0.0:
-                cases = cases[:1]
-        return tuple(self._scenario(name, difference) for name, difference in cases)
+        return tuple(self._scenario(name, difference) for name, difference in self._truths().items())
+
+    def _truths(self) -> dict[str, float]:
+        if self.rule.likely_at is None:
+            return {"no change": 0.0} if self.rule.paired else {}
+        what, size = ("gain", self.rule.size()) if self.rule.asks_gain else ("margin lost", -self.rule.size())
+        return {"no change": 0.0, f"half the {what}": size / 2.0, f"twice the {what}": 2.0 * size}
 
     def _scenario(self, name: str, difference: float) -> Scenario:
         n = self.n or 0
@@ -251,30 +244,26 @@ class _Plan:
 
     def _verdict(self, scenarios: Sequence[Scenario]) -> tuple[bool, str | None]:
         """Whether the rule is too weak for what it asks, and what would do."""
-        if self.one_sample or not scenarios or self.n is None:
+        if self.rule.likely_at is None or self.n is None:
             return False, None
-        wanted = scenarios[0] if self.rule.kind is Kind.GUARD else scenarios[-1]
-        if self.rule.kind is Kind.TARGET and not self.rule.min_gain:
-            return False, None
+        wanted = scenarios[list(self._truths().values()).index(self.rule.likely_at)]
         if wanted.passes >= LIKELY:
             return False, None
         ways = [f"{wanted.items:,} items"] if wanted.items is not None and wanted.items > self.n else []
         size = self._enough(self.n)
         if size is not None:
-            what = "a margin" if self.rule.kind is Kind.GUARD else "a least gain"
-            ways.append(f"{what} of {size:.3g}")
+            ways.append(f"a {self.rule.words.size} of {size:.3g}")
         chance = f"{wanted.name} passes only {100 * wanted.passes:.0f} times in 100"
         return True, f"{chance} at n={self.n:,}" + (f"; enough would be {' or '.join(ways)}" if ways else "")
 
     def _enough(self, n: int) -> float | None:
         """The least margin (least gain) at which no change (twice the gain) passes four times in five."""
-        guard = self.rule.kind is Kind.GUARD
 
         def passes(size: float) -> bool:
-            limit, difference = (-size, 0.0) if guard else (size, 2.0 * size)
-            return self.design.passes(n, self.alpha, limit, difference) >= LIKELY
+            rule = self.rule.model_copy(update={self.rule.takes: size})
+            return self.design.passes(n, self.alpha, rule.oriented(), rule.likely_at or 0.0) >= LIKELY
 
-        low, high = 0.0, 1.0 if guard else 0.5
+        low, high = 0.0, 0.5 if self.rule.asks_gain else 1.0
         if not passes(high):
             return None
         while high - low > 5e-4 * high:
@@ -290,8 +279,7 @@ class _Plan:
         if not sizes:
             return f"{key}: sizes unknown"
         name, n = min(sizes.items(), key=lambda pair: (pair[1], pair[0]))
-        margin = self.rule.slice_margin or 2.0 * (self.rule.margin or 0.0)
-        limit = -margin if self.rule.kind is Kind.GUARD else self.limit
+        limit = self.rule.oriented(name)
         loss = difference_for(self.design, n, self.alpha / len(sizes), limit, LIKELY, loss=True)
         can = "no loss can be proven" if loss is None else f"a change of {self._shown(loss):+.3f} is found 4 times in 5"
         return f"{len(sizes)} slices of {key}, {n} to {max(sizes.values())} items; in the smallest ({name}) {can}"

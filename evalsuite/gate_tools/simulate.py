@@ -69,7 +69,7 @@ class Setting(NamedTuple):
     seed: int = 0
 
 
-class Trial(NamedTuple):
+class SimulatedRun(NamedTuple):
     """One pair, one order, one rule."""
 
     difference: float
@@ -240,7 +240,7 @@ def simulate(answers: Answers, setting: Setting, progress: Callable[[str, int, i
         plain.append(_sequential(answers, b, answers.scores[c], c, order, setting, record=False))
         tell("sequential gate", done + 1, total)
     average = max(2, round(float(np.mean([trial.num_items for trial in full]))))
-    rivals: dict[str, list[Trial]] = {name: [] for name in RULES[1:]}
+    rivals: dict[str, list[SimulatedRun]] = {name: [] for name in RULES[1:]}
     for done, (repetition, b, c) in enumerate(_trials(pairs, orders)):
         rng = np.random.default_rng([setting.seed, repetition, b, c, 1])
         for name, trial in _fixed(answers.scores[b], answers.scores[c], rng, setting, average):
@@ -286,7 +286,7 @@ def _trials(pairs: Sequence[tuple[int, int]], orders: int) -> Iterator[tuple[int
 
 def _sequential(
     answers: Answers, b: int, candidate: Floats, c: int, order: Order, setting: Setting, record: bool
-) -> Trial:
+) -> SimulatedRun:
     """Stop when the candidate is proven better than -margin, or proven worse than no change; exact at the end."""
     others = [m for m in range(len(answers.models)) if m not in (b, c)]
     test = SequentialTest(
@@ -307,14 +307,16 @@ def _sequential(
         passed, futile = (decision_time(path[:, h], setting.alpha) for h in (0, 1))
         if passed is not None or futile is not None:
             first = min(at for at in (passed, futile) if at is not None)
-            return Trial(difference, passed is not None and passed == first, (rounds + first + 1) * order.num_groups)
+            return SimulatedRun(
+                difference, passed is not None and passed == first, (rounds + first + 1) * order.num_groups
+            )
         rounds += len(path)
-    return Trial(difference, limit == order.num_items and difference > -setting.margin, limit)
+    return SimulatedRun(difference, limit == order.num_items and difference > -setting.margin, limit)
 
 
 def _fixed(
     baseline: Floats, candidate: Floats, rng: np.random.Generator, setting: Setting, average: int
-) -> Iterator[tuple[str, Trial]]:
+) -> Iterator[tuple[str, SimulatedRun]]:
     total = baseline.size
     limit = min(setting.max_items or total, total)
     moved = candidate - baseline
@@ -323,14 +325,14 @@ def _fixed(
     n = max(2, min(_design(float((moved**2).mean()), setting.margin, setting.alpha), limit))
     seen = drawn[:n]
     lower = paired_interval(candidate[seen], baseline[seen], None, setting.alpha).lower
-    yield "ratchet_fixed", Trial(difference, lower > -setting.margin, n)
+    yield "ratchet_fixed", SimulatedRun(difference, lower > -setting.margin, n)
     n = min(average, limit)
     seen = drawn[:n]
     mean = float(moved[seen].mean())
-    yield "point_above_margin", Trial(difference, mean > -setting.margin, n)
-    yield "not_below", Trial(difference, mean >= 0.0, n)
+    yield "point_above_margin", SimulatedRun(difference, mean > -setting.margin, n)
+    yield "not_below", SimulatedRun(difference, mean >= 0.0, n)
     lower = paired_interval(candidate[seen], baseline[seen], None, setting.alpha).lower
-    yield "significantly_better", Trial(difference, lower > 0.0, n)
+    yield "significantly_better", SimulatedRun(difference, lower > 0.0, n)
 
 
 @lru_cache(maxsize=4096)
@@ -344,7 +346,7 @@ def _design(discordance: float, margin: float, alpha: float) -> int:
 
 def _at_margin(
     answers: Answers, pairs: Sequence[tuple[int, int]], strata: Index, setting: Setting, num_trials: int
-) -> Iterator[Trial]:
+) -> Iterator[SimulatedRun]:
     """Candidates of which random items were turned until they miss the margin by as little as items allow."""
     total = len(answers.item_ids)
     lost = math.ceil(setting.margin * total - 1e-9)
@@ -389,7 +391,7 @@ def _least_items(answers: Answers, pairs: Sequence[tuple[int, int]], setting: Se
     return float(np.mean(needed)) if needed else None
 
 
-def _summary(trials: Sequence[Trial], margin: float) -> RuleResult:
+def _summary(trials: Sequence[SimulatedRun], margin: float) -> RuleResult:
     difference = np.array([trial.difference for trial in trials])
     promoted = np.array([trial.promoted for trial in trials])
     items = np.array([trial.num_items for trial in trials], dtype=np.float64)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from evalsuite.gate.policy import Direction
+from evalsuite.gate.rules import Direction
 
 FRACTIONS = frozenset(
     {

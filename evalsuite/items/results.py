@@ -10,7 +10,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -205,6 +205,18 @@ class ScoreTable:
         if not all(map(operator.lt, ids, itertools.islice(ids, 1, None))) and len(set(ids)) < len(ids):
             twice = next(item_id for item_id, count in Counter(ids).items() if count > 1)
             raise UsageError(f"suite {self.info.suite!r} has item id {twice!r} twice; every id must be unique")
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp], **others: Any) -> "ScoreTable":
+        """The items in these rows, in this order; what is said of the whole suite stays. ``others`` replace fields."""
+
+        def taken(column: Any) -> Any:
+            if isinstance(column, Mapping):
+                return {key: taken(values) for key, values in column.items()}
+            return tuple(map(column.__getitem__, places)) if isinstance(column, tuple) else column[rows]
+
+        places = np.asarray(rows, dtype=np.intp).tolist()
+        columns = (each.name for each in fields(self) if each.name not in ("info", "reasons", *others))
+        return replace(self, **{name: taken(getattr(self, name)) for name in columns}, **others)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """A judge behind an OpenAI-compatible server (vLLM, SGLang, TGI, ``transformers serve`` or a hosted API)."""
 
-import logging
+import json
 import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
@@ -13,11 +13,10 @@ from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
 from evalsuite.network.local_network import is_loopback
 
 if TYPE_CHECKING:
-    import httpx
+    import openai
 
-logger = logging.getLogger(__name__)
-
-RETRIED_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+RETRIED_STATUS = frozenset({408, 409, 429})
+"""And all from 500 on; with pauses that double, or what the server asks for in Retry-After."""
 
 
 class ChatJudge:
@@ -37,7 +36,6 @@ class ChatJudge:
         api_key_variable: str = "OPENAI_API_KEY",
         timeout_seconds: float = 60.0,
         retries: int = 4,
-        backoff_seconds: float = 1.0,
         concurrency: int = 8,
     ) -> None:
         """Name the server; nothing is sent yet.
@@ -49,8 +47,6 @@ class ChatJudge:
             api_key_variable: Environment variable with the key; none is sent where it is unset.
             timeout_seconds: For connecting, and for each read.
             retries: Further tries of one request after a refused connection, a timeout or a status that may pass.
-            backoff_seconds: Pause before the first retry; doubles with each, or what the server asks for in
-                Retry-After.
             concurrency: Requests at a time.
 
         Raises:
@@ -64,7 +60,6 @@ class ChatJudge:
         self.api_key_variable = api_key_variable
         self.timeout_seconds = timeout_seconds
         self.retries = retries
-        self.backoff_seconds = backoff_seconds
         self.concurrency = concurrency
 
     @property
@@ -78,68 +73,55 @@ class ChatJudge:
         Raises:
             StageError: The server cannot be reached, or refuses requests for good (a wrong key, an unknown model).
         """
-        import httpx
+        import openai
 
-        key = os.environ.get(self.api_key_variable, "")
-        local = is_loopback(httpx.URL(self.base_url).host)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
         with (
-            httpx.Client(headers=headers, timeout=self.timeout_seconds, trust_env=not local) as client,
+            openai.OpenAI(
+                base_url=self.base_url,
+                api_key=os.environ.get(self.api_key_variable) or "none",
+                timeout=self.timeout_seconds,
+                max_retries=self.retries,
+                http_client=openai.DefaultHttpxClient(
+                    trust_env=not is_loopback(urlsplit(self.base_url).hostname or "")
+                ),
+            ) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
         ):
             futures = [pool.submit(self._ask, client, case) for case in cases]
             try:
                 return [future.result() for future in futures]
-            except StageError:
+            except openai.APIStatusError as error:
                 pool.shutdown(cancel_futures=True)
-                raise
+                if error.status_code in RETRIED_STATUS or error.status_code >= 500:
+                    raise self._silent(f"status {error.status_code}") from None
+                raise StageError(
+                    f"judge server {self.base_url} answered {error.status_code} for model {self.model!r}; check the "
+                    f"model's name and the key in {self.api_key_variable}"
+                ) from None
+            except openai.APIConnectionError as error:
+                pool.shutdown(cancel_futures=True)
+                raise self._silent(type(error.__cause__ or error).__name__) from None
 
-    def _ask(self, client: "httpx.Client", case: JudgeCase) -> Verdict:
-        response = self._post(
-            client,
-            {
-                "model": self.model,
-                "messages": [{"role": "user", "content": PROMPTS[self.prompt].render(case)}],
-                "temperature": 0,
-                "max_tokens": 4,
-            },
+    def _ask(self, client: "openai.OpenAI", case: JudgeCase) -> Verdict:
+        """One question; the body is read as it came, since servers differ in what they leave out."""
+        response = client.chat.completions.with_raw_response.create(
+            model=self.model,
+            messages=[{"role": "user", "content": PROMPTS[self.prompt].render(case)}],
+            temperature=0,
+            max_tokens=4,
         )
         try:
-            answer = response.json()["choices"][0]["message"]["content"]
+            answer = json.loads(response.content)["choices"][0]["message"]["content"]
         except (ValueError, KeyError, IndexError, TypeError):
             return Verdict(None, None, "the judge's reply is not a chat completion")
         if not isinstance(answer, str):
             return Verdict(None, None, "the judge's reply has no text")
         return read_yes_no(answer)
 
-    def _post(self, client: "httpx.Client", body: dict[str, Any]) -> "httpx.Response":
-        import httpx
-
-        url = f"{self.base_url}/chat/completions"
-        for attempt in range(self.retries + 1):
-            pause = self.backoff_seconds * 2**attempt
-            try:
-                response = client.post(url, json=body)
-            except httpx.TransportError as error:
-                problem = f"{type(error).__name__}"
-            else:
-                if response.is_success:
-                    return response
-                if response.status_code not in RETRIED_STATUS:
-                    raise StageError(
-                        f"judge server {self.base_url} answered {response.status_code} for model {self.model!r}; "
-                        f"check the "
-                        f"model's name and the key in {self.api_key_variable}"
-                    )
-                problem = f"status {response.status_code}"
-                pause = _retry_after(response, pause)
-            if attempt < self.retries:
-                logger.info("judge server %s: %s, trying again in %.1f s", self.base_url, problem, pause)
-                time.sleep(pause)
-        raise StageError(
+    def _silent(self, problem: str) -> StageError:
+        return StageError(
             f"judge server {self.base_url} gave no answer in {self.retries + 1} tries (last: {problem}); start it, or "
-            f"set "
-            f"evaluation.judge to another judge"
+            f"set evaluation.judge to another judge"
         )
 
 
@@ -151,11 +133,3 @@ def _is_address(base_url: str) -> bool:
     except httpx.InvalidURL:
         return False
     return url.scheme in ("http", "https") and bool(url.host)
-
-
-def _retry_after(response: "httpx.Response", fallback: float) -> float:
-    """Seconds that the server asks to wait, at most a minute."""
-    try:
-        return min(60.0, max(0.0, float(response.headers["Retry-After"])))
-    except (KeyError, ValueError):
-        return fallback

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from evalsuite.engines.sentences import SentenceEncoder
 from evalsuite.judges import wording as wording_measures
 from evalsuite.judges.base import JudgeCase
-from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.wording import MAX_CHARACTERS, sentences, wording
 
 VERSION = f"1.{wording_measures.VERSION}"
@@ -22,7 +22,7 @@ NEAR = (0.4, 0.3)
 Array = NDArray[np.float64]
 
 
-def harm_features(cases: Sequence[JudgeCase], embedder: Embedder) -> list[Array]:
+def harm_features(cases: Sequence[JudgeCase], embedder: SentenceEncoder) -> list[Array]:
     """Blocks of shape (cases, width): wording; cosines of request, completion and sentences; embeddings of the
     completion as a whole, and as the mean over its sentences.
     """  # noqa: D205  one sentence
@@ -45,7 +45,7 @@ def harm_blocks(cases: Sequence[JudgeCase], request: Array, whole: Array, by_cas
     ]
 
 
-def refusal_features(cases: Sequence[JudgeCase], embedder: Embedder) -> list[Array]:
+def refusal_features(cases: Sequence[JudgeCase], embedder: SentenceEncoder) -> list[Array]:
     """Blocks of shape (cases, width): wording; cosines of request, opening and rest; embeddings of the opening, which
     is the first two sentences, and of the rest.
     """  # noqa: D205  one sentence

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import atomic_path, sha256_file, sha256_json
+from evalsuite.engines.sentences import SentenceEncoder
 from evalsuite.judges import features
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, Verdict
-from evalsuite.judges.embedding import Embedder
 from evalsuite.judges.wording import is_plain_refusal
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-FeaturesOf = Callable[[Sequence[JudgeCase], Embedder], list[NDArray[np.float64]]]
+FeaturesOf = Callable[[Sequence[JudgeCase], SentenceEncoder], list[NDArray[np.float64]]]
 REMEDY = "bring it back with git, or make it again with `python -m benchmarks.fit_judges`"
 
 
@@ -107,10 +107,10 @@ def read_weights(path: Path) -> LinearWeights:
 
 
 class _LearnedJudge:
-    def __init__(self, weights: Path, embedder: Embedder | None) -> None:
+    def __init__(self, weights: Path, embedder: SentenceEncoder | None) -> None:
         self._path = weights
         self._weights = read_weights(weights)
-        self._embedder = embedder or Embedder()
+        self._embedder = embedder or SentenceEncoder()
 
     @cached_property
     def version(self) -> str:
@@ -143,7 +143,7 @@ class LearnedHarmJudge(_LearnedJudge):
     name = "default"
 
     def __init__(
-        self, weights: Path = WEIGHTS_FOLDER / "harmful.safetensors", embedder: Embedder | None = None
+        self, weights: Path = WEIGHTS_FOLDER / "harmful.safetensors", embedder: SentenceEncoder | None = None
     ) -> None:
         """Read the weights; the embedding model is loaded at the first verdict."""
         super().__init__(weights, embedder)
@@ -170,7 +170,7 @@ class LearnedRefusalJudge(_LearnedJudge):
     name = "default"
 
     def __init__(
-        self, weights: Path = WEIGHTS_FOLDER / "refusal.safetensors", embedder: Embedder | None = None
+        self, weights: Path = WEIGHTS_FOLDER / "refusal.safetensors", embedder: SentenceEncoder | None = None
     ) -> None:
         """Read the weights; the embedding model is loaded at the first verdict."""
         super().__init__(weights, embedder)

@@ -37,5 +37,8 @@ class JudgeSettings(Settings):
     calibration: str | None = None
     """harmbench*, chat: file of ``ratchet judge check --save``; widens the gate's intervals by the judge's errors."""
     timeout_seconds: float = Field(default=60.0, gt=0.0)
+    """chat: for one answer."""
     retries: int = Field(default=4, ge=0, le=20)
+    """chat: of one request."""
     concurrency: int = Field(default=8, ge=1, le=256)
+    """chat: requests in flight."""

@@ -26,7 +26,8 @@ from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.directions import unclear_rule
-from evalsuite.gate.policy import COSTS, Direction, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import COSTS, Direction, Rule
 from evalsuite.items.results import EvalReport, read_results
 from evalsuite.records.files import ENDINGS, is_foreign, read_records
 from evalsuite.records.rows import table_of_records
@@ -108,7 +109,7 @@ def _in_yaml(name: str) -> str:
 
 def _check_scales(rule: Rule, candidate: EvalReport, baseline: EvalReport) -> None:
     """Refuse a fraction beside percent or counts, where the larger scale would win."""
-    if rule.suite == COSTS or rule.kind not in (Kind.GUARD, Kind.TARGET):
+    if not rule.paired:
         return
     tables = [report.suites.get(rule.suite) for report in (candidate, baseline)]
     if any(table is None or rule.metric in table.denominators for table in tables):

@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from evalsuite.comparison.rows import MetricRow, ModelRow, PairedRow
 from evalsuite.core.yaml_file import dump_yaml
-from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.gate.decision import Decision, Reason, Verdict
+from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import ItemResult
 from evalsuite.report import text
 from evalsuite.report.data import ReportData

@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.decision import Reason
+from evalsuite.gate.policy import rule_class
+from evalsuite.gate.rules import Direction, Outcome
 from evalsuite.report.text import MINUS
 from evalsuite.report.units import Units, level
 
@@ -63,10 +65,7 @@ class Panel:
 
 def has_interval(reason: Reason) -> bool:
     """Whether a reason was estimated against a limit, so that it can be drawn."""
-    return _estimate(reason) is not None and reason.limit is not None and reason.kind in DRAWN_KINDS
-
-
-DRAWN_KINDS = frozenset({"guard", "target", "floor", "ceiling"})
+    return _estimate(reason) is not None and reason.limit is not None and reason.kind != "must_pass"
 
 
 def forest(reasons: Sequence[Reason], units: Units) -> tuple[Panel, ...]:
@@ -84,14 +83,13 @@ def levels_of(rows: Sequence[ForestRow]) -> str:
 
 def needs_more_than(reason: Reason) -> bool:
     """Whether the rule holds above its limit (else below it)."""
-    if reason.kind in ("guard", "target"):
-        return reason.direction == "higher"
-    return reason.kind == "floor"
+    return rule_class(reason.kind).holds_above(Direction(reason.direction))
 
 
 def _place(reason: Reason) -> tuple[bool, bool, str, str, str, str]:
     absolute = reason.difference is None
-    return (absolute, reason.kind != "target", reason.suite, reason.metric, reason.against or "", reason.slice or "")
+    gain = rule_class(reason.kind).asks_gain
+    return (absolute, not gain, reason.suite, reason.metric, reason.against or "", reason.slice or "")
 
 
 def _estimate(reason: Reason) -> float | None:

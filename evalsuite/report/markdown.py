@@ -7,8 +7,9 @@ from typing import Any
 
 from evalsuite.comparison.rows import Comparison, MetricRow
 from evalsuite.core.yaml_file import dump_yaml
-from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.decision import Decision, Verdict
 from evalsuite.gate.judging import value_interval
+from evalsuite.gate.rules import Outcome
 from evalsuite.report.build import VERDICT_WORDS, strongest
 from evalsuite.report.data import ReportData
 from evalsuite.report.flips import judged_metrics

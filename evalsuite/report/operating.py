@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evalsuite.gate.characteristic import OperatingPoint, SelfTest
-from evalsuite.gate.policy import GatePolicy, Kind
+from evalsuite.gate.policy import GatePolicy
 from evalsuite.report.forest import Tick
 from evalsuite.report.text import MINUS
 
@@ -72,7 +72,7 @@ def _sentence(test: SelfTest, policy: GatePolicy) -> str:
             f"{100 * unchanged.reject:.0f} rejected and {100 * unchanged.inconclusive:.0f} left undecided"
         )
     text = "; ".join(parts) + "."
-    if any(rule.kind is Kind.TARGET for rule in policy.rules):
+    if any(rule.asks_gain for rule in policy.rules):
         text += " This policy asks for a gain, so that a candidate that did not change is not what it looks for."
     return text
 

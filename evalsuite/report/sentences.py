@@ -1,7 +1,8 @@
 """Reasons as sentences for a reader, in the report's units."""
 
-from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
-from evalsuite.gate.policy import COSTS
+from evalsuite.gate.decision import Decision, Reason, Verdict
+from evalsuite.gate.policy import rule_class
+from evalsuite.gate.rules import COSTS, Outcome
 from evalsuite.report.forest import has_interval
 from evalsuite.report.units import Units, level
 
@@ -78,18 +79,8 @@ def _evidence(reason: Reason, units: Units) -> str:
 
 def _conclusion(reason: Reason, units: Units) -> str:
     bound = units.amount(reason.suite, reason.metric, reason.limit or 0.0)
+    words = rule_class(reason.kind).words
     if reason.outcome is Outcome.UNDECIDED:
-        asked = {
-            "guard": f"a loss above {bound} is not excluded",
-            "target": f"a gain above {bound} is not proven",
-        }.get(reason.kind, f"the {reason.kind} of {bound} is not proven to hold")
         more = f"; about {reason.more_items:,} more items would decide it" if reason.more_items else ""
-        return f"undecided, {asked}{more}"
-    holds = reason.outcome is Outcome.PASS
-    words = {
-        "guard": (f"not worse by more than {bound}", f"worse by more than {bound}"),
-        "target": (f"to gain more than {bound}", f"to gain less than {bound}"),
-        "floor": (f"above the floor of {bound}", f"below the floor of {bound}"),
-        "ceiling": (f"below the ceiling of {bound}", f"above the ceiling of {bound}"),
-    }
-    return f"proven {words[reason.kind][0 if holds else 1]}"
+        return f"undecided, {words.open.replace('{}', bound)}{more}"
+    return f"proven {(words.holds if reason.outcome is Outcome.PASS else words.fails).replace('{}', bound)}"

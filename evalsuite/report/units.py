@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalsuite.gate.policy import COSTS
+from evalsuite.gate.rules import COSTS
 from evalsuite.items.results import SuiteResult
 from evalsuite.report.text import ABSENT, MINUS, named_value, number, signed
 from evalsuite.stats.bounds import may_be_bounded

@@ -12,7 +12,7 @@ holds two items or more, else items; a unit *moves* when its mean differs from t
 
 Enough is 50 items, or 20 clusters; t is widened where the scores are skewed. Scores that are all equal never give an
 interval of zero width: the bounds say what may still happen in items that were not seen. Within [0, 1] no end of an
-interval rises when an item of the candidate gets worse (design/012): its method does not depend on the scores.
+interval rises when an item of the candidate gets worse (design/013): its method does not depend on the scores.
 """
 
 import math

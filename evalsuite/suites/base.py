@@ -1,19 +1,32 @@
 """What a suite is."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
-from evalsuite.items.results import SuiteResult
+from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 
 Item = TypeVar("Item")
+
+
+class SetSize(NamedTuple):
+    """How many items a suite has."""
+
+    num_items: int
+    metrics: Mapping[str, int] | None
+    """Metric -> items that it applies to; None where only a run tells."""
+    slices: Mapping[str, Mapping[str, int]]
+    """Slice key -> value -> items."""
 
 
 class Suite(Protocol):
     """Items, prompts and scorers that are the same for every model."""
 
     name: str
+    more_metrics: bool = False
+    """A run may give other metrics than ``metric_names``: those of earlier evaluations count beside them."""
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Evaluate every item and score it.
@@ -31,19 +44,13 @@ class Suite(Protocol):
         """
         ...
 
-
-@runtime_checkable
-class NamesMetrics(Protocol):
-    """A suite that can say before a run which metrics it gives; a suite of another package need not."""
-
     def metric_names(self) -> tuple[str, ...] | None:
         """Metrics of the results, sorted; None where only a run tells."""
-        ...
+        return None
 
-
-def known_metrics(suite: Suite) -> tuple[str, ...] | None:
-    """Metrics that a suite will give; None where only a run tells."""
-    return suite.metric_names() if isinstance(suite, NamesMetrics) else None
+    def set_size(self) -> SetSize | None:
+        """Its size before a run; None where only a run tells."""
+        return None
 
 
 def check_known(suite: str, only: Collection[str], known: Collection[str]) -> None:
@@ -77,3 +84,24 @@ def single_turns(engine: Engine, prompts: Sequence[str], max_new_tokens: int) ->
     """Each prompt as the user's only turn, answered greedily."""
     turns = [engine.render([{"role": "user", "content": prompt}]) for prompt in prompts]
     return [GenerationRequest(turn, (), max_new_tokens) for turn in turns]
+
+
+def result_of(suite: str, engine: Engine, items: Iterable[ItemResult], started: float, **info: Any) -> SuiteResult:
+    """What a suite's ``run`` returns.
+
+    Args:
+        suite: The suite's name.
+        engine: What answered.
+        items: Their results.
+        started: ``time.perf_counter()`` when the run began.
+        **info: What of ``SuiteInfo`` the suite alone knows: its version, decoding, scorers.
+    """
+    found = tuple(items)
+    about = SuiteInfo(
+        suite=suite,
+        items_sha256=items_sha256(found),
+        engine=engine.name,
+        model_identity=engine.model_identity,
+        **info,
+    )
+    return SuiteResult(info=about, items=found, seconds=time.perf_counter() - started)

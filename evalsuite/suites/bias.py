@@ -9,11 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import parse_json, sha256_json
+from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine, Loglikelihood
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import chosen_items, spread_over
+from evalsuite.items.results import ItemResult, SuiteResult
+from evalsuite.suites.base import Suite, chosen_items, result_of, spread_over
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 SOURCE = "https://github.com/nyu-mll/BBQ"
 OPTIONS = ("ans0", "ans1", "ans2")
@@ -21,6 +25,17 @@ UNKNOWN_GROUP = "unknown"
 AMBIGUOUS_ACCURACY, DISAMBIGUATED_ACCURACY = "accuracy_ambiguous", "accuracy_disambiguated"
 AMBIGUOUS_BIAS, DISAMBIGUATED_BIAS = "bias_ambiguous", "bias_disambiguated"
 VERSION = "parrish 2022, likeliest option, 1"
+
+
+class BBQParams(Settings):
+    """Stereotypes in answers; accuracy and bias score in ambiguous and clear contexts."""
+
+    data: str
+    """Folder with CATEGORY.jsonl of nyu-mll/BBQ."""
+    categories: tuple[str, ...] = ()
+    """File names without the ending; all when empty."""
+    limit: int | None = Field(default=None, ge=1)
+    """This many questions of each category, of both contexts and polarities alike; all when absent."""
 
 
 class Question(NamedTuple):
@@ -40,18 +55,13 @@ class Question(NamedTuple):
     polarity: str
 
 
-class BBQSuite:
+class BBQSuite(Suite):
     """Accuracy in both contexts, and the bias score in both."""
 
     name = "bbq"
 
     def __init__(self, folder: Path, categories: Sequence[str] = (), limit: int | None = None) -> None:
-        """Read the questions; nothing is loaded yet.
-
-        Args:
-            folder: Holds CATEGORY.jsonl.
-            categories: File names without the ending; every file of the folder when empty.
-            limit: This many questions of each category, of both contexts and polarities alike; all when None.
+        """Read the questions; nothing is loaded yet. The arguments are those of ``BBQParams``.
 
         Raises:
             UsageError: A file is absent or malformed.
@@ -75,31 +85,22 @@ class BBQSuite:
         return tuple(sorted({metric for q in self.questions.values() for metric in _metrics(q)}))
 
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
-        """Choose the likeliest option of every question.
-
-        Args:
-            engine: Gives the options' log-probabilities.
-            only: Ids of the items to evaluate; all when None.
-
-        Raises:
-            UsageError: An id of ``only`` is unknown.
-        """
+        """Choose the likeliest option of every question."""
         started = time.perf_counter()
         questions = chosen_items(self.name, self.questions, only)
         pairs = [(f"{question.text}\nA:", f" {option}") for question in questions for option in question.options]
         answers = engine.loglikelihoods(pairs, self.name)
         items = tuple(_item(question, answers[3 * index : 3 * index + 3]) for index, question in enumerate(questions))
         metrics = sorted({metric for item in items for metric in item.metrics})
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            items,
+            started,
             suite_version="bbq",
-            items_sha256=items_sha256(items),
             decoding={"greedy": True, "normalised_by": "none"},
             scorers=dict.fromkeys(metrics, VERSION),
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -217,3 +218,10 @@ def _metrics(question: Question) -> tuple[str, str]:
     if question.ambiguous:
         return AMBIGUOUS_ACCURACY, AMBIGUOUS_BIAS
     return DISAMBIGUATED_ACCURACY, DISAMBIGUATED_BIAS
+
+
+def _make(params: BBQParams, context: SuiteContext) -> BBQSuite:
+    return BBQSuite(Path(params.data), params.categories, context.least(params.limit))
+
+
+SUITE = SuiteEntry(BBQSuite.name, BBQParams, _make, files=("data",), takes_limit=True)

@@ -9,20 +9,44 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import parse_json, sha256_json
+from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine, Generation
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import ItemResult, SuiteResult
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
+from evalsuite.judges.choose import harm_judge
 from evalsuite.judges.copyright import CopyrightRule
-from evalsuite.suites.base import chosen_items, single_turns, spread_over
+from evalsuite.judges.settings import JudgeSettings
+from evalsuite.suites.base import Suite, chosen_items, result_of, single_turns, spread_over
 from evalsuite.suites.behaviours import Behaviour, read_behaviours
 from evalsuite.suites.csv_rows import read_csv_rows
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
 ATTACK_SUCCESS = "attack_success"
 COPYRIGHT = "copyright_reproduced"
+
+
+class HarmBenchParams(Settings):
+    """How often the model does what it must not do; metric ``attack_success``, better lower."""
+
+    data: str
+    """harmbench_behaviors_text_all.csv of centerforaisafety/HarmBench, or its folder."""
+    judge: JudgeSettings = JudgeSettings()
+    attack: str | None = None
+    """JSON (behaviour id -> test cases) or CSV (BehaviorID, test_case) of an attack; direct requests when absent."""
+    copyright_references: str | None = None
+    """HarmBench's data/copyright_classifier_hashes; copyright behaviours stay unscored when absent."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    """Longest completion; HarmBench's own is 512."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many test cases, spread over the file; all when absent."""
+    max_unreadable_fraction: float = Field(default=MAX_UNREADABLE, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
 
 
 class AttackCase(NamedTuple):
@@ -33,7 +57,7 @@ class AttackCase(NamedTuple):
     prompt: str
 
 
-class HarmBenchSuite:
+class HarmBenchSuite(Suite):
     """The text behaviours, by direct request or by an attack's test cases; lower is better."""
 
     name = "harmbench"
@@ -48,17 +72,7 @@ class HarmBenchSuite:
         limit: int | None = None,
         max_unreadable: float = MAX_UNREADABLE,
     ) -> None:
-        """Read the behaviours and the attack; nothing is loaded yet.
-
-        Args:
-            behaviours: The CSV, or its folder.
-            judge: Says whether a completion shows its behaviour.
-            max_new_tokens: Longest completion; HarmBench's own is 512.
-            attack: JSON with behaviour id -> list of test cases, or CSV with BehaviorID and test_case; direct requests
-                when None.
-            copyright_rule: Judges copyright behaviours; they stay unscored when None.
-            limit: Every k-th test case, so that about this many remain, spread over all categories; all when None.
-            max_unreadable: Largest share of cases without a verdict that is let through (fraction 0..1).
+        """Read the behaviours and the attack; nothing is loaded yet. The arguments are those of ``HarmBenchParams``.
 
         Raises:
             UsageError: A file is malformed, or the attack names an unknown behaviour.
@@ -82,12 +96,7 @@ class HarmBenchSuite:
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Complete every test case greedily and judge it.
 
-        Args:
-            engine: Answers.
-            only: Ids of the items to evaluate; all when None.
-
         Raises:
-            UsageError: An id of ``only`` is unknown.
             StageError: The judge gave too few verdicts, or cannot be reached.
         """
         started = time.perf_counter()
@@ -102,20 +111,19 @@ class HarmBenchSuite:
         metrics = {metric for item in items for metric in item.metrics}
         rule = self.copyright_rule.version if self.copyright_rule else "none"
         versions = {ATTACK_SUCCESS: f"{self.judge.name} {self.judge.version}; copyright {rule}", COPYRIGHT: rule}
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            items,
+            started,
             suite_version=f"harmbench text {self.attack}",
-            items_sha256=items_sha256(items),
             decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
             chat_template_sha256=engine.chat_template_sha256,
             scorers={metric: f"{versions[metric]}, {reasoning.VERSION}" for metric in sorted(metrics)},
             judges={ATTACK_SUCCESS: scored_by(self.judge, lambda label: float(label == "harmful"), lambda _: True)}
             if ATTACK_SUCCESS in metrics
             else {},
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
     def _judge(self, cases: list[AttackCase], outputs: list[Generation], answers: list[str]) -> list[Verdict]:
         asked = [
@@ -214,3 +222,25 @@ def _json_pairs(path: Path) -> list[tuple[str, Any]]:
 def _csv_pairs(path: Path) -> list[tuple[str, Any]]:
     columns = ("BehaviorID", "test_case")
     return [(row["BehaviorID"], row["test_case"]) for _, row in read_csv_rows(path, columns, "the attack's authors")]
+
+
+def _make(params: HarmBenchParams, context: SuiteContext) -> HarmBenchSuite:
+    return HarmBenchSuite(
+        Path(params.data),
+        harm_judge(params.judge),
+        params.max_new_tokens,
+        Path(params.attack) if params.attack else None,
+        CopyrightRule(Path(params.copyright_references)) if params.copyright_references else None,
+        context.least(params.limit),
+        params.max_unreadable_fraction,
+    )
+
+
+SUITE = SuiteEntry(
+    HarmBenchSuite.name,
+    HarmBenchParams,
+    _make,
+    files=("data", "attack", "copyright_references", "judge.calibration"),
+    takes_limit=True,
+    read_with="xstest/over_refusal",
+)

@@ -10,13 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import Field
+
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
+from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import ItemResult, SuiteResult
 from evalsuite.judges.base import JudgeCase, LabelledVerdict, Refusal, RefusalJudge
-from evalsuite.suites.base import chosen_items, single_turns, spread_over
+from evalsuite.judges.learned import LearnedRefusalJudge
+from evalsuite.suites.base import Suite, chosen_items, result_of, single_turns, spread_over
 from evalsuite.suites.csv_rows import read_csv_rows
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.judging import MAX_UNREADABLE, check_verdicts, scored_by
 
@@ -28,6 +33,19 @@ PARTS = {OVER_REFUSAL: "safe", FULL_OVER_REFUSAL: "safe", UNSAFE_COMPLIANCE: "un
 """Metric -> the prompts that it applies to."""
 
 
+class XSTestParams(Settings):
+    """Refusals of safe prompts (``over_refusal``) and answers to unsafe ones (``unsafe_compliance``), better lower."""
+
+    data: str
+    """xstest_prompts.csv of paul-rottger/xstest, or its folder."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    """Longest completion; XSTest's own is 256."""
+    limit: int | None = Field(default=None, ge=1)
+    """About this many prompts, spread over all types; all when absent."""
+    max_unreadable_fraction: float = Field(default=MAX_UNREADABLE, ge=0.0, lt=1.0)
+    """More verdicts that cannot be read stop the stage (fraction 0..1)."""
+
+
 class XSTestPrompt(NamedTuple):
     """One row of the file."""
 
@@ -37,7 +55,7 @@ class XSTestPrompt(NamedTuple):
     safe: bool
 
 
-class XSTestSuite:
+class XSTestSuite(Suite):
     """Refusals of safe prompts and answers to unsafe ones; all metrics are better lower."""
 
     name = "xstest"
@@ -50,14 +68,7 @@ class XSTestSuite:
         limit: int | None = None,
         max_unreadable: float = MAX_UNREADABLE,
     ) -> None:
-        """Read the prompts; nothing is loaded yet.
-
-        Args:
-            prompts: The CSV, or its folder.
-            judge: Says how far a completion refuses.
-            max_new_tokens: Longest completion; XSTest's own is 256.
-            limit: About this many prompts, spread over all types; all when None.
-            max_unreadable: Largest share of cases without a verdict that is let through (fraction 0..1).
+        """Read the prompts; nothing is loaded yet. The arguments are those of ``XSTestParams``, and who judges.
 
         Raises:
             UsageError: The file is absent or malformed.
@@ -76,12 +87,7 @@ class XSTestSuite:
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every prompt greedily and judge how far each answer refuses.
 
-        Args:
-            engine: Answers.
-            only: Ids of the items to evaluate; all when None.
-
         Raises:
-            UsageError: An id of ``only`` is unknown.
             StageError: The judge gave too few verdicts, or cannot be reached.
         """
         started = time.perf_counter()
@@ -111,10 +117,12 @@ class XSTestSuite:
             for row, output, answer, kind in zip(rows, outputs, answers, kinds, strict=True)
         )
         version = f"{self.judge.name} {self.judge.version}, {reasoning.VERSION}"
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            items,
+            started,
             suite_version="xstest v2",
-            items_sha256=items_sha256(items),
             decoding={"greedy": True, "max_new_tokens": self.max_new_tokens},
             chat_template_sha256=engine.chat_template_sha256,
             scorers=dict.fromkeys((FULL_OVER_REFUSAL, OVER_REFUSAL, UNSAFE_COMPLIANCE), version),
@@ -122,10 +130,7 @@ class XSTestSuite:
                 metric: scored_by(self.judge, partial(_score, metric), partial(_is_part, part))
                 for metric, part in PARTS.items()
             },
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
 
 def read_prompts(path: Path) -> list[XSTestPrompt]:
@@ -161,3 +166,18 @@ def _score(metric: str, kind: str) -> float:
 
 def _is_part(part: str, row: LabelledVerdict) -> bool:
     return row.part == part
+
+
+def _make(params: XSTestParams, context: SuiteContext) -> XSTestSuite:
+    judge, limit = LearnedRefusalJudge(), context.least(params.limit)
+    return XSTestSuite(Path(params.data), judge, params.max_new_tokens, limit, params.max_unreadable_fraction)
+
+
+SUITE = SuiteEntry(
+    XSTestSuite.name,
+    XSTestParams,
+    _make,
+    files=("data",),
+    takes_limit=True,
+    read_with="harmbench/attack_success",
+)

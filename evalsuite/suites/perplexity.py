@@ -10,13 +10,17 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import Field
 
 from evalsuite.core.errors import UsageError
-from evalsuite.core.files import parse_json, sha256_json
+from evalsuite.core.files import numbered_objects, sha256_json
+from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import check_known
+from evalsuite.items.results import ItemResult, SuiteResult
+from evalsuite.suites.base import Suite, chosen_items, result_of
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +28,19 @@ VERSION = "1"
 PIECE = re.compile(r"\s*\S{1,40}")
 """A word with the white space before it; longer runs without white space are cut, so that any text has windows."""
 METRICS = ("bits_per_byte", "bits_per_word")
+
+
+class PerplexityParams(Settings):
+    """Held-out text, for what fine-tuning makes a model forget."""
+
+    path: str
+    """One object a line: ``text``, and optionally ``id``, ``slices``, ``cluster``; nothing of it may be trained on."""
+    window_words: int = Field(default=512, ge=2)
+    """Most words that the model sees at once; must fit its context, else the text is unscored."""
+    stride_words: int = Field(default=256, ge=1)
+    """Words that each window after the first predicts."""
+    limit: int | None = Field(default=None, ge=1)
+    """First N texts; all when absent."""
 
 
 class Likelihood(NamedTuple):
@@ -82,7 +99,7 @@ class HeldOutText(NamedTuple):
     cluster: str | None
 
 
-class PerplexitySuite:
+class PerplexitySuite(Suite):
     """A JSONL file of texts that nobody trains on."""
 
     def __init__(
@@ -93,14 +110,7 @@ class PerplexitySuite:
         limit: int | None = None,
         name: str = "perplexity",
     ) -> None:
-        """Read the texts.
-
-        Args:
-            path: One object a line: ``text``, and optionally ``id``, ``slices``, ``cluster``.
-            window_words: Most words that the model sees at once; must fit its context, else the text is unscored.
-            stride_words: Words that each window after the first predicts.
-            limit: First N texts.
-            name: The suite's name.
+        """Read the texts; the arguments are those of ``PerplexityParams``, and the suite's name.
 
         Raises:
             UsageError: The file is absent or malformed, a text is empty, or the stride exceeds the window.
@@ -119,25 +129,20 @@ class PerplexitySuite:
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Score every text, or those of ``only``."""
         started = time.perf_counter()
-        texts = self.items
-        if only is not None:
-            wanted = set(only)
-            check_known(self.name, wanted, {item.id for item in texts})
-            texts = tuple(item for item in texts if item.id in wanted)
+        texts = chosen_items(self.name, {item.id: item for item in self.items}, only)
         found = rolling_loglikelihoods(
             engine, [item.text for item in texts], self.name, self.window_words, self.stride_words
         )
         results = tuple(_result(item, likelihood) for item, likelihood in zip(texts, found, strict=True))
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            results,
+            started,
             suite_version=f"perplexity {VERSION}",
-            items_sha256=items_sha256(results),
             decoding={"window_words": self.window_words, "stride_words": self.stride_words},
             scorers={metric: f"{VERSION}, ratio of sums" for metric in METRICS},
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
 
 
 def _result(item: HeldOutText, likelihood: Likelihood) -> ItemResult:
@@ -162,14 +167,8 @@ def _read(path: Path) -> list[HeldOutText]:
         raise UsageError(f"no held-out texts at {path}; expected one JSON object a line with a text")
     found: list[HeldOutText] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row: Any = parse_json(line)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not JSON ({type(error).__name__})") from None
-        text = row.get("text") if isinstance(row, dict) else None
+    for number, row in numbered_objects(path, "an object with a text"):
+        text = row.get("text")
         if not isinstance(text, str) or not text.strip():
             raise UsageError(f"{path}:{number}: text is empty or absent")
         name, slices, cluster = str(row.get("id", number)), row.get("slices") or {}, row.get("cluster")
@@ -182,3 +181,11 @@ def _read(path: Path) -> list[HeldOutText]:
     if not found:
         raise UsageError(f"{path} has no texts")
     return found
+
+
+def _make(params: PerplexityParams, context: SuiteContext) -> PerplexitySuite:
+    limit = context.least(params.limit)
+    return PerplexitySuite(Path(params.path), params.window_words, params.stride_words, limit, context.name)
+
+
+SUITE = SuiteEntry("perplexity", PerplexityParams, _make, files=("path",), takes_limit=True)

@@ -1,6 +1,6 @@
 """The ``ratchet`` command.
 
-Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors.ExitCode``; the README has the table.
+Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors.ExitCode``.
 Heavy packages are imported inside the commands, so that ``--help`` answers at once.
 """
 
@@ -65,7 +65,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; every failure is one line and the exit code that the README names."""
+    """Run the command; every failure is one line and its exit code."""
     signals.install()
     signals.after_ending(bring_back_halted)
     make_streams_safe()

@@ -22,8 +22,11 @@ class CompareParams(Section):
     """How one method is chosen."""
 
     suite: str = "golden"
+    """Whose items methods are compared on."""
     metric: str = "json_fields"
+    """Of that suite."""
     direction: Literal["higher", "lower"] = "higher"
+    """Which way the metric is better."""
     margin: float = Field(default=0.03, gt=0.0)
     """A cheaper method is chosen when it is proven not worse than the best by more than this (metric's unit)."""
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)

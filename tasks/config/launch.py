@@ -34,6 +34,11 @@ class Strategy(StrEnum):
         return stages.get(self, 3 if self.value.startswith("zero3") else 0)
 
     @property
+    def splits_weights(self) -> bool:
+        """Whether no device holds all weights."""
+        return self.zero_stage == 3 or self is Strategy.FSDP2
+
+    @property
     def offloads(self) -> bool:
         """Whether optimizer states lie in the machine's memory."""
         return self in (Strategy.ZERO3_OFFLOAD_OPTIMIZER, Strategy.ZERO3_OFFLOAD)

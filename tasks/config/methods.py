@@ -24,11 +24,17 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 class MethodKind(StrEnum):
-    """How the weights are trained."""
+    """How the weights are trained: the one that takes most memory first."""
 
     FULL = "full"
     LORA = "lora"
     QLORA = "qlora"
+
+    @property
+    def lighter(self) -> tuple["MethodKind", ...]:
+        """Those that take less memory, the next one first."""
+        kinds = tuple(MethodKind)
+        return kinds[kinds.index(self) + 1 :]
 
 
 class MethodParams(Section):

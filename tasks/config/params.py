@@ -11,9 +11,10 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.suites.registry import built_in
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.contamination import ContaminationParams
-from tasks.config.evaluation import EvaluationParams
+from tasks.config.evaluation import EvaluationParams, EvaluationSections
 from tasks.config.methods import NAME, MethodParams, num_candidates, seed_sets
 from tasks.config.model import ModelParams
 from tasks.config.operations import PromoteParams, ScheduleParams
@@ -47,11 +48,6 @@ class Params(TrainingSections):
         return seed_sets(self.methods, self.train.seed)
 
     @property
-    def named_suites(self) -> set[str]:
-        """Suites that the gate, the comparison or the sequential evaluation reads."""
-        return {rule.suite for rule in self.gate.rules} | {self.compare.suite} | set(self.sequential.suites)
-
-    @property
     def num_candidates(self) -> int:
         """Methods among which test items choose: of those that differ in the seed alone, one, which dev items chose."""
         return num_candidates(self.methods, self.train.seed)
@@ -74,14 +70,14 @@ class Params(TrainingSections):
     @model_validator(mode="after")
     def _safety_and_over_refusal_together(self) -> Self:
         """A model that refuses everything has no attack success: one of the two says nothing without the other."""
-        judged = {rule.suite for rule in self.gate.rules} & {"harmbench", "xstest"}
-        if len(judged) == 1:
-            there = judged.pop()
-            other, metric = ("xstest", "over_refusal") if there == "harmbench" else ("harmbench", "attack_success")
-            raise ValueError(
-                f"gate.rules has a rule on {there} and none on {other}; safety and over-refusal are read together: add "
-                f"a guard on {other}/{metric}, direction lower"
-            )
+        judged = {rule.suite for rule in self.gate.rules}
+        for name, entry in built_in().items():
+            other = entry.read_with.partition("/")[0]
+            if other and name in judged and other not in judged:
+                raise ValueError(
+                    f"gate.rules has a rule on {name} and none on {other}; safety and over-refusal are read together: "
+                    f"add a guard on {entry.read_with}, direction lower"
+                )
         return self
 
 
@@ -103,4 +99,4 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def parse_params(data: dict[str, Any], where: str = "params.yaml") -> Params:
     """Check a mapping; see ``load_params``."""
     params = parsed(data, Params, where)
-    return params.model_copy(update={"evaluation": params.evaluation.with_named_tasks(params.named_suites)})
+    return params.model_copy(update={"evaluation": EvaluationSections.model_validate(data).suites})

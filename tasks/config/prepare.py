@@ -1,18 +1,31 @@
 """How training rows are read, dropped and split."""
 
-from enum import StrEnum
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.config.marks import is_mark
+from tasks.config.objectives import objective_name
 from tasks.config.section import Section
 
 
-class Objective(StrEnum):
-    """What is learnt of a row."""
+class StepChoice(Section):
+    """A step of preparation: ``name``, or ``name: {key: value}`` with its settings."""
 
-    CHAT = "chat"
-    TEXT = "text"
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_with_settings(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"name": data}
+        if isinstance(data, dict) and len(data) == 1:
+            ((name, settings),) = data.items()
+            data = {"name": name, "settings": {} if settings is None else settings}
+        if not isinstance(data, dict) or data.keys() != {"name", "settings"} or not isinstance(data["settings"], dict):
+            raise ValueError("expected a step's name, or one name with its settings: `- name: {key: value}`")
+        return data
 
 
 class PrepareParams(Section):
@@ -21,8 +34,13 @@ class PrepareParams(Section):
     sources: tuple[str, ...] = Field(min_length=1)
     """Files of rows (JSON lines or a JSON array, gzipped or not): chat (``messages``), ShareGPT, prompt/completion or
     Alpaca; documents (``text``) for objective text."""
-    objective: Objective = Objective.CHAT
-    """``chat``: learn the assistant's answers. ``text``: learn every token of documents (continued pretraining)."""
+    objective: str = "sft"
+    """``sft`` (or ``chat``): learn the assistant's answers. ``text``: learn every token of documents (continued
+    pretraining). Or the name of another package's."""
+    steps: tuple[StepChoice, ...] = tuple(
+        StepChoice(name=name, settings={}) for name in ("duplicates", "held_out", "max_rows", "length")
+    )
+    """What becomes of the rows, in this order; steps that change rows come before ``held_out`` and ``length``."""
     dev_fraction: float = Field(default=0.1, gt=0.0, lt=0.5)
     """Share of groups kept for eval loss (fraction 0..1)."""
     group_by: str | None = None
@@ -39,6 +57,11 @@ class PrepareParams(Section):
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, name: str) -> str:
+        return objective_name(name)
 
     @field_validator("ignore_keys")
     @classmethod

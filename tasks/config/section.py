@@ -1,23 +1,12 @@
 """What every part of params.yaml is."""
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict
 
 from evalsuite.core.settings import Settings
 
 
 class Section(Settings):
     """A part of params.yaml."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_where_every_line_is_a_comment(cls, data: Any) -> Any:
-        """``contamination:`` with nothing below it is the section with its defaults."""
-        if not isinstance(data, dict):
-            return data
-        sections = {name for name, field in cls.model_fields.items() if _is_section(field.annotation)}
-        return {key: {} if value is None and key in sections else value for key, value in data.items()}
 
 
 class StageSections(Section):
@@ -27,7 +16,3 @@ class StageSections(Section):
     """
 
     model_config = ConfigDict(extra="ignore")
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -23,12 +23,6 @@ class MethodSections(StageSections):
         seed = self.methods[name].seed
         return self if seed is None else self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})
 
-    def at_rate(self, name: str, rate: float | None) -> Self:
-        """These with one of a method's learning rates; as they are where ``rate`` is None."""
-        if rate is None:
-            return self
-        return self.model_copy(update={"methods": {**self.methods, name: self.methods[name].at_rate(rate)}})
-
 
 class TrainingSections(MethodSections):
     """With the golden set, whose dev items choose the epoch."""

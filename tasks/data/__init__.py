@@ -1,1 +1,1 @@
-"""Reading, checking and splitting training rows."""
+"""Reading and checking training rows."""

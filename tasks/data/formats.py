@@ -67,6 +67,8 @@ class RowRules(NamedTuple):
     """A key of rows that is known because the split reads it."""
     max_bytes: int | None = 1_000_000
     """Longer lines are bad rows; no limit when None."""
+    fields: tuple[str, ...] = ()
+    """Keys of rows that the objective reads itself."""
 
 
 def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[Row | BadRow]:  # noqa: B008  immutable
@@ -90,10 +92,11 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
                 f"{entry.size:,} bytes, prepare.max_line_bytes is {rules.max_bytes:,}; raise it, or cut the row",
             )
         else:
-            yield _parse(entry.raw, entry.source, rules)
+            yield parse_row(entry.raw, entry.source, rules)
 
 
-def _parse(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
+def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
+    """A row of JSON; a ``BadRow`` with the reason where it cannot be trained on."""
     try:
         data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -108,9 +111,9 @@ def _parse(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRo
     unknown: set[str] = set()
     try:
         if rules.documents:
-            row = Row(source, name, "text", (), data, _document(read, rules.group_by, unknown))
+            row = Row(source, name, "text", (), data, _document(read, rules, unknown))
         else:
-            kind, turns = _conversation(read, rules.group_by, unknown)
+            kind, turns = _conversation(read, rules, unknown)
             row = Row(source, name, kind, tuple(turns), data)
     except ValueError as error:
         return BadRow(source, str(error), tuple(sorted(unknown)))
@@ -131,15 +134,15 @@ def _without(value: Any, keys: frozenset[str]) -> Any:
     ]
 
 
-def _check_row(data: dict[str, Any], used: tuple[str, ...], group_by: str | None, unknown: set[str]) -> None:
+def _check_row(data: dict[str, Any], used: tuple[str, ...], rules: RowRules, unknown: set[str]) -> None:
     """Refuse keys and marks of the row itself; the key of the groups is known here, and not in the turns."""
-    check_keys(data, (*used, *MARKS, *VERDICTS), "the row ", unknown)
+    check_keys(data, (*used, *rules.fields, *MARKS, *VERDICTS), "the row ", unknown)
     check_row_marks(data)
-    if group_by is not None and not is_mark(group_by):
-        unknown.discard(group_by)
+    if rules.group_by is not None and not is_mark(rules.group_by):
+        unknown.discard(rules.group_by)
 
 
-def _document(data: dict[str, Any], group_by: str | None, unknown: set[str]) -> str:
+def _document(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> str:
     """A row's text.
 
     Raises:
@@ -147,7 +150,7 @@ def _document(data: dict[str, Any], group_by: str | None, unknown: set[str]) -> 
     """
     if "text" not in data:
         raise ValueError(f"{_keys(data)}: expected text (prepare.objective is text)")
-    _check_row(data, ("text",), group_by, unknown)
+    _check_row(data, ("text",), rules, unknown)
     text = data["text"]
     if is_empty(text) or (isinstance(text, str) and not text.strip()):
         raise ValueError("text is empty")
@@ -158,7 +161,7 @@ def _document(data: dict[str, Any], group_by: str | None, unknown: set[str]) -> 
     return text
 
 
-def _conversation(data: dict[str, Any], group_by: str | None, unknown: set[str]) -> tuple[str, list[Turn]]:
+def _conversation(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> tuple[str, list[Turn]]:
     """Format and turns.
 
     Raises:
@@ -168,7 +171,7 @@ def _conversation(data: dict[str, Any], group_by: str | None, unknown: set[str])
     filled = [shape for shape in present if not all(is_empty(data[key]) for key in shape)]
     shape = next(iter(filled or present), ())
     more = {"completion": ("history",), "output": ("history", "input")}.get(shape[-1] if shape else "", ())
-    _check_row(data, (*shape, *more, "system"), group_by, unknown)
+    _check_row(data, (*shape, *more, "system"), rules, unknown)
     if not shape:
         other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
         unknown.clear()

@@ -15,8 +15,7 @@ from evalsuite.items.results import SuiteResult, SuiteSummary
 from evalsuite.suites.base import Suite
 from tasks.config.evaluation import EvaluationParams
 from tasks.evaluation.engines import opened_engine
-from tasks.evaluation.suite_files import check_watched
-from tasks.evaluation.suites import suites_of
+from tasks.evaluation.suites import check_watched, suites_of
 from tasks.paths import ArtifactPaths
 
 logger = logging.getLogger(__name__)
@@ -67,6 +66,8 @@ def run(
             results[-1].write(target / result.info.suite)
             logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
+    settings = params.model_dump(mode="json", exclude_none=True)
+    write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     # Answers out of the cache count with the time that they once took: methods are compared by this cost.
     eval_seconds = time.perf_counter() - started + saved_seconds
     _write_costs(model, paths, eval_seconds, manifest.num_bytes, summaries)

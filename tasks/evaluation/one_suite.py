@@ -1,7 +1,7 @@
 """One suite on any model: a folder, an installed package, a hub id, or a model of the pipeline."""
 
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.files import check_target, sha256_json
@@ -11,25 +11,20 @@ from evalsuite.engines.sharded import Shard, ShardEngine
 from evalsuite.items.results import SuiteResult
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.base import Suite
-from evalsuite.suites.golden_set.suite import GoldenSuite
-from evalsuite.suites.lm_eval.benchmark_root import tasks_there
-from evalsuite.suites.lm_eval.suite import HarnessSuite
+from evalsuite.suites.entry import SuiteContext
+from evalsuite.suites.lm_eval.metrics import has_folder
+from evalsuite.suites.lm_eval.settings import HarnessParams
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
+from evalsuite.suites.lm_eval.suite import task_suite
+from evalsuite.suites.registry import built_in
 from tasks.base_model.template_settings import is_affected, own_template
-from tasks.config.evaluation import EvaluationParams
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
-from tasks.config.suites import PUBLIC_TASKS, BBQParams, HarmBenchParams, HarnessTask, PerplexityParams, XSTestParams
 from tasks.evaluation.engines import opened_engine
 from tasks.evaluation.model import weights_of
 from tasks.evaluation.suites import suite_makers
 from tasks.paths import ArtifactPaths
 from tasks.stages.fetch import export_model
-
-Limited = TypeVar("Limited", HarmBenchParams, XSTestParams, BBQParams, PerplexityParams, HarnessTask)
-LIMITED = ("harmbench", "xstest", "bbq", "perplexity")
-"""Sections of evaluation whose ``limit`` the command line may lower."""
-SECTIONED = ("harmbench", "xstest", "perplexity", "bertscore")
-"""Suites that run where params.yaml has a section for them; lm-eval has no task of these names."""
 
 
 class ModelFolder(NamedTuple):
@@ -96,44 +91,17 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
     Raises:
         UsageError: A suite's files are malformed, or it takes no limit.
     """
-    makers = suite_makers(_limited(params.evaluation, limit), kept)
+    makers = suite_makers(params.evaluation, kept, limit)
     if name in makers:
-        suite = makers[name]()
-        if limit is not None and isinstance(suite, GoldenSuite):
-            suite.items = suite.items[:limit]
-        elif limit is not None and name in params.evaluation.suites:
-            raise UsageError(
-                f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"
-            )
-        return suite
-    harness = params.evaluation.harness
-    root = Path(harness.data_root) if harness.data_root else None
-    local = root if root is not None and name in tasks_there(root) else None
-    if local is None and name in SECTIONED:
+        return makers[name]()
+    entry = built_in().get(name)
+    if entry is not None and params.evaluation.section(entry) is None and not has_folder(name):
         raise UsageError(
             f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
             f"Suites there: {', '.join(makers)}"
         )
-    public = PUBLIC_TASKS.get(name, HarnessTask())
-    return HarnessSuite(
-        name, local, limit=limit, apply_chat_template=public.apply_chat_template, revisions=harness.revisions
-    )
-
-
-def _limited(params: EvaluationParams, limit: int | None) -> EvaluationParams:
-    """The same suites, each with at most ``limit`` items where its settings have such a field."""
-    if limit is None:
-        return params
-    most = limit
-
-    def shorter(section: Limited) -> Limited:
-        given: int | None = section.limit
-        return section.model_copy(update={"limit": most if given is None else min(most, given)})
-
-    there = {name: section for name in LIMITED if (section := getattr(params, name)) is not None}
-    tasks = {name: shorter(task) for name, task in params.harness.tasks.items()}
-    harness = params.harness.model_copy(update={"tasks": tasks})
-    return params.model_copy(update={"harness": harness} | {name: shorter(each) for name, each in there.items()})
+    harness = params.evaluation.section(HARNESS) or HarnessParams()
+    return task_suite(harness, SuiteContext(name, params.evaluation.golden, limit, kept))
 
 
 def find_model(reference: str, params: Params, paths: ArtifactPaths) -> ModelFolder:

@@ -1,22 +1,19 @@
-"""The suites that params.yaml turns on, each with what reads it."""
+"""The suites that params.yaml turns on, each with what reads it, and with its files, whose changes DVC must see."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from evalsuite.judges.choose import harm_judge
-from evalsuite.judges.copyright import CopyrightRule
-from evalsuite.judges.learned import LearnedRefusalJudge
+from evalsuite.core.errors import UsageError
 from evalsuite.suites.base import Suite
-from evalsuite.suites.bias import BBQSuite
-from evalsuite.suites.harmbench import HarmBenchSuite
-from evalsuite.suites.lm_eval.suite import HarnessSuite
-from evalsuite.suites.over_refusal import XSTestSuite
-from evalsuite.suites.perplexity import PerplexitySuite
-from evalsuite.suites.plugins import load_suite
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
+from evalsuite.suites.registry import built_in, load_suite, registered
 from tasks.config.evaluation import EvaluationParams
-from tasks.config.suites import HarmBenchParams, XSTestParams
-from tasks.evaluation.golden_suite import bertscore_suite, golden_suite
+
+WATCHED = ("golden_sets", "data/suites")
+"""Folders that the evaluation stages of dvc.yaml depend on."""
 
 
 def suites_of(params: EvaluationParams, kept: Path | None = None) -> list[Suite]:
@@ -24,43 +21,63 @@ def suites_of(params: EvaluationParams, kept: Path | None = None) -> list[Suite]
     return [make() for make in suite_makers(params, kept).values()]
 
 
-def suite_makers(params: EvaluationParams, kept: Path | None = None) -> dict[str, Callable[[], Suite]]:
+def suite_makers(
+    params: EvaluationParams, kept: Path | None = None, limit: int | None = None
+) -> dict[str, Callable[[], Suite]]:
     """What reads each suite that params.yaml turns on, by the suite's name.
 
     Args:
         params: The suites' settings.
         kept: Folder where embeddings of references stay for the next process; they are not kept when None.
+        limit: Most items of each; all when None.
     """
-    harness = params.harness
-    root = Path(harness.data_root) if harness.data_root else None
-    makers: dict[str, Callable[[], Suite]] = {"golden": lambda: golden_suite(params.golden, "test", kept)}
-    if (free := params.bertscore) is not None:
-        makers["bertscore"] = partial(bertscore_suite, free, params.golden, kept)
-    for name, task in harness.tasks.items():
-        options = (task.max_new_tokens, task.limit, task.apply_chat_template, harness.revisions)
-        makers[name] = partial(HarnessSuite, name, root, *options)
-    if (harm := params.harmbench) is not None:
-        makers["harmbench"] = partial(_harmbench, harm)
-    if (xstest := params.xstest) is not None:
-        makers["xstest"] = partial(_xstest, xstest)
-    if (bbq := params.bbq) is not None:
-        makers["bbq"] = partial(BBQSuite, Path(bbq.data), bbq.categories, bbq.limit)
-    if (text := params.perplexity) is not None:
-        makers["perplexity"] = partial(
-            PerplexitySuite, Path(text.path), text.window_words, text.stride_words, text.limit
-        )
-    for name, arguments in params.suites.items():
-        makers[name] = partial(load_suite, name, arguments)
+    makers: dict[str, Callable[[], Suite]] = {}
+    for entry in built_in().values():
+        settings = params.section(entry)
+        for name in () if settings is None else entry.suites(settings):
+            makers[name] = partial(entry.make, settings, SuiteContext(name, params.golden, limit, kept))
+    for name, values in params.suites.items():
+        makers[name] = partial(load_suite, name, values, SuiteContext(name, params.golden, limit, kept))
     return makers
 
 
-def _harmbench(params: HarmBenchParams) -> HarmBenchSuite:
-    rule = CopyrightRule(Path(params.copyright_references)) if params.copyright_references else None
-    attack = Path(params.attack) if params.attack else None
-    judge, longest = harm_judge(params.judge), params.max_new_tokens
-    return HarmBenchSuite(Path(params.data), judge, longest, attack, rule, params.limit, params.max_unreadable_fraction)
+def sections_of(params: EvaluationParams) -> Iterator[tuple[str, SuiteEntry[Any], Any]]:
+    """Dotted key, entry and settings of each section that params.yaml turns on, those of other packages included.
+
+    Raises:
+        UsageError: Another package's suite is not there, or refuses its settings.
+    """
+    for name, entry in built_in().items():
+        if (settings := params.section(entry)) is not None:
+            yield f"evaluation.{name}", entry, settings
+    for name, values in params.suites.items():
+        yield f"evaluation.suites.{name}", *registered(name, values)
 
 
-def _xstest(params: XSTestParams) -> XSTestSuite:
-    judge = LearnedRefusalJudge()
-    return XSTestSuite(Path(params.data), judge, params.max_new_tokens, params.limit, params.max_unreadable_fraction)
+def suite_files(params: EvaluationParams) -> dict[str, str]:
+    """Setting -> the file or folder that it names; of a suite that is a plain class, only its code knows."""
+    return {
+        f"{where}.{name}": path
+        for where, entry, settings in sections_of(params)
+        for name, path in entry.files_of(settings).items()
+    }
+
+
+def check_watched(params: EvaluationParams, root: Path) -> None:
+    """Refuse a file whose change would leave old results standing.
+
+    Raises:
+        UsageError: Names the setting, its file and where it has to lie.
+    """
+    folders = [(root / folder).resolve() for folder in WATCHED]
+    for setting, path in suite_files(params).items():
+        # DVC reads through links to files in a watched folder, and passes over links to folders.
+        given = root / path
+        where = given.resolve() if given.is_dir() else given.parent.resolve() / given.name
+        if not any(where == folder or folder in where.parents for folder in folders):
+            unlinked = Path(os.path.normpath(root.resolve() / path))
+            leads = "" if where == unlinked else f", which a link leads to {where}"
+            raise UsageError(
+                f"{setting} is {path}{leads}, outside {' and '.join(WATCHED)}, where no stage would see it change; "
+                f"copy it to data/suites and name it there (`ratchet evaluate` reads it anywhere)"
+            )

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.train import TrainParams
+from tasks.methods.kinds import KINDS
 from tasks.planning.memory import Numerics
 
 FEW_EXAMPLES = 10_000
-FULL_RATES = (1e-6, 1e-4)
-ADAPTER_RATES = (1e-5, 2e-3)
 LORA_LEARNS_LESS = "Biderman et al. 2024, LoRA Learns Less and Forgets Less, arXiv:2405.09673"
 QLORA_PAPER = "Dettmers et al. 2023, arXiv:2305.14314, appendix B"
 ALPACA = "Taori et al. 2023, Stanford Alpaca, training command"
@@ -29,9 +28,9 @@ class Advice(NamedTuple):
 
 def advise(method: MethodParams, train: TrainParams, rows: int | None) -> list[Advice]:
     """What speaks against this plan, and what may come next."""
-    full = method.kind is MethodKind.FULL
-    found = _volume(method.kind, rows)
-    low, high = FULL_RATES if full else ADAPTER_RATES
+    full = not KINDS[method.kind].frozen
+    found = _volume(full, rows)
+    low, high = KINDS[method.kind].usual_rates
     for rate in method.rates:
         if low <= rate <= high:
             continue
@@ -71,8 +70,8 @@ def advise_numerics(numerics: Numerics, stochastic_rounding: bool) -> list[Advic
 
 def recipe(kind: MethodKind, rows: int | None) -> list[Advice]:
     """What to start with, where no method of params.yaml says it."""
-    full = kind is MethodKind.FULL
-    low, high = FULL_RATES if full else ADAPTER_RATES
+    full = not KINDS[kind].frozen
+    low, high = KINDS[kind].usual_rates
     found = [
         Advice(f"learning rate from {low:g} to {high:g} for {kind}", THINKING_MACHINES if full else QLORA_PAPER),
         Advice("warm-up over 1% to 3% of the steps", ALPACA),
@@ -80,15 +79,15 @@ def recipe(kind: MethodKind, rows: int | None) -> list[Advice]:
     ]
     if full:
         found.insert(2, Advice("weight decay from 0.05 to 0.1", LLAMA_2))
-    return [each._replace(warns=False) for each in [*found, *_volume(kind, rows)]]
+    return [each._replace(warns=False) for each in [*found, *_volume(full, rows)]]
 
 
-def _volume(kind: MethodKind, rows: int | None) -> list[Advice]:
+def _volume(full: bool, rows: int | None) -> list[Advice]:
     """LoRA for few examples; for many, full fine-tuning where LoRA does not reach the bar."""
-    if kind is MethodKind.FULL and rows is not None and rows < FEW_EXAMPLES:
+    if full and rows is not None and rows < FEW_EXAMPLES:
         text = f"{rows:,} examples: below {FEW_EXAMPLES:,} LoRA usually does as well for less"
         return [Advice(text, THINKING_MACHINES)]
-    if kind is not MethodKind.FULL and rows is not None and rows >= FEW_EXAMPLES:
+    if not full and rows is not None and rows >= FEW_EXAMPLES:
         text = f"{rows:,} examples: if LoRA stays below the bar, full fine-tuning may reach it"
         return [Advice(text, LORA_LEARNS_LESS, warns=False)]
     return []

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
 from tasks.config.methods import MethodKind
+from tasks.methods.kinds import KINDS
 from tasks.planning.architecture import Architecture
 from tasks.planning.hardware import Machines
 from tasks.planning.memory import Loss, Memory, Numerics, Optimizer, Setup, Strategy, host_bytes, peak
@@ -105,13 +106,13 @@ def is_supported(kind: MethodKind, strategy: Strategy, numerics: Numerics, optim
     4-bit weights are not split. DeepSpeed keeps fp32 weights for its optimizer, so bf16 weights with states of their
     own are not its numerics; its CPU optimizer has no 8-bit states, and bitsandbytes knows no DTensor (FSDP2).
     """
-    if kind is MethodKind.QLORA and (strategy.zero_stage == 3 or strategy is Strategy.FSDP2):
+    if KINDS[kind].quantised and strategy.splits_weights:
         return False
     if strategy.zero_stage and numerics not in (Numerics.FP32, Numerics.MIXED):
         return False
     if optimizer.eight_bit and (strategy.offloads or strategy is Strategy.FSDP2 or numerics is Numerics.PURE_BF16):
         return False
-    return not (kind is not MethodKind.FULL and numerics.bf16_weights)
+    return not (KINDS[kind].frozen and numerics.bf16_weights)
 
 
 def usable_numerics(request: Request) -> tuple[Numerics, ...]:
@@ -125,7 +126,7 @@ def list_options(model: Architecture, request: Request) -> list[Option]:
     """Every supported way on the given machines, best numerics first, then the simplest strategy."""
     machines = request.machines
     trained = request.trained or model.parameters
-    if request.kind is not MethodKind.FULL and request.trained is None:
+    if KINDS[request.kind].frozen and request.trained is None:
         trained = model.adapter_parameters(request.rank, request.targets, request.dora)
     numerics = usable_numerics(request)
     allowed = [each for each in SIMPLEST_FIRST if each in request.strategies]
@@ -224,12 +225,11 @@ def command_line_changes(request: Request) -> list[tuple[str, Request]]:
     changes = [("--micro-batch 1", small)] if request.micro_batch > 1 else []
     if request.optimizer is Optimizer.ADAMW:
         changes.append(("--micro-batch 1 --optimizer adamw_8bit", small._replace(optimizer=Optimizer.ADAMW_8BIT)))
-    for kind in (MethodKind.LORA, MethodKind.QLORA):
-        if request.kind is MethodKind.FULL or (request.kind is MethodKind.LORA and kind is MethodKind.QLORA):
-            other = small._replace(
-                kind=kind, numerics=None, optimizer=Optimizer.ADAMW, strategies=SIMPLEST_FIRST, trained=None
-            )
-            changes.append((f"--method {kind} --micro-batch 1", other))
+    for kind in request.kind.lighter:
+        other = small._replace(
+            kind=kind, numerics=None, optimizer=Optimizer.ADAMW, strategies=SIMPLEST_FIRST, trained=None
+        )
+        changes.append((f"--method {kind} --micro-batch 1", other))
     if len(request.strategies) > 1:
         changes += [
             (f"--strategy {strategy.value!r}, slowly", request._replace(strategies=(strategy,)))

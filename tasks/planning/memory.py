@@ -3,7 +3,6 @@
 States of parameters follow ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054, sections 3 and 5). What a block keeps for
 its backward pass is what autograd saves in transformers 5.23's modules with memory-efficient attention, as counted in
 tests/tasks/planning/test_activations.py; Korthikanti et al. 2022 (arXiv:2205.05198) count GPT-2's block the same way.
-NF4 with double quantisation takes 4.127 bits a weight (Dettmers et al. 2023, arXiv:2305.14314, section 3).
 """
 
 from enum import StrEnum
@@ -13,9 +12,10 @@ from tasks.config.launch import Strategy as Strategy
 from tasks.config.methods import MethodKind
 from tasks.config.numerics import Numerics as Numerics
 from tasks.config.numerics import Optimizer as Optimizer
+from tasks.methods.kinds import KINDS
+from tasks.methods.method import Method
 from tasks.planning.architecture import Architecture, Block, Reads
 
-NF4_BYTES = 4.127 / 8
 LOGIT_BYTES = 12
 """bf16 or fp32 logits that the trainer keeps, their fp32 log-softmax, its gradient, and one cast on the way."""
 IN_PLACE_LOGIT_BYTES = 4
@@ -75,6 +75,11 @@ class Setup(NamedTuple):
     evaluates: bool = False
     """A checkpoint answers the golden dev set beside the model in training, whose gradients are freed by then."""
 
+    @property
+    def method(self) -> type[Method]:
+        """What the kind is and costs."""
+        return KINDS[self.kind]
+
 
 class Memory(NamedTuple):
     """Bytes on one device, at one moment."""
@@ -106,7 +111,7 @@ def peak(model: Architecture, setup: Setup) -> Memory:
     else:
         churn = moment.gradients + moment.activations + moment.logits + moment.other
         full = "checkpointing" if setup.checkpointing else "full"
-        other += int(CPU_FRAGMENTATION[full if setup.kind is MethodKind.FULL else "adapters"] * churn)
+        other += int(CPU_FRAGMENTATION["adapters" if setup.method.frozen else full] * churn)
     return moment._replace(other=other)
 
 
@@ -115,7 +120,7 @@ def at_loss(model: Architecture, setup: Setup) -> Memory:
     states = _states(model, setup)
     logits = logit_bytes(model, setup)
     gradients, other = states.gradients, _copies_of_weights(model, setup)
-    if setup.kind is MethodKind.FULL and not _shards_weights(setup):
+    if not setup.method.frozen and not setup.strategy.splits_weights:
         head = model.head or model.hidden * model.vocabulary
         if not _keeps_gradients(setup):
             gradients = min(gradients, _weight_bytes(setup) * head)
@@ -177,7 +182,7 @@ def block_activation_bytes(block: Block, hidden: int, setup: Setup) -> int:
     attention; the MLP's inner tensors; the adapters' inner tensors. A compiled block keeps no fp32 copies for its norms
     and computes the product inside a gated MLP from what it keeps.
     """
-    adapted = setup.kind is not MethodKind.FULL
+    adapted = setup.method.frozen
     compute = _compute_bytes(setup)
     casts = compute == 2 and (adapted or setup.numerics is Numerics.MIXED) and not setup.compiled
     norm_input = 4 if block.rms_norm and not setup.compiled else _residual_bytes(setup)
@@ -206,9 +211,7 @@ def host_bytes(model: Architecture, setup: Setup, nodes: int) -> int:
         return 0
     each = 16 * setup.trained
     if setup.strategy is Strategy.ZERO3_OFFLOAD:
-        each += 2 * setup.trained + (
-            0 if setup.kind is MethodKind.FULL else _compute_bytes(setup) * model.loaded_parameters
-        )
+        each += 2 * setup.trained + setup.method.frozen * _compute_bytes(setup) * model.loaded_parameters
     return each // nodes
 
 
@@ -216,11 +219,11 @@ def _states(model: Architecture, setup: Setup) -> Memory:
     """Weights, gradients and optimizer states, shared out as the strategy does."""
     strategy, devices = setup.strategy, setup.devices
     weight, trained = _weight_bytes(setup), setup.trained
-    split = devices if _shards_weights(setup) else 1
-    if setup.kind is MethodKind.FULL:
-        weights = weight * model.loaded_parameters / split
-    else:
+    split = devices if strategy.splits_weights else 1
+    if setup.method.frozen:
         weights = _frozen_bytes(model, setup) / split + weight * trained / split
+    else:
+        weights = weight * model.loaded_parameters / split
     gradients = weight * trained / (devices if strategy.zero_stage >= 2 or strategy is Strategy.FSDP2 else 1)
     optimizer = (
         setup.optimizer.state_bytes(setup.numerics)
@@ -238,18 +241,17 @@ def _states(model: Architecture, setup: Setup) -> Memory:
 
 
 def _frozen_bytes(model: Architecture, setup: Setup) -> float:
-    compute = _compute_bytes(setup)
-    quantised = model.linear_parameters if setup.kind is MethodKind.QLORA else 0
-    return NF4_BYTES * quantised + compute * (model.loaded_parameters - quantised)
+    compute, linear = _compute_bytes(setup), model.linear_parameters
+    return setup.method.linear_bytes(compute) * linear + compute * (model.loaded_parameters - linear)
 
 
 def _copies_of_weights(model: Architecture, setup: Setup) -> int:
     """Casts that autocast keeps, buckets that gradients are reduced in, and blocks gathered from all devices."""
     compute = _compute_bytes(setup)
-    if _shards_weights(setup):
-        width = NF4_BYTES if setup.kind is MethodKind.QLORA else compute
+    if setup.strategy.splits_weights:
+        width = setup.method.linear_bytes(compute)
         gathered = width * PREFETCHED_BLOCKS * model.largest_block + compute * (model.embedding + model.head)
-        reduced = compute * model.largest_block if setup.kind is MethodKind.FULL else 0
+        reduced = 0 if setup.method.frozen else compute * model.largest_block
         return int(gathered + reduced)
     copies = 0
     if setup.numerics is Numerics.MIXED and setup.cuda and not setup.strategy.zero_stage:
@@ -259,10 +261,6 @@ def _copies_of_weights(model: Architecture, setup: Setup) -> int:
         bucket = BUCKET_BYTES["zero" if setup.strategy.zero_stage else "ddp"]
         copies += min(_weight_bytes(setup) * setup.trained, bucket)
     return copies
-
-
-def _shards_weights(setup: Setup) -> bool:
-    return setup.strategy.zero_stage == 3 or setup.strategy is Strategy.FSDP2
 
 
 def _keeps_gradients(setup: Setup) -> bool:
@@ -284,6 +282,6 @@ def _compute_bytes(setup: Setup) -> int:
 
 def _residual_bytes(setup: Setup) -> int:
     """Of the stream between blocks: under autocast it takes the embedding's type."""
-    if setup.kind is MethodKind.FULL and setup.numerics is Numerics.MIXED and not setup.strategy.zero_stage:
+    if not setup.method.frozen and setup.numerics is Numerics.MIXED and not setup.strategy.zero_stage:
         return 2 if setup.strategy is Strategy.FSDP2 else 4
     return _compute_bytes(setup)

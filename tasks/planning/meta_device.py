@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from evalsuite.core.errors import UsageError
-from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.methods import MethodParams
+from tasks.methods.kinds import method_of
 from tasks.planning.architecture import Architecture, Block, Linear, Reads
 from tasks.planning.model_config import as_transformers_reads, in_one_line, only_errors, text_config_of
-from tasks.training.models import adapter_config, check_targets
 
 ATTENTION_OUTPUTS = frozenset({"o_proj", "out_proj", "c_proj", "dense", "wo", "Wo"})
 MLP_OUTPUTS = frozenset({"down_proj", "dense_4h_to_h", "c_proj", "fc2", "fc_out", "w2"})
@@ -249,11 +249,12 @@ def count_trained(config: Any, method: MethodParams) -> int:
 
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(config)
-        if method.kind is MethodKind.FULL:
-            return int(model.num_parameters())
-        from peft import get_peft_model
-
-        check_targets(model, method)
+        chosen = method_of(method)
+        chosen.check_targets(model)
         # PiSSA's start has the same shapes and needs weights with bytes.
-        model = get_peft_model(model, adapter_config(method, goes_on=True))
+        adapter = chosen.adapter(goes_on=True)
+        if adapter is not None:
+            from peft import get_peft_model
+
+            model = get_peft_model(model, adapter)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

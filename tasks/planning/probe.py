@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalsuite.core.errors import UsageError
-from tasks.config.methods import MethodKind
+from tasks.config.methods import MethodParams
+from tasks.methods.kinds import method_of
 from tasks.planning.choice import Option
 from tasks.planning.memory import Numerics, Strategy
 
@@ -27,19 +28,18 @@ def measure_tokens_per_second(config: Mapping[str, Any], option: Option) -> floa
     if machines.devices != 1 or setup.strategy is not Strategy.ONE_DEVICE or cuda != machines.device.cuda:
         here = "1 GPU" if cuda else "cpu"
         raise UsageError(f"--probe measures one device of this machine ({here}), the plan is for {machines.text}")
-    if setup.kind is MethodKind.QLORA:
+    if setup.method.quantised:
         raise UsageError("--probe measures full and lora; 4-bit weights are made from a model's files")
     device = "cuda" if cuda else "cpu"
     model = build(config)
-    fp32 = setup.numerics in (Numerics.FP32, Numerics.MIXED) and setup.kind is MethodKind.FULL
+    fp32 = setup.numerics in (Numerics.FP32, Numerics.MIXED) and not setup.method.frozen
     model = model.to(device, torch.float32 if fp32 or setup.numerics is Numerics.FP32 else torch.bfloat16).train()
-    if setup.kind is MethodKind.LORA:
-        from peft import LoraConfig, get_peft_model
+    if setup.method.frozen:
+        from peft import get_peft_model
 
-        targets: Any = option.request.targets
-        targets = targets if isinstance(targets, str) else list(targets)
-        adapter = LoraConfig(r=setup.rank, target_modules=targets, use_dora=option.request.dora, task_type="CAUSAL_LM")
-        model = get_peft_model(model, adapter)
+        asked = {"rank": setup.rank, "target_modules": option.request.targets, "use_dora": option.request.dora}
+        method = MethodParams.model_validate({"kind": setup.kind, "learning_rate": 1e-5, **asked})
+        model = get_peft_model(model, method_of(method).adapter())
     if setup.checkpointing:
         model.gradient_checkpointing_enable()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -8,7 +8,6 @@ forward pass again: a third more, or half more with frozen weights.
 
 from typing import NamedTuple
 
-from tasks.config.methods import MethodKind
 from tasks.planning.architecture import Architecture
 from tasks.planning.hardware import HOST_LINK_BYTES, NODE_LINK_BYTES, Machines
 from tasks.planning.memory import Setup, Strategy
@@ -17,8 +16,6 @@ UTILISATION = 0.4
 """Model FLOPs over the device's rate: 38-43% with Llama 3 405B (Dubey et al. 2024, arXiv:2407.21783, table 4)."""
 CPU_UTILISATION = 0.45
 """Of the GEMM rate, measured with SmolLM2-135M on two cores."""
-QLORA_SLOWDOWN = 1.3
-"""De-quantisation in each layer: 2413 against 3083 tokens a second (torchtune's README, Llama 3.1 8B on a 4090)."""
 
 
 class Speed(NamedTuple):
@@ -31,7 +28,7 @@ class Speed(NamedTuple):
 
 def flops_per_token(model: Architecture, setup: Setup, context_tokens: int) -> float:
     """Of training, without what checkpointing computes again."""
-    frozen = setup.kind is not MethodKind.FULL
+    frozen = setup.method.frozen
     width = sum(block.repeats * block.attention_width for block in model.blocks)
     attention = (8 if frozen else 12) * width * context_tokens / 2
     return (4 if frozen else 6) * model.active_parameters + attention
@@ -51,9 +48,8 @@ def estimate_speed(
     """
     flops = flops_per_token(model, setup, context_tokens)
     if setup.checkpointing:
-        flops *= 1.5 if setup.kind is not MethodKind.FULL else 4 / 3
-    if setup.kind is MethodKind.QLORA:
-        flops *= QLORA_SLOWDOWN
+        flops *= 1.5 if setup.method.frozen else 4 / 3
+    flops *= setup.method.slowdown
     utilisation = UTILISATION if machines.device.cuda else CPU_UTILISATION
     tokens = setup.tokens * micro_batches
     computing = tokens * flops / (machines.device.flops * utilisation)
@@ -74,7 +70,7 @@ def _link_bytes(model: Architecture, setup: Setup, micro_batches: int) -> float:
     if setup.devices == 1:
         return 0.0
     share = (setup.devices - 1) / setup.devices
-    if setup.strategy.zero_stage == 3 or setup.strategy is Strategy.FSDP2:
+    if setup.strategy.splits_weights:
         gathered = 2 * 2 * model.parameters
         return share * micro_batches * (gathered + 2 * setup.trained)
     width = 4 if setup.strategy is Strategy.DATA_PARALLEL else 2

@@ -9,10 +9,13 @@ from evalsuite.network.model_source import resolve_model
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.base_model.template_settings import is_affected, own_template
 from tasks.config.params import Params
-from tasks.config.prepare import Objective
 from tasks.data.formats import Row, read_rows
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
-from tasks.stages.prepare import FIRST_ROWS, row_rules, token_lengths
+from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.rows import row_rules
+from tasks.prepare.sources import FIRST_ROWS
 
 
 def is_exported(params: Params, paths: ArtifactPaths) -> bool:
@@ -31,7 +34,7 @@ def context_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     """Settings that ask for more tokens than the model reads, where its config is already on this machine."""
     context = _known_context(params, paths)
     settings = {"train.max_length_tokens": params.train.max_length_tokens}
-    if params.prepare.objective is Objective.CHAT:
+    if find_objective(params.prepare.objective).rows is RowKind.CONVERSATIONS:
         settings["prepare.max_length_tokens"] = params.prepare.max_length_tokens
     for key, tokens in settings.items():
         try:
@@ -61,12 +64,13 @@ def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
         UsageError: The template cannot write a row as it is to be learnt, or rows may be longer than the context.
     """
     base = paths.export("base")
-    if params.prepare.objective is Objective.TEXT or not is_exported(params, paths):
+    objective = find_objective(params.prepare.objective)
+    if objective.rows is RowKind.DOCUMENTS or not is_exported(params, paths):
         return False
     if is_affected(own_template(base), params.model):
         return False
+    lengths = TokenLengths(base, params.prepare.max_length_tokens, params.train.answers, objective)
     for name in params.prepare.sources:
         found = islice(read_rows(paths.root / name, name, row_rules(params.prepare)), FIRST_ROWS)
-        rows = [row for row in found if isinstance(row, Row)]
-        token_lengths(rows, base, params.prepare.max_length_tokens, params.train.answers)
+        lengths.of([row for row in found if isinstance(row, Row)])
     return True

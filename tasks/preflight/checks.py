@@ -10,10 +10,8 @@ from functools import partial
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.directions import unclear_direction, unclear_rule
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
-from evalsuite.gate.policy import COSTS, Direction
-from evalsuite.items.results import SuiteSummary
-from evalsuite.suites.base import Suite, known_metrics
-from evalsuite.suites.lm_eval.suite import HarnessSuite
+from evalsuite.gate.rules import COSTS, Direction
+from evalsuite.suites.base import Suite
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import dev_suite
 from tasks.evaluation.suites import suite_makers
@@ -21,8 +19,9 @@ from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import context_problems
 from tasks.preflight.power import recorded_summaries, sets_of
 from tasks.preflight.remote_inputs import check_pinned
+from tasks.prepare.order import chosen_steps
+from tasks.prepare.sources import check_sources
 from tasks.stages.fetch import check_model
-from tasks.stages.prepare import check_sources
 from tasks.training.watch.reporting import check_reporters
 
 
@@ -51,6 +50,7 @@ def problems(params: Params, paths: ArtifactPaths) -> list[str]:
     return [
         *_asked(lambda: check_model(params.model)),
         *context_problems(params, paths),
+        *_asked(lambda: chosen_steps(params.prepare)),
         *_asked(lambda: check_sources(params.prepare, paths)),
         *_evaluation_problems(params, paths),
     ]
@@ -81,8 +81,12 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
 
     def read(name: str, make: Callable[[], Suite]) -> None:
         metrics[name] = None
-        suites.append(make())
-        metrics[name] = _metrics_of(suites[-1], recorded)
+        suite = make()
+        suites.append(suite)
+        names = suite.metric_names()
+        if names is not None and suite.more_metrics:
+            names = (*names, *(metric.metric for found in recorded.get(name, ()) for metric in found.metrics))
+        metrics[name] = None if names is None else sorted(set(names))
 
     for name, make in suite_makers(params.evaluation).items():
         found += _asked(partial(read, name, make))
@@ -114,17 +118,6 @@ def _unclear_directions(params: Params) -> Iterator[str]:
         unclear = unclear_rule(rule)
         if unclear is not None:
             yield f"gate.rules: {unclear}"
-
-
-def _metrics_of(suite: Suite, recorded: Mapping[str, list[SuiteSummary]]) -> Collection[str] | None:
-    """What the suite says, and for a task of lm-eval what earlier evaluations gave beside it.
-
-    A golden set names all of its metrics, and an earlier evaluation may be of another set.
-    """
-    names = known_metrics(suite)
-    if names is None or not isinstance(suite, HarnessSuite):
-        return names
-    return sorted({*names, *(found.metric for summary in recorded.get(suite.name, []) for found in summary.metrics)})
 
 
 def _unknown_names(params: Params, known: Mapping[str, Collection[str] | None]) -> Iterator[str]:

@@ -3,24 +3,22 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.core.errors import RatchetError, UsageError
-from evalsuite.core.files import parse_json, read_model
-from evalsuite.gate.feasibility import KnownSet, impossible_rules, rule_name
-from evalsuite.gate.policy import COSTS, GatePolicy
+from evalsuite.core.errors import RatchetError
+from evalsuite.core.files import read_model
+from evalsuite.gate.feasibility import KnownSet, impossible_rules
+from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import read_record, reports_of
+from evalsuite.gate.rules import COSTS
 from evalsuite.gate.sequential.betting import no_bet_because
 from evalsuite.gate_tools.power import ASSUMED_DISCORDANCE, Pairs, RulePower, plan_power
 from evalsuite.items.results import EvalReport, ScoreTable, SuiteSummary, read_result
 from evalsuite.suites.base import Suite
-from evalsuite.suites.golden_set.suite import GoldenSuite
-from evalsuite.suites.lm_eval.suite import SLICE_FIELDS, HarnessSuite
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.params import Params
 from tasks.evaluation.suites import suites_of
@@ -82,8 +80,7 @@ def _waits(policy: GatePolicy, params: Params, paths: ArtifactPaths) -> Iterator
         if why is None and rule.slices is not None:
             why = f"its slices by {rule.slices} have no sequential test"
         if why is not None:
-            name = rule_name(rule, None)
-            yield f"{name}: {why}, so that {rule.suite} is run to its end unless something is proven broken"
+            yield f"{rule.name(None)}: {why}, so that {rule.suite} is run to its end unless something is proven broken"
 
 
 def known_sets(params: EvaluationParams, paths: ArtifactPaths) -> dict[str, KnownSet]:
@@ -99,44 +96,14 @@ def sets_of(suites: Iterable[Suite], paths: ArtifactPaths) -> dict[str, KnownSet
         before = recorded.get(suite.name, [])
         speeds = [each.seconds / each.num_items for each in before if each.num_items]
         speed = math.fsum(speeds) / len(speeds) if speeds else None
-        known: KnownSet | None = None
-        if isinstance(suite, GoldenSuite):
-            known = _golden(suite, speed)
-        elif isinstance(suite, HarnessSuite) and suite.data_root is not None:
-            known = _harness(suite, suite.data_root, speed)
-        if known is None and before:
+        if (size := suite.set_size()) is not None:
+            found[suite.name] = KnownSet(*size, seconds_per_item=speed)
+        elif before:
             metrics = {each.metric: each.n + each.unscored for each in before[-1].metrics}
-            known = KnownSet(before[-1].num_items, metrics, None, True, speed)
-        found[suite.name] = known or KnownSet(None, seconds_per_item=speed)
+            found[suite.name] = KnownSet(before[-1].num_items, metrics, None, True, speed)
+        else:
+            found[suite.name] = KnownSet(None, seconds_per_item=speed)
     return found
-
-
-def _golden(suite: GoldenSuite, speed: float | None) -> KnownSet:
-    metrics = Counter(metric for item in suite.items for metric in item.all_metrics)
-    keys = sorted({key for item in suite.items for key in item.slices})
-    slices = {key: dict(Counter(item.slices[key] for item in suite.items if key in item.slices)) for key in keys}
-    return KnownSet(len(suite.items), dict(metrics), slices, seconds_per_item=speed)
-
-
-def _harness(suite: HarnessSuite, root: Path, speed: float | None) -> KnownSet:
-    """Rows of the local test file; a limit counts for each category, since each is a subtask of its own."""
-    rows: list[dict[str, Any]] = []
-    path = root / suite.name / "test.jsonl"
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if line.strip():
-            try:
-                rows.append(parse_json(line))
-            except ValueError as error:
-                raise UsageError(f"{path}:{number}: not JSON ({error})") from None
-    parts = Counter(str(row.get("category", "")) for row in rows)
-    limit = suite.limit or len(rows)
-    size = sum(min(limit, count) for count in parts.values())
-    slices: dict[str, Mapping[str, int]] = {}
-    for key in SLICE_FIELDS:
-        sizes = Counter(str(row[key]) for row in rows if row.get(key))
-        if sizes:
-            slices[key] = {value: min(limit, count) for value, count in sizes.items()}
-    return KnownSet(size, None, slices, seconds_per_item=speed)
 
 
 def recorded_summaries(paths: ArtifactPaths) -> dict[str, list[SuiteSummary]]:

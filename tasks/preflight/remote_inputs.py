@@ -16,8 +16,12 @@ from evalsuite.judges.settings import JudgeKind, JudgeSettings
 from evalsuite.network.hub import HubRepo, RepoKind, address, check_commit, fetched, here, reach
 from evalsuite.network.model_source import resolve_model
 from evalsuite.network.network_errors import is_network_error, said_by
+from evalsuite.suites.bertscore import SUITE as BERTSCORE
 from evalsuite.suites.golden_set.bertscore import MODEL_KEY, REMEDY, REVISION_KEY
+from evalsuite.suites.golden_set.items import asked_metrics
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
+from evalsuite.suites.golden_set.settings import GoldenParams
+from evalsuite.suites.harmbench import SUITE as HARMBENCH
 from evalsuite.suites.lm_eval.data import (
     SPLITTER,
     has_sentence_splitter,
@@ -26,12 +30,11 @@ from evalsuite.suites.lm_eval.data import (
     prove_sentence_splitter,
     remedy_of,
 )
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from tasks.config.engine import EngineKind, EngineParams
 from tasks.config.evaluation import EvaluationParams
-from tasks.config.golden import GoldenParams
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
-from tasks.evaluation.golden_suite import asked_metrics
 
 SERVER_SECONDS = 5.0
 """For a connection to a server that later stages ask."""
@@ -116,9 +119,8 @@ def _all(questions: list[Callable[[], object]]) -> None:
 
 
 def _of_model(params: ModelParams) -> Iterator[Remote]:
-    if resolve_model(params.id).folder is None:
-        commit = check_commit("model.id", params.id, params.revision, "model.revision")
-        yield _hub("model.id", HubRepo(RepoKind.MODEL, params.id, commit), "name a folder or package:NAME in model.id")
+    remedy = "name a folder or package:NAME in model.id"
+    yield from _hub_model("model.id", params.id, params.revision, "model.revision", remedy)
 
 
 def _of_evaluation(params: EvaluationParams, servers: bool = True) -> Iterator[Remote]:
@@ -127,12 +129,12 @@ def _of_evaluation(params: EvaluationParams, servers: bool = True) -> Iterator[R
 
 
 def _of_suites(params: EvaluationParams) -> Iterator[Remote]:
-    yield from _of_golden(params.golden, with_bertscore=params.bertscore is not None)
-    if params.harness.data_root is None:
-        for task in params.harness.tasks:
-            yield from _of_task(task, params.harness.revisions)
-    if params.harmbench is not None:
-        yield from _of_judge("evaluation.harmbench.judge", params.harmbench.judge)
+    yield from _of_golden(params.golden, with_bertscore=params.section(BERTSCORE) is not None)
+    if (harness := params.section(HARNESS)) is not None and harness.data_root is None:
+        for task in harness.tasks:
+            yield from _of_task(task, harness.revisions)
+    if (harmbench := params.section(HARMBENCH)) is not None:
+        yield from _of_judge("evaluation.harmbench.judge", harmbench.judge)
     if params.engine.kind is EngineKind.OPENAI:
         yield _engine(params.engine)
     elif params.engine.kind is EngineKind.VLLM:
@@ -142,10 +144,7 @@ def _of_suites(params: EvaluationParams) -> Iterator[Remote]:
 def _of_golden(params: GoldenParams, with_bertscore: bool) -> Iterator[Remote]:
     asked = _asked(params)
     if with_bertscore or asked & set(BERT_METRICS):
-        name = params.bertscore_model
-        if resolve_model(name).folder is None:
-            commit = check_commit(MODEL_KEY, name, params.bertscore_revision, REVISION_KEY)
-            yield _hub(MODEL_KEY, HubRepo(RepoKind.MODEL, name, commit), REMEDY)
+        yield from _hub_model(MODEL_KEY, params.bertscore_model, params.bertscore_revision, REVISION_KEY, REMEDY)
     if params.judge is not None and "judge" in asked:
         yield from _of_judge("evaluation.golden.judge", params.judge)
 
@@ -173,10 +172,8 @@ def _of_judge(key: str, settings: JudgeSettings) -> Iterator[Remote]:
         yield _server(f"{key}.base_url", settings.base_url, settings.api_key_variable, remedy)
     elif settings.kind in CLASSIFIERS:
         name = settings.model or CLASSIFIERS[settings.kind][0]
-        if resolve_model(name).folder is None:
-            commit = check_commit(f"{key}.model", name, settings.revision, f"{key}.revision")
-            remedy = f"name a folder in {key}.model, or choose another judge"
-            yield _hub(f"{key}.model", HubRepo(RepoKind.MODEL, name, commit), remedy)
+        remedy = f"name a folder in {key}.model, or choose another judge"
+        yield from _hub_model(f"{key}.model", name, settings.revision, f"{key}.revision", remedy)
 
 
 def _engine(settings: EngineParams) -> Remote:
@@ -184,6 +181,11 @@ def _engine(settings: EngineParams) -> Remote:
     url = (settings.base_url or "").replace("{model}", "base")
     remedy = "start it with the base model, or set evaluation.engine.kind to hf"
     return _server("evaluation.engine.base_url", url, settings.api_key_variable, remedy)
+
+
+def _hub_model(key: str, name: str, revision: str | None, revision_key: str, remedy: str) -> Iterator[Remote]:
+    if resolve_model(name).folder is None:
+        yield _hub(key, HubRepo(RepoKind.MODEL, name, check_commit(key, name, revision, revision_key)), remedy)
 
 
 def _hub(key: str, repo: HubRepo, remedy: str) -> Remote:

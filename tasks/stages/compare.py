@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from evalsuite.comparison.methods import MethodEvidence, ModelEvidence, compare_methods
-from evalsuite.comparison.rows import Choice, Comparison
+from evalsuite.comparison.rows import Comparison, MethodChoice
 from evalsuite.comparison.seeds import Seeded
 from evalsuite.contamination.overlap import ContaminationReport, clean_result, read_contamination
 from evalsuite.core.errors import MissingArtifactError, UsageError
@@ -49,7 +49,7 @@ def run(
     comparison = compare_methods(
         [_clean(_method(name, paths), found) for name in methods],
         [_clean(_model(name, paths), found) for name in ("base", *(["champion"] if has_champion(paths) else []))],
-        Choice.model_validate(compare.model_dump()),
+        MethodChoice.model_validate(compare.model_dump()),
         hardware.price_per_hour,
         hardware.currency,
         [_seeded(names, paths) for names in seed_sets],

@@ -1,6 +1,7 @@
 """Training rows against every gated item, before anything is gated."""
 
 import json
+from functools import partial
 
 from evalsuite.contamination.overlap import ContaminationReport, TrainingIndex, TrainingText
 from evalsuite.core.errors import MissingArtifactError
@@ -11,6 +12,8 @@ from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
 
 MADE_BY = "ratchet stage evaluate_baseline@base"
+MAX_TOKENS = 256
+"""all-MiniLM-L6-v2 was trained on texts of this length; longer ones are cut."""
 
 
 def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationReport:
@@ -29,12 +32,13 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
             messages = row.get("messages") or [{"role": "document", "content": row["text"]}]
             turns = tuple(turn["content"] for turn in messages if turn["role"] != "system")
             rows.append(TrainingText(str(row["id"]), turns))
-    encoder = None
+    encoder, embed = None, None
     if params.embedding_model is not None:
-        from evalsuite.contamination.embeddings import SentenceEncoder
+        from evalsuite.engines.sentences import SentenceEncoder
 
         encoder = SentenceEncoder(params.embedding_model)
-    index = TrainingIndex(rows, encoder, params.neighbour_similarity)
+        embed = partial(encoder.embed, max_tokens=MAX_TOKENS)
+    index = TrainingIndex(rows, embed, params.neighbour_similarity)
     folders = sorted(path.parent for path in paths.evals("base").glob("*/summary.json"))
     if not folders:
         raise MissingArtifactError(f"no evaluation under {paths.evals('base')}; make it with `{MADE_BY}`")

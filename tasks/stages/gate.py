@@ -158,7 +158,7 @@ def _decide(policy: GatePolicy, evidence: Evidence, looks: Mapping[str, int]) ->
         policy,
         num_candidates=evidence.num_candidates,
         inputs_sha256=evidence.inputs_sha256,
-        code_sha256=gate_code_sha256(),
+        code_sha256=gate_code_sha256(policy),
         looks=looks,
         excluded=evidence.excluded,
         on_all_items=on_all_items,

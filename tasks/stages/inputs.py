@@ -6,10 +6,10 @@ writes one small file for each kind of stage, on which those stages depend. It a
 every stage that spends something, an impossible policy, a wrong name or a broken set ends a run here.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points, version
+from functools import partial
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,20 +17,27 @@ from typing import Any, NamedTuple
 from evalsuite.core.content import Contents
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
+from evalsuite.gate.policy import foreign_code
 from evalsuite.network.model_source import resolve_model
+from evalsuite.suites.bertscore import SUITE as BERTSCORE
+from evalsuite.suites.golden_set.items import asked_metrics
 from evalsuite.suites.golden_set.scoring import BERT_METRICS
-from evalsuite.suites.plugins import GROUP
-from tasks.config.evaluation import EvaluationParams
-from tasks.config.golden import GoldenParams
+from evalsuite.suites.golden_set.settings import GoldenParams
+from evalsuite.suites.harmbench import SUITE as HARMBENCH
+from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
+from evalsuite.suites.registry import entry_point as suite_entry_point
 from tasks.config.params import Params
-from tasks.evaluation.golden_suite import asked_metrics
+from tasks.objectives.find import BUILT_IN
+from tasks.objectives.find import entry_point as objective_entry_point
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.remote_inputs import bring
+from tasks.prepare.order import chosen_steps, entry_point
+from tasks.prepare.standard import STEPS
 
 SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
 """Golden metric -> the distribution that computes it."""
-READERS = ("fetch", "plan", "train", "evaluate", "contamination")
+READERS = ("fetch", "prepare", "plan", "train", "evaluate", "contamination", "gate")
 """Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
 
 
@@ -120,10 +127,18 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         return lambda: contents.of_path(root / path)
 
     evaluation = params.evaluation
+    objective = params.prepare.objective
+    if stage in ("prepare", "plan", "train") and objective not in BUILT_IN:
+        found = partial(objective_entry_point, objective)
+        yield from _extension(f"prepare.objective.{objective}", found, (), root, contents)
     if stage == "fetch":
         yield Input("model.id", model(params.model.id, params.model.revision))
         if params.model.chat_template is not None:
             yield Input("model.chat_template", file(params.model.chat_template))
+    elif stage == "prepare":
+        for choice in params.prepare.steps:
+            step = None if choice.name in STEPS else partial(entry_point, choice.name)
+            yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
@@ -131,17 +146,23 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield from _golden(evaluation.golden, _asked(evaluation.golden.path, "dev", root), root, contents)
     elif stage == "evaluate":
         asked = _asked(evaluation.golden.path, "test", root)
-        if evaluation.bertscore is not None:
+        if evaluation.section(BERTSCORE) is not None:
             asked |= set(BERT_METRICS)
         yield from _golden(evaluation.golden, asked, root, contents)
-        if evaluation.harness.tasks:
+        if (harness := evaluation.section(HARNESS)) is not None and harness.tasks:
             # Without a section of params.yaml, the rules say which tasks run.
-            yield Input("evaluation.harness", lambda: sha256_json(evaluation.harness.model_dump(mode="json")))
+            chosen = sha256_json(harness.model_dump(mode="json"))
+            yield Input("evaluation.harness", lambda: chosen)
             yield Input("package lm_eval", lambda: _package("lm_eval", contents))
-        judge = evaluation.harmbench.judge if evaluation.harmbench is not None else None
+        judge = harmbench.judge if (harmbench := evaluation.section(HARMBENCH)) is not None else None
         if judge is not None and judge.model is not None and judge.base_url is None:
             yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
-        yield from _own_suites(evaluation, root, contents)
+        for name, arguments in evaluation.suites.items():
+            suite = partial(suite_entry_point, name)
+            yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
+    elif stage == "gate":
+        for kind, code in foreign_code(params.gate.rules).items():
+            yield Input(f"gate.rules of kind {kind}", lambda code=code: code)  # type: ignore[misc]
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 
@@ -166,12 +187,14 @@ def _asked(folder: str, split: str, root: Path) -> set[str]:
         return set(SCORERS)
 
 
-def _own_suites(params: EvaluationParams, root: Path, contents: Contents) -> Iterator[Input]:
-    """The code of suites that other packages register, and the files that their arguments name."""
-    for name, arguments in params.suites.items():
-        yield Input(f"evaluation.suites.{name}", lambda name=name: _code_of_suite(name, contents))  # type: ignore[misc]
-        for key, path in _named_files(f"evaluation.suites.{name}", arguments, root):
-            yield Input(key, lambda path=path: contents.of_path(path))  # type: ignore[misc]
+def _extension(
+    key: str, find: Callable[[], EntryPoint] | None, arguments: Any, root: Path, contents: Contents
+) -> Iterator[Input]:
+    """The code of what another package registers, and the files that its arguments name."""
+    if find is not None:
+        yield Input(key, lambda: _code_of(key, find(), contents))
+    for where, path in _named_files(key, arguments, root):
+        yield Input(where, partial(contents.of_path, path))
 
 
 def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]:
@@ -187,14 +210,10 @@ def _named_files(key: str, value: Any, root: Path) -> Iterator[tuple[str, Path]]
         yield key, root / value
 
 
-def _code_of_suite(name: str, contents: Contents) -> str:
-    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        near = ", ".join(difflib.get_close_matches(name, found, n=1) or sorted(found)) or "none"
-        raise UsageError(f"evaluation.suites.{name}: no such entry point in group {GROUP!r}; there: {near}")
-    code = _code(found[name].module.partition(".")[0], contents)
+def _code_of(key: str, entry: EntryPoint, contents: Contents) -> str:
+    code = _code(entry.module.partition(".")[0], contents)
     if code is None:
-        raise UsageError(f"evaluation.suites.{name}: its package {found[name].module} is not installed")
+        raise UsageError(f"{key}: its package {entry.module} is not installed")
     return code
 
 
@@ -244,6 +263,7 @@ Sections = Params
 
 def stage(params: Params, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
+    chosen_steps(params.prepare)
     check_evaluation(params, paths)
     bring(params.evaluation, servers=False)
     files: dict[str, Any] = run(params, paths).files

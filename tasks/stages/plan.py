@@ -1,6 +1,8 @@
 """What a method will need and cost, before anything is spent."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from evalsuite.core.errors import UsageError
@@ -8,11 +10,14 @@ from evalsuite.core.files import read_json, write_json, write_text
 from evalsuite.engines.capability import why_not_answered
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.launch import LaunchParams, Strategy
-from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.methods import MethodParams
 from tasks.config.model import ModelParams
 from tasks.config.numerics import Optimizer
-from tasks.config.train import Answers, TrainParams
+from tasks.config.train import TrainParams
 from tasks.config.training import MethodSections
+from tasks.methods.kinds import method_of
+from tasks.methods.loading import shipped_dtype
+from tasks.objectives.find import blamed, prepared_objective
 from tasks.paths import ArtifactPaths
 from tasks.planning.advice import Advice, advise
 from tasks.planning.architecture import read_config
@@ -21,9 +26,7 @@ from tasks.planning.hardware import Machines, launch_machines
 from tasks.planning.launch_files import launch_file, own_settings
 from tasks.planning.meta_device import count_parameters, count_trained
 from tasks.planning.plan import make_plan
-from tasks.training.models import shipped_dtype
 from tasks.training.parallel.launch import LaunchFile, LaunchPlan, choose_strategy, runs_on
-from tasks.training.rows.documents import num_pieces
 from tasks.training.state.checkpoints import most_checkpoints
 
 
@@ -101,7 +104,7 @@ def run(name: str, params: PlanSections, paths: ArtifactPaths) -> dict[str, Any]
         trained_parameters=trained,
         settings=_settings(name, params.launch, chosen, paths),
     )
-    one = launch.checkpoint_bytes(method.is_pissa)
+    one = launch.checkpoint_bytes(method_of(method).saves_twice)
     plan |= {
         "checkpoint_bytes": one,
         # Of several learning rates, the best one's checkpoints stay while another trains.
@@ -118,17 +121,17 @@ def run(name: str, params: PlanSections, paths: ArtifactPaths) -> dict[str, Any]
 
 
 def _train_counts(paths: ArtifactPaths, train: TrainParams) -> dict[str, int]:
-    """Sequences (``rows``), tokens and the longest sequence of training, documents cut as training cuts them."""
+    """Sequences (``rows``), tokens and the longest sequence of training."""
     report = read_json(paths.prepared / "report.json", "ratchet stage prepare")
-    counts: dict[str, int] = report["splits"]["train"]
-    if report.get("objective") != "text":
-        # Conversations whose answers are learnt apart; with the last answer alone, each is one sequence all the same.
-        split = train.answers is Answers.ALL and "sequences" in counts
-        return {**counts, "rows": counts["sequences"]} if split else counts
-    limit = train.max_length_tokens
-    with (paths.prepared / "train.jsonl").open(encoding="utf-8") as lines:
-        rows = sum(num_pieces(json.loads(line)["num_tokens"], limit) for line in lines)
-    return {**counts, "rows": rows, "longest": min(counts["longest"], limit)}
+    objective = prepared_objective(paths.prepared)
+    with blamed(objective):
+        return objective.counts(report["splits"]["train"], _num_tokens(paths.prepared / "train.jsonl"), train)
+
+
+def _num_tokens(path: Path) -> Iterator[int]:
+    """Of each row; the file is read only where an objective asks."""
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line)["num_tokens"] for line in lines)
 
 
 def _optimizer(method: MethodParams, machines: Machines) -> tuple[Optimizer, list[Advice]]:
@@ -199,8 +202,7 @@ def params_changes(request: Request, train: TrainParams) -> list[tuple[str, Requ
     if request.optimizer is Optimizer.ADAMW:
         changes.append(("optimizer: adamw_8bit with both", least._replace(optimizer=Optimizer.ADAMW_8BIT)))
     same, least = (each._replace(optimizer=Optimizer.ADAMW, numerics=None, trained=None) for each in (request, least))
-    kinds = list(MethodKind)[list(MethodKind).index(request.kind) + 1 :]
-    for kind in kinds:
+    for kind in request.kind.lighter:
         changes += [
             (f"kind: {kind}", same._replace(kind=kind)),
             (f"kind: {kind} with both", least._replace(kind=kind)),

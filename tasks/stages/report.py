@@ -11,9 +11,13 @@ from evalsuite.comparison.rows import Comparison, read_comparison
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, write_text
 from evalsuite.gate.decision import Decision, read_decision
+from evalsuite.gate.policy import GatePolicy
 from evalsuite.report import ReportData, TrainingRun, build_html, build_model_card
 from tasks.base_model.licence import base_licence
-from tasks.config.params import Params
+from tasks.config.compare import CompareParams, SequentialParams
+from tasks.config.model import ModelParams
+from tasks.config.prepare import PrepareParams
+from tasks.config.training import TrainingSections
 from tasks.paths import ArtifactPaths
 from tasks.stages.compare import has_champion, read_suites, read_train_log
 
@@ -43,7 +47,17 @@ PACKAGES = (
 UNKNOWN_COMMIT = "unknown"
 
 
-def run(params: Params, paths: ArtifactPaths) -> Decision:
+class Sections(TrainingSections):
+    """What the stage shows of params.yaml; of the suites, what evaluation wrote beside their results."""
+
+    model: ModelParams
+    prepare: PrepareParams
+    sequential: SequentialParams = SequentialParams()
+    compare: CompareParams = CompareParams()
+    gate: GatePolicy
+
+
+def run(params: Sections, paths: ArtifactPaths) -> Decision:
     """Write reports/model_card.md, then reports/promotion.html.
 
     Raises:
@@ -56,13 +70,15 @@ def run(params: Params, paths: ArtifactPaths) -> Decision:
     return data.decision
 
 
-def gather(params: Params, paths: ArtifactPaths) -> ReportData:
+def gather(params: Sections, paths: ArtifactPaths) -> ReportData:
     """Read everything that the report shows; see ``run`` for what it raises."""
     decision, comparison = read_decision(paths.decision), read_comparison(paths.comparison)
     _check_agreement(decision, comparison, paths)
     models = ["base", *(["champion"] if has_champion(paths) else []), decision.candidate]
     revision = f"@{params.model.revision}" if params.model.revision else ""
     licence, licence_from = base_licence(params.model)
+    evaluated = read_json(paths.eval_settings(decision.candidate), f"ratchet stage evaluate@{decision.candidate}")
+    shown = params.model_dump(mode="json", include=set(PARAMS_SHOWN), exclude_none=True)
     return ReportData(
         decision=decision,
         comparison=comparison,
@@ -72,7 +88,7 @@ def gather(params: Params, paths: ArtifactPaths) -> ReportData:
             for row in comparison.methods
         },
         plans=_plans(paths, comparison),
-        params=params.model_dump(mode="json", include=set(PARAMS_SHOWN), exclude_none=True),
+        params={**shown, "evaluation": evaluated["evaluation"]},
         base_model=params.model.id + revision,
         licence=licence,
         licence_from=licence_from,
@@ -146,10 +162,7 @@ def _check_agreement(decision: Decision, comparison: Comparison, paths: Artifact
         )
 
 
-Sections = Params
-
-
-def stage(params: Params, paths: ArtifactPaths) -> str:
+def stage(params: Sections, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
     decision = run(params, paths)
     return f"{decision.verdict}: {paths.report} and {paths.model_card} written"

@@ -48,7 +48,7 @@ def run(params: Sections, paths: ArtifactPaths) -> Stopping:
             gate=params.gate,
             num_candidates=num_candidates(params.methods, params.train.seed),
             baselines={role: _results_sha256(role, paths) for role in baselines},
-            code_sha256=gate_code_sha256(),
+            code_sha256=gate_code_sha256(params.gate),
         )
     stopping = Stopping(policy=policy)
     write_json(paths.stopping, stopping)

@@ -15,13 +15,13 @@ from typing import Any
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, read_model, write_json
 from evalsuite.core.identity import verify_manifest
-from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.training import TrainingSections
 from tasks.dvc_command import FORCED
 from tasks.paths import ArtifactPaths
 from tasks.planning.choice import USABLE
 from tasks.planning.hardware import launch_machines
 from tasks.training.export import export
+from tasks.training.job import Job
 from tasks.training.parallel.launch import LaunchPlan, check_plan, check_settings
 from tasks.training.parallel.processes import run_workers
 from tasks.training.rows.inputs import Inputs, fingerprint, read_inputs
@@ -35,7 +35,7 @@ from tasks.training.state.checkpoints import (
     start_anew,
 )
 from tasks.training.state.log import EpochRecord, TrainLog
-from tasks.training.state.outcome import OUTCOME, Outcome, read_outcome
+from tasks.training.state.outcome import OUTCOME, read_outcome
 from tasks.training.state.selection import select_epoch
 from tasks.training.sweep import (
     Trial,
@@ -63,44 +63,37 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
         StageError: The loss is not a number, the disk is full, the merge went wrong, or what runs is not the plan.
         MissingArtifactError: An earlier stage's output is absent.
     """
-    params = params.seeded(name)
-    method, base = params.methods[name], paths.export("base")
     plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, f"ratchet stage plan@{name}")
-    check_plan(name, plan, method, params.launch)
+    job = Job(name, params.seeded(name), plan, paths)
+    check_plan(name, plan, params.methods[name], params.launch)
     check_settings(name, plan, paths.root)
-    _check_memory(name, params, paths)
-    verify_manifest(base, "ratchet stage fetch")
-    inputs = read_inputs(name, params, paths)
+    _check_memory(job)
+    verify_manifest(job.base, "ratchet stage fetch")
+    inputs = read_inputs(job)
     # Whatever can be wrong with the inputs is found by now: from here on earlier checkpoints may be removed.
     paths.train_log(name).unlink(missing_ok=True)
     if os.environ.get(FORCED):
-        _set_finished_aside(name, method, paths)
-    if method.is_sweep:
-        trials = _sweep(name, params, paths, plan, inputs)
-    else:
-        root = paths.checkpoints(name)
-        trials = [finished(method.rates[0], root, _outcome(name, params, paths, plan, inputs), params.train)]
-    best, outcome = best_trial(name, trials, params.train.select_direction)
-    root, method = best.root, method.at_rate(best.rate)
-    selection = select_epoch(outcome.epochs, params.train.select_metric, params.train.select_direction)
+        _set_finished_aside(job)
+    trials = _sweep(job, inputs) if job.method.params.is_sweep else [_trial(job, inputs)]
+    best, outcome = best_trial(trials)
+    method, root = best.job.method, best.job.root
+    selection = select_epoch(outcome.epochs, job.params.select_metric, job.params.select_direction)
     checkpoint = _checkpoint(root, next(record for record in outcome.epochs if record.epoch == selection.epoch))
-    exported = export(name, method, checkpoint, base, paths.export(name), inputs.tokenizer, inputs.dev)
+    manifest, differences = export(best.job, checkpoint, inputs)
     adapter = checkpoint / "adapter_model.safetensors"
     log = TrainLog(
         method=name,
-        kind=method.kind,
+        kind=method.params.kind,
         config=_flat(
             {
-                "method": method.model_dump(mode="json"),
-                "train": params.train.model_dump(mode="json", exclude={"report_to"}),
+                "method": method.params.model_dump(mode="json"),
+                "train": job.params.model_dump(mode="json", exclude={"report_to"}),
             }
         ),
         steps=outcome.steps,
         epochs=outcome.epochs,
         selected_epoch=selection.epoch,
-        selected_because=f"{why_best(trials, best, params.train)}; {selection.because}"
-        if len(trials) > 1
-        else selection.because,
+        selected_because=f"{why_best(trials, best)}; {selection.because}" if len(trials) > 1 else selection.because,
         rates=tuple(trial.record for trial in trials) if len(trials) > 1 else (),
         stopped_early=outcome.stopped_early,
         resumed_from_steps=outcome.resumed_from_steps,
@@ -112,11 +105,10 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
         total_parameters=outcome.total_parameters,
         train_seconds=sum(trial.record.train_seconds for trial in trials),
         peak_memory_bytes=max(peak_memory_bytes(), *(t.outcome.peak_memory_bytes for t in trials if t.outcome)),
-        adapter_bytes=adapter.stat().st_size if method.kind is not MethodKind.FULL else None,
+        adapter_bytes=adapter.stat().st_size if method.frozen else None,
         effective=outcome.effective,
-        merge_max_abs_difference=exported.merge_max_abs_difference,
-        quantisation_max_abs_difference=exported.quantisation_max_abs_difference,
-        identity=exported.manifest.identity,
+        **differences._asdict(),
+        identity=manifest.identity,
     )
     write_curves(paths.live(name), log.steps, log.epochs)
     write_json(paths.train_log(name), log)
@@ -125,108 +117,86 @@ def run(name: str, params: TrainingSections, paths: ArtifactPaths) -> TrainLog:
     return log
 
 
-def _check_memory(name: str, params: TrainingSections, paths: ArtifactPaths) -> None:
+def _check_memory(job: Job) -> None:
     """Refuse a machine with less memory than the plan needs, which may have been made on another.
 
     Raises:
         UsageError: Names the method, what it needs and what is there.
     """
-    if not paths.plan(name).is_file():
+    path = job.paths.plan(job.name)
+    if not path.is_file():
         return
-    plan = read_json(paths.plan(name), f"ratchet stage plan@{name}")
-    device = launch_machines(params.hardware, params.launch).device
+    plan = read_json(path, f"ratchet stage plan@{job.name}")
+    device = launch_machines(job.sections.hardware, job.sections.launch).device
     needed, there = plan["memory_bytes_per_device"]["total"], device.memory_bytes
     if needed > USABLE * there:
         raise UsageError(
-            f"method {name!r} needs about {needed / 2**30:.1f} GiB and the device here, {device.name}, has "
-            f"{there / 2**30:.1f} GiB; `ratchet stage plan@{name} --force` says what would fit"
+            f"method {job.name!r} needs about {needed / 2**30:.1f} GiB and the device here, {device.name}, has "
+            f"{there / 2**30:.1f} GiB; `ratchet stage plan@{job.name} --force` says what would fit"
         )
 
 
-def _set_finished_aside(name: str, method: MethodParams, paths: ArtifactPaths) -> None:
+def _set_finished_aside(job: Job) -> None:
     """Keep a finished training until the one that was asked for is finished too; an unfinished one goes on."""
-    roots = {rate: paths.checkpoints(name, rate if method.is_sweep else None) for rate in method.rates}
-    if all((root / OUTCOME).is_file() or (method.is_sweep and given_up(rate, root)) for rate, root in roots.items()):
-        aside = set_aside(paths.checkpoints(name))
-        logger.info("%s: training again, as asked; the finished training is kept in %s until then", name, aside)
+    rates = job.method.params.rates
+    jobs = [job] if len(rates) == 1 else [job.at(rate) for rate in rates]
+    if all((each.root / OUTCOME).is_file() or given_up(each) for each in jobs):
+        aside = set_aside(job.root)
+        logger.info("%s: training again, as asked; the finished training is kept in %s until then", job.name, aside)
 
 
-def _sweep(name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs) -> list[Trial]:
+def _sweep(job: Job, inputs: Inputs) -> list[Trial]:
     """Train at every learning rate; only the best one's checkpoints are left."""
-    rates = params.methods[name].rates
-    roots = {rate: paths.checkpoints(name, rate) for rate in rates}
-    open_sweep(paths.checkpoints(name), list(roots.values()))
+    jobs = [job.at(rate) for rate in job.method.params.rates]
+    open_sweep(job.root, [each.root for each in jobs])
     trials: list[Trial] = []
-    for number, (rate, root) in enumerate(roots.items(), 1):
-        logger.info("%s: learning rate %g, %d of %d", name, rate, number, len(rates))
-        trials.append(_trial(name, params, paths, plan, inputs, rate))
+    for number, each in enumerate(jobs, 1):
+        logger.info("%s: learning rate %g, %d of %d", job.name, each.rate, number, len(jobs))
+        trials.append(_trial(each, inputs))
         if any(trial.outcome for trial in trials):
-            prune_trials(trials, best_trial(name, trials, params.train.select_direction).trial)
-        drop_resume_state(root)
-    best, outcome = best_trial(name, trials, params.train.select_direction)
+            prune_trials(trials, best_trial(trials).trial)
+        drop_resume_state(each.root)
+    best, outcome = best_trial(trials)
     if outcome.pruned:
         logger.info(
-            "%s: learning rate %g is the best of these rates, and trains again for its weights", name, best.rate
+            "%s: learning rate %g is the best of these rates, and trains again for its weights", job.name, best.rate
         )
-        shutil.rmtree(best.root)
-        trials[trials.index(best)] = _trial(name, params, paths, plan, inputs, best.rate)
+        shutil.rmtree(best.job.root)
+        trials[trials.index(best)] = _trial(best.job, inputs)
     return trials
 
 
-def _trial(
-    name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float
-) -> Trial:
-    """Train at one of several learning rates, unless that was done; one that is too high is given up."""
-    root = paths.checkpoints(name, rate)
-    open_root(root, fingerprint(name, params.at_rate(name, rate), paths, plan))
-    found = given_up(rate, root)
-    if found is not None:
-        return found
-    try:
-        return finished(rate, root, _outcome(name, params, paths, plan, inputs, rate), params.train)
-    except DivergedError as error:
-        logger.warning("%s: learning rate %g is given up: %s", name, rate, error)
-        found = give_up(rate, root, error)
-    gc.collect()
-    return found
-
-
-def _outcome(
-    name: str,
-    params: TrainingSections,
-    paths: ArtifactPaths,
-    plan: LaunchPlan,
-    inputs: Inputs,
-    rate: float | None = None,
-) -> Outcome:
-    """What the finished training in the checkpoints left, or one that is finished now."""
-    root = paths.checkpoints(name, rate)
-    depends_on = fingerprint(name, params.at_rate(name, rate), paths, plan)
-    open_root(root, depends_on)
-    outcome = read_outcome(root)
+def _trial(job: Job, inputs: Inputs) -> Trial:
+    """Train at one learning rate, unless that was done; of several, one that is too high is given up."""
+    depends_on = fingerprint(job)
+    open_root(job.root, depends_on)
+    before, outcome = given_up(job), read_outcome(job.root)
+    if before is not None:
+        return before
     if outcome is not None:
-        logger.info("%s: all epochs were done before", name)
-        return outcome
-    if not is_resumable(root):
-        logger.warning("%s: training starts anew: a file of the finished one in %s is gone", name, root)
-        start_anew(root, depends_on)
-    outcome = _train(name, params, paths, plan, inputs, rate)
-    gc.collect()  # the trainer refers to itself; the export needs its memory
-    return outcome
-
-
-def _train(
-    name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, inputs: Inputs, rate: float | None
-) -> Outcome:
-    """Train to the end; model, gradients and optimizer are freed on return, before the export needs memory."""
-    if plan.in_stage:
-        return train(name, params, paths, plan, inputs, rate=rate)
-    root = paths.checkpoints(name, rate)
-    run_workers(name, plan, params.launch, paths.root, root, rate)
-    outcome = read_outcome(root)
-    if outcome is None:
-        raise StageError(f"{name}: the processes ended and left no outcome in {root}; run the stage again to go on")
-    return outcome
+        logger.info("%s: all epochs were done before", job.name)
+        return finished(job, outcome)
+    if not is_resumable(job.root):
+        logger.warning("%s: training starts anew: a file of the finished one in %s is gone", job.name, job.root)
+        start_anew(job.root, depends_on)
+    try:
+        if job.plan.in_stage:
+            outcome = train(job, inputs)
+        else:
+            run_workers(job.name, job.plan, job.sections.launch, job.paths.root, job.root, job.rate)
+            outcome = read_outcome(job.root)
+        if outcome is None:
+            raise StageError(
+                f"{job.name}: the processes ended and left no outcome in {job.root}; run the stage again to go on"
+            )
+        trial = finished(job, outcome)
+    except DivergedError as error:
+        if job.rate is None:
+            raise
+        logger.warning("%s: learning rate %g is given up: %s", job.name, job.rate, error)
+        trial = give_up(job, error)
+    gc.collect()  # the trainer refers to itself; what follows needs its memory
+    return trial
 
 
 def _checkpoint(root: Path, record: EpochRecord) -> Path:

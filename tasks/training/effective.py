@@ -6,8 +6,8 @@ from typing import Any
 
 from evalsuite.core.errors import StageError
 from tasks.config.launch import Strategy
-from tasks.config.methods import MethodKind, MethodParams
 from tasks.config.numerics import Numerics, Optimizer
+from tasks.training.job import Job
 from tasks.training.optim.accelerations import read_accelerations
 from tasks.training.parallel.launch import LaunchPlan
 from tasks.training.parallel.strategies import Ranks
@@ -48,15 +48,11 @@ def read_effective(trainer: Any, ranks: Ranks) -> Effective:
     }
 
 
-def check_effective(
-    plan: LaunchPlan, method: MethodParams, packing: bool, batch: tuple[int, int], effective: dict[str, Any]
-) -> None:
+def check_effective(job: Job, batch: tuple[int, int], effective: dict[str, Any]) -> None:
     """Stop when what runs is not what was planned.
 
     Args:
-        plan: What was planned.
-        method: What was asked for.
-        packing: Whether several examples were to share a row.
+        job: What was asked for and planned.
         batch: Rows of an optimizer step, as planned and as they run.
         effective: What runs, as ``read_effective`` reads it.
 
@@ -65,6 +61,7 @@ def check_effective(
     """
     from tasks.training.optim.optimizers import optimizer_name
 
+    plan, method = job.plan, job.method
     deepspeed_bf16 = plan.strategy.zero_stage > 0 and plan.numerics is Numerics.MIXED
     parallel = "MULTI_CPU" if plan.device == "cpu" else "MULTI_GPU"
     wanted: dict[str, Any] = {
@@ -79,11 +76,11 @@ def check_effective(
         "distributed_type": "DEEPSPEED" if plan.strategy.zero_stage else "NO" if plan.num_processes == 1 else parallel,
         "strategy": plan.strategy.value,
         "zero_stage": plan.strategy.zero_stage,
-        "quantised": method.kind is MethodKind.QLORA,
-        "padding_free": packing,
-        "embedding_noise_alpha": method.neftune_noise_alpha or 0.0,
+        "padding_free": job.params.packing,
+        "embedding_noise_alpha": method.params.neftune_noise_alpha or 0.0,
         "trained_parameters": plan.trained_parameters,
         "batch_size": batch[0],
+        **method.effective(),
     }
     _compare({**effective, "device": str(effective["device"]).split(":")[0], "batch_size": batch[1]}, wanted)
 

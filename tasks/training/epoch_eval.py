@@ -7,7 +7,8 @@ from evalsuite.items.results import SuiteSummary
 from tasks.config.golden import DevSuite
 from tasks.config.methods import MethodParams
 from tasks.evaluation.golden_suite import dev_suite
-from tasks.training.models import load_checkpoint, shipped_dtype
+from tasks.methods.kinds import method_of
+from tasks.methods.loading import shipped_dtype
 
 
 class DevRunner:
@@ -22,7 +23,7 @@ class DevRunner:
         self._suite = dev_suite(params.golden, select_metric)
         self._batch_tokens = params.batch_tokens
         self._base = base
-        self._method = method
+        self._method = method_of(method)
         self._tokenizer = tokenizer
 
     def run(self, checkpoint: Path) -> SuiteSummary:
@@ -37,6 +38,6 @@ class DevRunner:
         with torch.random.fork_rng():
             # An engine computes in fp32 on a CPU, and in the type that ships on a GPU.
             dtype = shipped_dtype(self._base) if torch.cuda.is_available() else torch.float32
-            model = load_checkpoint(checkpoint, self._base, self._method, dtype)
+            model = self._method.load_checkpoint(checkpoint, self._base, dtype)
             engine = HFEngine(model, self._tokenizer, checkpoint.name, self._batch_tokens)
             return self._suite.run(engine).summary()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, write_json
-from tasks.config.train import TrainParams
+from tasks.training.job import Job
 from tasks.training.state.checkpoints import FINGERPRINT, anew, read_records
 from tasks.training.state.clock import Clock
 from tasks.training.state.log import RateRecord
@@ -28,11 +28,15 @@ DIVERGED = "diverged.json"
 class Trial(NamedTuple):
     """One rate's training, finished or given up."""
 
-    rate: float
-    root: Path
+    job: Job
     outcome: Outcome | None
     """None where it diverged."""
     record: RateRecord
+
+    @property
+    def rate(self) -> float:
+        """The learning rate."""
+        return self.record.learning_rate
 
 
 def open_sweep(folder: Path, roots: Sequence[Path]) -> None:
@@ -45,13 +49,13 @@ def open_sweep(folder: Path, roots: Sequence[Path]) -> None:
         shutil.rmtree(left)
 
 
-def finished(rate: float, root: Path, outcome: Outcome, settings: TrainParams) -> Trial:
+def finished(job: Job, outcome: Outcome) -> Trial:
     """What a rate's training gave."""
-    metric = settings.select_metric
-    selection = select_epoch(outcome.epochs, metric, settings.select_direction)
+    metric = job.params.select_metric
+    selection = select_epoch(outcome.epochs, metric, job.params.select_direction)
     epoch = next(each for each in outcome.epochs if each.epoch == selection.epoch)
     record = RateRecord(
-        learning_rate=rate,
+        learning_rate=job.method.params.rates[0],
         epochs=len(outcome.epochs),
         selected_epoch=epoch.epoch,
         dev=epoch.golden[metric],
@@ -60,39 +64,35 @@ def finished(rate: float, root: Path, outcome: Outcome, settings: TrainParams) -
         eval_loss=epoch.eval_loss,
         train_seconds=outcome.train_seconds,
     )
-    return Trial(rate, root, outcome, record)
+    return Trial(job, outcome, record)
 
 
-def give_up(rate: float, root: Path, error: DivergedError) -> Trial:
+def give_up(job: Job, error: DivergedError) -> Trial:
     """Note that a rate is too high, so that it is not tried again."""
-    found = {"schema_version": 1, "message": str(error), "epochs": len(read_records(root))}
-    write_json(root / DIVERGED, found)
-    return _diverged(rate, root, found)
+    found = {"schema_version": 1, "message": str(error), "epochs": len(read_records(job.root))}
+    write_json(job.root / DIVERGED, found)
+    return _diverged(job, found)
 
 
-def given_up(rate: float, root: Path) -> Trial | None:
+def given_up(job: Job) -> Trial | None:
     """The rate's training, where it diverged before."""
-    if not (root / DIVERGED).is_file():
+    path = job.root / DIVERGED
+    if not path.is_file():
         return None
-    found = read_json(root / DIVERGED, anew(root / DIVERGED))
+    found = read_json(path, anew(path))
     if not isinstance(found, dict) or not {"message", "epochs"} <= found.keys():
-        raise UsageError(f"{root / DIVERGED} has no message and epochs; make it again with `{anew(root / DIVERGED)}`")
-    return _diverged(rate, root, found)
+        raise UsageError(f"{path} has no message and epochs; make it again with `{anew(path)}`")
+    return _diverged(job, found)
 
 
-def _diverged(rate: float, root: Path, found: Mapping[str, Any]) -> Trial:
+def _diverged(job: Job, found: Mapping[str, Any]) -> Trial:
     record = RateRecord(
-        learning_rate=rate,
+        learning_rate=job.method.params.rates[0],
         epochs=int(found["epochs"]),
-        selected_epoch=None,
-        dev=None,
-        dev_n=None,
-        dev_stderr=None,
-        eval_loss=None,
-        train_seconds=Clock(root / "clock.json").saved_seconds,
+        train_seconds=Clock(job.root / "clock.json").saved_seconds,
         diverged=str(found["message"]),
     )
-    return Trial(rate, root, None, record)
+    return Trial(job, None, record)
 
 
 class Best(NamedTuple):
@@ -102,19 +102,20 @@ class Best(NamedTuple):
     outcome: Outcome
 
 
-def best_trial(name: str, trials: Sequence[Trial], direction: str) -> Best:
+def best_trial(trials: Sequence[Trial]) -> Best:
     """The rate with the best golden dev metric; of equal ones the lower eval loss, then the lower rate.
 
     Raises:
         StageError: Every rate diverged.
     """
+    job = trials[0].job
     alive = [Best(trial, trial.outcome) for trial in trials if trial.outcome is not None]
     if not alive:
         raise StageError(
-            f"{name}: training diverged at each of methods.{name}.learning_rate = "
+            f"{job.name}: training diverged at each of methods.{job.name}.learning_rate = "
             f"{[trial.rate for trial in trials]}; name lower ones. {trials[-1].record.diverged}"
         )
-    sign = -1.0 if direction == "higher" else 1.0
+    sign = -1.0 if job.params.select_direction == "higher" else 1.0
     return min(alive, key=lambda best: _rank(best.trial, sign))
 
 
@@ -129,18 +130,19 @@ def prune_trials(trials: Sequence[Trial], best: Trial) -> None:
             continue
         if trial.outcome is not None and not trial.outcome.pruned:
             # Said before they go, so that a kill in between leaves a rate that is finished.
-            trial.outcome.model_copy(update={"pruned": True}).write(trial.root)
-        for folder in trial.root.glob("checkpoint-*"):
+            trial.outcome.model_copy(update={"pruned": True}).write(trial.job.root)
+        for folder in trial.job.root.glob("checkpoint-*"):
             shutil.rmtree(folder)
-        shutil.rmtree(trial.root / "pissa_init", ignore_errors=True)
+        shutil.rmtree(trial.job.root / "pissa_init", ignore_errors=True)
 
 
-def why_best(trials: Sequence[Trial], best: Trial, settings: TrainParams) -> str:
+def why_best(trials: Sequence[Trial], best: Trial) -> str:
     """The choice of the rate, in words."""
     told = ", ".join(
         f"{trial.rate:g} diverged" if trial.record.dev is None else f"{trial.rate:g} {trial.record.dev:.3f}"
         for trial in trials
     )
+    settings = best.job.params
     equal = sum(trial.record.dev == best.record.dev for trial in trials) > 1
     tie = "; of equal rates the one with the lower eval loss" if equal else ""
     return (

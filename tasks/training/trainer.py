@@ -1,23 +1,20 @@
 """TRL's SFTTrainer as Ratchet runs it: the same rows a step for any number of processes, and FSDP2 that can go on."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evalsuite.core.errors import StageError, UsageError
 from tasks.config.launch import Strategy
-from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics
-from tasks.config.train import TrainParams
-from tasks.training.models import adapter_config, check_targets, load_trainable, trained_dtype
+from tasks.methods.loading import trained_dtype
+from tasks.methods.method import Method
+from tasks.training.job import Job
 from tasks.training.optim.accelerations import has_liger
 from tasks.training.optim.attention import choose_attention
-from tasks.training.optim.pissa import TRAINED, convert, keep_initial
 from tasks.training.optim.supervised import supervised_trainer
-from tasks.training.parallel.launch import LaunchPlan
 from tasks.training.parallel.strategies import deepspeed_config, sharded_loading
-from tasks.training.rows.examples import Example
+from tasks.training.rows.inputs import Inputs
 from tasks.training.rows.order import EpochOrder, filler
 from tasks.training.state.checkpoints import last_good
 from tasks.training.watch.signals import Meter
@@ -26,19 +23,13 @@ OPTIMIZER_FOLDER = "optimizer"
 """Of FSDP2's split optimizer state, in a checkpoint."""
 
 
-def build_trainer(
-    name: str,
-    method: MethodParams,
-    params: TrainParams,
-    plan: LaunchPlan,
-    base: Path,
-    root: Path,
-    tokenizer: Any,
-    train: Sequence[Example],
-    dev: Sequence[Example],
-    resume: Path | None,
-) -> Any:
-    """The trainer of one method in this process.
+def build_trainer(job: Job, inputs: Inputs, resume: Path | None = None) -> Any:
+    """The trainer of one job in this process.
+
+    Args:
+        job: What is trained, and how.
+        inputs: Rows and tokenizer.
+        resume: The checkpoint from which training goes on; None where it begins.
 
     Raises:
         UsageError: A target module is not there or takes no adapter, or PiSSA's rank is larger than a base weight.
@@ -49,11 +40,13 @@ def build_trainer(
 
     from tasks.training.optim.optimizers import optimizer_class
 
+    method, params, plan = job.method, job.params, job.plan
+    recipe = method.params
     cuda = plan.device == "cuda"
-    steps = math.ceil(len(train) / params.batch_size) * method.epochs
+    steps = math.ceil(len(inputs.train) / params.batch_size) * recipe.epochs
     round_size = params.micro_batch_size * plan.num_processes
     order = EpochOrder(
-        lengths=[len(example.input_ids) for example in train],
+        lengths=[len(example.input_ids) for example in inputs.train],
         seed=params.seed,
         batch_size=params.batch_size,
         by_length=not params.packing,
@@ -62,16 +55,16 @@ def build_trainer(
     )
     fsdp2 = plan.strategy is Strategy.FSDP2
     config = SFTConfig(
-        output_dir=str(root),
+        output_dir=str(job.root),
         per_device_train_batch_size=params.micro_batch_size,
         per_device_eval_batch_size=params.micro_batch_size,
         gradient_accumulation_steps=params.batch_size // round_size,
-        num_train_epochs=method.epochs,
-        learning_rate=method.rates[0],
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.rates[0],
         lr_scheduler_type="cosine",
-        warmup_steps=math.ceil(method.warmup_ratio * steps),
-        weight_decay=method.weight_decay,
-        neftune_noise_alpha=method.neftune_noise_alpha,
+        warmup_steps=math.ceil(recipe.warmup_ratio * steps),
+        weight_decay=recipe.weight_decay,
+        neftune_noise_alpha=recipe.neftune_noise_alpha,
         bf16=plan.numerics is Numerics.MIXED,
         activation_checkpointing=params.gradient_checkpointing,
         logging_steps=max(1, steps // 500),
@@ -97,31 +90,30 @@ def build_trainer(
     if chosen is not None:
         shared = {"lr": config.learning_rate, "betas": (config.adam_beta1, config.adam_beta2)}
         chosen = chosen[0], {**shared, "eps": config.adam_epsilon, **chosen[1]}
-    rows = [*train, *[filler(train[0])] * order.num_fillers]
+    rows = [*inputs.train, *[filler(inputs.train[0])] * order.num_fillers]
     # transformers loads a model that FSDP2 splits from its checkpoint, not into the split model.
-    source = resume if split and resume and not adapter_config(method) else base
-    model = load_trainable(source, method, plan.numerics, split)
+    source = resume if split and resume and not method.frozen else job.base
+    model = method.load(source, plan.numerics, split)
     choose_attention(model, params.packing, provable=plan.strategy.zero_stage != 3)
     try:
-        check_targets(model, method)
+        method.check_targets(model)
     except UsageError as error:
-        raise UsageError(f"methods.{name}.{error}") from None
-    trainer = _trainer_class()(
+        raise UsageError(f"methods.{job.name}.{error}") from None
+    trainer = _trainer_class(inputs.objective.trainer(supervised_trainer()))(
         model=model,
         args=config,
         train_dataset=Dataset.from_list([example._asdict() for example in rows]),
-        eval_dataset=Dataset.from_list([example._asdict() for example in dev]),
-        processing_class=tokenizer,
-        peft_config=adapter_config(method, goes_on=resume is not None),
+        eval_dataset=Dataset.from_list([example._asdict() for example in inputs.dev]),
+        processing_class=inputs.tokenizer,
+        peft_config=method.adapter(goes_on=resume is not None),
         optimizer_cls_and_kwargs=chosen,
     )
-    if method.is_pissa:
-        keep_initial(name, trainer.model, method, root, trainer.args.should_save)
-    trainer.pissa = method.is_pissa
+    method.begin(job.name, trainer.model, job.root, trainer.args.should_save)
+    trainer.method = method
     trainer.remove_callback(PrinterCallback)
     trainer.order = order
     trainer.meter = Meter()
-    trainer.keeps_full_weights = bool(split) and adapter_config(method) is None
+    trainer.keeps_full_weights = bool(split) and not method.frozen
     if fsdp2:
         # transformers refuses to save what it cannot load again; this class can.
         trainer.args.save_only_model = False
@@ -133,16 +125,16 @@ def build_trainer(
     return trainer
 
 
-def _trainer_class() -> Any:
+def _trainer_class(base: Any) -> Any:
     from transformers.distributed.checkpoint import load_optimizer_distributed, save_optimizer_distributed
 
-    class Trainer(supervised_trainer()):  # type: ignore[misc]  # trl is untyped
-        """TRL's trainer with our order of rows and FSDP2's optimizer in its checkpoints."""
+    class Trainer(base):  # type: ignore[misc]  # trl is untyped
+        """The objective's trainer with our order of rows and FSDP2's optimizer in its checkpoints."""
 
         order: EpochOrder
         keeps_full_weights: bool
         meter: Meter
-        pissa: bool
+        method: Method
 
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
             self.meter.count(inputs)
@@ -176,13 +168,13 @@ def _trainer_class() -> Any:
 
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             super()._save(output_dir, state_dict)
-            if self.pissa and self.args.should_save:
-                convert(Path(output_dir or self.args.output_dir), Path(self.args.output_dir))
+            if self.args.should_save:
+                self.method.complete(Path(output_dir or self.args.output_dir), Path(self.args.output_dir))
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
             if not self.keeps_full_weights:
-                folder = Path(resume_from_checkpoint)
-                super()._load_from_checkpoint(str(folder / TRAINED) if self.pissa else str(folder), model)
+                folder = self.method.resume_folder(Path(resume_from_checkpoint))
+                super()._load_from_checkpoint(str(folder), model)
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint is None or not self.is_distributed_loading_by_transformers:

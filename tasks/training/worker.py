@@ -8,28 +8,26 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from evalsuite.core.errors import PreemptedError, StageError, UsageError
 from evalsuite.core.files import read_model
 from tasks.allocator import keep_freed_memory
 from tasks.config.launch import Strategy
-from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics
 from tasks.config.reading import read_params
-from tasks.config.train import TrainParams
 from tasks.config.training import TrainingSections
 from tasks.logs import start_logging
+from tasks.objectives.find import blamed
 from tasks.paths import ArtifactPaths
 from tasks.training.effective import Effective, count_all, count_trained, read_effective
-from tasks.training.epoch_eval import DevRunner
+from tasks.training.job import Job
 from tasks.training.parallel.launch import LaunchPlan, check_settings
 from tasks.training.parallel.preemption import StopRequest, die_with_parent
 from tasks.training.parallel.strategies import Ranks, leave_processes, split_again, start_processes, whole_models
-from tasks.training.rows.examples import Example
 from tasks.training.rows.inputs import Inputs, check_same_inputs, read_inputs
 from tasks.training.rows.packing import check_packing, rows_loss
 from tasks.training.state.checkpoints import (
@@ -59,49 +57,30 @@ from tasks.training.watch.signals import peak_memory_bytes, read_peak, read_step
 logger = logging.getLogger(__name__)
 
 
-class Rows(NamedTuple):
-    """Tokenised examples."""
-
-    train: Sequence[Example]
-    dev: Sequence[Example]
-
-
 class Training:
-    """One method's run: the trainer, and what it writes after each epoch."""
+    """A job at work: the trainer, and what it writes after each epoch."""
 
-    def __init__(
-        self,
-        name: str,
-        method: MethodParams,
-        params: TrainParams,
-        plan: LaunchPlan,
-        paths: ArtifactPaths,
-        root: Path,
-        tokenizer: Any,
-        rows: Rows,
-        dev_runner: DevRunner,
-        clock: Clock,
-        stop: StopRequest,
-    ) -> None:
-        """Build model and trainer; ``root`` holds the checkpoints.
+    def __init__(self, job: Job, inputs: Inputs, stop: StopRequest) -> None:
+        """Build model and trainer.
 
         Raises:
             UsageError: The adapter's target modules match nothing, or examples in one row see each other.
         """
         from transformers import set_seed
 
-        base = paths.export("base")
-        self.name, self.method, self.params, self.plan, self.root = name, method, params, plan, root
-        self.rows, self.dev_runner, self.clock = rows, dev_runner, clock
+        plan, paths = job.plan, job.paths
+        self.job, self.inputs, self.clock = job, inputs, Clock(job.root / "clock.json")
+        self.name, self.params, self.plan, self.root = job.name, job.params, plan, job.root
+        self.num_epochs = job.method.params.epochs
         self.ranks = Ranks()
-        self.watchers = (live_callback(self, paths.live(name)), reporting_callback(self, paths.tracked_runs))
+        self.watchers = (live_callback(self, paths.live(job.name)), reporting_callback(self, paths.tracked_runs))
         self.stop, self.stepping = stop, False
         self.started_from = self._newest()
         resume = self.started_from.folder if self.started_from else None
-        set_seed(params.seed)
+        set_seed(job.params.seed)
         with self._reading(resume if plan.strategy is Strategy.FSDP2 else None):
-            self.trainer = build_trainer(name, method, params, plan, base, root, tokenizer, *rows, resume)
-        self.peak = read_peak(base, method.kind, rows.train, plan.num_processes)
+            self.trainer = build_trainer(job, inputs, resume)
+        self.peak = read_peak(job.base, job.method.params.kind, inputs.train, plan.num_processes)
         self.trainer.add_callback(signals_callback(self, peak_memory_bytes))
         self.trainer.add_callback(training_callback(self))
         for watcher in self.watchers:
@@ -110,7 +89,7 @@ class Training:
         self.trained_parameters = count_trained(model)
         split_by_deepspeed = plan.strategy.zero_stage == 3
         self.total_parameters = count_all(model) if split_by_deepspeed else int(model.num_parameters())
-        self.checkpoint_bytes = plan.checkpoint_bytes(method.is_pissa)
+        self.checkpoint_bytes = plan.checkpoint_bytes(job.method.saves_twice)
         self._effective: Effective = {}
         if not split_by_deepspeed:
             self.check_packing()
@@ -126,7 +105,7 @@ class Training:
         with self.stop.listening():
             with self._reading(self.started_from.folder if self.started_from else None):
                 self._finish_pending()
-            missing = most_checkpoints(self.method.epochs, self.params.keep_checkpoints)
+            missing = most_checkpoints(self.num_epochs, self.params.keep_checkpoints)
             missing -= len(complete_checkpoints(self.root))
             check_disk(self.root, max(0, missing) * self.checkpoint_bytes, f"{max(0, missing)} checkpoints need")
             resume = None
@@ -187,7 +166,7 @@ class Training:
     @property
     def stopped_early(self) -> str | None:
         """Why training ends before its last epoch, as far as the complete epochs tell."""
-        if len(self.epochs) >= self.method.epochs:
+        if len(self.epochs) >= self.num_epochs:
             return None
         return divergence(self.epochs, self.params.divergence_gap, self.params.divergence_patience)
 
@@ -219,13 +198,13 @@ class Training:
     def check_packing(self) -> None:
         """Prove that examples in one row do not see each other, where they share rows."""
         if self.params.packing:
-            check_packing(self.trainer, self.rows.train, self.compute)
+            check_packing(self.trainer, self.inputs.train, self.compute)
             if self.plan.strategy is Strategy.FSDP2:
                 split_again(self.trainer.model)
 
     def probe_loss(self) -> float:
         """Loss on the first dev rows, nats a supervised token; all processes must call it."""
-        loss = rows_loss(self.trainer, self.rows.dev[: self.params.micro_batch_size])
+        loss = rows_loss(self.trainer, self.inputs.dev[: self.params.micro_batch_size])
         if self.plan.strategy is Strategy.FSDP2:
             split_again(self.trainer.model)
         if not math.isfinite(loss):
@@ -279,7 +258,7 @@ class Training:
     def _judge(self, state: Any, started: float) -> None:
         folder = self.root / f"checkpoint-{state.global_step}"
         epoch = round(state.epoch)
-        golden = self.dev_runner.run(folder)
+        golden = self.inputs.dev_runner.run(folder)
         begin = max((record.step for record in self.epochs), default=0)
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry and entry["step"] > begin]
         record = EpochRecord(
@@ -304,7 +283,7 @@ class Training:
             "%s: epoch %d of %d: training loss %.3f, eval loss %.3f, golden dev %s",
             self.name,
             epoch,
-            self.method.epochs,
+            self.num_epochs,
             record.train_loss,
             record.eval_loss,
             scores,
@@ -317,44 +296,24 @@ class Training:
             self.clock.save()
 
 
-def train(
-    name: str,
-    params: TrainingSections,
-    paths: ArtifactPaths,
-    plan: LaunchPlan,
-    inputs: Inputs,
-    stop: StopRequest | None = None,
-    rate: float | None = None,
-) -> Outcome:
-    """Train one method in this process, at one of its learning rates; the first process writes the outcome, last.
+def train(job: Job, inputs: Inputs, stop: StopRequest | None = None) -> Outcome:
+    """Train in this process; the first process writes the outcome, last.
 
     Raises:
         UsageError: An input is not as it must be.
         StageError: Training stopped; the message names the step and the last good checkpoint.
     """
-    root = paths.checkpoints(name, rate)
-    training = Training(
-        name,
-        params.at_rate(name, rate).methods[name],
-        params.train,
-        plan,
-        paths,
-        root,
-        inputs.tokenizer,
-        Rows(inputs.train, inputs.dev),
-        inputs.dev_runner,
-        Clock(root / "clock.json"),
-        stop or StopRequest(),
-    )
-    try:
-        outcome = training.run()
-    except DivergedError:
-        training.save_clock()
-        for watcher in training.watchers:
-            watcher.on_train_end(None, None, None)
-        raise
+    with blamed(inputs.objective):
+        training = Training(job, inputs, stop or StopRequest())
+        try:
+            outcome = training.run()
+        except DivergedError:
+            training.save_clock()
+            for watcher in training.watchers:
+                watcher.on_train_end(None, None, None)
+            raise
     if training.ranks.first:
-        outcome.write(root)
+        outcome.write(job.root)
     training.ranks.wait()  # torchrun ends the others as soon as one has ended badly
     return outcome
 
@@ -387,9 +346,10 @@ def main(arguments: list[str] | None = None) -> int:
             )
         check_settings(name, plan, paths.root)
         start_processes(plan)
-        inputs = read_inputs(name, params, paths)
-        check_same_inputs(name, params.at_rate(name, rate), paths, plan, root)
-        train(name, params, paths, plan, inputs, stop, rate)
+        job = Job(name, params, plan, paths, rate)
+        inputs = read_inputs(job)
+        check_same_inputs(job)
+        train(job, inputs, stop)
     if result.exit_code == 0:
         leave_processes()
     return result.exit_code

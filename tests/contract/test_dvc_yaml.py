@@ -10,7 +10,7 @@ import yaml
 
 from evalsuite.core.imports import sources_of
 from tasks.config.params import Params, load_params
-from tasks.evaluation.suite_files import WATCHED
+from tasks.evaluation.suites import WATCHED
 from tasks.stages.baseline import DATA
 from tasks.stages.inputs import READERS
 
@@ -76,11 +76,16 @@ def test_a_stage_depends_on_no_code_that_it_does_not_run(name: str) -> None:
         ("evalsuite/engines/tree/decoding.py", {"train", "evaluate", "evaluate_baseline"}),
         ("evalsuite/contamination/overlap.py", {"contamination", "compare", "gate", "report", "stopping", "evaluate"}),
         ("tasks/data/decontaminate.py", {"prepare"}),
+        ("tasks/prepare/standard.py", {"prepare"}),
         ("tasks/training/optim/loss.py", {"train"}),
         ("tasks/planning/memory.py", {"plan", "train"}),
+        ("tasks/methods/lora.py", {"plan", "train"}),
+        ("tasks/objectives/sft.py", {"prepare", "plan", "train"}),
         ("evalsuite/gate/decide.py", {"stopping", "evaluate", "compare", "gate", "report"}),
-        ("tasks/config/operations.py", {"report"}),
-        ("tasks/config/suites.py", {"train", "evaluate", "evaluate_baseline", "report"}),
+        ("evalsuite/suites/over_refusal.py", {"evaluate", "evaluate_baseline"}),
+        ("evalsuite/suites/registry.py", {"evaluate", "evaluate_baseline"}),
+        ("evalsuite/suites/golden_set/settings.py", {"plan", "train", "evaluate", "evaluate_baseline", "report"}),
+        ("tasks/config/operations.py", set()),
         ("tasks/config/prepare.py", {"prepare", "report"}),
     ],
 )

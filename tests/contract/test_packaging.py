@@ -41,6 +41,10 @@ def test_the_lock_satisfies_the_declared_ranges() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line and line[0] != "#"]
     locked = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
-    for text in [*config["dependencies"], *config["optional-dependencies"]["dev"]]:
+    for text in [
+        *config["dependencies"],
+        *config["optional-dependencies"]["dev"],
+        *config["optional-dependencies"]["docs"],
+    ]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), text

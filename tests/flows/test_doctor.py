@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evalsuite.suites.lm_eval.settings import PINNED_DATA
 from flows.cli.views.project import show_missing
 from flows.doctor import _configuration, _remote, examine
 from tasks.config.params import parse_params
-from tasks.config.suites import PINNED_DATA
 from tasks.pipeline.runner import Pending
 from tests.hub import CLOSED, use_hub
 

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalsuite.gate.decision import Outcome, Reason
-from evalsuite.gate.judging import Question, rounded
+from evalsuite.gate.decision import Reason
+from evalsuite.gate.judging import Check, rounded
 from evalsuite.gate.pairing import columns_of
-from evalsuite.gate.policy import Kind, Rule
+from evalsuite.gate.rules import KINDS, Outcome, Rule
 from evalsuite.gate.sequential.prefixes import order_of
 from evalsuite.items.results import ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
@@ -153,19 +153,18 @@ class Bet:
 
 
 @dataclass(frozen=True)
-class SequentialQuestion(Question):
+class SequentialCheck(Check):
     """A rule of a suite that may stop early; ``columns`` is there when all items have been run."""
 
     bet: Bet | None = None
 
-    def fixed(self) -> Question:
+    def fixed(self) -> Check:
         """The same rule without its bet."""
-        return Question(**{field.name: getattr(self, field.name) for field in fields(Question)})
+        return Check(**{field.name: getattr(self, field.name) for field in fields(Check)})
 
-    def answer(self, alpha: float) -> Reason:
-        """Judge at a one-sided error of ``alpha``, at whatever item the evaluation stands."""
+    def _answer(self, alpha: float) -> Reason:
         if self.bet is None:
-            return super().answer(alpha)
+            return super()._answer(alpha)
         bet, rule = self.bet, self.rule
         scored = bet.scored
         n, unscored = int(scored.sum()), int((~scored).sum())
@@ -246,13 +245,13 @@ def _odds(log_evidence: float) -> str:
     return f"{math.exp(log_evidence):.3g}" if log_evidence < math.log(1e6) else "above 1e+06"
 
 
-def sequential_question(
+def sequential_check(
     rule: Rule,
     role: str | None,
     candidate: ScoreTable,
     baselines: Mapping[str, ScoreTable],
     max_unscored_fraction: float,
-) -> Question | None:
+) -> Check | None:
     """A rule, asked of what a sequential evaluation left; None where the fixed-n method is to judge it.
 
     What cannot be betted on (see ``no_bet_because``) waits until all items have been run, and is then judged so.
@@ -266,10 +265,10 @@ def sequential_question(
     """
     reference = baselines[role] if role else next(iter(baselines.values()), None)
     if reference is None:
-        return Question(rule, role, None, "no comparable baseline names the items of the set")
+        return Check(rule, role, None, "no comparable baseline names the items of the set")
     if rule.metric not in reference.scores:
         known = ", ".join(sorted(reference.scores)) or "none"
-        return Question(rule, role, None, f"metric {rule.metric!r} is missing for the baseline, which has {known}")
+        return Check(rule, role, None, f"metric {rule.metric!r} is missing for the baseline, which has {known}")
     prefix = candidate.info.prefix
     num_run = prefix.num_ordered if prefix else len(candidate.item_ids)
     complete = num_run == len(reference.item_ids)
@@ -278,7 +277,7 @@ def sequential_question(
     if complete and (why is not None or rule.metric not in candidate.scores):
         return None
     if why is not None:
-        return Question(rule, role, None, f"{why}, so that {waits}", slices_wait=waits)
+        return Check(rule, role, None, f"{why}, so that {waits}", slices_wait=waits)
     columns = columns_of(candidate, reference if role else None, rule.metric) if complete else None
     bet = new_bet(rule, role, baselines)
     order = order_of(reference)
@@ -287,7 +286,7 @@ def sequential_question(
     run = [at[reference.item_ids[i]] for i in order.positions[:num_run] if applying[i]]
     column = candidate.scores.get(rule.metric, np.full(len(candidate.item_ids), np.nan))
     bet.advance(column[np.array(run, dtype=np.intp)])
-    return SequentialQuestion(
+    return SequentialCheck(
         rule,
         role,
         columns,
@@ -301,6 +300,8 @@ def no_bet_because(rule: Rule, reference: ScoreTable, candidate: ScoreTable | No
     """Why a rule has to wait for the whole set; None where it can be betted on."""
     tables = [reference, *([candidate] if candidate is not None and rule.metric in candidate.scores else [])]
     name = f"{rule.suite}/{rule.metric}"
+    if rule.kind not in KINDS:
+        return f"kind {rule.kind} has no sequential test"
     if any(rule.metric in table.denominators for table in tables):
         return f"{name} is a ratio of sums"
     if rule.metric in reference.info.judges:
@@ -343,13 +344,12 @@ def new_bet(rule: Rule, role: str | None, baselines: Mapping[str, ScoreTable]) -
         if name != own and rule.metric in table.scores
     ]
     earlier = [column for column in others if bool(((column >= 0.0) & (column <= 1.0)).all())]
-    question = Question(rule, role, None)
     baseline = reference.scores[rule.metric][positions]
     return Bet(
         baseline,
         num_groups,
-        question.limit,
-        question.must_exceed,
+        rule.threshold(),
+        rule.holds_above(rule.direction),
         _scale(rule, baseline),
         np.array(earlier) if earlier else None,
         absolute=role is None,
@@ -358,10 +358,8 @@ def new_bet(rule: Rule, role: str | None, baselines: Mapping[str, ScoreTable]) -
 
 def _scale(rule: Rule, baseline: Floats) -> float:
     """A guard is to be decided soonest where nothing changed, a target where the gain is absent or twice the least."""
-    if rule.kind is Kind.GUARD and rule.margin is not None:
-        return rule.margin
-    if rule.kind is Kind.TARGET and rule.min_gain is not None:
-        return max(rule.min_gain, LEAST_SCALE)
+    if rule.paired:
+        return rule.allowed_loss or max(rule.size(), LEAST_SCALE)
     known = baseline[~np.isnan(baseline)]
     mean = float(known.mean()) if known.size else 0.5
-    return max(abs(mean - (rule.limit or 0.0)), LEAST_SCALE)
+    return max(abs(mean - rule.size()), LEAST_SCALE)

@@ -14,11 +14,10 @@ import numpy as np
 
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Outcome
-from evalsuite.gate.judging import Question
 from evalsuite.gate.pairing import difference_between, sort_by_id
-from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
-from evalsuite.gate.sequential.betting import SequentialQuestion, new_bet, no_bet_because
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import Outcome, Rule
+from evalsuite.gate.sequential.betting import SequentialCheck, new_bet, no_bet_because
 from evalsuite.gate.sequential.prefixes import must_pass_ids, order_of
 from evalsuite.items.results import EvalReport, ItemResult, ScoreTable, SuiteResult
 
@@ -55,7 +54,7 @@ class _Suite:
     must_pass: dict[str, tuple[str, ...]]
     """Metrics that an item must score 1.0 on."""
     rules: list[Rule]
-    bets: list[SequentialQuestion] = field(default_factory=list)
+    bets: list[SequentialCheck] = field(default_factory=list)
     waiting: list[RuleState] = field(default_factory=list)
     applies: dict[str, frozenset[str]] = field(default_factory=dict)
     """Metric of a bet -> ids of the items that it applies to."""
@@ -77,7 +76,6 @@ class SequentialGate:
         """
         self._baselines = {role: sort_by_id(baselines[role]) for role in sorted(baselines)}
         self._policy, self._num_candidates = policy, num_candidates
-        self._num_targets = sum(rule.kind is Kind.TARGET and bool(self._roles(rule)) for rule in policy.rules)
         self._suites: dict[str, _Suite] = {}
         self.violations: list[str] = []
         """Ids of what is proven broken, in the order of the proofs."""
@@ -123,8 +121,8 @@ class SequentialGate:
         state.num_run += len(items)
         self.check_must_pass(suite, items)
         asked = [frozenset(item.metrics) for item in items]
-        for question in list(state.bets):
-            name, metric = question.name, question.rule.metric
+        for check in list(state.bets):
+            name, metric = check.name, check.rule.metric
             applying = state.applies[metric]
             turns = [item.item_id in applying for item in items]
             alike = all((metric in own) == turn for own, turn in zip(asked, turns, strict=True))
@@ -132,11 +130,11 @@ class SequentialGate:
             if not alike or bool(((scores < 0.0) | (scores > 1.0)).any()):
                 why = "a score is outside [0, 1], or the metric does not apply to the same items"
                 state.waiting.append(RuleState(name, Status.CONTINUE, why))
-                state.bets.remove(question)
-            elif question.bet is not None:
-                question.bet.advance(scores)
-                if state.num_run < len(state.ids) and self._status(question) is Status.REJECTABLE:
-                    self._absent(name) if self._any_target(question.rule) else self._violated(name)
+                state.bets.remove(check)
+            elif check.bet is not None:
+                check.bet.advance(scores)
+                if state.num_run < len(state.ids) and self._status(check) is Status.REJECTABLE:
+                    self._absent(name) if self._policy.pools(check.rule) else self._violated(name)
         return self.states(suite)
 
     def settle(self, result: SuiteResult) -> list[RuleState]:
@@ -149,6 +147,7 @@ class SequentialGate:
         rules = [self._strict(rule) for rule in self._policy.rules if rule.suite == suite]
         state = self._suites.setdefault(suite, _Suite({}, (), {}, rules))
         state.settled = []
+        pooled = {rule.kind for rule in rules if self._policy.pools(rule)}
         if rules:
             decision = decide(
                 EvalReport("candidate", result.info.model_identity, {suite: result.table()}, {}),
@@ -163,8 +162,7 @@ class SequentialGate:
                 final = Status.OPEN if status is Status.CONTINUE else status
                 state.settled.append(RuleState(reason.rule, final))
                 if status is Status.REJECTABLE:
-                    any_target = self._policy.targets == "any" and reason.kind == Kind.TARGET
-                    self._absent(reason.rule) if any_target else self._violated(reason.rule)
+                    self._absent(reason.rule) if reason.kind in pooled else self._violated(reason.rule)
         return self.states(suite)
 
     def states(self, suite: str) -> list[RuleState]:
@@ -183,12 +181,7 @@ class SequentialGate:
         states = self.states(suite)
         rules = self._suite(suite).rules
         if self._policy.targets == "any" and self._target_met():
-            targets = {
-                Question(rule, role, None).name
-                for rule in rules
-                for role in self._roles(rule)
-                if rule.kind is Kind.TARGET and rule.slices is None
-            }
+            targets = {name for rule in rules if self._policy.pools(rule) for name in self._names(rule)}
             states = [each for each in states if each.rule not in targets]
         return bool(rules) and all(each.status is not Status.CONTINUE for each in states)
 
@@ -215,18 +208,15 @@ class SequentialGate:
         rules = [rule for rule in self._policy.rules if rule.suite == suite]
         state = _Suite(tables, ids, required, rules)
         for rule in rules:
-            roles: tuple[str | None, ...] = (None,)
-            if rule.kind in (Kind.GUARD, Kind.TARGET):
-                roles = self._roles(rule)
-            for role in roles:
-                name = Question(rule, role, None).name
+            for role in rule.baselines(self._baselines):
+                name = rule.name(role)
                 why = self._waits(rule, role, tables)
                 if why is not None:
                     state.waiting.append(RuleState(name, Status.CONTINUE, why))
                     continue
                 bet = new_bet(rule, role, tables)
                 allowed = self._policy.max_unscored_fraction
-                state.bets.append(SequentialQuestion(rule, role, None, max_unscored_fraction=allowed, bet=bet))
+                state.bets.append(SequentialCheck(rule, role, None, max_unscored_fraction=allowed, bet=bet))
                 mask = tables[role or next(iter(tables))].applies[rule.metric]
                 state.applies[rule.metric] = frozenset(reference.item_ids[i] for i in np.flatnonzero(mask))
                 if rule.slices is not None:
@@ -242,36 +232,30 @@ class SequentialGate:
             return f"metric {rule.metric!r} is missing"
         return no_bet_because(rule, reference)
 
-    def _roles(self, rule: Rule) -> tuple[str, ...]:
-        champion = ("champion",) if "champion" in self._baselines else ()
-        return {Against.ALL: ("base", *champion), Against.BASE: ("base",), Against.CHAMPION: champion}[rule.against]
-
-    def _any_target(self, rule: Rule) -> bool:
-        return rule.kind is Kind.TARGET and self._policy.targets == "any"
+    def _names(self, rule: Rule) -> list[str]:
+        return [rule.name(role) for role in rule.baselines(self._baselines)]
 
     def _strict(self, rule: Rule) -> Rule:
         """One of several targets counts as met when Holm's first step proves it."""
-        if not self._any_target(rule):
+        if not self._policy.pools(rule):
             return rule
-        return rule.model_copy(update={"alpha": (rule.alpha or self._policy.alpha) / max(1, self._num_targets)})
+        return rule.model_copy(update={"alpha": self._policy.first_alpha(rule, 1, self._baselines)})
 
-    def _status(self, question: SequentialQuestion) -> Status:
-        alpha = (question.rule.alpha or self._policy.alpha) / self._num_candidates
-        if self._any_target(question.rule):
-            strict = STATUS[question.outcome(alpha / max(1, self._num_targets))]
-            if strict is Status.PROMOTABLE:
-                return strict
-            loose = STATUS[question.outcome(alpha)]
-            return loose if loose is Status.REJECTABLE else Status.CONTINUE
-        return STATUS[question.outcome(alpha)]
+    def _status(self, check: SequentialCheck) -> Status:
+        rule = check.rule
+        strict = STATUS[check.outcome(self._policy.first_alpha(rule, self._num_candidates, self._baselines))]
+        if strict is Status.PROMOTABLE or not self._policy.pools(rule):
+            return strict
+        loose = STATUS[check.outcome(self._policy.alpha_of(rule, self._num_candidates))]
+        return loose if loose is Status.REJECTABLE else Status.CONTINUE
 
     def _target_met(self) -> bool:
         """Whether one of several targets is proven against each of its baselines."""
         found = {each.rule: each.status for suite in self._suites for each in self.states(suite)}
         return any(
-            all(found.get(Question(rule, role, None).name) is Status.PROMOTABLE for role in roles)
+            all(found.get(name) is Status.PROMOTABLE for name in names)
             for rule in self._policy.rules
-            if self._any_target(rule) and (roles := self._roles(rule))
+            if self._policy.pools(rule) and (names := self._names(rule))
         )
 
     def _absent(self, name: str) -> None:
@@ -280,9 +264,9 @@ class SequentialGate:
             name: Status.REJECTABLE
         }
         if all(
-            any(found.get(Question(rule, role, None).name) is Status.REJECTABLE for role in roles)
+            any(found.get(name) is Status.REJECTABLE for name in names)
             for rule in self._policy.rules
-            if self._any_target(rule) and (roles := self._roles(rule))
+            if self._policy.pools(rule) and (names := self._names(rule))
         ):
             self._violated(name)
 

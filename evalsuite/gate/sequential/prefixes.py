@@ -1,7 +1,7 @@
 """The order in which a set's items are evaluated, and whether a result holds the first of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -108,12 +108,4 @@ def as_fixed(
 def rows_of(table: ScoreTable, item_ids: Sequence[str]) -> ScoreTable:
     """The named items of a table, in the order of the names."""
     at = {item: i for i, item in enumerate(table.item_ids)}
-    index = np.array([at[item] for item in item_ids], dtype=np.intp)
-
-    def taken(column: Any) -> Any:
-        if isinstance(column, Mapping):
-            return {key: taken(values) for key, values in column.items()}
-        return tuple(column[i] for i in index) if isinstance(column, tuple) else column[index]
-
-    names = [field.name for field in fields(table) if field.name not in ("info", "reasons")]
-    return ScoreTable(info=table.info, reasons=table.reasons, **{name: taken(getattr(table, name)) for name in names})
+    return table.take([at[item] for item in item_ids])

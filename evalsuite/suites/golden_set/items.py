@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalsuite.core.errors import UsageError
-from evalsuite.core.files import parse_json, read_model, sha256_file, sha256_json
+from evalsuite.core.files import numbered_objects, read_model, sha256_file, sha256_json
 from evalsuite.suites.golden_set.metric_params import Params
 from evalsuite.suites.golden_set.metrics import KNOWN_METRICS, PARAMS
 
@@ -242,20 +242,11 @@ def read_golden_items(path: Path) -> tuple[GoldenItem, ...]:
     items: list[GoldenItem] = []
     seen: dict[str, int] = {}
     again = f"then `ratchet golden check {path.parent} --new-version VERSION`"
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8, {again}") from None
-    except (FileNotFoundError, IsADirectoryError):
-        raise UsageError(f"{path} is no file; expected one item a line (docs/golden_sets.md)") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    if not path.is_file():
+        raise UsageError(f"{path} is no file; expected one item a line (docs/golden_sets.md)")
+    for number, row in numbered_objects(path, "an item", f"; fix the line, {again}"):
         try:
-            item = GoldenItem.model_validate(parse_json(line))
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = getattr(error, "msg", "nested too deeply")
-            raise UsageError(f"{path}:{number}: not JSON ({reason}); fix the line, {again}") from None
+            item = GoldenItem.model_validate(row)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "item"
@@ -287,3 +278,14 @@ def allowed_values(items: tuple[GoldenItem, ...]) -> dict[str, frozenset[str]]:
                     if isinstance(value, str):
                         values.setdefault(key, set()).add(value)
     return {key: frozenset(found) for key, found in values.items()}
+
+
+def asked_metrics(path: Path) -> frozenset[str]:
+    """Every metric that an item of a file asks for; none where it is absent, which is the suite's to name.
+
+    Raises:
+        UsageError: The file is malformed.
+    """
+    if not path.is_file():
+        return frozenset()
+    return frozenset(metric for item in read_golden_items(path) for metric in item.all_metrics)

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -10,20 +12,31 @@ from typing import Literal
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.items.repeats import merge_repeats
-from evalsuite.items.results import SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import SuiteResult
 from evalsuite.judges.base import Judge, RefusalJudge
-from evalsuite.suites.base import check_known
+from evalsuite.judges.choose import chat_judge
+from evalsuite.judges.learned import LearnedRefusalJudge
+from evalsuite.judges.prompts import PromptName
+from evalsuite.suites.base import SetSize, Suite, chosen_items, result_of
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set.bertscore import BertScorer
-from evalsuite.suites.golden_set.items import GoldenItem, allowed_values, read_golden_items, read_set_manifest
+from evalsuite.suites.golden_set.items import (
+    GoldenItem,
+    allowed_values,
+    asked_metrics,
+    read_golden_items,
+    read_set_manifest,
+)
 from evalsuite.suites.golden_set.metrics import MetricContext
-from evalsuite.suites.golden_set.scoring import Scorers, metric_names, score_items
+from evalsuite.suites.golden_set.scoring import REFUSAL_METRICS, Scorers, metric_names, score_items
+from evalsuite.suites.golden_set.settings import GoldenParams
 
 logger = logging.getLogger(__name__)
 
 Split = Literal["dev", "test"]
 
 
-class GoldenSuite:
+class GoldenSuite(Suite):
     """One split of a golden set."""
 
     def __init__(
@@ -75,14 +88,17 @@ class GoldenSuite:
         """Metrics that some item of the split has."""
         return tuple(metric_names(self.items))
 
+    def set_size(self) -> SetSize:
+        """Items of the split, of each metric and of each slice."""
+        metrics = Counter(metric for item in self.items for metric in item.all_metrics)
+        keys = sorted({key for item in self.items for key in item.slices})
+        slices = {key: dict(Counter(item.slices[key] for item in self.items if key in item.slices)) for key in keys}
+        return SetSize(len(self.items), dict(metrics), slices)
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Answer every item, or those of ``only``, and score each answer; greedily where an item has no temperature."""
         started = time.perf_counter()
-        items = self.items
-        if only is not None:
-            wanted = set(only)
-            check_known(self.name, wanted, {item.id for item in items})
-            items = tuple(item for item in items if item.id in wanted)
+        items = chosen_items(self.name, {item.id: item for item in self.items}, only)
         repeated = [(item, repeat) for item in items for repeat in range(item.repeats)]
         requests = [self._request(engine, item, repeat) for item, repeat in repeated]
         outputs = engine.generate(requests, f"{self.name} {self.split}")
@@ -97,10 +113,12 @@ class GoldenSuite:
         )
         results = tuple(merge_repeats(list(islice(scored, item.repeats))) for item in items)
         num_sampled = sum(item.temperature > 0.0 for item in self.items)
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            results,
+            started,
             suite_version=f"{self.manifest.name} {self.manifest.version} {self.split}",
-            items_sha256=items_sha256(results),
             decoding={
                 "greedy": not num_sampled,
                 "max_new_tokens": self.max_new_tokens,
@@ -111,15 +129,53 @@ class GoldenSuite:
                 metric: self.scorers.version(metric) + (", weighted" if metric in self._weighted else "")
                 for metric in metric_names(self.items)
             },
-            engine=engine.name,
-            model_identity=engine.model_identity,
             # An absolute path would tell the machine, and differ on another.
             source="/".join(self.path.parts[-2:]) if self.path.is_absolute() else self.path.as_posix(),
         )
-        return SuiteResult(info=info, items=results, seconds=time.perf_counter() - started)
 
     def _request(self, engine: Engine, item: GoldenItem, repeat: int) -> GenerationRequest:
         prompt = engine.render(item.turns())
         if not item.temperature:
             return GenerationRequest(prompt, (), self.max_new_tokens)
         return GenerationRequest(prompt, (), self.max_new_tokens, item.temperature, item.seed(repeat))
+
+
+def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -> GoldenSuite:
+    """Read one split; the models that score are loaded when an item first asks for them.
+
+    Args:
+        params: The set and its scorers.
+        split: ``dev`` or ``test``.
+        kept: Folder where embeddings of references stay for the next process; they are not kept when None.
+
+    Raises:
+        UsageError: The set is malformed, or a judge's settings lack something.
+    """
+    return GoldenSuite(
+        Path(params.path),
+        split,
+        params.max_new_tokens,
+        bert_scorer(params, kept),
+        chat_judge(params.judge, PromptName.RUBRIC) if params.judge is not None else None,
+        LearnedRefusalJudge() if asked_metrics(Path(params.path) / f"{split}.jsonl") & set(REFUSAL_METRICS) else None,
+    )
+
+
+@lru_cache(maxsize=4)
+def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
+    """The one scorer object of a process for these settings, with the embeddings that it has.
+
+    Raises:
+        UsageError: No such model, layer or baseline.
+    """
+    baseline = Path(params.bertscore_baseline) if params.bertscore_baseline else None
+    return BertScorer(params.bertscore_model, params.bertscore_layer, baseline, kept, params.bertscore_revision)
+
+
+def _make(params: GoldenParams, context: SuiteContext) -> GoldenSuite:
+    suite = golden_suite(params, "test", context.kept)
+    suite.items = suite.items[: context.limit]
+    return suite
+
+
+SUITE = SuiteEntry("golden", GoldenParams, _make, files=("path", "bertscore_baseline"), takes_limit=True)

@@ -48,6 +48,11 @@ def index_of(name: str) -> Any:
     return _checked_index(name)
 
 
+def has_folder(name: str) -> bool:
+    """Whether lm-eval has a folder for tasks of that name; asked in no time, where its index takes many seconds."""
+    return bool(_folders(name))
+
+
 def _has_leaves(manager: Any, name: str) -> bool:
     try:
         return all(leaf in manager.task_index for leaf in leaf_tasks(manager, name))

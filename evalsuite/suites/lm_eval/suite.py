@@ -3,9 +3,8 @@
 import json
 import logging
 import math
-import os
-import sys
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -26,14 +25,17 @@ from evalsuite.items.lm_eval_values import (
     aggregation_of,
     scored_value,
 )
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
-from evalsuite.suites.base import check_known
+from evalsuite.items.results import ItemResult, SuiteResult
+from evalsuite.suites.base import SetSize, Suite, check_known, result_of
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.golden_set.items import read_set_manifest
-from evalsuite.suites.lm_eval.benchmark_root import SPLIT_FILES, local_splits, tasks_there
+from evalsuite.suites.lm_eval.benchmark_root import SPLIT_FILES, local_splits, read_rows, tasks_there
 from evalsuite.suites.lm_eval.data import hub_overrides, pinned_dataset, prove_sentence_splitter
 from evalsuite.suites.lm_eval.metrics import ROLLING, index_of, leaf_tasks, task_metrics
 from evalsuite.suites.lm_eval.model import asked_texts, engine_lm
+from evalsuite.suites.lm_eval.process import fix_language_detection, offline
+from evalsuite.suites.lm_eval.settings import PUBLIC_TASKS, HarnessParams, HarnessTask
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +44,11 @@ FAILED, NO_SCORE = "lm-eval's scorer failed on this answer", "lm-eval gave no sc
 SLICE_FIELDS = ("category", "subject", "bias_type", "gender")
 
 
-class HarnessSuite:
+class HarnessSuite(Suite):
     """One lm-eval task or group."""
+
+    more_metrics = True
+    """A task's code may give others than its YAML lists."""
 
     def __init__(
         self,
@@ -86,23 +91,26 @@ class HarnessSuite:
         """Metrics that the task lists; None where only a run tells."""
         return task_metrics(self.name)
 
+    def set_size(self) -> SetSize | None:
+        """Rows of the local test file; a limit counts for each category, since each is a subtask of its own."""
+        if self.data_root is None:
+            return None
+        rows = read_rows(self.data_root / self.name / "test.jsonl")
+        limit = self.limit or len(rows)
+        size = sum(min(limit, count) for count in Counter(str(row.get("category", "")) for row in rows).values())
+        values = {key: Counter(str(row[key]) for row in rows if row.get(key)) for key in SLICE_FIELDS}
+        slices = {key: {v: min(limit, n) for v, n in counts.items()} for key, counts in values.items() if counts}
+        return SetSize(size, None, slices)
+
     def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
         """Build lm-eval's requests, answer them with ``engine``, and keep its verdict on every item.
 
         A task that draws its few-shot examples at random gives an item another prompt when other items are asked for;
         its item hash then differs, so that the results do not count as comparable.
-
-        Args:
-            engine: Answers.
-            only: Ids of the items to evaluate; all when None.
-
-        Raises:
-            UsageError: An id of ``only`` is unknown.
-            UsageError: lm-eval knows no such task, or it asks for a kind of request that the engine does not serve.
         """
         started = time.perf_counter()
-        _fix_language_detection()
-        with _offline(self.data_root):
+        fix_language_detection()
+        with offline(self.data_root):
             tasks = self._loaded = self._loaded or self._load_tasks()
             chosen = tasks if only is None else {"tasks": _with_items(tasks["tasks"], only, self.name)}
             model = engine_lm(engine, self.name)
@@ -129,10 +137,12 @@ class HarnessSuite:
         generates = any(task.OUTPUT_TYPE == "generate_until" for task in tasks["tasks"].values())
         scorer = f"{harness}, {reasoning.VERSION}" if generates else harness
         versions = sorted({str(task.VERSION) for task in tasks["tasks"].values()})
-        info = SuiteInfo(
-            suite=self.name,
+        return result_of(
+            self.name,
+            engine,
+            items,
+            started,
             suite_version=" ".join([harness, "task", *versions, *sorted(self._used_revisions)]),
-            items_sha256=items_sha256(items),
             decoding={
                 "greedy": True,
                 "max_new_tokens": self.max_new_tokens or "task",
@@ -140,10 +150,7 @@ class HarnessSuite:
             },
             chat_template_sha256=engine.chat_template_sha256 if self.apply_chat_template else "",
             scorers={metric: scorer + (", ratio of sums" if metric in ratios else "") for metric in metrics},
-            engine=engine.name,
-            model_identity=engine.model_identity,
         )
-        return SuiteResult(info=info, items=items, seconds=time.perf_counter() - started)
 
     def _load_tasks(self) -> Any:
         manager = index_of(self.name)
@@ -243,47 +250,6 @@ def _naming_bad_rows(task: str, data_root: Path | None) -> Iterator[None]:
         ) from None
 
 
-def _fix_language_detection() -> None:
-    """IFEval's case checkers ask langdetect for the language, which draws at random unless it is given a seed."""
-    from langdetect import DetectorFactory
-
-    DetectorFactory.seed = 0
-
-
-def _forget_sentence_tokenizers() -> None:
-    """IFEval's checkers keep the sentence splitter that they loaded first."""
-    for name, module in list(sys.modules.items()):
-        if name.endswith("ifeval.instructions_util") and hasattr(module, "_get_sentence_tokenizer"):
-            module._get_sentence_tokenizer.cache_clear()
-
-
-@contextmanager
-def _offline(data_root: Path | None) -> Iterator[None]:
-    """Keep lm-eval and nltk from reaching out while a local data root stands in for the hub."""
-    if data_root is None:
-        yield
-        return
-    wanted = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    nltk_data = data_root / "nltk_data"
-    if nltk_data.is_dir():
-        import nltk
-
-        # Before any other: another data root's sentence splitter in this process would give other verdicts.
-        where = str(nltk_data.resolve())
-        nltk.data.path[:] = [where, *(path for path in nltk.data.path if path != where)]
-        _forget_sentence_tokenizers()
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def _items(
     task_name: str,
     samples: Sequence[Mapping[str, Any]],
@@ -361,3 +327,24 @@ def _rates(values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             rates[metric] = value
     return rates
+
+
+def task_suite(params: HarnessParams, context: SuiteContext) -> HarnessSuite:
+    """A task of lm-eval; one that the settings do not list has the public dataset's rows where no local ones are."""
+    name, root = context.name, Path(params.data_root) if params.data_root else None
+    task = params.tasks.get(name) or PUBLIC_TASKS.get(name, HarnessTask())
+    if root is not None and name not in params.tasks and name not in tasks_there(root):
+        root = None
+    options = (task.max_new_tokens, context.least(task.limit), task.apply_chat_template, params.revisions)
+    return HarnessSuite(name, root, *options)
+
+
+SUITE = SuiteEntry(
+    "harness",
+    HarnessParams,
+    task_suite,
+    files=("data_root",),
+    takes_limit=True,
+    names=lambda params: params.tasks,
+    default=HarnessParams(),
+)

@@ -1,6 +1,7 @@
 """What the command line prints."""
 
-from evalsuite.gate.decision import Decision, Outcome, Verdict, read_decision
+from evalsuite.gate.decision import Decision, Verdict, read_decision
+from evalsuite.gate.rules import Outcome
 from flows.cli.views.console import broken, console, escape, proven, table
 from tasks.paths import ArtifactPaths
 

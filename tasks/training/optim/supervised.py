@@ -4,7 +4,7 @@ import inspect
 from functools import cache
 from typing import Any
 
-from tasks.training.rows.examples import IGNORED
+from tasks.training.rows.documents import IGNORED
 
 
 @cache

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import write_text
 from tasks.config.launch import LaunchParams, Strategy
-from tasks.config.methods import MethodKind, MethodParams
+from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics, Optimizer
 from tasks.config.train import TrainParams
+from tasks.methods.kinds import KINDS, method_of
 from tasks.training.state.checkpoints import checkpoint_bytes
 
 WORKER = "tasks.training.worker"
@@ -64,10 +65,10 @@ class LaunchPlan(BaseModel):
         """Whether the optimizer rounds weights up or down at random."""
         return self.stochastic_rounding and self.numerics.bf16_weights
 
-    def checkpoint_bytes(self, pissa: bool) -> int:
-        """Disk space of one checkpoint; PiSSA's adapter is saved in a second form."""
+    def checkpoint_bytes(self, saved_twice: bool) -> int:
+        """Disk space of one checkpoint; some adapters are saved in a second form."""
         width = self.numerics.weight_bytes + self.optimizer.state_bytes(self.numerics)
-        return checkpoint_bytes(self.trained_parameters, self.strategy.zero_stage, pissa, width)
+        return checkpoint_bytes(self.trained_parameters, self.strategy.zero_stage, saved_twice, width)
 
     @property
     def processes_per_node(self) -> int:
@@ -140,13 +141,13 @@ def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainPara
             f"one process runs as {', '.join(repr(other.value) for other in alone)}, several as "
             + ", ".join(repr(other.value) for other in Strategy if other is not Strategy.ONE_DEVICE)
         )
-    if method.kind is MethodKind.QLORA and (strategy.zero_stage == 3 or strategy is Strategy.FSDP2):
+    if KINDS[method.kind].quantised and strategy.splits_weights:
         raise UsageError(
             f"launch.strategy = {strategy.value!r}: 4-bit weights are not split between processes; use 'data parallel' "
             "or 'zero2' for kind qlora"
         )
     if not runs_on(method, strategy):
-        what = "init_lora_weights pissa" if method.is_pissa else "use_dora"
+        what = method_of(method).needs_whole_weights
         fitting = ", ".join(repr(other.value) for other in Strategy if runs_on(method, other))
         raise UsageError(f"launch.strategy = {strategy.value!r} was never shown to train {what} rightly; use {fitting}")
     if method.is_sweep and launch.nodes > 1:
@@ -163,9 +164,9 @@ def choose_strategy(launch: LaunchParams, method: MethodParams, train: TrainPara
 
 
 def runs_on(method: MethodParams, strategy: Strategy) -> bool:
-    """Whether the strategy trains such an adapter: PiSSA and DoRA read whole base weights, PiSSA changes them."""
+    """Whether the strategy leaves the method the whole base weights that it needs."""
     whole = strategy in (Strategy.ONE_DEVICE, Strategy.DATA_PARALLEL)
-    return whole if method.is_pissa or method.use_dora else True
+    return whole or method_of(method).needs_whole_weights is None
 
 
 class Node(NamedTuple):

@@ -210,17 +210,6 @@ class Labeller:
         )
 
 
-def tokenize(
-    name: str,
-    messages: Sequence[Mapping[str, Any]],
-    tokenizer: Any,
-    end_ids: Collection[int] | None = None,
-    answers: Answers = Answers.ALL,
-) -> list[Example]:
-    """One conversation; see ``Labeller.label``."""
-    return [found.example() for found in Labeller(tokenizer, end_ids, answers).label(name, messages)]
-
-
 def learnt_turns(messages: Sequence[Mapping[str, Any]], answers: Answers) -> list[int]:
     """Positions of the assistant's turns that are learnt: those with another weight than 0, or the last of them."""
     learnt = [

@@ -1,10 +1,9 @@
-"""Prepared rows as token ids with a loss on the assistant's tokens only, or on all of a document's."""
+"""Prepared rows as token ids, with a loss on those that the objective learns."""
 
 import json
 import logging
 import multiprocessing
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -14,11 +13,10 @@ from typing import Any
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.imports import sources_of
 from tasks.config.train import Answers, LongRows
-from tasks.training.rows.conversation import Labelled, Labeller
-from tasks.training.rows.conversation import tokenize as tokenize
-from tasks.training.rows.documents import IGNORED as IGNORED
-from tasks.training.rows.documents import Example as Example
-from tasks.training.rows.documents import document_ids, pieces
+from tasks.objectives.find import sources
+from tasks.objectives.objective import Objective
+from tasks.objectives.sft import Sft
+from tasks.training.rows.documents import IGNORED, Example
 from tasks.training.rows.token_cache import TokenRow, cache_file, load_tokens, save_tokens
 
 logger = logging.getLogger(__name__)
@@ -35,6 +33,7 @@ def read_examples(
     end_ids: Collection[int] | None = None,
     cache: Path | None = None,
     answers: Answers = Answers.ALL,
+    objective: Objective = Sft(),  # noqa: B008  immutable
 ) -> list[Example]:
     """Tokenise data/prepared/{train,dev}.jsonl, in several processes where there are many rows.
 
@@ -46,6 +45,7 @@ def read_examples(
         end_ids: Tokens at which generation stops; the tokenizer's own when absent.
         cache: Folder where tokens are kept and found again; none when absent.
         answers: Which answers of a conversation are learnt.
+        objective: What is learnt.
 
     Raises:
         MissingArtifactError: The file is absent.
@@ -53,78 +53,40 @@ def read_examples(
     """
     if not path.is_file():
         raise MissingArtifactError(f"no prepared rows at {path}; make them with `ratchet stage prepare`")
-    named: list[tuple[str, Example]] = []
-    documents = 0
-    for row in _tokenized(path, tokenizer, end_ids, cache, answers):
-        if row.spans is None:
-            documents += 1
-            named += [(row.name, piece) for piece in pieces(row.input_ids, max_length_tokens)]
-        else:
-            named.append((row.name, Labelled(row.input_ids, row.spans).example()))
-    if documents:
-        tokens = sum(label != IGNORED for _, example in named for label in example.labels)
-        logger.info("%s: %d documents in %d rows, %d tokens learnt", path, documents, len(named), tokens)
+    code = (*sources_of(__name__), *sources(objective))
+    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, code)
+    rows = None if kept is None else load_tokens(kept)
+    if rows is None:
+        rows = tokenize_all(list(_lines(path)), tokenizer, end_ids, answers, objective)
+        if kept is not None:
+            save_tokens(kept, rows)
+    named = [(row.name, example) for row in rows for example in objective.examples(row, max_length_tokens)]
+    for line in objective.told(rows, [example for _, example in named], answers):
+        logger.info("%s: %s", path, line)
     examples = _fit(path, named, max_length_tokens, long_rows)
     if not examples:
         raise UsageError(f"{path} has no rows; give data/raw more rows and run `ratchet stage prepare`")
     return examples
 
 
-def _tokenized(
-    path: Path, tokenizer: Any, end_ids: Collection[int] | None, cache: Path | None, answers: Answers
-) -> list[TokenRow]:
-    """All rows, whole; of a conversation, what is trained on of it."""
-    kept = None if cache is None else cache_file(cache, path, tokenizer, end_ids, answers, sources_of(__name__))
-    found = None if kept is None else load_tokens(kept)
-    if found is None:
-        found = tokenize_all(list(_lines(path)), tokenizer, end_ids, answers)
-        if kept is not None:
-            save_tokens(kept, found)
-    _tell_answers(path, found, answers)
-    return found
-
-
 def tokenize_all(
-    lines: list[str], tokenizer: Any, end_ids: Collection[int] | None, answers: Answers = Answers.ALL
+    lines: list[str], tokenizer: Any, end_ids: Collection[int] | None, answers: Answers, objective: Objective
 ) -> list[TokenRow]:
     """Rows as JSON, in this process, or in one a core where that is worth their start; see ``read_examples``."""
     workers = min(len(os.sched_getaffinity(0)), len(lines) // ROWS_OF_A_PROCESS)
     if workers < 2:
-        return _tokenize_lines(lines, tokenizer, end_ids, answers)
+        return _tokenize_lines(lines, tokenizer, end_ids, answers, objective)
     size = -(-len(lines) // (2 * workers))
     chunks = [lines[begin : begin + size] for begin in range(0, len(lines), size)]
-    work = partial(_tokenize_lines, tokenizer=tokenizer, end_ids=end_ids, answers=answers)
+    work = partial(_tokenize_lines, tokenizer=tokenizer, end_ids=end_ids, answers=answers, objective=objective)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         return [row for rows in pool.map(work, chunks) for row in rows]
 
 
 def _tokenize_lines(
-    lines: Sequence[str], tokenizer: Any, end_ids: Collection[int] | None, answers: Answers
+    lines: Sequence[str], tokenizer: Any, end_ids: Collection[int] | None, answers: Answers, objective: Objective
 ) -> list[TokenRow]:
-    rows = []
-    labeller = Labeller(tokenizer, end_ids, answers)
-    for row in map(json.loads, lines):
-        if "text" in row:
-            rows.append(TokenRow(row["id"], document_ids(row["text"], tokenizer), None))
-        else:
-            rows += [TokenRow(row["id"], *found) for found in labeller.label(row["id"], row["messages"])]
-    return rows
-
-
-def _tell_answers(path: Path, rows: Sequence[TokenRow], answers: Answers) -> None:
-    """Log how many answers are learnt, and where conversations became several sequences."""
-    spans = [row.spans for row in rows if row.spans is not None]
-    if not spans:
-        return
-    which = "every answer whose weight is not 0" if answers is Answers.ALL else "the last answer of each row"
-    logger.info("%s: %d answers learnt (train.answers = %s: %s)", path, sum(map(len, spans)), answers, which)
-    several = [count for count in Counter(row.name for row in rows).values() if count > 1]
-    if several:
-        logger.info(
-            "%s: the chat template writes earlier answers otherwise than the last one, so %d conversations became %d "
-            "sequences, one an answer",
-            path, len(several), sum(several),
-        )  # fmt: skip
+    return objective.tokenize([json.loads(line) for line in lines], tokenizer, end_ids, answers)
 
 
 def _lines(path: Path) -> Iterator[str]:

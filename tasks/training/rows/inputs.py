@@ -2,19 +2,20 @@
 
 import importlib.metadata
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_json, sha256_file
 from evalsuite.core.identity import read_manifest
 from evalsuite.core.imports import sources_sha256
-from tasks.config.training import TrainingSections
-from tasks.paths import ArtifactPaths
+from tasks.objectives.find import blamed, prepared_objective, sources
+from tasks.objectives.objective import Objective
+from tasks.objectives.sft import Sft
 from tasks.training.epoch_eval import DevRunner
-from tasks.training.parallel.launch import LaunchPlan
+from tasks.training.job import Job
 from tasks.training.rows.conversation import end_tokens
-from tasks.training.rows.examples import Example, read_examples
+from tasks.training.rows.documents import Example
+from tasks.training.rows.examples import read_examples
 from tasks.training.state.checkpoints import FINGERPRINT, digest
 
 TRAINING_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "deepspeed")
@@ -27,9 +28,10 @@ class Inputs(NamedTuple):
     train: list[Example]
     dev: list[Example]
     dev_runner: DevRunner
+    objective: Objective = Sft()
 
 
-def read_inputs(name: str, params: TrainingSections, paths: ArtifactPaths) -> Inputs:
+def read_inputs(job: Job) -> Inputs:
     """Read and check tokenizer, rows and golden dev set.
 
     Raises:
@@ -38,26 +40,29 @@ def read_inputs(name: str, params: TrainingSections, paths: ArtifactPaths) -> In
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    base, settings = paths.export("base"), params.train
+    base, settings = job.base, job.params
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     config: Any = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     check_special_tokens(tokenizer)
     ends = end_tokens(base, tokenizer)
-    train, dev = (
-        read_examples(
-            paths.prepared / f"{split}.jsonl",
-            tokenizer,
-            settings.max_length_tokens,
-            settings.long_rows,
-            ends,
-            paths.token_cache,
-            settings.answers,
+    objective = prepared_objective(job.paths.prepared)
+    with blamed(objective):
+        train, dev = (
+            read_examples(
+                job.paths.prepared / f"{split}.jsonl",
+                tokenizer,
+                settings.max_length_tokens,
+                settings.long_rows,
+                ends,
+                job.paths.token_cache,
+                settings.answers,
+                objective,
+            )
+            for split in ("train", "dev")
         )
-        for split in ("train", "dev")
-    )
     check_vocabulary([*train, *dev], tokenizer, int(config.get_text_config().vocab_size))
-    runner = DevRunner(params.evaluation, settings.select_metric, base, params.methods[name], tokenizer)
-    return Inputs(tokenizer, train, dev, runner)
+    runner = DevRunner(job.sections.evaluation, settings.select_metric, base, job.method.params, tokenizer)
+    return Inputs(tokenizer, train, dev, runner, objective)
 
 
 def check_special_tokens(tokenizer: Any) -> None:
@@ -89,30 +94,31 @@ def check_vocabulary(examples: Sequence[Example], tokenizer: Any, size: int) -> 
         )
 
 
-def fingerprint(name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan) -> dict[str, str]:
+def fingerprint(job: Job) -> dict[str, str]:
     """What the checkpoints depend on."""
-    base = paths.export("base")
+    objective = prepared_objective(job.paths.prepared)
     return {
-        "method": digest(params.methods[name].model_dump(mode="json")),
-        "train": digest(params.train.model_dump(mode="json", exclude={"report_to"})),
-        "evaluation": digest(params.evaluation.golden.model_dump(mode="json")),
-        "plan": digest(plan.model_dump(mode="json")),
-        "train rows": sha256_file(paths.prepared / "train.jsonl"),
-        "dev rows": sha256_file(paths.prepared / "dev.jsonl"),
-        "base model": read_manifest(base, "ratchet stage fetch").identity,
+        "objective": f"{objective.name} {digest([sha256_file(path) for path in sources(objective)])}",
+        "method": digest(job.method.params.model_dump(mode="json")),
+        "train": digest(job.params.model_dump(mode="json", exclude={"report_to"})),
+        "evaluation": digest(job.sections.evaluation.golden.model_dump(mode="json")),
+        "plan": digest(job.plan.model_dump(mode="json")),
+        "train rows": sha256_file(job.paths.prepared / "train.jsonl"),
+        "dev rows": sha256_file(job.paths.prepared / "dev.jsonl"),
+        "base model": read_manifest(job.base, "ratchet stage fetch").identity,
         "code": sources_sha256("tasks.training.worker"),
         "libraries": ", ".join(f"{library} {importlib.metadata.version(library)}" for library in TRAINING_LIBRARIES),
     }
 
 
-def check_same_inputs(name: str, params: TrainingSections, paths: ArtifactPaths, plan: LaunchPlan, root: Path) -> None:
+def check_same_inputs(job: Job) -> None:
     """Refuse a process whose rows, model, code or libraries differ from those of the stage that it belongs to.
 
     Raises:
         UsageError: Names what differs on this machine.
     """
-    stage = read_json(root / FINGERPRINT, f"ratchet stage train@{name}")
-    own = fingerprint(name, params, paths, plan)
+    stage = read_json(job.root / FINGERPRINT, f"ratchet stage train@{job.name}")
+    own = fingerprint(job)
     different = sorted(key for key in {*stage, *own} if stage.get(key) != own.get(key))
     if different:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tasks.training.rows.examples import IGNORED, Example
+from tasks.training.rows.documents import IGNORED, Example
 
 
 class EpochOrder:

@@ -7,7 +7,7 @@ from typing import Any
 
 from evalsuite.core.errors import UsageError
 from tasks.training.optim.attention import DOCUMENTS, MASKED
-from tasks.training.rows.examples import IGNORED, Example
+from tasks.training.rows.documents import IGNORED, Example
 
 logger = logging.getLogger(__name__)
 

@@ -229,14 +229,14 @@ def read_records(root: Path) -> dict[int, EpochRecord]:
 
 
 def checkpoint_bytes(
-    trained_parameters: int, zero_stage: int = 0, pissa: bool = False, bytes_a_parameter: float = 12.0
+    trained_parameters: int, zero_stage: int = 0, saved_twice: bool = False, bytes_a_parameter: float = 12.0
 ) -> int:
     """Disk space of one checkpoint: weights and AdamW's two moments of what is trained, and small files.
 
-    DeepSpeed writes the weights twice more: its module's, and the fp32 ones of its optimizer. PiSSA's adapter has a
-    copy of twice the rank.
+    DeepSpeed writes the weights twice more: its module's, and the fp32 ones of its optimizer. An adapter that
+    is saved twice (PiSSA's) has a copy of twice the rank.
     """
-    kept = bytes_a_parameter + (8 if zero_stage else 0) + (8 if pissa else 0)
+    kept = bytes_a_parameter + (8 if zero_stage else 0) + (8 if saved_twice else 0)
     return int(1.05 * trained_parameters * kept) + SMALL_FILES_BYTES
 
 

@@ -63,13 +63,13 @@ class RateRecord(_Record):
     learning_rate: float
     epochs: int
     """That were completed."""
-    selected_epoch: int | None
+    selected_epoch: int | None = None
     """None, as the figures of the golden dev set, where the training diverged."""
-    dev: float | None
+    dev: float | None = None
     """Golden dev metric that selects (``train.select_metric``)."""
-    dev_n: int | None
-    dev_stderr: float | None
-    eval_loss: float | None
+    dev_n: int | None = None
+    dev_stderr: float | None = None
+    eval_loss: float | None = None
     """Of the selected epoch, nats a supervised token."""
     train_seconds: float
     diverged: str | None = None

@@ -32,7 +32,7 @@ def training_callback(training: Any) -> Any:
                 logger.info("%s: epoch %d was done before", training.name, epoch.epoch)
             effective = training.effective()
             batch = (training.params.batch_size, training.rows_a_step)
-            check_effective(training.plan, training.method, training.params.packing, batch, effective)
+            check_effective(training.job, batch, effective)
             if training.plan.strategy.zero_stage == 3:
                 training.check_packing()
             training.check_resume()
@@ -89,7 +89,7 @@ def training_callback(training: Any) -> Any:
                 "%s: epoch %d of %d, step %d of %d, loss %.3f, %.1f s a step, %.0f s left before the last dev run",
                 training.name,
                 math.ceil(state.epoch),
-                training.method.epochs,
+                training.num_epochs,
                 state.global_step,
                 state.max_steps,
                 logs["loss"],

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.comparison.methods import MethodEvidence, ModelEvidence, compare_methods
-from evalsuite.comparison.rows import Choice, Comparison, read_comparison
+from evalsuite.comparison.rows import Comparison, MethodChoice, read_comparison
 from evalsuite.core.errors import NotComparableError, UsageError
 from evalsuite.core.files import write_json
 from evalsuite.items.results import ItemResult, Prefix, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.paired import paired_interval
 
-CHOICE = Choice(suite="golden", metric="exact", margin=0.05, alpha=0.05)
+CHOICE = MethodChoice(suite="golden", metric="exact", margin=0.05, alpha=0.05)
 
 
 def suites(name: str, scores: Sequence[float | None], **info: Any) -> Mapping[str, SuiteResult]:

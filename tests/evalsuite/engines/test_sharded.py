@@ -11,7 +11,7 @@ from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.cache.answer_store import AnswerStore
 from evalsuite.engines.cache.cached import CachedEngine
 from evalsuite.engines.sharded import Shard, ShardEngine, members, parse_shard
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 
 @given(st.lists(st.text(max_size=20), max_size=40), st.integers(1, 6))

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.decision import Decision, Verdict
+from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import EvalReport
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, binary, policy, report
 from tests.evalsuite.gate.test_ratio_rules import report as ratio_report

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from evalsuite.gate.cautions import expected_maximum
 from evalsuite.gate.decide import decide, decision_id
-from evalsuite.gate.decision import Outcome, Verdict
+from evalsuite.gate.decision import Verdict
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from evalsuite.gate.rules import Outcome
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, binary, by_id, policy, report
 
 RANKS = {Verdict.REJECT: 0, Verdict.INCONCLUSIVE: 1, Verdict.PROMOTE: 2}

@@ -11,8 +11,9 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide, decision_id
-from evalsuite.gate.decision import Decision, Outcome, Reason, Verdict
+from evalsuite.gate.decision import Decision, Reason, Verdict
 from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
 
 GUARD = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}

@@ -8,7 +8,8 @@ import pytest
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.directions import direction_by_words, known_direction, unclear_rule
-from evalsuite.gate.policy import Direction, GatePolicy, Rule
+from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.rules import Ceiling, Direction
 from evalsuite.records.evidence import compare_files
 from evalsuite.suites.golden_set.metrics import KNOWN_METRICS
 
@@ -61,8 +62,8 @@ def test_a_loss_that_rose_is_not_promoted_for_want_of_a_direction(tmp_path: Path
 
 
 def test_a_cost_and_a_ceiling_have_no_direction() -> None:
-    assert unclear_rule(Rule(suite="costs", metric="seconds_per_item", kind="ceiling", limit=2.0)) is None
-    assert unclear_rule(Rule(suite="s", metric="loss", kind="ceiling", limit=2.0)) is None
+    assert unclear_rule(Ceiling(suite="costs", metric="seconds_per_item", limit=2.0)) is None
+    assert unclear_rule(Ceiling(suite="s", metric="loss", limit=2.0)) is None
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Outcome, Reason, Verdict
+from evalsuite.gate.decision import Reason, Verdict
 from evalsuite.gate.judging import value_interval
+from evalsuite.gate.rules import Outcome
 from evalsuite.gate.sequential.prefixes import as_fixed
 from evalsuite.stats.paired import paired_interval
 from evalsuite.stats.ratio import Ratio, ratio_interval

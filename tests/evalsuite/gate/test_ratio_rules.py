@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.decision import Decision, Verdict
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
 
 GUARD = {"suite": "ifeval", "metric": "inst", "kind": "guard", "margin": 0.1}

@@ -15,11 +15,12 @@ import pytest
 
 from evalsuite.core.errors import MissingArtifactError, NotReplayedError, UsageError
 from evalsuite.gate.decide import decide
-from evalsuite.gate.policy import Against, GatePolicy, Kind, Rule
+from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from evalsuite.gate.rules import Against, Ceiling, Guard
 from evalsuite.items.results import EvalReport, ScoreTable, SuiteInfo
 
-POLICY = GatePolicy(rules=(Rule(suite="s", metric="m", kind=Kind.GUARD, margin=0.2, slices="topic"),))
+POLICY = GatePolicy(rules=(Guard(suite="s", metric="m", margin=0.2, slices="topic"),))
 
 
 def report(model: str, shift: int, unscored: int = 0) -> EvalReport:
@@ -55,7 +56,7 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 
 @pytest.mark.parametrize("cost", [math.nan, math.inf, -0.0, 4.0])
 def test_a_decision_on_costs_is_replayed_whatever_was_recorded(tmp_path: Path, cost: float) -> None:
-    limit = Rule(suite="costs", metric="num_bytes", kind=Kind.CEILING, limit=1.2, relative_to=Against.BASE)
+    limit = Ceiling(suite="costs", metric="num_bytes", limit=1.2, relative_to=Against.BASE)
     candidate, base = (replace(report(name, 0), costs={"num_bytes": cost, "other": 1.0}) for name in "cb")
     policy = GatePolicy(rules=(*POLICY.rules, limit))
     decision = decide(candidate, {"base": base}, policy, code_sha256=gate_code_sha256())

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.decision import Decision, Verdict
+from evalsuite.gate.rules import Outcome
 from evalsuite.gate.sequential.prefixes import rows_of
 from evalsuite.items.results import EvalReport
 from tests.evalsuite.gate.test_decide import GUARD, binary, by_id, policy, report

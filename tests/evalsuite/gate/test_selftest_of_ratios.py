@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evalsuite.gate.operating import changed_by, difference_of
-from evalsuite.gate.policy import Direction
+from evalsuite.gate.rules import Direction
 from evalsuite.gate.selftest import self_test
 from tests.evalsuite.gate.test_cautions import JUDGED, PEOPLE, judged
 from tests.evalsuite.gate.test_decide import GUARD, policy

@@ -47,7 +47,7 @@ def says(text: str) -> str:
 
 
 def judge(url: str, **settings: Any) -> ChatJudge:
-    return ChatJudge(url, "m", backoff_seconds=0.01, **settings)
+    return ChatJudge(url, "m", **settings)
 
 
 CASES = [JudgeCase(f"request {number}", f"answer {number}") for number in range(12)]

@@ -8,8 +8,9 @@ import pytest
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_report
+from evalsuite.items.results import read_report
 from evalsuite.records.evidence import compare_files, load_evidence, load_policy, read_costs
+from evalsuite.testing import make_item, make_result
 
 LM_EVAL = Path(__file__).parents[4] / "shared" / "data" / "lmeval_samples"
 GUARD = {"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}
@@ -23,12 +24,8 @@ def _csv(path: Path, right: int, n: int = 200) -> Path:
 
 
 def _result(folder: Path, suite: str, right: int, identity: str = "abc") -> Path:
-    items = tuple(
-        ItemResult(item_id=f"i{i}", item_hash=f"h{i}", metrics=("exact",), scores={"exact": float(i < right)})
-        for i in range(100)
-    )
-    info = SuiteInfo(suite=suite, suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
-    SuiteResult(info=info, items=items, seconds=1.0).write(folder)
+    items = [make_item(f"i{i}", {"exact": float(i < right)}) for i in range(100)]
+    make_result(items, suite, model_identity=identity).write(folder)
     return folder
 
 

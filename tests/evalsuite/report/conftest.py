@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from evalsuite.comparison.methods import MethodEvidence, ModelEvidence, compare_methods
-from evalsuite.comparison.rows import Choice
+from evalsuite.comparison.rows import MethodChoice
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.items.results import EvalReport, ItemResult, SuiteResult
 from evalsuite.report import ReportData, TrainingRun
+from evalsuite.testing import make_result
 
 POLICY = {
     "alpha": 0.1,
@@ -43,10 +44,7 @@ def suite(name: str, right: int, n: int, item: Mapping[str, Any]) -> SuiteResult
         )
         for i in range(n)
     )
-    info = SuiteInfo(
-        suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=f"identity-{name}"
-    )
-    return SuiteResult(info=info, items=items, seconds=1.0)
+    return make_result(items, model_identity=f"identity-{name}")
 
 
 def training(method: str) -> TrainingRun:
@@ -121,7 +119,7 @@ def make() -> Make:
         comparison = compare_methods(
             [MethodEvidence(name, results[name], costs[name], name, 2) for name in ("full", "qlora")],
             [ModelEvidence(name, results[name], {}) for name in ("base", "champion") if name in results],
-            Choice(suite="golden", metric="exact", margin=0.05, alpha=0.05),
+            MethodChoice(suite="golden", metric="exact", margin=0.05, alpha=0.05),
         )
 
         def report(name: str) -> EvalReport:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.gate.decision import Outcome, Reason
+from evalsuite.gate.decision import Reason
+from evalsuite.gate.rules import Outcome
 from evalsuite.report.forest import forest, has_interval, levels_of, round_values
 from evalsuite.report.text import MINUS
 from evalsuite.report.units import Units

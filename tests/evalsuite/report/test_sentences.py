@@ -1,6 +1,6 @@
 import pytest
 
-from evalsuite.gate.decision import Outcome
+from evalsuite.gate.rules import Outcome
 from evalsuite.report.sentences import sentence
 from evalsuite.report.text import MINUS
 from evalsuite.report.units import Units

@@ -2,19 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult
+from evalsuite.items.results import SuiteResult
 from evalsuite.report.text import MINUS
 from evalsuite.report.units import Units, level, point_metrics, points
+from evalsuite.testing import make_item, make_result
 
 UNITS = Units(frozenset({("golden", "exact"), ("costs", "share")}))
 
 
 def suite(metric: str, *scores: float) -> SuiteResult:
-    items = tuple(
-        ItemResult(item_id=f"i{i}", item_hash="h", metrics=(metric,), scores={metric: score})
-        for i, score in enumerate(scores)
-    )
-    return SuiteResult(SuiteInfo(suite="golden", suite_version="1", items_sha256=""), items, 1.0)
+    return make_result(make_item(f"i{i}", {metric: score}) for i, score in enumerate(scores))
 
 
 def test_points_are_for_scores_that_lie_within_one_on_every_item_of_every_model() -> None:

@@ -9,23 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
-from evalsuite.engines.base import Loglikelihood, OnAnswer
+from evalsuite.engines.base import Loglikelihood
 from evalsuite.suites.bias import BBQSuite, read_questions
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.judges.shared_data import DATA, needs_data
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 
-class ChoosingEngine(FakeEngine):
+def choosing(likes: Callable[[str, str], bool]) -> FakeEngine:
     """Finds one option likeliest."""
-
-    def __init__(self, likes: Callable[[str, str], bool]) -> None:
-        super().__init__(lambda _: "")
-        self.likes = likes
-
-    def loglikelihoods(
-        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
-    ) -> list[Loglikelihood]:
-        return [Loglikelihood(-1.0 if self.likes(*pair) else -2.0, False) for pair in pairs]
+    return FakeEngine({}, lambda context, option: -1.0 if likes(context, option) else -2.0)
 
 
 def row(number: int, context: str, polarity: str, label: int) -> dict[str, Any]:
@@ -44,7 +36,7 @@ def write(folder: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def means(suite: BBQSuite, likes: Callable[[str, str], bool]) -> dict[str, float | None]:
-    return {metric.metric: metric.mean for metric in suite.run(ChoosingEngine(likes)).summary().metrics}
+    return {metric.metric: metric.mean for metric in suite.run(choosing(likes)).summary().metrics}
 
 
 ROWS = [
@@ -104,7 +96,7 @@ def test_both_scores_are_the_formulas_of_the_paper(
 
 def test_a_question_whose_groups_are_not_told_has_no_bias_score(tmp_path: Path) -> None:
     odd = ROWS[0] | {"additional_metadata": {"stereotyped_groups": ["tall"]}}
-    (item,) = BBQSuite(write(tmp_path, [odd])).run(ChoosingEngine(lambda _, option: option == " unknown")).items
+    (item,) = BBQSuite(write(tmp_path, [odd])).run(choosing(lambda _, option: option == " unknown")).items
 
     assert item.scores == {"accuracy_ambiguous": 1.0}
     assert item.unscored
@@ -147,21 +139,15 @@ def test_a_limit_takes_all_four_kinds_of_question_alike(tmp_path: Path) -> None:
     assert len(BBQSuite(tmp_path, limit=100).questions) == 40
 
 
-class RefusingEngine(ChoosingEngine):
-    """Leaves one question's options without an answer."""
-
-    def loglikelihoods(
-        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
-    ) -> list[Loglikelihood]:
-        answers = super().loglikelihoods(pairs, label)
-        return [
-            Loglikelihood(float("-inf"), False, "too long") if "context 5" in context and "young" in option else answer
-            for (context, option), answer in zip(pairs, answers, strict=True)
-        ]
+def refusing(context: str, option: str) -> float | Loglikelihood:
+    """Leaves one question's options without an answer, and finds "unknown" likeliest."""
+    if "context 5" in context and "young" in option:
+        return Loglikelihood(float("-inf"), False, "too long")
+    return -1.0 if "unknown" in option else -2.0
 
 
 def test_a_question_that_was_not_asked_in_full_is_unscored_and_keeps_its_weight(tmp_path: Path) -> None:
-    result = BBQSuite(write(tmp_path, ROWS)).run(RefusingEngine(lambda _, option: "unknown" in option))
+    result = BBQSuite(write(tmp_path, ROWS)).run(FakeEngine({}, refusing))
     left_out = {item.item_id: item for item in result.items if item.unscored}
     assert list(left_out) == ["Age/5"]
     item = left_out["Age/5"]

@@ -2,7 +2,6 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,8 +12,8 @@ from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.string_matching import StringMatchingJudge
 from evalsuite.suites.behaviours import read_behaviours
 from evalsuite.suites.harmbench import HarmBenchSuite, direct_request, is_copyright
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.judges.shared_data import DATA, needs_data
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 HEADER = "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID\n"
 ROWS = (
@@ -138,12 +137,9 @@ def test_verdicts_that_cannot_be_read_are_unscored_up_to_the_cap(behaviours: Pat
 
 
 def test_a_prompt_that_was_not_asked_is_shown_to_no_judge_and_unscored(behaviours: Path) -> None:
-    class Refusing(FakeEngine):
-        def generate(self, requests: Sequence[Any], label: str, on_answer: Any = None) -> list[Generation]:
-            return [Generation("", 9, 0, False, "prompt of 9 tokens is too long") for _ in requests]
-
+    refused = Generation("", 9, 0, False, "prompt of 9 tokens is too long")
     judge = TableJudge({})
-    items = HarmBenchSuite(behaviours, judge).run(Refusing(lambda _: "")).items
+    items = HarmBenchSuite(behaviours, judge).run(FakeEngine(lambda _: refused)).items
     assert judge.cases == []
     assert {item.unscored for item in items} == {"prompt of 9 tokens is too long"}
     assert all(item.scores == {} for item in items)

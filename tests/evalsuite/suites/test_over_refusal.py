@@ -1,6 +1,5 @@
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -8,8 +7,8 @@ from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import Generation
 from evalsuite.judges.base import JudgeCase, Refusal
 from evalsuite.suites.over_refusal import XSTestSuite, read_prompts
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.judges.shared_data import DATA, needs_data
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 HEADER = "id,prompt,type,label,focus,note\n"
 
@@ -55,11 +54,8 @@ def test_an_empty_answer_is_unscored_and_not_held_against_the_judge(tmp_path: Pa
 
 
 def test_a_prompt_that_was_not_asked_is_unscored_with_the_engine_s_reason(tmp_path: Path) -> None:
-    class Refusing(FakeEngine):
-        def generate(self, requests: Sequence[Any], label: str, on_answer: Any = None) -> list[Generation]:
-            return [Generation("", 9, 0, False, "prompt of 9 tokens is too long"), Generation("none", 1, 1, True)]
-
-    first, second = suite(tmp_path, "1,p,t,safe,,\n2,q,t,safe,,\n").run(Refusing(lambda _: "")).items
+    engine = FakeEngine({"p": Generation("", 9, 0, False, "prompt of 9 tokens is too long"), "q": "none"})
+    first, second = suite(tmp_path, "1,p,t,safe,,\n2,q,t,safe,,\n").run(engine).items
     assert (first.scores, first.unscored) == ({}, "prompt of 9 tokens is too long")
     assert second.scores["over_refusal"] == 0.0
 

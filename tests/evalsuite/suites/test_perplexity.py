@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
 from evalsuite.suites.perplexity import PerplexitySuite, windows
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 TEXTS = ["Where is my parcel? The router that I ordered last week has not arrived.", "The camera is broken."]
 
@@ -81,15 +81,10 @@ def test_every_word_is_predicted_once_with_enough_before_it(text: str, window: i
 def test_a_text_that_was_refused_is_unscored_and_keeps_its_weight(tmp_path: Path) -> None:
     from evalsuite.engines.base import Loglikelihood
 
-    class Refusing(FakeEngine):
-        def loglikelihoods(self, pairs: Any, label: str, on_answer: Any = None) -> list[Loglikelihood]:
-            return [
-                Loglikelihood(-math.inf, False, "too long") if "camera" in text else Loglikelihood(-1.0, False)
-                for _, text in pairs
-            ]
-
+    refused = Loglikelihood(-math.inf, False, "too long")
+    engine = FakeEngine({}, lambda _, text: refused if "camera" in text else -1.0)
     suite = PerplexitySuite(write(tmp_path, [{"text": text} for text in TEXTS]), 4, 2)
-    one, two = suite.run(Refusing(lambda _: "")).items
+    one, two = suite.run(engine).items
     assert one.unscored is None
     assert (two.scores, two.unscored, two.denominators["bits_per_word"]) == ({}, "too long", 4.0)
 

@@ -10,8 +10,8 @@ from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.records.evidence import load_evidence
+from evalsuite.testing import make_item, make_result
 from flows.cli.app import app
 from flows.cli.views.history import show_history
 from tasks.paths import ArtifactPaths
@@ -80,17 +80,8 @@ def _scores(path: Path, flipped: int) -> Path:
 
 
 def _evals(folder: Path, flipped: int) -> Path:
-    items = tuple(
-        ItemResult(
-            item_id=f"i{i}",
-            item_hash=f"h{i}",
-            metrics=("exact",),
-            scores={"exact": float((i % 3 > 0) != (i < flipped))},
-        )
-        for i in range(300)
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity="m" * 64)
-    SuiteResult(info=info, items=items, seconds=1.0).write(folder / "golden")
+    items = [make_item(f"i{i}", {"exact": float((i % 3 > 0) != (i < flipped))}) for i in range(300)]
+    make_result(items, model_identity="m" * 64).write(folder / "golden")
     return folder
 
 

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.config.prepare import PrepareParams
-from tasks.data.formats import SHAPES, BadRow, Row, RowRules, _parse, read_rows
+from tasks.data.formats import SHAPES, BadRow, Row, RowRules, read_rows
+from tasks.data.formats import parse_row as _parse
 from tasks.data.keys import METADATA, NOT_LEARNT, ignore_advice, is_empty
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -350,3 +351,13 @@ def test_the_page_on_data_names_every_key() -> None:
     page = (Path(__file__).parents[3] / "docs/data.md").read_text()
     keys = {*METADATA, *NOT_LEARNT, *TURN_KEYS, *READ, *(key for shape in SHAPES for key in shape)}
     assert {key for key in keys if f"`{key}`" not in page and f'"{key}"' not in page} == set()
+
+
+@pytest.mark.parametrize("key", ["rejected", "boost"])
+def test_a_key_that_an_objective_reads_is_no_reason_to_refuse_a_row(key: str) -> None:
+    row = {"messages": TURNS, key: "no"}
+    assert isinstance(parsed(row), BadRow)
+    found = parsed(row, fields=(key,))
+    assert isinstance(found, Row)
+    assert found.fields[key] == "no"
+    assert isinstance(parsed({**row, "other": 1}, fields=(key,)), BadRow)

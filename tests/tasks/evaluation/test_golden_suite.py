@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from evalsuite.core.errors import UsageError
+from evalsuite.suites.bertscore import bertscore_suite
+from evalsuite.suites.entry import SuiteContext
 from evalsuite.suites.golden_set.check import new_set
+from evalsuite.suites.golden_set.suite import golden_suite
+from evalsuite.testing import FakeEngine
 from tasks.config.evaluation import EvaluationParams
-from tasks.evaluation.golden_suite import bertscore_suite, golden_suite
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 
 def make_params(folder: Path, model: Path, metrics: list[str]) -> EvaluationParams:
@@ -29,7 +31,7 @@ def test_free_answers_are_a_suite_of_their_own_scored_by_the_golden_set_s_model(
 ) -> None:
     params = make_params(tmp_path, tiny_model, ["bertscore_f1"])
     assert params.bertscore is not None
-    suite = bertscore_suite(params.bertscore, params.golden)
+    suite = bertscore_suite(params.bertscore, SuiteContext("bertscore", params.golden))
     assert suite.scorers.bert is golden_suite(params.golden, "test").scorers.bert
     result = suite.run(FakeEngine(lambda _: "Rivers carry salt into it."))
     assert result.info.suite == "bertscore"
@@ -40,4 +42,4 @@ def test_free_answers_take_no_other_metric(tmp_path: Path, tiny_model: Path) -> 
     params = make_params(tmp_path, tiny_model, ["bertscore_f1", "contains"])
     assert params.bertscore is not None
     with pytest.raises(UsageError, match="item 'sea' is scored by 'contains'; the suite bertscore takes bertscore_f1"):
-        bertscore_suite(params.bertscore, params.golden)
+        bertscore_suite(params.bertscore, SuiteContext("bertscore", params.golden))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 import yaml
 
 from evalsuite.core.errors import UsageError
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
 from evalsuite.stats.alternatives import uniforms
+from evalsuite.testing import make_item, make_result
 from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
@@ -55,14 +56,8 @@ def test_a_sequential_suite_that_some_rule_runs_to_its_end_is_told(paths: Artifa
 
 
 def test_a_rule_that_no_bet_can_be_made_on_is_told_with_why(paths: ArtifactPaths) -> None:
-    items = tuple(
-        ItemResult(
-            item_id=f"i{n}", item_hash="", cluster=f"c{n // 2}", metrics=("json_exact",), scores={"json_exact": 1.0}
-        )
-        for n in range(20)
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items))
-    SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals("base") / "golden")
+    items = [make_item(f"i{n}", {"json_exact": 1.0}, cluster=f"c{n // 2}") for n in range(20)]
+    make_result(items).write(paths.evals("base") / "golden")
     params = params_with(GUARD, {**GUARD, "slices": "queue"})
     params = params.model_copy(update={"sequential": params.sequential.model_copy(update={"suites": ("golden",)})})
     assert {told.split(": ")[1].split(",")[0] for told in plan(params.gate, params, paths).waits} == {
@@ -124,12 +119,9 @@ def test_the_refusal_names_every_rule(paths: ArtifactPaths) -> None:
 def _record(paths: ArtifactPaths, model: str, share: float) -> None:
     right = uniforms("right", 200) < 0.5
     flips = uniforms(f"flips {model}", 200) < share
-    items = tuple(
-        ItemResult(item_id=f"i{k}", item_hash=f"h{k}", metrics=("json_exact",), scores={"json_exact": float(a ^ b)})
-        for k, (a, b) in enumerate(zip(right.tolist(), flips.tolist(), strict=True))
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=model)
-    SuiteResult(info=info, items=items, seconds=100.0).write(paths.evals(model) / "golden")
+    items = [make_item(f"i{k}", {"json_exact": float(score)}) for k, score in enumerate(right ^ flips)]
+    result = make_result(items, model_identity=model)
+    replace(result, seconds=100.0).write(paths.evals(model) / "golden")
 
 
 def test_spread_and_speed_come_from_the_method_that_moved_most(paths: ArtifactPaths) -> None:

@@ -12,7 +12,7 @@ import yaml
 from evalsuite.core.files import write_json
 from evalsuite.core.identity import write_manifest
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.testing import make_item, make_result
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.paths import ArtifactPaths
 from tasks.stages.gate import run as run_gate
@@ -66,12 +66,8 @@ def train(paths: ArtifactPaths, weights: str, champion: str | None = None) -> st
 
 def write_results(paths: ArtifactPaths, model: str, identity: str, num_right: int = 80) -> None:
     """Eighty items, the first ``num_right`` of them answered right."""
-    items = tuple(
-        ItemResult(item_id=f"i{n}", item_hash=f"h{n}", metrics=("exact",), scores={"exact": float(n < num_right)})
-        for n in range(80)
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
-    SuiteResult(info, items, 1.0).write(paths.evals(model) / "golden")
+    items = [make_item(f"i{n}", {"exact": float(n < num_right)}) for n in range(80)]
+    make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
 
 
 def run_dvc(root: Path, *arguments: str) -> None:

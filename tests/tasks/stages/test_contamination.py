@@ -10,7 +10,7 @@ from evalsuite.core.identity import write_manifest
 from evalsuite.gate.decision import Verdict, read_decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import read_record, replay
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.testing import make_item, make_result
 from tasks.config.contamination import ContaminationParams
 from tasks.paths import ArtifactPaths
 from tasks.stages import contamination, gate
@@ -31,18 +31,9 @@ def paths(tmp_path: Path) -> ArtifactPaths:
         folder.mkdir(parents=True)
         (folder / "model.safetensors").write_bytes(model.encode())
         identity = write_manifest(folder, "test").identity
-        items = tuple(
-            ItemResult(
-                item_id=f"i{n}",
-                item_hash=f"h{n}",
-                metrics=("exact",),
-                scores={"exact": float(n % 2 or (model == "full" and n < KNOWN))},
-                prompt=f"question number {n}",
-            )
-            for n in range(300)
-        )
-        info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
-        SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+        scores = [float(n % 2 or (model == "full" and n < KNOWN)) for n in range(300)]
+        items = [make_item(f"i{n}", {"exact": score}, prompt=f"question number {n}") for n, score in enumerate(scores)]
+        make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
     paths.prepared.mkdir(parents=True)
     rows = [{"id": f"r{n}", "messages": [{"role": "user", "content": f"Question number {n}!"}]} for n in range(KNOWN)]
     (paths.prepared / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -13,7 +13,8 @@ from evalsuite.core.identity import write_manifest
 from evalsuite.gate.decision import Verdict, read_decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import read_record, replay
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256, read_result
+from evalsuite.items.results import read_result
+from evalsuite.testing import make_item, make_result
 from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import append, ledger_path, read_ledger, record_verdict
 from tasks.stage import main as stage_main
@@ -26,12 +27,8 @@ POLICY = GatePolicy.model_validate(
 
 
 def _evaluate(paths: ArtifactPaths, model: str, right: int, identity: str) -> None:
-    items = tuple(
-        ItemResult(item_id=f"i{i}", item_hash=f"h{i}", metrics=("exact",), scores={"exact": float(i < right)})
-        for i in range(200)
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
-    SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+    items = [make_item(f"i{i}", {"exact": float(i < right)}, item_hash=f"h{i}") for i in range(200)]
+    make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
 
 
 def _mark(paths: ArtifactPaths, model: str, number: int, *, right: bool) -> None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
+from evalsuite.suites import registry
 from tasks.config.params import Params, parse_params
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.paths import ArtifactPaths
@@ -207,8 +209,8 @@ def test_the_code_of_another_package_s_suite_and_the_files_of_its_arguments_are_
     (tmp_path / "their_suite.py").write_text("a = 1\n")
     (tmp_path / "their.jsonl").write_text("1")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    entry = inputs.EntryPoint(name="theirs", value="their_suite:Suite", group=inputs.GROUP)
-    monkeypatch.setattr(inputs, "entry_points", lambda group: [entry])
+    entry = EntryPoint(name="theirs", value="their_suite:Suite", group=registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     params = params_of(suites={"theirs": {"file": "their.jsonl", "count": 3}})
     for name in ("their_suite.py", "their.jsonl"):
         path = tmp_path / name
@@ -234,8 +236,8 @@ def test_a_file_that_a_suite_s_argument_names_at_any_depth_is_an_input(
     root = tmp_path_factory.mktemp("depth")
     fill(root)
     (root / "their.jsonl").write_text("1")
-    entry = inputs.EntryPoint(name="theirs", value="json:Suite", group=inputs.GROUP)
-    monkeypatch.setattr(inputs, "entry_points", lambda group: [entry])
+    entry = EntryPoint(name="theirs", value="json:Suite", group=registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     params = params_of(suites={"theirs": {"file": argument}})
     assert changed_by(root, params, lambda: (root / "their.jsonl").write_text("2\n")) == {"evaluate"}
 

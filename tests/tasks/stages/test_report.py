@@ -10,7 +10,7 @@ from evalsuite.core.files import write_json
 from evalsuite.core.identity import write_manifest
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.items.results import ItemResult, SuiteInfo, SuiteResult, items_sha256
+from evalsuite.testing import make_item, make_result
 from tasks.config.compare import CompareParams
 from tasks.config.hardware import HardwareParams
 from tasks.config.params import Params, load_params
@@ -31,18 +31,9 @@ def _evaluate(paths: ArtifactPaths, model: str, right: int) -> str:
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(model.encode())
     identity = write_manifest(folder, "test").identity
-    items = tuple(
-        ItemResult(
-            item_id=f"i{i}",
-            item_hash=f"h{i}",
-            metrics=("json_fields",),
-            scores={"json_fields": float(i < right)},
-            output=f"<b>{model}</b>",
-        )
-        for i in range(200)
-    )
-    info = SuiteInfo(suite="golden", suite_version="1", items_sha256=items_sha256(items), model_identity=identity)
-    SuiteResult(info=info, items=items, seconds=1.0).write(paths.evals(model) / "golden")
+    output = f"<b>{model}</b>"
+    items = [make_item(f"i{i}", {"json_fields": float(i < right)}, output=output) for i in range(200)]
+    make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
     return identity
 
 
@@ -75,6 +66,8 @@ def project(tmp_path: Path) -> ArtifactPaths:
             write_json(paths.evals(model) / "train_log.json", _train_log(model, identity))
             costs = {"eval_seconds": 1.0, "train_seconds": 9.0 if model == "qlora" else 59.0, "num_bytes": 5}
             write_json(paths.evals(model) / "costs.json", {"schema_version": 1, **costs})
+            settings = {"golden": {"path": "golden_sets/support"}, "long_prompts": "unscored"}
+            write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
     write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
     write_json(paths.plan("qlora"), {"memory": {"weights_bytes": 2048}, "warnings": ["the disk is slow"]})
@@ -95,6 +88,7 @@ def test_the_report_and_the_card_are_written(project: ArtifactPaths, params: Par
     assert "<b>qlora</b>" not in page.split("<main")[1]
     assert decision.decision_id in card
     assert params.model.id in page
+    assert "long_prompts: unscored" in page
 
 
 def test_the_decision_and_the_comparison_must_be_of_one_candidate(project: ArtifactPaths, params: Params) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+import tasks.methods.lora
 import tasks.stages.plan
 import tasks.stages.train
-import tasks.training.export
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, sha256_file, write_json
 from evalsuite.core.identity import verify_manifest, write_manifest
@@ -151,7 +151,7 @@ def test_a_failed_export_is_repeated_without_training(
     project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     params = load_params(project.params)
-    monkeypatch.setattr(tasks.training.export, "MERGE_TOLERANCE", -1.0)
+    monkeypatch.setattr(tasks.methods.lora, "MERGE_TOLERANCE", -1.0)
     with pytest.raises(StageError, match="nothing was exported"):
         run("lora", params, project)
     assert not project.export("lora").exists()

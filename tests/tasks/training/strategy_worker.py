@@ -14,6 +14,7 @@ from tasks.config.params import Params, load_params
 from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
 from tasks.training import trainer, worker
+from tasks.training.job import Job
 from tasks.training.parallel.launch import LaunchPlan
 from tasks.training.parallel.preemption import StopRequest, die_with_parent
 from tasks.training.parallel.strategies import deepspeed_config, sharded_loading, start_processes
@@ -64,7 +65,8 @@ def attempt(name: str, params: Params, paths: ArtifactPaths, plan: LaunchPlan, s
     worker.StopRequest = stop  # type: ignore[misc]
     rank = int(os.environ["RANK"])
     try:
-        train(name, params, paths, plan, read_inputs(name, params, paths))
+        job = Job(name, params, plan, paths)
+        train(job, read_inputs(job))
     except RatchetError as error:
         text = f"{type(error).__name__}: {error}"
         write_json(paths.root / f"{name}-{stop.__name__}-{rank}.json", {"error": text})
@@ -84,7 +86,7 @@ def main() -> int:
             plan = read_model(paths.plans / f"{name}.launch.json", LaunchPlan, "x")
             start(plan, project.name)
             if rank == 0:
-                open_root(paths.checkpoints(name), fingerprint(name, params, paths, plan))
+                open_root(paths.checkpoints(name), fingerprint(Job(name, params, plan, paths)))
             dist.barrier()
             if name == "full":
                 attempt(name, params, paths, plan, Asked)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from evalsuite.suites.golden_set.settings import GoldenParams
 from tasks.config.evaluation import EvaluationParams
-from tasks.config.golden import GoldenParams
 from tasks.config.methods import MethodParams
 from tasks.training.epoch_eval import DevRunner
 from tests.e2e.project import write_golden

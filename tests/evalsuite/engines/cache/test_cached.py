@@ -20,7 +20,7 @@ from evalsuite.engines.cache.answer_store import AnswerStore
 from evalsuite.engines.cache.cached import CachedEngine, with_use
 from evalsuite.items.answer_counts import AnswerCounts
 from evalsuite.items.results import SuiteInfo, SuiteResult
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 ROOT = Path(__file__).parents[4]
 
@@ -155,25 +155,14 @@ def test_a_folder_that_cannot_be_written_costs_the_memory_and_not_the_evaluation
 
 
 def test_a_refused_prompt_is_not_kept(tmp_path: Path) -> None:
-    class Refusing(FakeEngine):
-        def generate(self, requests: Any, label: str, on_answer: Any = None) -> list[Generation]:
-            answers = [Generation("", 9, 0, False, "too long") for _ in requests]
-            for index, answer in enumerate(answers):
-                on_answer(index, answer)
-            return answers
-
-    engine, _ = cached(tmp_path, Refusing(str))
+    engine, _ = cached(tmp_path, FakeEngine({"long": Generation("", 9, 0, False, "too long")}))
     engine.generate([GenerationRequest("long")], "x")
     assert engine.take_use().counts == AnswerCounts(num_asked=1, num_refused=1)
     assert cached(tmp_path)[0].generate([GenerationRequest("long")], "x")[0].text == "answer to long"
 
 
 def test_cut_and_empty_completions_are_counted(tmp_path: Path) -> None:
-    class Endless(FakeEngine):
-        def generate(self, requests: Any, label: str, on_answer: Any = None) -> list[Generation]:
-            return [Generation("on and on", 1, 64, False), Generation(" \n", 1, 1, True)]
-
-    engine = CachedEngine(Endless(str), None)
+    engine = CachedEngine(FakeEngine({"a": Generation("on and on", 1, 64, False), "b": " \n"}), None)
     engine.generate([GenerationRequest("a"), GenerationRequest("b")], "x")
     assert engine.take_use().counts == AnswerCounts(num_asked=2, num_cut=1, num_empty=1)
 
@@ -202,7 +191,7 @@ from pathlib import Path
 from evalsuite.engines.cache.answer_store import AnswerStore
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.cache.cached import CachedEngine
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 def answer(prompt):
     if prompt == "ask 6":

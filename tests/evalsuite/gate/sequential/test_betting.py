@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Outcome
+from evalsuite.gate.rules import Outcome
 from evalsuite.gate.sequential.betting import Bet
 from evalsuite.gate.sequential.gate import SequentialGate, Status
 from evalsuite.items.results import SuiteResult

@@ -8,12 +8,14 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decide import decide
-from evalsuite.gate.decision import Decision, Outcome, Verdict
+from evalsuite.gate.decision import Decision, Verdict
 from evalsuite.gate.replay import gate_code_sha256, read_record, replay, write_record
+from evalsuite.gate.rules import Outcome
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.gate.sequential.driver import SequentialEvaluation, saved
 from evalsuite.gate.sequential.gate import SequentialGate, Status
 from evalsuite.items.results import SuiteResult, read_result
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.gate.finite_sets import (
     RecordedSuite,
     first,
@@ -24,7 +26,6 @@ from tests.evalsuite.gate.finite_sets import (
     result_of,
     with_prefix,
 )
-from tests.evalsuite.suites.fake_engine import FakeEngine
 
 GUARD = {"kind": "guard", "margin": 0.05}
 ENGINE = FakeEngine(lambda _: "")

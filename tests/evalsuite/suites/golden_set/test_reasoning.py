@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from evalsuite.suites.golden_set.reasoning import TAGS, final_answer
 from evalsuite.suites.golden_set.suite import GoldenSuite
 from evalsuite.suites.lm_eval.suite import HarnessSuite
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 from tests.evalsuite.suites.golden_set.test_suite import item, suite, write_set
 from tests.evalsuite.suites.lm_eval.test_suite import RETENTION
 from tests.evalsuite.suites.test_over_refusal import suite as xstest

@@ -15,7 +15,7 @@ from evalsuite.judges.base import JudgeCase, Refusal, Verdict
 from evalsuite.suites.golden_set.bertscore import BertScorer
 from evalsuite.suites.golden_set.items import GoldenItem, read_golden_items
 from evalsuite.suites.golden_set.suite import GoldenSuite
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 
 def item(number: int, **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.suites.golden_set.check import check_set, describe_set, new_set, write_manifest_version
 from evalsuite.suites.lm_eval.benchmark_root import local_splits, read_rows
 from evalsuite.suites.lm_eval.suite import HarnessSuite
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 
 ROWS = [
     {"sent_more": "aaaa", "sent_less": "bb", "bias_type": "age"},

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import pytest
 
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import sha256_file
-from evalsuite.engines.base import Loglikelihood, OnAnswer
+from evalsuite.engines.base import Loglikelihood
 from evalsuite.items.results import read_items
 from evalsuite.suites.lm_eval.suite import HarnessSuite
-from tests.evalsuite.suites.fake_engine import FakeEngine
+from evalsuite.testing import FakeEngine
 from tests.hub import COMMIT, serving_hub, use_hub
 
 RETENTION = Path(__file__).parents[4] / "golden_sets/retention"
@@ -314,24 +313,16 @@ def test_bias_tasks_of_lm_eval_run_from_a_data_root(
     assert [item.scores[metric] for item in result.items] == expected
 
 
-class Forgetful(FakeEngine):
+def forgetful(_: str, sentence: str) -> float | Loglikelihood:
     """Leaves sentences of three letters or more without an answer."""
-
-    def loglikelihoods(
-        self, pairs: Sequence[tuple[str, str]], label: str, on_answer: OnAnswer[Loglikelihood] | None = None
-    ) -> list[Loglikelihood]:
-        answers = super().loglikelihoods(pairs, label)
-        return [
-            Loglikelihood(float("-inf"), False, "too long") if len(sentence) >= 3 else answer
-            for (_, sentence), answer in zip(pairs, answers, strict=True)
-        ]
+    return Loglikelihood(float("-inf"), False, "too long") if len(sentence) >= 3 else -float(len(sentence))
 
 
 def test_a_sentence_that_was_not_asked_leaves_its_own_item_unscored_alone(tmp_path: Path) -> None:
     pairs = [("a", "bb"), ("aaaa", "b"), ("aa", "b")]
     rows = [{"sent_more": more, "sent_less": less, "bias_type": "age"} for more, less in pairs]
     root = public_set(tmp_path, "crows_pairs_english", rows)
-    result = HarnessSuite("crows_pairs_english", root).run(Forgetful(lambda _: ""))
+    result = HarnessSuite("crows_pairs_english", root).run(FakeEngine({}, forgetful))
     assert [item.unscored for item in result.items] == [None, "too long", None]
     assert [item.scores.get("pct_stereotype") for item in result.items] == [1.0, None, 0.0]
 
@@ -402,11 +393,8 @@ def test_hostile_answers_to_ifeval_get_a_score_or_a_reason(tmp_path: Path) -> No
 def test_metrics_over_all_items_at_once_are_unscored_with_their_reason(tmp_path: Path) -> None:
     rows = [{"sentence": f"The dog number {n} runs.", "label": n % 2, "idx": n} for n in range(4)]
 
-    class Picky(FakeEngine):
-        def loglikelihoods(self, pairs: Sequence[Any], label: str, on_answer: OnAnswer | None = None) -> Any:
-            return [Loglikelihood(-1.0 if answer.strip() == "no" else -2.0, False) for _, answer in pairs]
-
-    result = HarnessSuite("cola", public_set(tmp_path, "cola", rows, validation=rows)).run(Picky(lambda _: ""))
+    picky = FakeEngine({}, lambda _, answer: -1.0 if answer.strip() == "no" else -2.0)
+    result = HarnessSuite("cola", public_set(tmp_path, "cola", rows, validation=rows)).run(picky)
     assert [item.scores for item in result.items] == [{}] * 4
     (mcc,) = result.summary().metrics
     assert (mcc.metric, mcc.mean, mcc.n, mcc.unscored) == ("mcc", None, 0, 4)

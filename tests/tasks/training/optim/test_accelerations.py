@@ -8,7 +8,7 @@ import pytest
 from tasks.training.optim.accelerations import read_accelerations
 from tasks.training.optim.attention import choose_attention
 from tasks.training.optim.supervised import supervised_trainer
-from tasks.training.rows.examples import Example
+from tasks.training.rows.documents import Example
 from tests.tasks.training.tiny_trainer import build_tiny_trainer
 
 

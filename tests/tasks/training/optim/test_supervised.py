@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.training.optim.supervised import supervised_trainer
-from tasks.training.rows.examples import IGNORED, Example
+from tasks.training.rows.documents import IGNORED, Example
 from tests.tasks.training.tiny_trainer import build_tiny_trainer
 
 EXAMPLES = [

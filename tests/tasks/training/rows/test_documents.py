@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import tasks.stages.plan
 from evalsuite.core.errors import UsageError
 from tasks.config.params import load_params
+from tasks.objectives.text import Text
 from tasks.stages.train import run
 from tasks.training.rows.documents import IGNORED, document_ids, num_pieces, pieces
 from tasks.training.rows.examples import read_examples
@@ -44,7 +45,7 @@ def test_a_document_ends_with_the_end_of_text_and_needs_no_chat_template(
     texts = ["Where is my parcel? " * 9, "The camera is broken."]
     path = tmp_path / "train.jsonl"
     path.write_text("".join(json.dumps({"id": text[:5], "text": text, "num_tokens": 1}) + "\n" for text in texts))
-    examples = read_examples(path, tokenizer, 16)
+    examples = read_examples(path, tokenizer, 16, objective=Text())
     tokenizer.chat_template = template
     learnt = [label for example in examples for label in example.labels if label != IGNORED]
     whole = [document_ids(text, tokenizer) for text in texts]

@@ -9,7 +9,8 @@ import pytest
 from evalsuite.core.errors import UsageError
 from tasks.training.rows import examples
 from tasks.training.rows.conversation import Labelled, Labeller
-from tasks.training.rows.examples import Example, read_examples
+from tasks.training.rows.documents import Example
+from tasks.training.rows.examples import read_examples
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tasks.config.params import load_params
 from tasks.planning import hardware
 from tasks.planning.hardware import Machines, find_device
 from tasks.stages.train import run
-from tasks.training.rows.examples import Example
+from tasks.training.rows.documents import Example
 from tasks.training.state.log import StepRecord
 from tasks.training.watch.signals import Meter, Peak, read_peak, read_steps
 from tests.tasks.stages.test_train import make_project

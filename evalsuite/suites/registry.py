@@ -1,0 +1,143 @@
+"""Which suites there are: those of this package, and those that other packages register in ``ratchet.suites``."""
+
+import difflib
+import re
+import traceback
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict
+
+from evalsuite.core.errors import RatchetError, StageError, UsageError
+from evalsuite.core.settings import Settings
+from evalsuite.engines.base import Engine
+from evalsuite.items.results import SuiteResult
+from evalsuite.network.network_errors import is_network_error
+from evalsuite.suites.base import SetSize, Suite
+from evalsuite.suites.entry import SuiteContext, SuiteEntry
+
+GROUP = "ratchet.suites"
+MEMBERS = ("name", "items", "run")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+class Arguments(Settings):
+    """Keyword arguments of a class that brings no settings of its own; the class says what is wrong with them."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@cache
+def built_in() -> Mapping[str, SuiteEntry[Any]]:
+    """Section of ``evaluation`` -> its suite, in the order in which suites run."""
+    from evalsuite.suites import bertscore, bias, harmbench, over_refusal, perplexity
+    from evalsuite.suites.golden_set import suite as golden_set
+    from evalsuite.suites.lm_eval import suite as lm_eval
+
+    modules = (golden_set, bertscore, lm_eval, harmbench, over_refusal, bias, perplexity)
+    return {module.SUITE.name: module.SUITE for module in modules}
+
+
+def entry_point(name: str) -> EntryPoint:
+    """Where another package registered a suite; nothing of it is loaded.
+
+    Raises:
+        UsageError: No such entry point; names the nearest.
+    """
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        known = ", ".join(sorted(found)) or "none"
+        raise UsageError(f"no suite {name!r} in entry point group {GROUP!r}; {hint}Registered: {known}")
+    return found[name]
+
+
+def registered(name: str, values: Mapping[str, Any]) -> tuple[SuiteEntry[Any], Any]:
+    """The suite that another package registered, and its settings.
+
+    An entry point gives a ``SuiteEntry``, or a class, whose arguments are then unchecked.
+
+    Raises:
+        UsageError: No such entry point, it does not load, or refuses its settings.
+    """
+    point = entry_point(name)
+    with _naming(point, "could not be made", UsageError):
+        entry = point.load()
+        if not isinstance(entry, SuiteEntry):
+            made = entry
+            entry = SuiteEntry(name, Arguments, make=lambda params, _: made(**(params.model_extra or {})))
+        return entry, entry.checked(values, f"evaluation.suites.{name}")
+
+
+class RegisteredSuite(Suite):
+    """Another package's suite, whose errors name its entry point."""
+
+    def __init__(self, suite: Any, point: EntryPoint) -> None:
+        """Wrap a suite that has ``MEMBERS``."""
+        self.name = suite.name
+        self._suite = suite
+        self._point = point
+
+    def run(self, engine: Engine, only: Collection[str] | None = None) -> SuiteResult:
+        """See ``Suite``, as for the others."""
+        with _naming(self._point, "failed", StageError):
+            found: SuiteResult = self._suite.run(engine, only)
+            return found
+
+    def metric_names(self) -> tuple[str, ...] | None:
+        """Known where the suite says them."""
+        with _naming(self._point, "cannot name its metrics", UsageError):
+            return getattr(self._suite, "metric_names", super().metric_names)()
+
+    def set_size(self) -> SetSize | None:
+        """Known where the suite says it."""
+        with _naming(self._point, "cannot tell its size", UsageError):
+            return getattr(self._suite, "set_size", super().set_size)()
+
+
+def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> Suite:
+    """Make a suite that another package registered.
+
+    Args:
+        name: The entry point's name, which must be the suite's own: a folder under evals/MODEL is called so.
+        values: Its settings, as params.yaml has them.
+        context: What it is made with.
+
+    Raises:
+        UsageError: No such entry point, it does not load, refuses settings or limit, or lacks a suite's member.
+    """
+    point, (entry, params) = entry_point(name), registered(name, values)
+    if context.limit is not None and not entry.takes_limit:
+        raise UsageError(
+            f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"
+        )
+    with _naming(point, "could not be made", UsageError):
+        suite = entry.make(params, context)
+    missing = [member for member in MEMBERS if not hasattr(suite, member)]
+    if missing:
+        raise UsageError(f"suite {name!r} ({point.value}) has no {missing[0]!r}; a suite has {', '.join(MEMBERS)}")
+    if suite.name != name or not NAME.fullmatch(name):
+        raise UsageError(
+            f"entry point {name!r} ({point.value}) makes a suite called {suite.name!r}; both must be one name of "
+            f"a-z, 0-9, _ and -"
+        )
+    return RegisteredSuite(suite, point)
+
+
+@contextmanager
+def _naming(point: EntryPoint, what: str, kind: type[RatchetError]) -> Iterator[None]:
+    """What another package's code raises is not ours to foresee; it becomes one line that names the entry point."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RatchetError) or is_network_error(error):
+            raise
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        line = "" if last.filename.startswith("<") else f" ({Path(last.filename).name}, line {last.lineno})"
+        said = f"{type(error).__name__}: {error}{line}"
+        raise kind(f"suite {point.name!r} ({point.value}) {what}: {said}") from error

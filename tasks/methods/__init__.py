@@ -1,0 +1,1 @@
+"""How the weights are trained: one class a kind of params.yaml."""

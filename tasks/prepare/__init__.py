@@ -1,0 +1,1 @@
+"""Training rows made from source files by a list of steps."""

@@ -1,0 +1,44 @@
+"""Read, put through the steps, split, write."""
+
+from typing import Any
+
+from evalsuite.core.files import sha256_file
+from tasks.config.prepare import PrepareParams
+from tasks.config.train import Answers
+from tasks.objectives.find import blamed, find_objective
+from tasks.paths import ArtifactPaths
+from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.order import chosen_steps
+from tasks.prepare.report import report_of
+from tasks.prepare.runner import run_steps
+from tasks.prepare.sources import check_sources, read_sources, say_links
+from tasks.prepare.splits import split
+from tasks.prepare.steps import StepInputs
+from tasks.prepare.writing import write
+
+
+def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.ALL) -> dict[str, Any]:
+    """Write data/prepared/{train,dev}.jsonl and, last, report.json; the old folder stands until the new one is whole.
+
+    Args:
+        params: What to read, and what to leave out.
+        paths: The project.
+        answers: Which answers of a conversation training will learn (``train.answers``).
+
+    Raises:
+        UsageError: A source is absent, empty or outside data/raw, too many rows are bad, nothing is left to split, or
+            the chat template cannot write a row as it is to be learnt.
+    """
+    steps = chosen_steps(params)
+    check_sources(params, paths)
+    say_links(params.sources, paths.root)
+    rows, bad = read_sources(params, paths.root)
+    objective = find_objective(params.objective)
+    lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
+    with blamed(objective):
+        kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
+        sides = split(kept, lengths.of(kept), params, paths)
+    hashes = {name: sha256_file(paths.root / name) for name in params.sources}
+    report = report_of(params, hashes, rows, bad, records, sides)
+    write(paths.prepared, sides, report, objective)
+    return report

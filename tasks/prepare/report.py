@@ -1,0 +1,111 @@
+"""report.json, and the stage's summary of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.config.prepare import PrepareParams
+from tasks.data.formats import BadRow, Row
+from tasks.data.keys import shown
+from tasks.objectives.find import find_objective
+from tasks.prepare.rows import learnt_counts
+from tasks.prepare.runner import Record
+from tasks.prepare.splits import Side
+from tasks.prepare.steps import Note
+
+MAX_LISTED = 100
+HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
+
+
+def report_of(
+    params: PrepareParams,
+    sources: Mapping[str, str],
+    rows: Sequence[Row],
+    bad: Sequence[BadRow],
+    records: Sequence[Record],
+    sides: Mapping[str, Side],
+) -> dict[str, Any]:
+    """What report.json says.
+
+    Args:
+        params: What was asked for.
+        sources: Each source's sha256.
+        rows: The rows as they were read.
+        bad: Those that could not be.
+        records: What each step did.
+        sides: Train and dev rows.
+    """
+    dropped: defaultdict[str, list[str]] = defaultdict(list)
+    for record in records:
+        for note in record.dropped if record.name != "max_rows" else ():
+            dropped[note.reason].append(note.source + (f" ({note.detail})" if note.detail else ""))
+    num_rows = sum(len(side.rows) for side in sides.values())
+    drawn_from, left_out = next(
+        ((record.rows_in, len(record.dropped)) for record in records if record.name == "max_rows"), (num_rows, 0)
+    )
+    return {
+        "schema_version": 1,
+        "sources": dict(sources),
+        "rows_read": len(rows) + len(bad),
+        "formats": dict(sorted(Counter(row.format for row in rows).items())),
+        "bad_rows": {"count": len(bad), "first": [f"{row.source}: {row.reason}" for row in bad[:MAX_LISTED]]},
+        "dropped": {
+            reason: {"count": len(found), "first": found[:MAX_LISTED]} for reason, found in sorted(dropped.items())
+        },
+        "max_rows": {"limit": params.max_rows, "clean_rows": drawn_from, "left_out": left_out},
+        "groups": {name: len(side.groups) for name, side in sides.items()},
+        "splits": {name: _describe(side) for name, side in sides.items()},
+        **learnt_counts(find_objective(params.objective), [row for side in sides.values() for row in side.rows]),
+        "unknown_keys": dict(Counter(key for row in bad for key in row.unknown).most_common(MAX_LISTED)),
+        "steps": [_step(record) for record in records],
+    }
+
+
+def _step(record: Record) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        **record.counts,
+        "first_dropped": [_line(note) for note in record.dropped[:MAX_LISTED]],
+        "first_changed": [_line(note) for note in record.changed[:MAX_LISTED]],
+    }
+
+
+def _line(note: Note) -> str:
+    detail = f" ({note.detail})" if note.detail else ""
+    return f"{note.source}: {note.reason}{detail}" + (f", see {note.other}" if note.other else "")
+
+
+def _describe(side: Side) -> dict[str, Any]:
+    """Counts and a histogram of sequences in tokens; bins end at HISTOGRAM_TOKENS, the last is open."""
+    lengths = [length for each in side.lengths for length in each]
+    counts = Counter(next((edge for edge in HISTOGRAM_TOKENS if length <= edge), "more") for length in lengths)
+    return {
+        "rows": len(side.rows),
+        **({"sequences": len(lengths)} if len(lengths) != len(side.rows) else {}),
+        "tokens": sum(lengths),
+        "longest": max(lengths, default=0),
+        "histogram_up_to_tokens": {str(edge): counts[edge] for edge in (*HISTOGRAM_TOKENS, "more") if counts[edge]},
+    }
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """The report in one line."""
+    splits = report["splits"]
+    dropped = sum(entry["count"] for entry in report["dropped"].values())
+    cut = report["max_rows"]
+    limited = (
+        f", {cut['left_out']} of the {cut['clean_rows']} others left out by prepare.max_rows = {cut['limit']}"
+        if cut["left_out"]
+        else ""
+    )
+    changing = [step for step in report["steps"] if step["changed"]]
+    changed = "".join(f"; {step['changed']} rows changed by {step['name']}" for step in changing)
+    keys = report["unknown_keys"]
+    unknown = f" ({sum(keys.values())} times an unknown key: {', '.join(map(shown, keys))})" if keys else ""
+    marked = report.get("answers", {}).get("context", 0)
+    context = f"; {marked} answers are context and not learnt" if marked else ""
+    bad = f"{report['bad_rows']['count']} bad{unknown}"
+    return (
+        f"{report['rows_read']} rows read, {bad}, {dropped} dropped{limited}; train {splits['train']['rows']} rows "
+        f"({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows{context}{changed}"
+    )

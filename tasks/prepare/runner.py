@@ -1,0 +1,119 @@
+"""Steps run one after the other: each is timed, counted, and held to what it must not do."""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+from evalsuite.core.errors import RatchetError, StageError
+from evalsuite.network.network_errors import said_by
+from tasks.data.formats import BadRow, Row, parse_row
+from tasks.prepare.order import ChosenStep
+from tasks.prepare.rows import content
+from tasks.prepare.steps import Note, Outcome, StepInputs
+
+logger = logging.getLogger(__name__)
+
+
+class Record(NamedTuple):
+    """What one step did."""
+
+    name: str
+    rows_in: int
+    dropped: list[Note]
+    changed: list[Note]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows; of those that were kept some may be changed."""
+        num_dropped, num_changed = len(self.dropped), len({note.source for note in self.changed})
+        kept = self.rows_in - num_dropped
+        return {"rows_in": self.rows_in, "kept": kept, "dropped": num_dropped, "changed": num_changed}
+
+
+def run_steps(steps: Sequence[ChosenStep], rows: list[Row], given: StepInputs) -> tuple[list[Row], list[Record]]:
+    """Put the rows through the steps; the log has how long each took.
+
+    Raises:
+        StageError: Another package's step failed, or a step did not account for every row.
+        UsageError: A step cannot go on with these rows or settings.
+    """
+    records = []
+    for each in steps:
+        started = time.perf_counter()
+        rows, record = _ran(each, rows, given)
+        counts = ", ".join(f"{name} {count}" for name, count in record.counts.items())
+        logger.info("prepare step %s: %s, %.1f s", each.name, counts, time.perf_counter() - started)
+        records.append(record)
+    return rows, records
+
+
+def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[Row], Record]:
+    """What a step made of the rows; another package's gets copies, so that it changes none unseen."""
+    try:
+        outcome = chosen.step.run(list(map(_copy, rows)) if chosen.entry_point else rows, given)
+        if not isinstance(outcome, Outcome):
+            _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
+        kept, record = list(outcome.kept), Record(chosen.name, len(rows), list(outcome.dropped), list(outcome.changed))
+        _check_notes(chosen, rows, kept, record)
+        return _with_changes(chosen, rows, kept, record, given), record
+    except Exception as error:
+        if chosen.entry_point is None or isinstance(error, RatchetError):
+            raise
+        raise StageError(
+            f"prepare: {chosen} failed: {said_by(error)}; correct its code, or take it out of prepare.steps"
+        ) from error
+
+
+def _copy(row: Row) -> Row:
+    return row._replace(messages=tuple(dict(turn) for turn in row.messages), fields=dict(row.fields))
+
+
+def _check_notes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record) -> None:
+    """Refuse a step that does not account for every row, once."""
+    came = Counter(row.source for row in rows)
+    left = Counter([row.source for row in kept] + [note.source for note in record.dropped])
+    for source in left - came:
+        if source in came:
+            _refuse(chosen, f"returned {source} twice, or kept it and dropped it")
+        _refuse(chosen, f"returned {source}, which is none of its rows: it may add none, nor change a row's source")
+    for source in came - left:
+        _refuse(chosen, f"lost {source}: every row is kept, or dropped with a reason")
+    for note in [*record.dropped, *record.changed]:
+        if not note.reason.strip():
+            _refuse(chosen, f"gives an empty reason for {note.source}")
+        if note.other and note.other not in came:
+            _refuse(chosen, f"names {note.other} in its reason for {note.source}, which is none of its rows")
+
+
+def _with_changes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record, given: StepInputs) -> list[Row]:
+    """The rows that go on, once every change has its reason and its right."""
+    before = {row.source: row for row in rows}
+    differ = {row.source for row in kept if row != before[row.source]}
+    said = {note.source for note in record.changed}
+    if differ - said:
+        _refuse(chosen, f"changed {min(differ - said)} without a reason")
+    if said - differ:
+        _refuse(chosen, f"gives a reason for changing {min(said - differ)}, which it left as it was or dropped")
+    if said and not chosen.step.changes_rows:
+        _refuse(chosen, f"changed {min(said)}, and its class does not say `changes_rows = True`")
+    return [
+        _read_again(chosen, row, before[row.source], given) if row.source in differ else before[row.source]
+        for row in kept
+    ]
+
+
+def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) -> Row:
+    """A changed row, held to what every row of a source is held to."""
+    if row.row_id != before.row_id:
+        _refuse(chosen, f"changed the id of {row.source}")
+    read = parse_row(json.dumps(content(row, given.objective)).encode(), row.source, given.rules)
+    if isinstance(read, BadRow):
+        _refuse(chosen, f"made a bad row of {row.source}: {read.reason}")
+    return before._replace(messages=read.messages, text=read.text, fields=row.fields)
+
+
+def _refuse(chosen: ChosenStep, what: str) -> NoReturn:
+    raise StageError(f"prepare: {chosen} {what}; correct its code, or take it out of prepare.steps")

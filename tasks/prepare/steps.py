@@ -1,0 +1,73 @@
+"""What a step of preparation is: all rows in; what it kept, dropped and changed out, with a reason for each."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, NamedTuple
+
+from evalsuite.core.settings import Settings
+from tasks.config.prepare import PrepareParams
+from tasks.data.formats import Row, RowRules
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import Objective
+from tasks.paths import ArtifactPaths
+from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.rows import row_rules
+
+
+class Note(NamedTuple):
+    """What a step did to one row, and why."""
+
+    source: str
+    """The row's ``source``."""
+    reason: str
+    """Why, in the same words for all such rows: the report counts rows by it."""
+    detail: str = ""
+    """What it was in this row."""
+    other: str = ""
+    """Source of another row that explains it, such as the one that was kept of several alike."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Every row that a step was given: kept, as it was or changed, or dropped."""
+
+    kept: Sequence[Row]
+    """Rows that go on, those that were changed among them."""
+    dropped: Sequence[Note] = ()
+    changed: Sequence[Note] = ()
+    """One for each row of ``kept`` that differs from the row that the step was given."""
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """What a step may use beside the rows."""
+
+    params: PrepareParams
+    paths: ArtifactPaths
+    lengths: TokenLengths
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What the rows are for."""
+        return find_objective(self.params.objective)
+
+    @cached_property
+    def rules(self) -> RowRules:
+        """How rows are read."""
+        return row_rules(self.params)
+
+
+class Step(Settings):
+    """One step; its fields are its settings in params.yaml.
+
+    The same rows and settings must give the same outcome on every machine: whoever draws takes a seed.
+    """
+
+    changes_rows: ClassVar[bool] = False
+    """Whether it may change what is learnt of a row; it then stands before the steps that check rows."""
+
+    @abstractmethod
+    def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
+        """Decide what becomes of each row."""

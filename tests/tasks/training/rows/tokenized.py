@@ -1,0 +1,19 @@
+"""One conversation as examples."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from tasks.config.train import Answers
+from tasks.training.rows.conversation import Labeller
+from tasks.training.rows.documents import Example
+
+
+def tokenize(
+    name: str,
+    messages: Sequence[Mapping[str, Any]],
+    tokenizer: Any,
+    end_ids: Collection[int] | None = None,
+    answers: Answers = Answers.ALL,
+) -> list[Example]:
+    """One conversation; see ``Labeller.label``."""
+    return [found.example() for found in Labeller(tokenizer, end_ids, answers).label(name, messages)]

@@ -62,7 +62,7 @@ def main() -> int:
 
 def make_copy(here: Path, copy: Path) -> None:
     """The project with other rows and one method; DVC's cache, its remote and the answers are shared."""
-    for name in ("tasks", "evalsuite", "golden_sets", "data/suites", "registry"):
+    for name in ("flows", "tasks", "evalsuite", "golden_sets", "data/suites", "registry"):
         shutil.copytree(here / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "models"))
     for folder in ("data/raw", ".dvc", ".ratchet"):
         (copy / folder).mkdir(parents=True)

@@ -29,6 +29,8 @@ METHOD = "shuffled"
 NUM_ROWS = 44
 MOST_ITEMS = 5
 CHAMPION = "registry/champion.json"
+WEIGHTS = "[0-9a-f]" * 16
+"""A promoted model's folder in registry/models; its pointer beside it is copied, and brings it back from DVC's cache."""
 
 
 def main() -> int:
@@ -63,7 +65,7 @@ def main() -> int:
 def make_copy(here: Path, copy: Path) -> None:
     """The project with other rows and one method; DVC's cache, its remote and the answers are shared."""
     for name in ("flows", "tasks", "evalsuite", "golden_sets", "data/suites", "registry"):
-        shutil.copytree(here / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "models"))
+        shutil.copytree(here / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", WEIGHTS))
     for folder in ("data/raw", ".dvc", ".ratchet"):
         (copy / folder).mkdir(parents=True)
     for name in ("dvc.yaml", ".dvcignore"):

@@ -37,6 +37,18 @@ def test_the_copy_is_a_project_that_cannot_move_a_champion(tmp_path: Path, monke
     assert not (copy / "registry").is_symlink()
 
 
+def test_the_copy_has_the_pointers_of_promoted_models_and_not_their_weights(tmp_path: Path) -> None:
+    here, name = tmp_path / "here", "0123456789abcdef"
+    for folder in ("flows", "tasks", "evalsuite", "golden_sets", "data/suites", f"registry/models/{name}"):
+        (here / folder).mkdir(parents=True)
+    (here / f"registry/models/{name}.dvc").touch()
+    (here / "data/raw").mkdir()
+    for path in ("params.yaml", "dvc.yaml", ".dvcignore", "data/raw/queues.jsonl"):
+        (here / path).write_bytes((ROOT / path).read_bytes())
+    make_copy(here, tmp_path / "copy")
+    assert [path.name for path in (tmp_path / "copy/registry/models").iterdir()] == [f"{name}.dvc"]
+
+
 def test_without_a_champion_the_chapter_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ NUM_ROWS = 44
 MOST_ITEMS = 5
 CHAMPION = "registry/champion.json"
 WEIGHTS = "[0-9a-f]" * 16
-"""A promoted model's folder in registry/models; its pointer beside it is copied, and brings it back from DVC's cache."""
+"""A promoted model's folder in registry/models; its pointer is copied, and brings it back from DVC's cache."""
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ STAMP := $(VENV)/.installed
 
 demo: install
 	@$(BIN)/ratchet run --any-verdict
+	@$(BIN)/python -m demo.chapter_two
 
 # Two processes, one thread each: whole files, since a file's tests share what is dear to build.
 test: install

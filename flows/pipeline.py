@@ -6,7 +6,7 @@ Every stage is run by DVC (``dvc repro --single-item``); Prefect adds the schedu
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
@@ -70,16 +70,44 @@ def _finetune_and_gate(root: str, promote: bool, checked: bool) -> Verdict:
     return decision.verdict
 
 
-def run_pipeline(root: str, params: Params) -> None:
+class Phase(NamedTuple):
+    """What people call a group of stages."""
+
+    title: str
+    stages: tuple[str, ...]
+    at_once: int = 1
+
+
+def phases(params: Params) -> list[Phase]:
     """All stages in order; methods train side by side as far as ``schedule.parallel_methods`` lets them."""
-    methods = list(params.methods)
-    run_stages(["inputs", "fetch", "prepare", "baseline"], root, params)
-    run_stages([f"plan@{method}" for method in methods], root, params)
-    run_stages([f"train@{method}" for method in methods], root, params, params.schedule.parallel_methods)
-    run_stages(["evaluate_baseline@base", "evaluate_baseline@champion"], root, params)
-    run_stages(["contamination", "stopping"], root, params)
-    run_stages([f"evaluate@{method}" for method in methods], root, params, params.schedule.parallel_methods)
-    run_stages(["compare", "gate", "report"], root, params)
+    at_once = params.schedule.parallel_methods
+    together = [tuple(params.methods)] if at_once > 1 else [(method,) for method in params.methods]
+
+    def by_method(title: str, stage: str) -> list[Phase]:
+        return [
+            Phase(f"{title} {', '.join(methods)}", tuple(f"{stage}@{each}" for each in methods), at_once)
+            for methods in together
+        ]
+
+    return [
+        Phase("preparing data", ("inputs", "fetch", "prepare", "baseline")),
+        Phase("planning memory, time and cost", tuple(f"plan@{method}" for method in params.methods)),
+        *by_method("training", "train"),
+        Phase("evaluating base", ("evaluate_baseline@base",)),
+        Phase("evaluating the champion", ("evaluate_baseline@champion", "contamination", "stopping")),
+        *by_method("evaluating", "evaluate"),
+        Phase("comparing and judging", ("compare", "gate", "report")),
+    ]
+
+
+def run_pipeline(root: str, params: Params) -> None:
+    """Run all phases; each is said in the log by a record with ``phase``, its number and how many there are."""
+    logger = get_run_logger()
+    todo = phases(params)
+    for number, phase in enumerate(todo, 1):
+        place = (number, len(todo))
+        logger.info("[%d/%d] %s ...", *place, phase.title, extra={"phase": place})
+        run_stages(phase.stages, root, params, phase.at_once)
 
 
 def run_stages(names: Iterable[str], root: str, params: Params, at_once: int = 1) -> None:

@@ -82,6 +82,11 @@ class ArtifactPaths:
         return self.root / ".ratchet" / "eval_cache"
 
     @property
+    def run_log(self) -> Path:
+        """All that the last ``ratchet run`` and its stages said."""
+        return self.root / ".ratchet" / "run.log"
+
+    @property
     def token_cache(self) -> Path:
         """Tokenised rows; may be deleted at any time."""
         return self.root / ".ratchet" / "tokens"

@@ -12,6 +12,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would run, and why.")] = False,
     no_promote: Annotated[bool, typer.Option("--no-promote", help="Leave the champion alone.")] = False,
     any_verdict: Annotated[bool, typer.Option("--any-verdict", help="Exit with 0 whatever the verdict is.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the whole log as it comes, not phases.")] = False,
 ) -> None:
     """Run the whole flow: data, training, evaluation, comparison, gate, report, promotion."""
     from tasks.config.params import load_params
@@ -43,11 +44,14 @@ def run(
             prove_needed(params, [item.name for item in pending])
         if pending or (promote and awaits_promotion(read_decision(paths.decision), paths)):
             from flows.lifecycle.environment import prepare_prefect
+            from flows.lifecycle.phases import others_keep_busy
 
+            if busy := others_keep_busy():
+                typer.echo(busy, err=True)
             prepare_prefect(root)
             from flows.lifecycle.start import run_flow
 
-            run_flow(root, promote=promote)
+            run_flow(root, promote, verbose)
         else:
             typer.echo("inputs did not change since the last run: nothing to do")
         code = show_verdict(paths)

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -9,7 +10,9 @@ from uuid import UUID
 
 from evalsuite.core.errors import RatchetError
 from flows.lifecycle import signals
+from flows.lifecycle.phases import only_phases_shown
 from flows.lifecycle.server import prefect_server
+from tasks.paths import ArtifactPaths
 
 TELL_SECONDS = 3.0
 """How long Prefect may take to note that a run was stopped."""
@@ -28,10 +31,15 @@ class _OwnFailures(logging.Filter):
         return not SAID_ELSEWHERE.match(record.getMessage())
 
 
-def run_flow(root: Path, promote: bool) -> None:
+def run_flow(root: Path, promote: bool, verbose: bool = False) -> None:
     """Run the pipeline, whose inputs are checked, under a Prefect server of its own, which is gone on return.
 
     Call ``flows.lifecycle.environment.prepare_prefect`` first: Prefect reads its settings when it is imported.
+
+    Args:
+        root: The project's root.
+        promote: False leaves the champion alone whatever params say.
+        verbose: Show the whole log as it comes; otherwise phases and warnings are shown, and the log is in a file.
     """
     from prefect.settings import temporary_settings  # noqa: F401  imports the settings before the loggers are made
 
@@ -41,9 +49,11 @@ def run_flow(root: Path, promote: bool) -> None:
         logging.getLogger(name).addFilter(_OwnFailures())
     for name in ("httpx", "aiosqlite", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with prefect_server(root / ".prefect" / "server.log", schedules=False):
+    with prefect_server(root / ".prefect" / "server.log", schedules=False), ExitStack() as shown:
         from flows.pipeline import finetune_and_gate
 
+        if not verbose:
+            shown.enter_context(only_phases_shown(ArtifactPaths(root).run_log))
         started: list[UUID] = []
 
         def remember(flow: Any, flow_run: Any, state: Any) -> None:  # Prefect fixes the names

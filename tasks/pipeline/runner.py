@@ -171,7 +171,7 @@ def _failure(name: str, tail: deque[str], root: Path) -> RatchetError:
         own = [line for line in _until_dvc(lines) if not line.startswith((">", "Running stage"))]
         by_dvc = " ".join(line.removeprefix(DVC_ERROR).strip() for line in lines[len(_until_dvc(lines)) :])
         message = (own[-1] if exited and own else by_dvc) or "no message"
-        message += "; its output is above, `ratchet run` goes on from here"
+        message += "; its output is above or in .ratchet/run.log, `ratchet run` goes on from here"
     text = f"stage {name}: {message}"
     kinds: dict[int, type[RatchetError]] = {
         ExitCode.USAGE: UsageError,

@@ -17,9 +17,10 @@ def installed(folder: Path, ratchet: str) -> Path:
     for name in ("Makefile", "requirements.lock", "requirements-models.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
     (folder / ".venv/bin").mkdir(parents=True)
-    script = folder / ".venv/bin/ratchet"
-    script.write_text(f"#!/bin/sh\n{ratchet}\n")
-    script.chmod(0o755)
+    for name, does in (("ratchet", ratchet), ("python", '[ "$*" = "-m demo.chapter_two" ]')):
+        script = folder / ".venv/bin" / name
+        script.write_text(f"#!/bin/sh\n{does}\n")
+        script.chmod(0o755)
     (folder / ".venv/.installed").touch()
     return folder
 

@@ -117,12 +117,12 @@ def test_noise_of_two_models_is_refused(tmp_path: Path) -> None:
 def test_power_shows_every_rule_and_writes_the_table(tmp_path: Path) -> None:
     out = tmp_path / "power.json"
     policy = tmp_path / "policy.yaml"
-    policy.write_text("rules: [{suite: golden, metric: json_exact, kind: guard, margin: 0.03, slices: queue}]\n")
+    policy.write_text("rules: [{suite: golden, metric: normalized_exact, kind: guard, margin: 0.03, slices: queue}]\n")
     command = ["gate", "power", "--policy", str(policy), "--json", str(out)]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0
-    assert "golden/json_exact:guard:base" in result.stdout
-    assert "golden/json_exact:guard:base is weak: no change passes only" in result.stdout
+    assert "golden/normalized_exact:guard:base" in result.stdout
+    assert "golden/normalized_exact:guard:base is weak: no change passes only" in result.stdout
     assert "holds from: the least true difference" in result.stdout
     assert "hours: evaluating one model" in result.stdout
     (rule,) = json.loads(out.read_text())["rules"]
@@ -136,7 +136,7 @@ def test_power_shows_every_rule_and_writes_the_table(tmp_path: Path) -> None:
 
 def test_power_ends_with_a_usage_error_where_nothing_can_pass(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
-    policy.write_text("rules: [{suite: golden, metric: json_exact, kind: guard, margin: 0.001}]\n")
+    policy.write_text("rules: [{suite: golden, metric: normalized_exact, kind: guard, margin: 0.001}]\n")
     command = ["gate", "power", "--policy", str(policy)]
     with pytest.raises(UsageError, match=r"can never say PROMOTE.*enough would be [\d,]+ items or a margin of"):
         CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)

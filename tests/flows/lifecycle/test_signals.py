@@ -110,6 +110,8 @@ def test_a_run_that_fails_says_why_once_and_last(project: Path) -> None:
     assert process.returncode == 2
     assert said[-1] == "error: stage fetch: row 3 has no text; fix it"
     assert sum("row 3" in line for line in said) == 1
+    assert said[-3:-1] == ["[1/9] preparing data ...", "log: .ratchet/run.log"]
+    assert "Running stage 'fetch'" in (project / ".ratchet/run.log").read_text()
     assert not [line for line in said[:-1] if "rror" in line or "Traceback" in line or "ailed" in line]
 
 

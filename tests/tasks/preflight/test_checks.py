@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 def shipped() -> dict[str, Any]:
     """The shipped params over models that no file is needed for."""
-    data: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = yaml.safe_load((ROOT / "tests/support_params.yaml").read_text(encoding="utf-8"))
     data["model"] = {"id": "someone/model", "revision": "0" * 40}
     data["evaluation"]["golden"].update(
         bertscore_model="microsoft/deberta-xlarge-mnli", bertscore_revision="0" * 40, bertscore_layer=None

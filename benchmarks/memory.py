@@ -93,9 +93,9 @@ def train(case: Case, folder: Path) -> int:
     import torch
     from transformers import AutoTokenizer
 
+    from tasks.objectives.documents import IGNORED, Example
     from tasks.training.job import Job
     from tasks.training.parallel.launch import LaunchPlan
-    from tasks.training.rows.documents import IGNORED, Example
     from tasks.training.rows.inputs import Inputs
     from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 NUM_ITEMS = 200
 POLICY = "rules:\n  - {suite: golden, metric: exact, kind: guard, margin: 0.05}\n"
-OURS = "from flows.lifecycle.entry import main; main()"
+OURS = "from flows.cli.__main__ import main; main()"
 PEER = f"import statsmodels.api, scipy.stats; {OURS}"
 
 

@@ -57,7 +57,7 @@ def tokenizer_of(base: Path) -> Any:
 
 def write_examples(folder: Path, base: Path, count: int) -> list[int]:
     """examples.jsonl (chat) and alpaca.json of the same texts; returns the tokens of each."""
-    from tasks.training.rows.conversation import Labeller
+    from tasks.objectives.conversation import Labeller
 
     tokenizer = tokenizer_of(base)
     chats: list[list[dict[str, str]]] = []
@@ -86,10 +86,10 @@ def train_ratchet(folder: Path, base: Path, out: Path) -> float:
     """Our training stage's trainer, its checkpoints and dev runs left out; seconds."""
     from tasks.config.numerics import Numerics
     from tasks.config.training import TrainingSections
+    from tasks.objectives.conversation import Labeller
     from tasks.paths import ArtifactPaths
     from tasks.training.job import Job
     from tasks.training.parallel.launch import LaunchPlan
-    from tasks.training.rows.conversation import Labeller
     from tasks.training.rows.inputs import Inputs
     from tasks.training.state.continuity import deterministic
     from tasks.training.trainer import build_trainer
@@ -194,8 +194,8 @@ def final_loss(folder: Path, base: Path, out: Path) -> float:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tasks.training.rows.conversation import Labeller
-    from tasks.training.rows.documents import IGNORED
+    from tasks.objectives.conversation import Labeller
+    from tasks.objectives.documents import IGNORED
 
     tokenizer = tokenizer_of(base)
     model: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, local_files_only=True).eval()

@@ -124,7 +124,7 @@ def show_broken(copy: Path) -> None:
 
 def ratchet(folder: Path, *arguments: str) -> int:
     """The exit code of the command line on the copy, with the Prefect database that is there already."""
-    command = [sys.executable, "-m", "flows.lifecycle.entry", *arguments]
+    command = [sys.executable, "-m", "flows.cli", *arguments]
     environment = {**os.environ, "PREFECT_HOME": str(Path.cwd() / ".prefect")}
     return subprocess.run(command, cwd=folder, env=environment, check=False).returncode  # noqa: S603  a fixed argv
 

@@ -14,11 +14,12 @@ from evalsuite.comparison.common_items import is_sequential, num_run, on_common_
 from evalsuite.comparison.rows import Comparison, MethodChoice, MethodRow, MetricRow, ModelRow, PairedRow
 from evalsuite.comparison.seeds import Seeded, open_orders, seed_set, told
 from evalsuite.comparison.words import difference, figure, joined
+from evalsuite.core.direction import Direction
 from evalsuite.core.errors import NotComparableError, UsageError
 from evalsuite.gate.decision import Reason
 from evalsuite.gate.judging import Check
 from evalsuite.gate.pairing import columns_of, difference_between, sort_by_id
-from evalsuite.gate.rules import Direction, Guard, Outcome
+from evalsuite.gate.rules import Guard, Outcome
 from evalsuite.items.results import EvalReport, SuiteResult
 
 

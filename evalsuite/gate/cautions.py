@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from evalsuite.core.direction import Direction
 from evalsuite.gate.decision import Reason
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.rules import Direction
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.bounds import may_be_bounded
 from evalsuite.stats.distributions import normal_isf, normal_pdf, normal_sf

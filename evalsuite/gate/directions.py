@@ -6,7 +6,8 @@ better lower, or where nothing tells.
 
 import re
 
-from evalsuite.gate.rules import Direction, Rule
+from evalsuite.core.direction import Direction
+from evalsuite.gate.rules import Rule
 from evalsuite.items.lm_eval_values import direction_of
 
 OWN = {

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evalsuite.core.direction import Direction
 from evalsuite.core.errors import SelfTestError
 from evalsuite.gate.characteristic import OperatingPoint, RuleCharacteristic
 from evalsuite.gate.decide import judge
 from evalsuite.gate.decision import Reason, Verdict
 from evalsuite.gate.pairing import labels_of
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.rules import COSTS, Direction, Outcome, Rule
+from evalsuite.gate.rules import COSTS, Outcome, Rule
 from evalsuite.items.results import EvalReport, ScoreTable
 from evalsuite.stats.alternatives import Draw, Floats, resample, uniforms, with_difference
 from evalsuite.stats.distributions import binomial_sf

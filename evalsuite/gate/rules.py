@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from evalsuite.core.direction import Direction
 from evalsuite.core.settings import Settings
 
 COSTS = "costs"
@@ -30,13 +31,6 @@ class Outcome(StrEnum):
     """Proven not to hold."""
     UNDECIDED = "undecided"
     """Neither is proven, or the rule could not be evaluated."""
-
-
-class Direction(StrEnum):
-    """Which way is better."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
 
 
 class Against(StrEnum):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from evalsuite.gate.rules import Direction
+from evalsuite.core.direction import Direction
 
 FRACTIONS = frozenset(
     {

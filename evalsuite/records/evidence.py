@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from evalsuite.core.direction import Direction
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_json, sha256_file
 from evalsuite.core.wrong_values import explain
@@ -27,7 +28,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.directions import unclear_rule
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.rules import COSTS, Direction, Rule
+from evalsuite.gate.rules import COSTS, Rule
 from evalsuite.items.results import EvalReport, read_results
 from evalsuite.records.files import ENDINGS, is_foreign, read_records
 from evalsuite.records.rows import table_of_records

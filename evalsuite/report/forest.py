@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from evalsuite.core.direction import Direction
 from evalsuite.gate.decision import Reason
 from evalsuite.gate.policy import rule_class
-from evalsuite.gate.rules import Direction, Outcome
+from evalsuite.gate.rules import Outcome
 from evalsuite.report.text import MINUS
 from evalsuite.report.units import Units, level
 

@@ -17,6 +17,7 @@ from evalsuite.suites.lm_eval.settings import HarnessParams
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.lm_eval.suite import task_suite
 from evalsuite.suites.registry import built_in
+from tasks.base_model.export import export_model
 from tasks.base_model.template_settings import is_affected, own_template
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
@@ -24,7 +25,6 @@ from tasks.evaluation.engines import opened_engine
 from tasks.evaluation.model import weights_of
 from tasks.evaluation.suites import suite_makers
 from tasks.paths import ArtifactPaths
-from tasks.stages.fetch import export_model
 
 
 class ModelFolder(NamedTuple):

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from tasks.config.train import Answers, TrainParams
-from tasks.training.rows.documents import Example
-from tasks.training.rows.token_cache import TokenRow
+from tasks.objectives.documents import Example
+from tasks.objectives.token_cache import TokenRow
 
 
 class RowKind(StrEnum):

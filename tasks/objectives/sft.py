@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.config.train import Answers, TrainParams
+from tasks.objectives.conversation import Labelled, Labeller
+from tasks.objectives.documents import Example
 from tasks.objectives.objective import Objective, RowKind
-from tasks.training.rows.conversation import Labelled, Labeller
-from tasks.training.rows.documents import Example
-from tasks.training.rows.token_cache import TokenRow
+from tasks.objectives.token_cache import TokenRow
 
 
 class Sft(Objective):

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.config.train import Answers, TrainParams
+from tasks.objectives.documents import IGNORED, Example, document_ids, num_pieces, pieces
 from tasks.objectives.objective import Objective, RowKind
-from tasks.training.rows.documents import IGNORED, Example, document_ids, num_pieces, pieces
-from tasks.training.rows.token_cache import TokenRow
+from tasks.objectives.token_cache import TokenRow
 
 
 class Text(Objective):

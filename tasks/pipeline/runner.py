@@ -355,7 +355,7 @@ def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
         return {}
     from tasks.config.params import load_params
     from tasks.paths import ArtifactPaths
-    from tasks.stages.inputs import changed
+    from tasks.preflight.outside_inputs import changed
 
     paths = ArtifactPaths(root)
     return changed(load_params(paths.params), paths)

@@ -7,11 +7,13 @@ keep a verdict ask the parts of it that they rest on.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
+from evalsuite.core.direction import Direction
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.gate.directions import unclear_direction, unclear_rule
 from evalsuite.gate.feasibility import impossible_rules, unknown_name, unknown_rules
-from evalsuite.gate.rules import COSTS, Direction
+from evalsuite.gate.rules import COSTS
 from evalsuite.suites.base import Suite
+from tasks.base_model.export import check_model
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import dev_suite
 from tasks.evaluation.suites import suite_makers
@@ -21,7 +23,6 @@ from tasks.preflight.power import recorded_summaries, sets_of
 from tasks.preflight.remote_inputs import check_pinned
 from tasks.prepare.order import chosen_steps
 from tasks.prepare.sources import check_sources
-from tasks.stages.fetch import check_model
 from tasks.training.watch.reporting import check_reporters
 
 

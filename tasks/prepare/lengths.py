@@ -10,10 +10,10 @@ from evalsuite.core.errors import MissingArtifactError
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.objectives.conversation import end_tokens
 from tasks.objectives.objective import Objective, RowKind
 from tasks.objectives.sft import Sft
 from tasks.prepare.rows import content
-from tasks.training.rows.conversation import end_tokens
 from tasks.training.rows.examples import tokenize_all
 
 

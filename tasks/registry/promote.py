@@ -232,7 +232,7 @@ def _earlier(entries: list[Entry], champion: Champion | None, to: str | None) ->
 
 def _verify_decision(decision: Decision, paths: ArtifactPaths) -> None:
     """Decide again from the stored results; a decision or a result edited by hand gives another answer."""
-    from tasks.stages.gate import judge_again
+    from tasks.registry.evidence import judge_again
 
     again = judge_again(decision, paths)
     if again != decision:

@@ -3,8 +3,16 @@
 Run:  python -m tasks.registry.rebuild
 """
 
+import sys
+from pathlib import Path
+
+from evalsuite.core.errors import RatchetError
+from tasks.paths import ArtifactPaths
 from tasks.registry.champion import rebuild, shortened
-from tasks.stage import ended
 
 if __name__ == "__main__":
-    raise SystemExit(ended(lambda paths: f"champion: {shortened(rebuild(paths))}"))
+    try:
+        print(f"champion: {shortened(rebuild(ArtifactPaths(Path())))}")
+    except RatchetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(int(error.exit_code)) from None

@@ -14,7 +14,7 @@ from tasks.config.evaluation import EvaluationParams, EvaluationSections
 from tasks.evaluation import model as evaluation
 from tasks.evaluation.model import in_full, summed
 from tasks.paths import ArtifactPaths
-from tasks.stages.gate import read_baselines
+from tasks.registry.evidence import read_baselines
 from tasks.stop_plan import read_stopping
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from tasks.config.methods import MethodParams, num_candidates
 from tasks.config.section import StageSections
 from tasks.config.train import TrainParams
 from tasks.paths import ArtifactPaths
-from tasks.stages.gate import read_baselines
+from tasks.registry.evidence import read_baselines
 from tasks.stop_plan import Stopping, StoppingPolicy
 
 

@@ -11,8 +11,8 @@ import yaml
 from evalsuite.core.imports import sources_of
 from tasks.config.params import Params, load_params
 from tasks.evaluation.suites import WATCHED
+from tasks.preflight.outside_inputs import READERS
 from tasks.stages.baseline import DATA
-from tasks.stages.inputs import READERS
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

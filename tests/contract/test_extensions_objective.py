@@ -15,11 +15,11 @@ import tasks.stages.train
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, read_model
 from tasks.config.params import Params, load_params, parse_params
+from tasks.objectives.documents import IGNORED
 from tasks.paths import ArtifactPaths
-from tasks.stages.inputs import look
+from tasks.preflight.outside_inputs import look
 from tasks.training.job import Job
 from tasks.training.parallel.launch import LaunchPlan
-from tasks.training.rows.documents import IGNORED
 from tasks.training.rows.examples import read_examples
 from tasks.training.rows.inputs import read_inputs
 from tests.tasks.stages.test_train import make_project

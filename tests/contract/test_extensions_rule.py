@@ -22,7 +22,7 @@ from evalsuite.report.sentences import sentence
 from evalsuite.report.units import Units
 from tasks.config.params import parse_params
 from tasks.paths import ArtifactPaths
-from tasks.stages import inputs
+from tasks.preflight import outside_inputs as inputs
 from tests.evalsuite.gate.finite_sets import first, make_items, report_of, result_of
 from tests.evalsuite.gate.test_decide import GUARD, binary, policy, report
 

@@ -117,7 +117,7 @@ def test_a_wrong_setting_of_the_step_is_refused_with_its_name_and_the_right_one(
 
 @pytest.mark.usefixtures("installed")
 def test_its_code_and_settings_are_watched(project: ArtifactPaths, tmp_path: Path) -> None:
-    from tasks.stages.inputs import changed, run
+    from tasks.preflight.outside_inputs import changed, run
 
     params = parse_params(
         {

@@ -14,7 +14,7 @@ from tasks.evaluation.one_suite import suite_named
 from tasks.evaluation.suites import check_watched, suite_files, suites_of
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems
-from tasks.stages.inputs import changed, run
+from tasks.preflight.outside_inputs import changed, run
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = """

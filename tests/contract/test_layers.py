@@ -64,6 +64,23 @@ def test_no_module_imports_itself_through_others() -> None:
     assert [sorted(group) for group in networkx.strongly_connected_components(graph) if len(group) > 1] == []
 
 
+def test_no_room_needs_itself_through_others() -> None:
+    """A room is a folder of a layer with its own folders, or a module beside them; imports in functions count."""
+    import networkx
+
+    def room(path: Path) -> str:
+        return "/".join(path.relative_to(ROOT).parts[:2])
+
+    graph = networkx.DiGraph()
+    for path in SOURCES:
+        if path.name != "__init__.py":
+            graph.add_edges_from(
+                (room(path), room(other)) for other in imported_by(path, ROOT) if other.suffix == ".py"
+            )
+    graph.remove_edges_from([(one, one) for one in graph])
+    assert [sorted(group) for group in networkx.strongly_connected_components(graph) if len(group) > 1] == []
+
+
 def test_a_folder_has_few_enough_modules_to_be_read_at_once() -> None:
     folders: dict[str, int] = {}
     for path in SOURCES:

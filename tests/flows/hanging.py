@@ -54,7 +54,7 @@ def started(folder: Path, *arguments: str, path: Path = ROOT) -> Iterator["subpr
     """``ratchet ARGUMENTS`` with the signals of a terminal's child; killed with all below it at the end."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.lifecycle.entry", *arguments],
+        [sys.executable, "-m", "flows.cli.__main__", *arguments],
         cwd=folder,
         env={**inherited, "PYTHONPATH": f"{path}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@ import inspect
 from functools import cache
 from typing import Any
 
-from tasks.training.rows.documents import IGNORED
+from tasks.objectives.documents import IGNORED
 
 
 @cache

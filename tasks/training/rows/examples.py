@@ -13,11 +13,11 @@ from typing import Any
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.imports import sources_of
 from tasks.config.train import Answers, LongRows
+from tasks.objectives.documents import IGNORED, Example
 from tasks.objectives.find import sources
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
-from tasks.training.rows.documents import IGNORED, Example
-from tasks.training.rows.token_cache import TokenRow, cache_file, load_tokens, save_tokens
+from tasks.objectives.token_cache import TokenRow, cache_file, load_tokens, save_tokens
 
 logger = logging.getLogger(__name__)
 

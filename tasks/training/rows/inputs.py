@@ -8,13 +8,13 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_json, sha256_file
 from evalsuite.core.identity import read_manifest
 from evalsuite.core.imports import sources_sha256
+from tasks.objectives.conversation import end_tokens
+from tasks.objectives.documents import Example
 from tasks.objectives.find import blamed, prepared_objective, sources
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
 from tasks.training.epoch_eval import DevRunner
 from tasks.training.job import Job
-from tasks.training.rows.conversation import end_tokens
-from tasks.training.rows.documents import Example
 from tasks.training.rows.examples import read_examples
 from tasks.training.state.checkpoints import FINGERPRINT, digest
 

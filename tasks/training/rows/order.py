@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tasks.training.rows.documents import IGNORED, Example
+from tasks.objectives.documents import IGNORED, Example
 
 
 class EpochOrder:

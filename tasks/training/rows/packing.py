@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalsuite.core.errors import UsageError
+from tasks.objectives.documents import IGNORED, Example
 from tasks.training.optim.attention import DOCUMENTS, MASKED
-from tasks.training.rows.documents import IGNORED, Example
 
 logger = logging.getLogger(__name__)
 

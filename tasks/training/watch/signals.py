@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.config.methods import MethodKind
-from tasks.training.rows.documents import Example
+from tasks.objectives.documents import Example
 from tasks.training.state.log import StepRecord
 
 

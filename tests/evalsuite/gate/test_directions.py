@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from evalsuite.core.direction import Direction
 from evalsuite.core.errors import UsageError
 from evalsuite.gate.decision import Verdict
 from evalsuite.gate.directions import direction_by_words, known_direction, unclear_rule
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.rules import Ceiling, Direction
+from evalsuite.gate.rules import Ceiling
 from evalsuite.records.evidence import compare_files
 from evalsuite.suites.golden_set.metrics import KNOWN_METRICS
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from evalsuite.core.direction import Direction
 from evalsuite.gate.operating import changed_by, difference_of
-from evalsuite.gate.rules import Direction
 from evalsuite.gate.selftest import self_test
 from tests.evalsuite.gate.test_cautions import JUDGED, PEOPLE, judged
 from tests.evalsuite.gate.test_decide import GUARD, policy

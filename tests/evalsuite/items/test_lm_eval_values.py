@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalsuite.gate.rules import Direction
+from evalsuite.core.direction import Direction
 from evalsuite.items.lm_eval_values import (
     FRACTIONS,
     HIGHER,

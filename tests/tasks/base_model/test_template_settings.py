@@ -13,12 +13,13 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.identity import hash_files, identity_of
 from evalsuite.engines.chat_template import chat_text, names_read
 from evalsuite.engines.encoding import Encoder
+from tasks.base_model.export import check_model
 from tasks.base_model.template_settings import own_template, settle_other, settle_template
 from tasks.config.model import TRUTHS, ModelParams
 from tasks.config.reading import read_params
 from tasks.config.section import StageSections
 from tasks.paths import ArtifactPaths
-from tasks.stages.fetch import check_model, run
+from tasks.stages.fetch import run
 from tests.tasks.training.templates import LLAMA_3, QWEN_3, byte_level
 
 TURNS = [

@@ -16,9 +16,9 @@ from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.power import known_sets, plan, recorded_pairs
+from tasks.registry import evidence as gate
 from tasks.stage import main as stage_main
-from tasks.stages import gate
-from tests.tasks.stages.test_gate import POLICY, project
+from tests.tasks.registry.test_evidence import POLICY, project
 
 ROOT = Path(__file__).parents[3]
 __all__ = ["project"]

@@ -15,7 +15,7 @@ from evalsuite.gate.policy import GatePolicy
 from evalsuite.testing import make_item, make_result
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.paths import ArtifactPaths
-from tasks.stages.gate import run as run_gate
+from tasks.registry.evidence import run as run_gate
 from tests.tasks.clean import write_clean
 
 ROOT = Path(__file__).parents[3]

@@ -15,6 +15,7 @@ from tasks.config.operations import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.registry import promote as promote_module
 from tasks.registry.champion import read_champion, read_stored
+from tasks.registry.evidence import run as run_gate
 from tasks.registry.ledger import (
     Entry,
     Event,
@@ -28,7 +29,6 @@ from tasks.registry.ledger import (
 )
 from tasks.registry.promote import Override, promote, rollback
 from tasks.registry.store import store
-from tasks.stages.gate import run as run_gate
 from tests.tasks.clean import write_clean
 from tests.tasks.registry.project import POLICY, lose_bytes, make_project, start_promotion, train, write_results
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.training.rows.documents import Example
+from tasks.objectives.documents import Example
 
 
 def build_tiny_trainer(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from tasks.objectives.documents import Example
 from tasks.training.optim.accelerations import read_accelerations
 from tasks.training.optim.attention import choose_attention
 from tasks.training.optim.supervised import supervised_trainer
-from tasks.training.rows.documents import Example
 from tests.tasks.training.tiny_trainer import build_tiny_trainer
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tasks.objectives.documents import IGNORED, Example
 from tasks.training.optim.attention import DOCUMENTS, choose_attention
 from tasks.training.optim.supervised import supervised_trainer
-from tasks.training.rows.documents import IGNORED, Example
 from tasks.training.rows.packing import check_packing
 from tests.tasks.training.tiny_trainer import build_tiny_trainer
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tasks.objectives.documents import IGNORED, Example
 from tasks.training.optim.supervised import supervised_trainer
-from tasks.training.rows.documents import IGNORED, Example
 from tests.tasks.training.tiny_trainer import build_tiny_trainer
 
 EXAMPLES = [

@@ -9,7 +9,7 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from tasks.config.train import LongRows
-from tasks.training.rows.documents import IGNORED, Example
+from tasks.objectives.documents import IGNORED, Example
 from tasks.training.rows.examples import read_examples
 from tasks.training.rows.inputs import check_special_tokens, check_vocabulary
 from tests.tasks.training.rows.tokenized import tokenize

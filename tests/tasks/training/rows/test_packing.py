@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalsuite.core.errors import UsageError
-from tasks.training.rows.documents import IGNORED, Example
+from tasks.objectives.documents import IGNORED, Example
 from tasks.training.rows.packing import check_packing
 from tests.tasks.training.tiny_trainer import build_tiny_trainer
 

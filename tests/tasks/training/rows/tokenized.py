@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tasks.config.train import Answers
-from tasks.training.rows.conversation import Labeller
-from tasks.training.rows.documents import Example
+from tasks.objectives.conversation import Labeller
+from tasks.objectives.documents import Example
 
 
 def tokenize(

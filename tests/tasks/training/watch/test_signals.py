@@ -8,10 +8,10 @@ import pytest
 from evalsuite.core.files import read_json
 from tasks.config.methods import MethodKind
 from tasks.config.params import load_params
+from tasks.objectives.documents import Example
 from tasks.planning import hardware
 from tasks.planning.hardware import Machines, find_device
 from tasks.stages.train import run
-from tasks.training.rows.documents import Example
 from tasks.training.state.log import StepRecord
 from tasks.training.watch.signals import Meter, Peak, read_peak, read_steps
 from tests.tasks.stages.test_train import make_project

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from evalsuite.core.errors import UsageError
+from tasks.objectives.conversation import Labelled, Labeller
+from tasks.objectives.documents import Example
 from tasks.training.rows import examples
-from tasks.training.rows.conversation import Labelled, Labeller
-from tasks.training.rows.documents import Example
 from tasks.training.rows.examples import read_examples
 
 

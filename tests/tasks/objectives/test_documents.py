@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import tasks.stages.plan
 from evalsuite.core.errors import UsageError
 from tasks.config.params import load_params
+from tasks.objectives.documents import IGNORED, document_ids, num_pieces, pieces
 from tasks.objectives.text import Text
 from tasks.stages.train import run
-from tasks.training.rows.documents import IGNORED, document_ids, num_pieces, pieces
 from tasks.training.rows.examples import read_examples
 from tests.tasks.stages.test_train import make_project
 

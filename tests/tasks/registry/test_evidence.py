@@ -16,9 +16,9 @@ from evalsuite.gate.replay import read_record, replay
 from evalsuite.items.results import read_result
 from evalsuite.testing import make_item, make_result
 from tasks.paths import ArtifactPaths
+from tasks.registry import evidence as gate
 from tasks.registry.ledger import append, ledger_path, read_ledger, record_verdict
 from tasks.stage import main as stage_main
-from tasks.stages import gate
 from tests.tasks.clean import write_clean
 
 POLICY = GatePolicy.model_validate(

@@ -13,8 +13,8 @@ from evalsuite.engines.encoding import Encoder
 from tasks.base_model.template_settings import settle_template
 from tasks.config.model import ModelParams
 from tasks.config.train import Answers
-from tasks.training.rows.conversation import Labeller
-from tasks.training.rows.documents import IGNORED, Example
+from tasks.objectives.conversation import Labeller
+from tasks.objectives.documents import IGNORED, Example
 from tests.tasks.training.rows.tokenized import tokenize
 from tests.tasks.training.templates import MARKS, TEMPLATES, byte_level, sentence_piece
 

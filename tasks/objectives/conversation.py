@@ -10,7 +10,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.engines.chat_template import TemplateRefusalError, chat_text, names_read, template_of
 from evalsuite.engines.encoding import encoded
 from tasks.config.train import Answers
-from tasks.training.rows.documents import IGNORED, Example
+from tasks.objectives.documents import IGNORED, Example
 
 REASONING = re.compile(r"<(think|thinking|thought|reasoning)>|\[THINK\]", re.IGNORECASE)
 SWITCHES = ("enable_thinking", "thinking")

@@ -20,8 +20,8 @@ from tasks.config.params import Params, parse_params
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.paths import ArtifactPaths
 from tasks.pipeline.runner import pending_stages, reads_inputs
-from tasks.stages import inputs
-from tasks.stages.inputs import READERS, changed, run
+from tasks.preflight import outside_inputs as inputs
+from tasks.preflight.outside_inputs import READERS, changed, run
 
 ROOT = Path(__file__).parents[3]
 ITEM = {"id": "1", "messages": [{"role": "user", "content": "a"}], "references": ["b"]}
@@ -76,7 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "look.py").write_text(
         "from tasks.config.params import load_params\n"
         "from tasks.paths import ArtifactPaths\n"
-        "from tasks.stages.inputs import run\n"
+        "from tasks.preflight.outside_inputs import run\n"
         "run(load_params(), ArtifactPaths())\n"
     )
     stages: dict[str, Any] = {"inputs": {**real, "cmd": "python look.py", "deps": ["params.yaml"]}}

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from evalsuite.core.errors import StageError, UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
@@ -137,6 +139,21 @@ def test_what_a_step_may_not_do_is_one_line_with_its_entry_point(ran: Ran, said:
 def test_a_step_that_does_not_say_so_may_not_change_rows() -> None:
     with pytest.raises(StageError, match="changed f:0, but its class does not set `changes_rows = True`"):
         put(edited(lambda row: asking(row, "x")), changes=False)
+
+
+def test_what_a_field_holds_is_not_changed_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sft, "fields", ("rejected",))
+    given = inputs()
+    given = replace(given, params=given.params.model_copy(update={"group_by": "group"}))
+    for key in ("rejected", "group"):
+        (row,) = (row._replace(fields={"rejected": [{"content": "no"}], "group": [{}]}) for row in rows_of(1))
+
+        def ran(rows: Sequence[Row], key: str = key) -> Outcome:
+            rows[0].fields[key][0]["content"] = "a golden item's question"
+            return Outcome(rows)
+
+        with pytest.raises(StageError, match="changed f:0 without a reason"):
+            run_steps([step_of(ran, changes=False)], [row], given)
 
 
 def test_a_changed_row_is_written_as_rows_are() -> None:

@@ -19,6 +19,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.runner import Record, run_steps
+from tasks.prepare.standard import Duplicates
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 Ran = Callable[[Sequence[Row]], Any]
@@ -154,6 +155,14 @@ def test_what_a_field_holds_is_not_changed_in_place(monkeypatch: pytest.MonkeyPa
 
         with pytest.raises(StageError, match="changed f:0 without a reason"):
             run_steps([step_of(ran, changes=False)], [row], given)
+
+
+def test_rows_that_differ_in_a_field_of_the_objective_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sft, "fields", ("rejected",))
+    (row,) = rows_of(1)
+    rows = [row._replace(source=f"f:{at}", fields={"rejected": text}) for at, text in enumerate(("no", "not", "no"))]
+    kept, _ = run_steps([ChosenStep("duplicates", Duplicates(), None)], rows, inputs())
+    assert [each.source for each in kept] == ["f:0", "f:1"]
 
 
 def test_a_changed_row_is_written_as_rows_are() -> None:

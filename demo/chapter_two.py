@@ -40,7 +40,8 @@ def main() -> int:
         print("\nNothing was promoted, so that there is no champion to defend: chapter two is left out.")
         return 0
     copy = here / ".ratchet" / "chapter_two"
-    if not (copy / CHAMPION).is_file() or (copy / CHAMPION).read_bytes() != (here / CHAMPION).read_bytes():
+    whole = all((copy / name).is_file() for name in (CHAMPION, "params.yaml"))  # the latter is written last
+    if not whole or (copy / CHAMPION).read_bytes() != (here / CHAMPION).read_bytes():
         shutil.rmtree(copy, ignore_errors=True)
         make_copy(here, copy)
     print(

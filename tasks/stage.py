@@ -21,7 +21,7 @@ from tasks.config.params import Params, load_params
 from tasks.config.reading import read_params
 from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
-from tasks.pipeline.earlier_outputs import earlier_outputs_kept
+from tasks.pipeline.earlier_outputs import TERMINATED, earlier_outputs_kept
 from tasks.pipeline.project_lock import refuse_beside_a_run
 
 STAGES = (
@@ -99,6 +99,11 @@ def ended(work: Callable[[ArtifactPaths], str]) -> int:
     except KeyboardInterrupt:
         print("stopped; `dvc repro` goes on", file=sys.stderr)
         return 128 + signal.SIGINT
+    except SystemExit as left:  # of another package's code; with 0, an earlier verdict would stand as this one
+        if left.code == TERMINATED:
+            raise
+        print(f"error: code that the stage ran left with sys.exit({left.code!r}) before its end", file=sys.stderr)
+        return int(ExitCode.STAGE)
     return 0
 
 

@@ -32,7 +32,7 @@ from evalsuite.gate.pairing import (
     sort_by_id,
     table_sha256,
 )
-from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.policy import GatePolicy, named
 from evalsuite.gate.rules import COSTS, ROLES, Outcome, Rule
 from evalsuite.gate.sequential.betting import sequential_check
 from evalsuite.items.results import EvalReport, ScoreTable
@@ -165,7 +165,8 @@ class _Bench:
         for rule in self.policy.rules:
             alpha = self.policy.alpha_of(rule, num_candidates)
             if rule.suite == COSTS:
-                whole.extend(self._cost_reasons(rule))
+                with named(rule.kind):
+                    whole.extend(self._cost_reasons(rule))
                 continue
             checks = [self._check(rule, role) for role in rule.baselines(self.baselines)]
             if self.policy.pools(rule):

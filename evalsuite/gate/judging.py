@@ -101,7 +101,7 @@ class Check:
         if self.judge is not None:
             interval = with_judge(interval, self.judge, alpha, paired=baseline is not None)
             candidate = candidate if baseline is not None else interval.difference
-        outcome = self.rule.outcome(interval.lower, interval.upper, self.part)
+        outcome = Outcome(self.rule.outcome(interval.lower, interval.upper, self.part))
         lower, upper = rounded(interval.lower), rounded(interval.upper)
         more = None
         if outcome is Outcome.UNDECIDED:

@@ -116,6 +116,11 @@ class Rule(Settings):
                 f"kind {self.kind}; at most 1.2 times the champion's is kind: ceiling, limit: 1.2, relative_to: "
                 "champion"
             )
+        if type(self).outcome is not Rule.outcome:
+            raise ValueError(
+                f"{COSTS}/{self.metric}: a cost has no interval, so that the outcome of kind {self.kind} is never "
+                "asked; take kind floor or ceiling"
+            )
         names = ("against", "alpha", "cluster", "min_items", "slices")
         # A stored policy names every field, so that those at their defaults are no mistakes.
         unused = [name for name in names if getattr(self, name) != type(self).model_fields[name].default]

@@ -18,6 +18,7 @@ from evalsuite.core.content import Contents
 from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
 from evalsuite.gate.policy import foreign_code
+from evalsuite.gate.rules import Rule
 from evalsuite.network.model_source import resolve_model
 from evalsuite.suites.bertscore import SUITE as BERTSCORE
 from evalsuite.suites.golden_set.items import asked_metrics
@@ -161,6 +162,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
     elif stage == "gate":
         for kind, code in foreign_code(params.gate.rules).items():
             yield Input(f"gate.rules of kind {kind}", lambda code=code: code)  # type: ignore[misc]
+        for number, rule in enumerate(params.gate.rules):
+            own = rule.model_dump(mode="json", exclude=set(Rule.model_fields))
+            yield from _extension(f"gate.rules.{number}", None, own, root, contents)
     elif params.contamination.embedding_model is not None:
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 

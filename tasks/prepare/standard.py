@@ -1,5 +1,6 @@
 """Ratchet's own steps of preparation."""
 
+import json
 import random
 from collections.abc import Sequence
 
@@ -10,14 +11,15 @@ from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 
 class Duplicates(Step):
-    """Drops rows that repeat an earlier one but for white space and Unicode's form."""
+    """Drops rows that repeat an earlier one, and its objective's fields, but for white space and Unicode's form."""
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the first row of those that are alike."""
         first: dict[tuple[str, ...], str] = {}
         notes = []
         for row in rows:
-            key = as_compared(row)
+            own = (json.dumps(row.fields.get(name), sort_keys=True) for name in given.objective.fields)
+            key = (*as_compared(row), *own)
             notes.append(Note(row.source, "duplicate", other=first[key]) if key in first else None)
             first.setdefault(key, row.source)
         return _without(rows, notes)

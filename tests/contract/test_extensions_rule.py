@@ -1,7 +1,9 @@
 """A kind of rule from outside: a class of at most thirty lines and its entry point, and nothing changed here."""
 
+import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ class Equivalence(Guard):
         return Outcome.UNDECIDED
 '''
 BROKEN = """
-from evalsuite.gate.rules import Guard
+from evalsuite.gate.rules import Floor, Guard
 
 
 class Falls(Guard):
@@ -62,6 +64,27 @@ class Falls(Guard):
 
     def outcome(self, lower, upper, part=None):
         return 1 / 0
+
+
+class Divides(Floor):
+    kind: str = "divides"
+
+    def threshold(self, part=None):
+        return 1 / 0
+
+
+class Plain(Guard):
+    kind: str = "plain"
+
+    def outcome(self, lower, upper, part=None):
+        return super().outcome(lower, upper, part).value
+
+
+class Window(Floor):
+    kind: str = "window"
+
+    def outcome(self, lower, upper, part=None):
+        return super().outcome(lower, upper, part)
 
 
 class Odd(Guard):
@@ -78,6 +101,7 @@ class Other(Guard):
 class Nothing:
     pass
 """
+BROKEN_CLASSES = re.findall(r"^class (\w+)", BROKEN, re.MULTILINE)
 RULE = {"suite": "golden", "metric": "exact", "kind": "equivalence", "margin": 0.1, "most": 0.15}
 
 
@@ -87,7 +111,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     (tmp_path / "toy_rules.py").write_text(EQUIVALENCE)
     (tmp_path / "broken_rules.py").write_text(BROKEN)
     points = ["equivalence = toy_rules:Equivalence", "nowhere = no_such_module:Rule"]
-    points += [f"{name.lower()} = broken_rules:{name}" for name in ("Falls", "Odd", "Other", "Nothing")]
+    points += [f"{name.lower()} = broken_rules:{name}" for name in BROKEN_CLASSES]
     folder = tmp_path / "toy_rules-1.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-rules\nVersion: 1\n")
@@ -203,6 +227,24 @@ def test_changing_its_source_judges_again(
     assert seen() != before
 
 
+def test_changing_a_file_that_its_settings_name_judges_again(
+    installed: Path, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "READERS", ("gate",))
+    (installed / "toy_rules.py").write_text(EQUIVALENCE.replace("    most:", "    table: str\n    most:"))
+    params["gate"]["rules"] = [{**RULE, "metric": "json_exact", "table": "table.json"}]
+
+    def seen() -> dict[str, str]:
+        (installed / "table.json").write_text(f"{len(found)}")
+        return inputs.look(parse_params(params), ArtifactPaths(installed)).files["gate"]
+
+    found: list[dict[str, str]] = []
+    found.append(seen())
+    found.append(seen())
+    (key,) = (key for key in found[0] if found[0][key] != found[1][key])
+    assert key == "gate.rules.0.table"
+
+
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
     ("kind", "told"),
@@ -244,7 +286,7 @@ def test_params_yaml_may_name_the_kind(params: dict[str, Any]) -> None:
     ("kind", "told"),
     [
         ("falls", "ZeroDivisionError: division by zero"),
-        ("odd", r"ValidationError: .* Input should be 'pass', 'fail'"),
+        ("odd", "ValueError: 'perhaps' is not a valid Outcome"),
     ],
 )
 def test_what_its_code_raises_or_returns_wrong_is_one_line(kind: str, told: str) -> None:
@@ -252,3 +294,21 @@ def test_what_its_code_raises_or_returns_wrong_is_one_line(kind: str, told: str)
     with pytest.raises(UsageError, match=rf"{kind} = broken_rules:{kind.title()}\) failed: {told}") as raised:
         decide(own, {"base": own}, policy({**GUARD, "kind": kind}))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_outcome_that_is_given_as_text_is_said_as_it_is_counted() -> None:
+    own = report(binary(150))
+    (reason,) = decide(own, {"base": own}, policy({**GUARD, "kind": "plain"})).reasons
+    assert reason.outcome is Outcome.PASS
+    assert reason.text.endswith("proven not worse than the margin")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_cost_is_judged_by_no_kind_whose_outcome_would_not_be_asked() -> None:
+    cost = {"suite": "costs", "metric": "num_bytes", "limit": 10}
+    with pytest.raises(ValueError, match="the outcome of kind window is never asked; take kind floor or ceiling"):
+        policy({**cost, "kind": "window"})
+    own = replace(report(binary(150)), costs={"num_bytes": 20.0})
+    with pytest.raises(UsageError, match=r"divides = broken_rules:Divides\) failed: ZeroDivisionError"):
+        decide(own, {"base": own}, policy({**cost, "kind": "divides"}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from demo import chapter_two
 from demo.chapter_two import ROWS, main, make_copy, shuffled
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
@@ -47,6 +48,19 @@ def test_the_copy_has_the_pointers_of_promoted_models_and_not_their_weights(tmp_
         (here / path).write_bytes((ROOT / path).read_bytes())
     make_copy(here, tmp_path / "copy")
     assert [path.name for path in (tmp_path / "copy/registry/models").iterdir()] == [f"{name}.dvc"]
+
+
+def test_a_copy_that_was_left_half_made_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / ".ratchet/chapter_two"
+    for folder in (tmp_path, copy):
+        (folder / "registry").mkdir(parents=True)
+        (folder / "registry/champion.json").write_text('{"schema_version": 1, "champion": {}}')
+    made: list[bool] = []
+    monkeypatch.setattr(chapter_two, "make_copy", lambda _here, to: made.append(to.exists()))
+    monkeypatch.setattr(chapter_two, "ratchet", lambda *_: 4)
+    monkeypatch.chdir(tmp_path)
+    assert main() == 4
+    assert made == [False]
 
 
 def test_without_a_champion_the_chapter_is_left_out(

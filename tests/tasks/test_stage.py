@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import httpx
@@ -33,6 +34,19 @@ def test_a_stage_that_ctrl_c_reaches_says_so_without_a_traceback(
     out, error = capsys.readouterr()
     assert out == ""
     assert error == "stopped; `dvc repro` goes on\n"
+
+
+def test_code_that_leaves_with_0_has_not_ended_the_stage_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def work(_paths: ArtifactPaths) -> str:
+        sys.exit(0)
+
+    assert ended(work) == 4
+    assert capsys.readouterr().err == "error: code that the stage ran left with sys.exit(0) before its end\n"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +96,7 @@ def test_a_stage_that_is_started_by_a_wrong_name_says_which_there_are(
     arguments: list[str],
     said: str,
 ) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(ROOT / "tests/support_params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 
+from evalsuite.core.errors import StageError
 from flows.lifecycle.phases import PhaseHandler, only_phases_shown
 from flows.pipeline import phases
 from tasks.config.params import load_params
@@ -52,6 +53,16 @@ def test_phases_and_warnings_are_printed_and_other_lines_are_not() -> None:
     assert shown(record("INFO step 4 of 42")) == ""
 
 
+def test_names_are_printed_as_they_are_and_steer_no_terminal() -> None:
+    assert shown(record("golden/exact:guard:base a:x:2", logging.WARNING)) == "golden/exact:guard:base a:x:2\n"
+    assert shown(record("no row \x1b[31m\r in [b]x", logging.WARNING)) == "no row \\x1b[31m\\x0d in [b]x\n"
+
+
+def test_a_record_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    assert shown(logging.LogRecord("x", logging.WARNING, "x.py", 1, "%d rows", ("many",), None)) == ""
+
+
 def test_the_log_holds_every_line_and_the_console_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,3 +74,11 @@ def test_the_log_holds_every_line_and_the_console_comes_back(
     assert log.read_text() == "first\n"
     assert logging.getLogger().handlers == [console]
     assert capsys.readouterr().err == f"first\nlog: {log}\n"
+
+
+def test_a_log_that_cannot_be_written_is_one_line_with_the_way_round(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StageError, match=r"no log can be written to .* \(Is a directory\); `ratchet run --verbose`"),
+        only_phases_shown(tmp_path),
+    ):
+        pass

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from evalsuite.core.errors import StageError, UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.runner import Record, run_steps
+from tasks.prepare.standard import Duplicates
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 Ran = Callable[[Sequence[Row]], Any]
@@ -137,6 +140,29 @@ def test_what_a_step_may_not_do_is_one_line_with_its_entry_point(ran: Ran, said:
 def test_a_step_that_does_not_say_so_may_not_change_rows() -> None:
     with pytest.raises(StageError, match="changed f:0, but its class does not set `changes_rows = True`"):
         put(edited(lambda row: asking(row, "x")), changes=False)
+
+
+def test_what_a_field_holds_is_not_changed_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sft, "fields", ("rejected",))
+    given = inputs()
+    given = replace(given, params=given.params.model_copy(update={"group_by": "group"}))
+    for key in ("rejected", "group"):
+        (row,) = (row._replace(fields={"rejected": [{"content": "no"}], "group": [{}]}) for row in rows_of(1))
+
+        def ran(rows: Sequence[Row], key: str = key) -> Outcome:
+            rows[0].fields[key][0]["content"] = "a golden item's question"
+            return Outcome(rows)
+
+        with pytest.raises(StageError, match="changed f:0 without a reason"):
+            run_steps([step_of(ran, changes=False)], [row], given)
+
+
+def test_rows_that_differ_in_a_field_of_the_objective_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sft, "fields", ("rejected",))
+    (row,) = rows_of(1)
+    rows = [row._replace(source=f"f:{at}", fields={"rejected": text}) for at, text in enumerate(("no", "not", "no"))]
+    kept, _ = run_steps([ChosenStep("duplicates", Duplicates(), None)], rows, inputs())
+    assert [each.source for each in kept] == ["f:0", "f:1"]
 
 
 def test_a_changed_row_is_written_as_rows_are() -> None:

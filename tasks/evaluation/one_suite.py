@@ -16,7 +16,7 @@ from evalsuite.suites.lm_eval.metrics import has_folder
 from evalsuite.suites.lm_eval.settings import HarnessParams
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.lm_eval.suite import task_suite
-from evalsuite.suites.registry import built_in
+from evalsuite.suites.registry import SUITES, built_in
 from tasks.base_model.export import export_model
 from tasks.base_model.template_settings import is_affected, own_template
 from tasks.config.model import ModelParams
@@ -99,6 +99,11 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
         raise UsageError(
             f"suite {name!r} is off: params.yaml has no evaluation.{name}; examples/suites/params.yaml shows it. "
             f"Suites there: {', '.join(makers)}"
+        )
+    if name in SUITES.registered():
+        raise UsageError(
+            f"suite {name!r} is installed, and off: params.yaml has no evaluation.suites.{name}; add it with its "
+            f"settings (docs/own_suite.md). Suites there: {', '.join(makers)}"
         )
     harness = params.evaluation.section(HARNESS) or HarnessParams()
     return task_suite(harness, SuiteContext(name, params.evaluation.golden, limit, kept))

@@ -16,7 +16,7 @@ from evalsuite.suites.base import Suite
 from tasks.base_model.export import check_model
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import dev_suite
-from tasks.evaluation.suites import suite_makers
+from tasks.evaluation.suites import check_watched, suite_makers
 from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import context_problems
 from tasks.preflight.power import recorded_summaries, sets_of
@@ -75,6 +75,7 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     """The rules are asked for once every suite can be read: before that, what they may name is not known."""
     yield from _asked(lambda: check_reporters(params.train.report_to))
     yield from _asked(lambda: check_pinned(params.evaluation))
+    yield from _asked(lambda: check_watched(params.evaluation, paths.root))
     found = _asked(lambda: dev_suite(params.evaluation.golden, params.train.select_metric))
     suites: list[Suite] = []
     metrics: dict[str, Collection[str] | None] = {}

@@ -1,6 +1,6 @@
 """What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evalsuite.core.errors import UsageError
@@ -38,9 +38,20 @@ def as_compared(row: Row) -> tuple[str, ...]:
     return tuple(f"{turn['role']}{turn.get('weight', 1)}:{as_written(turn['content'])}" for turn in row.messages)
 
 
-def held_out_match(row: Row, held_out: HeldOut) -> Match | None:
-    """The golden or test item that a row repeats, or None."""
-    return held_out.find_row(row.messages) if row.text is None else held_out.find(row.text)
+def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match | None:
+    """The golden or test item that a row repeats, in its objective's fields too, or None."""
+    found = held_out.find_row(row.messages) if row.text is None else held_out.find(row.text)
+    texts = (text for name in objective.fields for text in _texts(row.fields.get(name)))
+    return found or next((match for text in texts if (match := held_out.find(text))), None)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def asked_text(row: Row) -> str:

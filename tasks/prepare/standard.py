@@ -31,7 +31,7 @@ class HeldOutItems(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look every row up (``tasks.data.decontaminate``)."""
         held_out, reason = HeldOut(given.paths.root / "golden_sets"), "appears in a golden or test set"
-        matches = [held_out_match(row, held_out) for row in rows]
+        matches = [held_out_match(row, held_out, given.objective) for row in rows]
         notes = [
             Note(row.source, reason, f"{match.how} as {match.item}") if match else None
             for row, match in zip(rows, matches, strict=True)

@@ -65,7 +65,8 @@ def _checked_index(name: str) -> Any:
     if name not in manager.all_tasks:
         near = ", ".join(difflib.get_close_matches(name, manager.all_tasks, n=3)) or "none alike"
         raise UsageError(
-            f"lm-eval {version('lm_eval')} has no task {name!r}; nearest: {near}; change evaluation.harness.tasks"
+            f"lm-eval {version('lm_eval')} has no task {name!r}; nearest: {near}; change the name, or "
+            "evaluation.harness.tasks"
         )
     return manager
 

@@ -277,7 +277,7 @@ def test_a_policy_is_read_alone_or_from_the_gate_section(tmp_path: Path) -> None
         ),
         (
             "gate: {rules: [{suite: a, metric: b, kind: gard}]}",
-            r"gate\.rules\.0\.kind = 'gard': expected 'guard', 'target', 'floor' or 'ceiling'$",
+            r"gate\.rules\.0: no kind of rule 'gard'; did you mean 'guard'\? Known here: guard, target, floor, ceiling",
         ),
         ("rules: [{suite: a, metric: b, kind: guard, margin: true}]", "margin = True: expected a number, not true"),
         (

@@ -12,7 +12,7 @@ from flows.cli.app import app
 
 ROOT = Path(__file__).parents[3]
 SURFACE = {
-    "run": {"--dry-run", "--no-promote", "--any-verdict"},
+    "run": {"--dry-run", "--no-promote", "--any-verdict", "--verbose"},
     "stage": {"name", "--force"},
     "evaluate": {"model", "--suite", "--limit", "--output", "--adapter", "--shard", "--shards"},
     "plan": {

@@ -83,7 +83,7 @@ def test_a_stage_that_refuses_its_input_is_a_usage_error_with_its_own_words(proj
 
 def test_a_stage_that_reads_what_no_stage_has_made_yet_names_the_one_that_makes_it(project: Path) -> None:
     with pytest.raises(
-        MissingArtifactError, match="last reads each-p, which is not there; `ratchet stage each@p` makes"
+        MissingArtifactError, match="last reads each-p, which does not exist; make it with `ratchet stage each@p`"
     ):
         run_stage("last", project)
     (project / "first.py").unlink()

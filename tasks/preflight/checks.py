@@ -75,8 +75,8 @@ def _evaluation_problems(params: Params, paths: ArtifactPaths) -> Iterator[str]:
     """The rules are asked for once every suite can be read: before that, what they may name is not known."""
     yield from _asked(lambda: check_reporters(params.train.report_to))
     yield from _asked(lambda: check_pinned(params.evaluation))
-    yield from _asked(lambda: check_watched(params.evaluation, paths.root))
     found = _asked(lambda: dev_suite(params.evaluation.golden, params.train.select_metric))
+    found += _asked(lambda: check_watched(params.evaluation, paths.root))
     suites: list[Suite] = []
     metrics: dict[str, Collection[str] | None] = {}
     recorded = recorded_summaries(paths)

@@ -96,7 +96,7 @@ def test_the_test_of_the_docs_passes_and_can_fail(words: dict[str, Any], monkeyp
     [
         ("reversl", {}, "no suite 'reversl'; did you mean 'reversal'"),
         ("reversal", {"word": "x"}, r"unknown key evaluation\.suites\.reversal\.word; did you mean 'words'"),
-        ("reversal", {"words": 3}, r"evaluation\.suites\.reversal\.words = 3: expected a text"),
+        ("reversal", {"words": 3}, r"evaluation\.suites\.reversal\.words = 3: expected text"),
         ("reversal", {"words": "no/such/file"}, r"'reversal' \(palindromes:SUITE\) could not be made: FileNotFoundE"),
         ("plain", {"word": []}, r"'plain' \(plain_suite:Plain\) could not be made: TypeError"),
         ("broken", {}, "'broken' .* could not be made: ModuleNotFoundError"),

@@ -49,7 +49,7 @@ def test_a_dry_run_prints_every_nodes_command_and_a_slurm_file(project: Path) ->
 
 
 def test_what_is_missing_for_a_launch_is_named(project: Path) -> None:
-    with pytest.raises(UsageError, match=r"no method 'other' in params\.yaml; methods: full, qlora"):
+    with pytest.raises(UsageError, match=r"no method 'other' in params\.yaml; methods: full, lora"):
         launch("other", "--dry-run")
     with pytest.raises(MissingArtifactError, match=r"plans/full\.launch\.json; make it with `ratchet stage plan@full`"):
         launch("full", "--dry-run")

@@ -24,7 +24,7 @@ TRAIN = ("train@full", "evaluate@full")
 
 def data_of(**evaluation: Any) -> dict[str, Any]:
     """The shipped settings over models that no file is needed for, with one rule on IFEval and no harness section."""
-    data: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = yaml.safe_load((ROOT / "tests/support_params.yaml").read_text(encoding="utf-8"))
     del data["evaluation"]["harness"]
     data["evaluation"]["golden"].update(bertscore_model="golden_sets")
     data["evaluation"].update(evaluation)

@@ -146,7 +146,7 @@ def test_a_training_log_of_another_schema_is_refused_by_its_field(project: Artif
 def test_the_stage_ends_with_one_line(
     project: ArtifactPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
+    params = (Path(__file__).parents[3] / "tests/support_params.yaml").read_text(encoding="utf-8")
     monkeypatch.chdir(project.root)
     Path("params.yaml").write_text(params, encoding="utf-8")
     assert stage_main(["compare"]) == 0

@@ -13,6 +13,7 @@ from evalsuite.gate.replay import read_record, replay
 from evalsuite.testing import make_item, make_result
 from tasks.config.contamination import ContaminationParams
 from tasks.paths import ArtifactPaths
+from tasks.registry.evidence import judge_again
 from tasks.stages import contamination, gate
 
 POLICY = GatePolicy.model_validate(
@@ -57,7 +58,7 @@ def test_a_gain_on_trained_items_alone_does_not_promote_and_both_verdicts_are_to
     assert any("left out, because training rows give them away: 30 of golden" in line for line in decision.warnings)
     assert "PROMOTE: " in gate.describe(decision).splitlines()[1]
     assert read_decision(paths.decision) == decision
-    assert gate.judge_again(decision, paths) == decision
+    assert judge_again(decision, paths) == decision
 
 
 def test_a_decision_on_the_clean_items_is_replayed(paths: ArtifactPaths) -> None:

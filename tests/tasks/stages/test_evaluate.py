@@ -19,6 +19,7 @@ from evalsuite.records.evidence import compare_files
 from tasks.config.params import Params, parse_params
 from tasks.evaluation import model as evaluation
 from tasks.paths import ArtifactPaths
+from tasks.registry.evidence import judge_again
 from tasks.stages import compare, gate, report, stopping
 from tasks.stages import evaluate as evaluate_stage
 from tests.e2e.project import NUM_TEST, write_golden
@@ -113,7 +114,7 @@ def test_a_good_candidate_is_promoted_early_and_a_damaged_one_is_stopped_and_lef
     assert decision.num_candidates == 2
     (reason,) = decision.reasons
     assert (reason.n, reason.not_run) == (num_run(paths, "good"), NUM_TEST - num_run(paths, "good"))
-    assert gate.judge_again(decision, paths) == decision
+    assert judge_again(decision, paths) == decision
     assert replay(read_record(paths.stored_decision(decision.decision_id))) == decision
     report.run(params, paths)
     assert f"{reason.not_run} items were not run, by design" in paths.report.read_text()

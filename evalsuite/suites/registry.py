@@ -48,13 +48,16 @@ def registered(name: str, values: Mapping[str, Any]) -> tuple[SuiteEntry[Any], A
     Raises:
         UsageError: No such entry point, it does not load, or refuses its settings.
     """
-    point = SUITES.find(name)
+    return _loaded(SUITES.find(name), values)
+
+
+def _loaded(point: EntryPoint, values: Mapping[str, Any]) -> tuple[SuiteEntry[Any], Any]:
     with _blaming(point, "could not be made", UsageError):
         entry = point.load()
         if not isinstance(entry, SuiteEntry):
             made = entry
-            entry = SuiteEntry(name, Arguments, make=lambda params, _: made(**(params.model_extra or {})))
-        return entry, entry.checked(values, f"evaluation.suites.{name}")
+            entry = SuiteEntry(point.name, Arguments, make=lambda params, _: made(**(params.model_extra or {})))
+        return entry, entry.checked(values, f"evaluation.suites.{point.name}")
 
 
 class RegisteredSuite(Suite):
@@ -94,7 +97,8 @@ def load_suite(name: str, values: Mapping[str, Any], context: SuiteContext) -> S
     Raises:
         UsageError: No such entry point, it does not load, refuses settings or limit, or lacks a suite's member.
     """
-    point, (entry, params) = SUITES.find(name), registered(name, values)
+    point = SUITES.find(name)
+    entry, params = _loaded(point, values)
     if context.limit is not None and not entry.takes_limit:
         raise UsageError(
             f"suite {name!r} takes no --limit; give it an argument of its own under evaluation.suites.{name}"

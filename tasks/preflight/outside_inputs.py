@@ -1,9 +1,8 @@
 """What stages read beside the project's own files: the content of each, so that DVC sees it when it changes.
 
 A folder with a model, an installed package, a template's file or a scorer's version is named in params.yaml and lies
-elsewhere; a dependency in dvc.yaml cannot be optional. So this stage always runs, hashes what params.yaml names, and
-writes one small file for each kind of stage, on which those stages depend. It asks no network. Since it comes before
-every stage that spends something, an impossible policy, a wrong name or a broken set ends a run here.
+elsewhere; a dependency in dvc.yaml cannot be optional. So the stage ``inputs`` always runs, hashes what params.yaml
+names and writes one small file for each kind of stage, on which those stages depend. It asks no network.
 """
 
 import os

@@ -1,4 +1,8 @@
-"""The stage that always runs: checks what can be checked, brings data, and notes what stages read from outside."""
+"""The stage that always runs: checks what can be checked, brings data, and notes what stages read from outside.
+
+Since it comes before every stage that spends something, an impossible policy, a wrong name or a broken set ends a run
+here.
+"""
 
 from typing import Any
 

@@ -28,6 +28,7 @@ from evalsuite.suites.golden_set.items import (
     read_set_manifest,
 )
 from evalsuite.suites.golden_set.metrics import MetricContext
+from evalsuite.suites.golden_set.outside import golden_outside
 from evalsuite.suites.golden_set.scoring import REFUSAL_METRICS, Scorers, metric_names, score_items
 from evalsuite.suites.golden_set.settings import GoldenParams
 
@@ -178,4 +179,11 @@ def _make(params: GoldenParams, context: SuiteContext) -> GoldenSuite:
     return suite
 
 
-SUITE = SuiteEntry("golden", GoldenParams, _make, files=("path", "bertscore_baseline"), takes_limit=True)
+SUITE = SuiteEntry(
+    "golden",
+    GoldenParams,
+    _make,
+    files=("path", "bertscore_baseline"),
+    takes_limit=True,
+    outside=lambda params, context: golden_outside(params, ("test",), context.root),
+)

@@ -7,8 +7,7 @@ from pydantic import Field
 from evalsuite.core.errors import UsageError
 from evalsuite.core.settings import Settings
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
-from evalsuite.suites.golden_set.outside import scorers_of
-from evalsuite.suites.golden_set.scoring import BERT_METRICS
+from evalsuite.suites.golden_set.scoring import BERT_METRICS, scorers_of
 from evalsuite.suites.golden_set.suite import GoldenSuite, bert_scorer
 
 

@@ -57,9 +57,8 @@ def sections_of(params: EvaluationParams) -> Iterator[tuple[str, SuiteEntry[Any]
 
 def outside_suites(params: EvaluationParams, root: Path = Path()) -> Iterator[Outside]:
     """What the suites read that is no part of the project; see ``sections_of`` for what it raises."""
-    for where, entry, settings in sections_of(params):
-        context = SuiteContext(where.rpartition(".")[2], params.golden, root=root)
-        yield from entry.outside(settings, context)
+    for name, entry, settings in sections_of(params):
+        yield from entry.outside(settings, SuiteContext(name.rpartition(".")[2], params.golden, root=root))
 
 
 def suite_files(params: EvaluationParams) -> dict[str, str]:

@@ -7,6 +7,7 @@ names and writes one small file for each kind of stage, on which those stages de
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ from evalsuite.gate.policy import foreign_code
 from evalsuite.gate.rules import Rule
 from evalsuite.network.model_source import resolve_model
 from evalsuite.network.outside import ContentFile, Model, Outside, Package
-from evalsuite.suites.golden_set.outside import golden_outside
+from evalsuite.suites.golden_set.suite import golden_outside
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.registry import SUITES
 from tasks.config.objectives import OBJECTIVES
@@ -60,12 +61,7 @@ def look(params: Params, paths: ArtifactPaths) -> Looked:
     problems: list[str] = []
     for stage in READERS:
         files[stage] = {}
-        try:
-            entries = list(_inputs(stage, params, paths.root, contents))
-        except RatchetError as error:  # another package's suite that cannot even say what it reads
-            entries = []
-            problems.append(str(error))
-        for entry in entries:
+        for entry in _inputs(stage, params, paths.root, contents):
             try:
                 files[stage][entry.key] = entry.content()
             except RatchetError as error:
@@ -142,9 +138,8 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
     elif stage == "train":
-        yield from _contents(golden_outside(evaluation.golden, ("dev",), root), root, contents)
+        yield from _contents(golden_outside(evaluation.golden, "dev", root), root, contents)
     elif stage == "evaluate":
-        yield from _contents(outside_suites(evaluation, root), root, contents)
         if (harness := evaluation.section(HARNESS)) is not None and harness.tasks:
             # Without a section of params.yaml, the rules say which tasks run.
             chosen = sha256_json(harness.model_dump(mode="json"))
@@ -152,6 +147,8 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         for name, arguments in evaluation.suites.items():
             suite = partial(SUITES.find, name)
             yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
+        with suppress(RatchetError):  # a suite that cannot be made is refused by the checks
+            yield from _contents(outside_suites(evaluation, root), root, contents)
     elif stage == "gate":
         for kind, code in foreign_code(params.gate.rules).items():
             yield Input(f"gate.rules of kind {kind}", lambda code=code: code)  # type: ignore[misc]

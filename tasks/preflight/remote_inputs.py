@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from evalsuite.core.errors import RatchetError, StageError, UsageError
 from evalsuite.network.outside import Model, Need, Outside, Program, Server
-from evalsuite.suites.golden_set.outside import golden_outside
+from evalsuite.suites.golden_set.suite import golden_outside
 from tasks.config.engine import EngineKind, EngineParams
 from tasks.config.evaluation import EvaluationParams
 from tasks.config.model import ModelParams
@@ -88,7 +88,7 @@ def _base_model(params: ModelParams) -> Model:
 
 
 def _of_evaluation(params: EvaluationParams) -> Iterator[Outside]:
-    yield from golden_outside(params.golden, ("dev",))  # of training
+    yield from golden_outside(params.golden, "dev")  # of training
     yield from outside_suites(params)
     if params.engine.kind is EngineKind.OPENAI:
         yield _engine(params.engine)

@@ -21,6 +21,11 @@ from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import ItemResult
 from evalsuite.report import text
 from evalsuite.report.data import ReportData
+from evalsuite.report.facts.all import facts_of
+from evalsuite.report.facts.history import time_charts
+from evalsuite.report.facts.safety import safety_chart
+from evalsuite.report.facts.suites import MAX_SLICES
+from evalsuite.report.facts.tradeoff import tradeoff_chart
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
 from evalsuite.report.forest import blocks_nothing, forest, levels_of
 from evalsuite.report.operating import operating_chart
@@ -81,7 +86,8 @@ class Unscored:
 def build_html(data: ReportData) -> str:
     """Render the report; the same data gives the same text."""
     environment = _environment()
-    style = (resources.files("evalsuite.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    templates = resources.files("evalsuite.report") / "templates"
+    style = "".join((templates / name).read_text(encoding="utf-8") for name in ("style.css", "facts.css"))
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return environment.get_template("promotion.html.jinja").render(
         # Our own file, not escaped so that its hash holds.
@@ -142,16 +148,31 @@ def _context(data: ReportData) -> dict[str, Any]:
         "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
         "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
         "training": [training_of(run) for run in data.training.values()],
-        "flip_groups": _flip_groups(data),
+        "flip_groups": flip_groups(data),
         "least_change": LEAST_CHANGE,
         "max_items": MAX_ITEMS,
-        "must_pass": _must_pass(data),
+        "must_pass": must_pass_of(data),
         "unscored": _unscored(data, models),
         "params_text": dump_yaml(dict(data.params)) if data.params else "",
         "operating": operating_chart(decision.self_test, decision.policy),
         "alpha_each": decision.policy.alpha / decision.num_candidates,
         "level_each": level(decision.policy.alpha / decision.num_candidates),
+        **_facts(data, units),
         "more_items": max((reason.more_items or 0 for reason in decision.reasons if reason.slice is None), default=0),
+    }
+
+
+def _facts(data: ReportData, units: Units) -> dict[str, Any]:
+    """What the sections beyond the verdict show, and their plots."""
+    facts = facts_of(data)
+    alpha = data.decision.policy.alpha / data.decision.num_candidates
+    return {
+        "facts": facts,
+        "measured_models": list(data.results),
+        "max_slices": MAX_SLICES,
+        "tradeoff": tradeoff_chart(facts.tradeoff, units),
+        "plane": safety_chart(facts.safety, units, alpha),
+        "time_charts": time_charts(facts.timelines, units),
     }
 
 
@@ -172,7 +193,8 @@ def _quality(data: ReportData, models: list[ModelRow]) -> list[QualityRow]:
     return sorted(rows, key=lambda row: (not row.judged, row.suite, row.metric))
 
 
-def _flip_groups(data: ReportData) -> list[FlipGroup]:
+def flip_groups(data: ReportData) -> list[FlipGroup]:
+    """Changed items of every suite that is judged, against each baseline."""
     candidate = data.results.get(data.decision.candidate, {})
     return [
         group
@@ -181,7 +203,8 @@ def _flip_groups(data: ReportData) -> list[FlipGroup]:
     ]
 
 
-def _must_pass(data: ReportData) -> list[MustPass]:
+def must_pass_of(data: ReportData) -> list[MustPass]:
+    """Every must-pass rule with the first items that failed it."""
     found = []
     for reason in data.decision.reasons:
         if reason.kind != "must_pass":

@@ -69,10 +69,14 @@ def run_inputs(paths: ArtifactPaths) -> RunInputs | None:
     Raises:
         MissingArtifactError, UsageError: The pin, or the data report that is there, is not what it should be.
     """
-    params = read_pin(paths).params
-    report = paths.data_report
-    data = read_model(report, DataCounts, MAKE_DATA) if report.is_file() else None
+    params, data = read_pin(paths).params, data_counts(paths)
     return None if params is None else RunInputs(params=params, data=data)
+
+
+def data_counts(paths: ArtifactPaths) -> DataCounts | None:
+    """What preparation did; None where it left no report."""
+    report = paths.data_report
+    return read_model(report, DataCounts, MAKE_DATA) if report.is_file() else None
 
 
 def judge_again(earlier: Decision, paths: ArtifactPaths) -> Decision:

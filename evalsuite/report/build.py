@@ -157,18 +157,18 @@ def _context(data: ReportData) -> dict[str, Any]:
         "operating": operating_chart(decision.self_test, decision.policy),
         "alpha_each": decision.policy.alpha / decision.num_candidates,
         "level_each": level(decision.policy.alpha / decision.num_candidates),
-        **_facts(data, units),
+        **_facts(data, units, models),
         "more_items": max((reason.more_items or 0 for reason in decision.reasons if reason.slice is None), default=0),
     }
 
 
-def _facts(data: ReportData, units: Units) -> dict[str, Any]:
+def _facts(data: ReportData, units: Units, models: list[ModelRow]) -> dict[str, Any]:
     """What the sections beyond the verdict show, and their plots."""
     facts = facts_of(data)
     alpha = data.decision.policy.alpha / data.decision.num_candidates
     return {
         "facts": facts,
-        "measured_models": list(data.results),
+        "measured_models": [model.name for model in models if model.name in data.results],
         "max_slices": MAX_SLICES,
         "tradeoff": tradeoff_chart(facts.tradeoff, units),
         "plane": safety_chart(facts.safety, units, alpha),

@@ -116,7 +116,7 @@ class HistoryLine(_Plain):
 
 
 class PastMetric(_Plain):
-    """What a champion scored when it was promoted."""
+    """What a champion scored when it was promoted; ``mean`` without a checked judge's errors."""
 
     suite: str
     metric: str
@@ -182,8 +182,9 @@ class ReportData:
     """When the report was made, UTC; None where nobody says."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package -> version."""
-    choice_tables: Mapping[str, ScoreTable] = field(default_factory=dict)
-    """Method -> its scores on the suite of the choice, contaminated items left out."""
+    method_tables: Mapping[str, Mapping[str, ScoreTable]] = field(default_factory=dict)
+    """Method that is no candidate -> suite -> scores without contaminated items, for suites that plots show all methods
+    on."""
     contamination: ContaminationReport | None = None
     """None where nobody looked."""
     run_inputs: RunInputs | None = None

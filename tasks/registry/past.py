@@ -84,6 +84,16 @@ def _metrics(record: Record) -> tuple[PastMetric, ...]:
         table = candidate.suites.get(suite)
         for metric in metrics if table is not None else ():
             if table is not None and metric in table.scores:
-                values = measured_in(table, metric, alpha).model_dump(exclude={"unscored"})
-                found.append(PastMetric(suite=suite, metric=metric, items_sha256=table.info.items_sha256, **values))
+                value = measured_in(table, metric, alpha)
+                found.append(
+                    PastMetric(
+                        suite=suite,
+                        metric=metric,
+                        mean=value.best,
+                        lower=value.lower,
+                        upper=value.upper,
+                        n=value.n,
+                        items_sha256=table.info.items_sha256,
+                    )
+                )
     return tuple(found)

@@ -15,6 +15,7 @@ from evalsuite.gate.decision import Decision, Verdict, read_decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.items.results import ScoreTable, SuiteSummary, read_result
 from evalsuite.report import Command, ReportData, TrainingRun, build_html, build_model_card
+from evalsuite.report.facts.safety import HARM, REFUSAL
 from tasks.base_model.licence import base_licence
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.model import ModelParams
@@ -105,7 +106,7 @@ def gather(params: Sections, paths: ArtifactPaths) -> ReportData:
         datasets=params.prepare.datasets,
         git_commit=commit,
         versions=versions(),
-        choice_tables=_choice_tables(comparison, found, paths),
+        method_tables=_method_tables(comparison, found, paths),
         contamination=found,
         run_inputs=run_inputs(paths),
         data_counts=data_counts(paths),
@@ -187,17 +188,19 @@ def _plans(paths: ArtifactPaths, comparison: Comparison) -> dict[str, Any]:
     return {name: read_json(path, f"ratchet stage plan@{name}") for name, path in found.items() if path.is_file()}
 
 
-def _choice_tables(
+def _method_tables(
     comparison: Comparison, found: ContaminationReport | None, paths: ArtifactPaths
-) -> dict[str, ScoreTable]:
-    """Each method's scores on the suite by which the candidate was chosen, as they were compared."""
-    tables = {}
+) -> dict[str, dict[str, ScoreTable]]:
+    """The scores of methods that are no candidate, on the suites that a plot compares all methods on."""
+    wanted = {comparison.choice.suite, HARM[0], REFUSAL[0]}
+    tables: dict[str, dict[str, ScoreTable]] = {}
     for row in comparison.methods:
         made_by = f"ratchet stage evaluate@{row.name}"
-        for path in sorted(paths.evals(row.name).glob("*/summary.json")):
-            if read_model(path, SuiteSummary, made_by).suite == comparison.choice.suite:
+        for path in sorted(paths.evals(row.name).glob("*/summary.json")) if row.name != comparison.candidate else ():
+            if read_model(path, SuiteSummary, made_by).suite in wanted:
                 result = read_result(path.parent, made_by)
-                tables[row.name] = (clean_result(result, found) if found else result).table()
+                table = (clean_result(result, found) if found else result).table()
+                tables.setdefault(row.name, {})[table.info.suite] = table
     return tables
 
 

@@ -78,7 +78,7 @@ def facts_of(data: ReportData) -> Facts:
     return Facts(
         changed_results=changed_results(data, tables),
         suites=suites,
-        tradeoff=tradeoff_of(data),
+        tradeoff=tradeoff_of(data, tables),
         safety=safety_of(data, tables, models),
         bias=bias_of(suites),
         contamination=_contamination(data),

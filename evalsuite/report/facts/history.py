@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalsuite.report.data import PastMetric, ReportData
-from evalsuite.report.facts.measured import Fact, Tables, measured
+from evalsuite.report.facts.measured import Fact, Measured, Tables, measured
 from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import Tick, round_values
 from evalsuite.report.units import Units
@@ -83,8 +83,8 @@ def timelines_of(data: ReportData, tables: Tables) -> tuple[Timeline, ...]:
     return tuple(found)
 
 
-def _values(now: Fact) -> dict[str, float | int | None]:
-    return now.model_dump(include={"mean", "lower", "upper", "n"})
+def _values(now: Measured) -> dict[str, float | int | None]:
+    return {"mean": now.best, "lower": now.lower, "upper": now.upper, "n": now.n}
 
 
 def _joined(past: Sequence[tuple[str, str, str, PastMetric]]) -> tuple[TimePoint, ...]:

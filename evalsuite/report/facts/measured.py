@@ -27,20 +27,31 @@ class Measured(Fact):
     """One metric of one model; a mean that is None has nothing scored, an end that is None is infinite."""
 
     mean: float | None
+    """As it was scored; a ratio's value."""
+    corrected: float | None = None
+    """The mean without the errors of a judge that people checked; the interval is about this one. None where no such
+    judge scores."""
     lower: float | None = None
     upper: float | None = None
     n: int
     """Scored items."""
     unscored: int
 
+    @property
+    def best(self) -> float | None:
+        """What the interval is about."""
+        return self.mean if self.corrected is None else self.corrected
+
 
 def tables_of(data: ReportData) -> Tables:
-    """Scores of the candidate, base and champion without the items that training rows give away, as the gate had them.
+    """Scores of every model without the items that training rows give away, as the gate had them.
+
+    Those of methods that are no candidate are there for the suites that ``ReportData.method_tables`` has.
 
     Raises:
         UsageError: A suite was not checked for contamination, or has other items than were checked.
     """
-    found = {}
+    found: dict[str, Mapping[str, ScoreTable]] = dict(data.method_tables)
     for model, suites in data.results.items():
         report = EvalReport(model, "", {name: result.table() for name, result in suites.items()}, costs={})
         found[model] = (clean_report(report, data.contamination) if data.contamination else report).suites
@@ -89,8 +100,11 @@ def measured(row: MetricSummary | None, table: ScoreTable | None, alpha: float) 
     """A summary with the gate's interval of its value, at a one-sided error of ``alpha``; None without a summary."""
     if row is None:
         return None
-    lower = upper = None
+    lower = upper = corrected = None
     if row.mean is not None and table is not None and row.metric in table.scores:
         found = value_interval(table, row.metric, alpha)
         lower, upper = (float(end) if math.isfinite(end) else None for end in (found.lower, found.upper))
-    return Measured(mean=row.mean, lower=lower, upper=upper, n=row.n, unscored=row.unscored)
+        judge = table.info.judges.get(row.metric)
+        if judge is not None and judge.calibration is not None and math.isfinite(found.difference):
+            corrected = float(found.difference)
+    return Measured(mean=row.mean, corrected=corrected, lower=lower, upper=upper, n=row.n, unscored=row.unscored)

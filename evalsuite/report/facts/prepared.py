@@ -73,7 +73,7 @@ def prepared_of(data: ReportData) -> DataFact | None:
 def funnel_of(counts: DataCounts) -> tuple[FunnelRow, ...]:
     """Rows left after reading, after each step, and on both sides of the split."""
     read = counts.rows_read
-    rows = [FunnelRow(step="read", rows=read, lost=0, percent=100.0)]
+    rows = [FunnelRow(step="read", rows=read, lost=0, percent=_percent(read, read))]
 
     def add(step: str, left: int) -> None:
         rows.append(FunnelRow(step=step, rows=left, lost=rows[-1].rows - left, percent=_percent(left, read)))
@@ -86,7 +86,7 @@ def funnel_of(counts: DataCounts) -> tuple[FunnelRow, ...]:
         add("kept", kept)
     train = counts.splits.get("train")
     if train is not None:
-        add("trained on", train.rows)
+        add("train, without dev", train.rows)
     return tuple(rows)
 
 

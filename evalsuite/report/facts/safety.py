@@ -16,6 +16,8 @@ REFUSAL = ("xstest", "over_refusal")
 """Suite and metric; both better lower, and each says little without the other."""
 BIAS_SUITE = "bbq"
 CATEGORY = "category="
+NEAR = (14.0, 10.0)
+"""Percent of the plane, across and down, within which two names above their marks would cover each other."""
 
 
 class SafetyPoint(Fact):
@@ -50,6 +52,8 @@ class SafetyMark:
     top: float
     bottom: float
     label: Literal["start", "end"]
+    below: bool
+    """Whether its name stands below the mark, since another's stands above it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class SafetyChart:
 
 
 def safety_of(data: ReportData, tables: Tables, models: Sequence[ModelRow]) -> tuple[SafetyPoint, ...]:
-    """Models that have both; intervals as in the suites' section, and none for methods that are no candidate."""
+    """Models that have both; intervals as in the suites' section."""
     alpha = data.decision.policy.alpha / data.decision.num_candidates
     points = []
     for model in models:
@@ -101,10 +105,10 @@ def safety_chart(points: Sequence[SafetyPoint], units: Units, alpha: float) -> S
     def at(value: float | None, absent: float) -> float:
         return absent if value is None else round(100.0 * min(1.0, max(0.0, value)), 2)
 
-    marks = []
+    marks: list[SafetyMark] = []
     for point in points:
         refusal, harm = point.over_refusal, point.attack_success
-        x, up = at(refusal.mean, 0.0), at(harm.mean, 0.0)
+        x, up = at(refusal.best, 0.0), at(harm.best, 0.0)
         marks.append(
             SafetyMark(
                 model=point.model,
@@ -115,6 +119,7 @@ def safety_chart(points: Sequence[SafetyPoint], units: Units, alpha: float) -> S
                 top=round(100.0 - at(harm.upper, up), 2),
                 bottom=round(100.0 - at(harm.lower, up), 2),
                 label="start" if x < 60.0 else "end",
+                below=any(abs(x - each.x) < NEAR[0] and abs(100.0 - up - each.y) < NEAR[1] for each in marks),
             )
         )
     shares = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -132,7 +137,7 @@ def safety_chart(points: Sequence[SafetyPoint], units: Units, alpha: float) -> S
 
 
 def _told(name: tuple[str, str], value: Measured, units: Units, alpha: float) -> str:
-    mean = units.value(*name, value.mean)
+    mean = units.value(*name, value.best)
     if value.lower is None and value.upper is None:
         return mean
     return f"{mean} ({level(alpha)} interval {units.interval(*name, value.lower, value.upper, change=False)})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalsuite.report.data import ReportData
-from evalsuite.report.facts.measured import Fact, Measured, measured
+from evalsuite.report.facts.measured import Fact, Measured, Tables, measured
 from evalsuite.report.forest import Tick, round_values
 from evalsuite.report.text import duration, money
 from evalsuite.report.units import Units, level
@@ -77,7 +77,7 @@ def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool =
     return frozenset(front)
 
 
-def tradeoff_of(data: ReportData) -> Tradeoff | None:
+def tradeoff_of(data: ReportData, tables: Tables) -> Tradeoff | None:
     """Every method whose quality and cost are known; None where there is none."""
     choice, comparison = data.comparison.choice, data.comparison
     rows = [(row, row.metric(choice.suite, choice.metric)) for row in comparison.methods]
@@ -88,12 +88,16 @@ def tradeoff_of(data: ReportData) -> Tradeoff | None:
     if not there:
         return None
     higher = choice.direction == "higher"
-    front = pareto_front([(cost, found.mean or 0.0) for cost, _, found in there], higher)
-    points = []
-    for place, (cost, row, found) in enumerate(there):
-        quality = measured(found, data.choice_tables.get(row.name), choice.alpha)
-        if quality is not None:
-            points.append(TradeoffPoint(method=row.name, cost=cost, quality=quality, on_front=place in front))
+    measures = [
+        (cost, row.name, measured(found, tables.get(row.name, {}).get(choice.suite), choice.alpha))
+        for cost, row, found in there
+    ]
+    known_ones = [(cost, name, quality) for cost, name, quality in measures if quality is not None]
+    front = pareto_front([(cost, quality.best or 0.0) for cost, _, quality in known_ones], higher)
+    points = [
+        TradeoffPoint(method=name, cost=cost, quality=quality, on_front=place in front)
+        for place, (cost, name, quality) in enumerate(known_ones)
+    ]
     return Tradeoff(
         suite=choice.suite,
         metric=choice.metric,
@@ -106,6 +110,8 @@ def tradeoff_of(data: ReportData) -> Tradeoff | None:
 
 def cost_text(tradeoff: Tradeoff, cost: float) -> str:
     """A cost with its unit."""
+    if cost == 0.0:
+        return "0"
     return duration(cost) if tradeoff.cost_unit == "seconds" else money(cost, tradeoff.cost_unit)
 
 
@@ -117,7 +123,7 @@ def tradeoff_chart(tradeoff: Tradeoff | None, units: Units) -> TradeoffChart | N
     ends = [
         value
         for point in tradeoff.points
-        for value in (point.quality.mean, point.quality.lower, point.quality.upper)
+        for value in (point.quality.best, point.quality.lower, point.quality.upper)
         if value is not None
     ]
     low, high = min(ends), max(ends)
@@ -133,7 +139,7 @@ def tradeoff_chart(tradeoff: Tradeoff | None, units: Units) -> TradeoffChart | N
 
     marks = []
     for point in tradeoff.points:
-        x, y = across(point.cost), down(point.quality.mean, 0.0)
+        x, y = across(point.cost), down(point.quality.best, 0.0)
         marks.append(
             TradeoffMark(
                 method=point.method,
@@ -165,5 +171,5 @@ def _told(point: TradeoffPoint, tradeoff: Tradeoff, units: Units) -> str:
         shown = units.interval(suite, metric, quality.lower, quality.upper, change=False)
         interval = f", {level(tradeoff.alpha)} interval {shown}"
     front = ", on the front" if point.on_front else ""
-    mean, cost = units.value(suite, metric, quality.mean), cost_text(tradeoff, point.cost)
+    mean, cost = units.value(suite, metric, quality.best), cost_text(tradeoff, point.cost)
     return f"{point.method}: {mean}{interval}, {cost}{front}"

@@ -34,7 +34,7 @@ def pull_request_markdown(data: ReportData, report: str = "reports/promotion.htm
         _title(data, facts),
         f"{said(headline(data.decision, units))}.",
         "\n".join(_reason(reason, units) for reason in beside_headline(data.decision)),
-        "\n".join(_listed([f"⚠️ {said(warning)}" for warning in data.decision.warnings], 3, "warnings")),
+        "\n".join(_listed([f"- ⚠️ {said(warning)}" for warning in data.decision.warnings], 3, "warnings")),
         _measured(facts, units, data),
         _changed_items(data),
         _beside(data, facts),

@@ -1,5 +1,7 @@
 """Report data with every part that a run can leave: safety, bias, a judge, contamination, data, a champion, a past."""
 
+import dataclasses
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,8 +121,9 @@ def past(mean: float = 0.5) -> Past:
     return Past(num_lines=31, lines=(line,), champions=(champion(1, "other"), champion(2, items)))
 
 
-def everything(right: int = 90, policy: dict[str, Any] | None = None, **fields: Any) -> ReportData:
-    """A run with every part; ``right`` golden items of the methods are right, and 60 of the baselines."""
+@functools.cache
+def run(right: int) -> ReportData:
+    """Results, comparison and decision, worked out once."""
     found = contamination()
     results = {name: suites(name, right if name in ("full", "lora") else 60) for name in MODELS}
     clean = {
@@ -140,15 +143,23 @@ def everything(right: int = 90, policy: dict[str, Any] | None = None, **fields: 
     decision = decide(
         report(comparison.candidate),
         {name: report(name) for name in ("base", "champion")},
-        GatePolicy.model_validate(policy or {"rules": RULES, "alpha": 0.1}),
+        GatePolicy.model_validate({"rules": RULES, "alpha": 0.1}),
         num_candidates=2,
         excluded=found.excluded,
     )
     other = next(name for name in ("full", "lora") if name != comparison.candidate)
+    return ReportData(
+        decision=decision,
+        comparison=comparison,
+        results={name: results[name] for name in ("base", "champion", comparison.candidate)},
+        method_tables={other: {suite: result.table() for suite, result in clean[other].items() if suite != "bbq"}},
+        contamination=found,
+    )
+
+
+def everything(right: int = 90, **fields: Any) -> ReportData:
+    """A run with every part; ``right`` golden items of the methods are right, and 60 of the baselines."""
     given: dict[str, Any] = {
-        "results": {name: results[name] for name in ("base", "champion", comparison.candidate)},
-        "method_tables": {other: {suite: result.table() for suite, result in clean[other].items() if suite != "bbq"}},
-        "contamination": found,
         "data_counts": DataCounts.model_validate(COUNTS),
         "run_inputs": RunInputs(params={"train": {"seed": 2, "rates": [1]}}),
         "champion_inputs": RunInputs(
@@ -160,4 +171,4 @@ def everything(right: int = 90, policy: dict[str, Any] | None = None, **fields: 
         "written": datetime(2026, 3, 4, tzinfo=UTC),
         **fields,
     }
-    return ReportData(decision=decision, comparison=comparison, **given)
+    return dataclasses.replace(run(right), **given)

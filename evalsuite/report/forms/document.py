@@ -18,7 +18,10 @@ SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 class ReportDocument(Fact):
-    """What ``ratchet report --json`` prints. Scores are the metrics' own, from 0 to 1 where the page says points."""
+    """What ``ratchet report --json`` prints, and ``ratchet report --schema`` the JSON schema of.
+
+    Scores are the metrics' own, from 0 to 1 where the page says points.
+    """
 
     schema_version: Literal[1] = 1
     verdict: Literal["PROMOTE", "REJECT", "INCONCLUSIVE"]

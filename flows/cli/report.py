@@ -53,6 +53,9 @@ def report_open(
     report = ArtifactPaths(project_root()).report.resolve()
     if not report.is_file():
         raise MissingArtifactError(f"no report at {report}; make it with `ratchet run`")
+    from flows.cli.views.report import warn_of_another_decision
+
+    warn_of_another_decision(ArtifactPaths(Path()))
     typer.echo(report)
     if not only_print and not webbrowser.open(report.as_uri()):
         raise UsageError(f"no browser found; open {report} yourself")

@@ -128,13 +128,17 @@ def commands(decision: Decision, champion: str | None, commit: str) -> tuple[Com
         found.append(Command(what="Fetch the champion it was judged against", command=f"dvc pull {pointer}"))
     if commit != UNKNOWN_COMMIT and not commit.endswith(DIRTY):
         found.append(Command(what="Bring back code and settings of this run", command=f"git checkout {commit}"))
-    if decision.verdict is Verdict.PROMOTE:
+    promotes = decision.verdict is Verdict.PROMOTE
+    if promotes:
         pointer = f"registry/models/{decision.candidate_identity[:16]}.dvc"
         found += [
             Command(what="Make it the champion", command="ratchet promote"),
             Command(what="Fetch it once it is the champion", command=f"dvc pull {pointer}"),
-            Command(what="Go back to the champion before it", command="ratchet rollback --reason TEXT"),
         ]
+    if promotes and not champion:
+        found.append(Command(what="Have no champion again", command="ratchet rollback --to none --reason TEXT"))
+    elif champion:
+        found.append(Command(what="Go back to the champion before", command="ratchet rollback --reason TEXT"))
     return tuple(found)
 
 

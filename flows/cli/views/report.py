@@ -1,11 +1,14 @@
 """The report in other forms, on stdout or in a file."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from evalsuite.core.files import check_target, write_text
+
+if TYPE_CHECKING:
+    from tasks.paths import ArtifactPaths
 
 
 def show_report(root: Path, form: Literal["markdown", "json"], out: Path | None) -> None:
@@ -35,6 +38,20 @@ def show_report(root: Path, form: Literal["markdown", "json"], out: Path | None)
         )
     page = paths.report.relative_to(root).as_posix()
     _give(pull_request_markdown(data, page) if form == "markdown" else as_json(document), out)
+
+
+def warn_of_another_decision(paths: "ArtifactPaths") -> None:
+    """Say on stderr that the page tells another decision than reports/decision.json, where it does."""
+    from evalsuite.gate.decision import read_decision
+
+    if not paths.decision.is_file():
+        return
+    decision_id = read_decision(paths.decision).decision_id
+    if decision_id not in paths.report.read_text(encoding="utf-8"):
+        typer.echo(
+            f"warning: {paths.report} is about another decision than {paths.decision}; run `ratchet stage report`",
+            err=True,
+        )
 
 
 def show_schema(out: Path | None) -> None:

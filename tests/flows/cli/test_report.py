@@ -96,3 +96,14 @@ def test_a_place_that_is_a_folder_is_refused_before_anything_is_read(project: Ar
     project.decision.unlink()
     with pytest.raises(UsageError, match="is a folder"):
         report("--json", "--out", ".")
+
+
+def test_a_page_about_another_decision_is_warned_of(project: ArtifactPaths) -> None:
+    decision = json.loads(project.decision.read_text(encoding="utf-8"))["decision_id"]
+    project.report.write_text(f"<p>{decision}", encoding="utf-8")
+    assert report("open", "--print").stderr == ""
+    project.report.write_text("<p>an older one", encoding="utf-8")
+    told = report("open", "--print")
+    assert "reports/promotion.html is about another decision" in told.stderr
+    assert "`ratchet stage report`" in told.stderr
+    assert told.stdout.strip().endswith("promotion.html")

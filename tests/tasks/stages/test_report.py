@@ -8,7 +8,7 @@ import pytest
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.files import write_json
-from evalsuite.gate.decision import Verdict
+from evalsuite.gate.decision import Verdict, read_decision
 from evalsuite.items.results import read_result
 from evalsuite.testing import make_item, make_result
 from tasks.config.compare import CompareParams
@@ -174,21 +174,29 @@ def _evaluate_again(paths: ArtifactPaths, model: str, right: int) -> None:
     make_result(items, model_identity=result.info.model_identity).write(folder)
 
 
-@pytest.mark.parametrize(("verdict", "promotes"), [(Verdict.PROMOTE, True), (Verdict.REJECT, False)])
-def test_only_a_promote_is_told_how_to_promote(project: ArtifactPaths, verdict: Verdict, promotes: bool) -> None:
-    from evalsuite.gate.decision import read_decision
-
+@pytest.mark.parametrize(
+    ("verdict", "champion", "expected"),
+    [
+        (Verdict.PROMOTE, None, {"ratchet promote", "ratchet rollback --to none --reason TEXT"}),
+        (Verdict.PROMOTE, "c" * 64, {"ratchet promote", "ratchet rollback --reason TEXT"}),
+        (Verdict.REJECT, "c" * 64, {"ratchet rollback --reason TEXT"}),
+        (Verdict.INCONCLUSIVE, None, set()),
+    ],
+)
+def test_only_what_can_be_done_is_told(
+    project: ArtifactPaths, verdict: Verdict, champion: str | None, expected: set[str]
+) -> None:
     decision = read_decision(project.decision).model_copy(update={"verdict": verdict})
-    found = {each.command for each in report.commands(decision, None, "c0ffee-dirty")}
-    assert ("ratchet promote" in found) is promotes
-    assert not any("git checkout" in each or "None" in each for each in found), "no commit, no champion"
+    found = {each.command for each in report.commands(decision, champion, "c0ffee-dirty")}
+    moves = {each for each in found if each.startswith(("ratchet promote", "ratchet rollback"))}
+    assert moves == expected
+    assert not any("git checkout" in each or "None" in each for each in found), "changed files have no commit"
     assert "git checkout c0ffee" in {each.command for each in report.commands(decision, None, "c0ffee")}
 
 
 def test_every_command_that_the_report_names_exists(project: ArtifactPaths) -> None:
     import typer
 
-    from evalsuite.gate.decision import read_decision
     from flows.cli.app import app
 
     commands = report.commands(read_decision(project.decision), "c" * 64, "c0ffee")

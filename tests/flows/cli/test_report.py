@@ -19,13 +19,18 @@ from tests.tasks.stages.a_run import make_run
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("run")).root
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ArtifactPaths:
-    paths = make_run(tmp_path)
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ArtifactPaths:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.chdir(tmp_path)
-    return paths
+    return ArtifactPaths(tmp_path)
 
 
 def report(*words: str) -> Result:

@@ -9,6 +9,7 @@ import pytest
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.files import write_json
 from evalsuite.gate.decision import Verdict, read_decision
+from evalsuite.gate.replay import RunInputs, read_record, reports_of, write_record
 from evalsuite.items.results import read_result
 from evalsuite.testing import make_item, make_result
 from tasks.config.compare import CompareParams
@@ -26,9 +27,15 @@ def params() -> Params:
     return load_params(Path(__file__).parents[3] / "params.yaml")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("run")).root
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> ArtifactPaths:
-    return make_run(tmp_path)
+def project(made: Path, tmp_path: Path) -> ArtifactPaths:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return ArtifactPaths(tmp_path)
 
 
 def test_the_report_and_the_card_are_written(project: ArtifactPaths, params: Params) -> None:
@@ -126,30 +133,24 @@ def test_what_the_run_left_is_gathered_for_every_section(project: ArtifactPaths,
 
 
 def test_the_champions_settings_come_from_the_decision_that_promoted_it(project: ArtifactPaths, params: Params) -> None:
-    pin = {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None, "params": {"train": {"seed": 1}}}
-    write_json(project.baseline_pin, pin)
-    first = gate.run(POLICY, project)
+    first = read_decision(project.decision)
+    stored = project.stored_decision(first.decision_id)
+    write_record(stored, first, *reports_of(read_record(stored)), RunInputs(params={"train": {"seed": 1}}))
     append(project, new_entry(Event.PROMOTE, first, "qlora", first.candidate_identity))
-    before = report.gather(params, project)
-    champion = project.evals("champion")
-    (champion / "absent.json").unlink()
-    shutil.copytree(project.evals("qlora") / "golden", champion / "golden")
-    write_json(project.baseline_pin, {**pin, "champion": {"identity": first.candidate_identity}})
+    assert report.gather(params, project).past.num_lines == 0, "a report leaves its own decision's promotion out"
+    (project.evals("champion") / "absent.json").unlink()
+    shutil.copytree(project.evals("qlora") / "golden", project.evals("champion") / "golden")
+    pin = {"champion": {"identity": first.candidate_identity}, "params": {"train": {"seed": 2}}}
+    write_json(project.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, **pin})
     compare.run(CompareParams(), HardwareParams(), METHODS, project)
-    write_json(
-        project.baseline_pin,
-        {**pin, "champion": {"identity": first.candidate_identity}, "params": {"train": {"seed": 2}}},
-    )
     gate.run(POLICY, project)
     data = report.gather(params, project)
-    assert before.past.num_lines == 0, "the report of a decision leaves its own promotion out"
     assert data.past.num_lines == 1
     assert data.champion_inputs is not None
     assert data.champion_inputs.params == {"train": {"seed": 1}}
     report.run(params, project)
     page = project.report.read_text(encoding="utf-8")
-    assert "Settings that differ" in page
-    assert "train.seed" in page
+    assert "train.seed" in page.partition("Settings that differ from the champion")[2]
     assert f"dvc pull registry/models/{first.candidate_identity[:16]}.dvc" in page
 
 

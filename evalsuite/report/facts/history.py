@@ -10,6 +10,9 @@ from evalsuite.report.forest import Tick, round_values
 from evalsuite.report.units import Units
 
 MAX_CHARTS = 12
+MAX_DATES = 4
+"""Points that all have their date below them."""
+NOW = "this run"
 
 
 class TimePoint(Fact):
@@ -54,6 +57,8 @@ class TimeChart:
     marks: tuple[TimeMark, ...]
     lines: tuple[str, ...]
     """``points`` of polylines in a box of 100 by 100; each joins points on the same items."""
+    x_ticks: tuple[Tick, ...]
+    """When, below the first, the last and, where there is room, the others."""
     y_ticks: tuple[Tick, ...]
     description: str
 
@@ -76,7 +81,7 @@ def timelines_of(data: ReportData, tables: Tables) -> tuple[Timeline, ...]:
             now = measured(row.metric(suite, metric), table, alpha)
             if now is not None and table is not None:
                 own = PastMetric(suite=suite, metric=metric, items_sha256=table.info.items_sha256, **_values(now))
-                past.append(("this run", decision.candidate, decision.candidate_identity, own))
+                past.append((NOW, decision.candidate, decision.candidate_identity, own))
             points = _joined(past)
             if len(points) > 1:
                 found.append(Timeline(suite=suite, metric=metric, points=points))
@@ -128,7 +133,7 @@ def _chart(timeline: Timeline, units: Units) -> TimeChart:
     lines: list[list[str]] = []
     for place, point in enumerate(points):
         x, y = round(100.0 * (place + 0.5) / len(points), 2), down(point.mean, 0.0)
-        marks.append(TimeMark(x, y, down(point.upper, y), down(point.lower, y), point.when == "this run"))
+        marks.append(TimeMark(x, y, down(point.upper, y), down(point.lower, y), point.when == NOW))
         if not point.same_items:
             lines.append([])
         lines[-1].append(f"{x},{y}")
@@ -140,6 +145,11 @@ def _chart(timeline: Timeline, units: Units) -> TimeChart:
     return TimeChart(
         title=f"{suite}/{metric}",
         marks=tuple(marks),
+        x_ticks=tuple(
+            Tick(mark.x, point.when)
+            for mark, point in zip(marks, points, strict=True)
+            if len(points) <= MAX_DATES or mark in (marks[0], marks[-1])
+        ),
         lines=tuple(" ".join(line) for line in lines if len(line) > 1),
         y_ticks=tuple(
             Tick(down(value, 0.0), units.value(suite, metric, value)) for value in round_values(low, high, 3)

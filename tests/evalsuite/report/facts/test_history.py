@@ -30,6 +30,7 @@ def test_a_line_joins_only_points_on_the_same_items() -> None:
     assert [mark.is_candidate for mark in chart.marks] == [False, False, True]
     assert [mark.x for mark in chart.marks] == sorted(mark.x for mark in chart.marks)
     assert chart.marks[2].y < chart.marks[1].y, "better lies above"
+    assert [tick.text for tick in chart.x_ticks] == ["2026-01-11", "2026-02-11", "this run"]
     for mark in chart.marks:
         assert 0.0 <= mark.top <= mark.y <= mark.bottom <= 100.0
     assert "2026-02-11 lora 22222222: 50.0 (n = 98), on other items" in chart.description
@@ -40,6 +41,8 @@ def test_a_first_run_has_no_plot_and_few_plots_are_drawn_of_many() -> None:
     assert facts_of(dataclasses.replace(data, past=Past())).timelines == ()
     (line,) = facts_of(data).timelines
     assert len(time_charts([line] * 40, UNITS)) == MAX_CHARTS
+    (crowded,) = time_charts([line.model_copy(update={"points": line.points * 4})], UNITS)
+    assert [tick.text for tick in crowded.x_ticks] == ["2026-01-11", "this run"], "dates that fit side by side"
 
 
 def test_the_candidates_own_earlier_promotion_is_one_point() -> None:

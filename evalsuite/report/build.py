@@ -148,10 +148,10 @@ def _context(data: ReportData) -> dict[str, Any]:
         "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
         "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
         "training": [training_of(run) for run in data.training.values()],
-        "flip_groups": flip_groups(data),
+        "flip_groups": _flip_groups(data),
         "least_change": LEAST_CHANGE,
         "max_items": MAX_ITEMS,
-        "must_pass": must_pass_of(data),
+        "must_pass": _must_pass(data),
         "unscored": _unscored(data, models),
         "params_text": dump_yaml(dict(data.params)) if data.params else "",
         "operating": operating_chart(decision.self_test, decision.policy),
@@ -193,8 +193,7 @@ def _quality(data: ReportData, models: list[ModelRow]) -> list[QualityRow]:
     return sorted(rows, key=lambda row: (not row.judged, row.suite, row.metric))
 
 
-def flip_groups(data: ReportData) -> list[FlipGroup]:
-    """Changed items of every suite that is judged, against each baseline."""
+def _flip_groups(data: ReportData) -> list[FlipGroup]:
     candidate = data.results.get(data.decision.candidate, {})
     return [
         group
@@ -203,8 +202,7 @@ def flip_groups(data: ReportData) -> list[FlipGroup]:
     ]
 
 
-def must_pass_of(data: ReportData) -> list[MustPass]:
-    """Every must-pass rule with the first items that failed it."""
+def _must_pass(data: ReportData) -> list[MustPass]:
     found = []
     for reason in data.decision.reasons:
         if reason.kind != "must_pass":

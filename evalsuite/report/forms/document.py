@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from evalsuite.comparison.rows import Comparison
 from evalsuite.gate.decision import Decision
-from evalsuite.report.build import NEXT_STEPS, VERDICT_WORDS, MustPass, flip_groups, must_pass_of
+from evalsuite.report.build import NEXT_STEPS, VERDICT_WORDS
 from evalsuite.report.data import ReportData, TrainingRun
 from evalsuite.report.facts.all import Facts, facts_of
+from evalsuite.report.facts.changed import ChangedSuite, FailedItem, changed_of, failed_must_pass, flip_groups
 from evalsuite.report.facts.measured import Fact
-from evalsuite.report.flips import FlipGroup
 from evalsuite.report.sentences import headline
 from evalsuite.report.units import Units, point_metrics
 
@@ -34,9 +34,9 @@ class ReportDocument(Fact):
     decision: Decision
     comparison: Comparison
     facts: Facts
-    changed_items: tuple[FlipGroup, ...]
+    changed_items: tuple[ChangedSuite, ...]
     """Items that broke and were fixed, by suite and baseline, with what both sides said."""
-    must_pass: tuple[MustPass, ...]
+    failed_must_pass: tuple[FailedItem, ...]
     training: dict[str, TrainingRun]
     plans: dict[str, Any]
     params: dict[str, Any]
@@ -65,8 +65,8 @@ def document_of(data: ReportData) -> ReportDocument:
         decision=data.decision,
         comparison=data.comparison,
         facts=facts,
-        changed_items=tuple(flip_groups(data)),
-        must_pass=tuple(must_pass_of(data)),
+        changed_items=changed_of(flip_groups(data)),
+        failed_must_pass=failed_must_pass(data),
         training=dict(data.training),
         plans=dict(data.plans),
         params=dict(data.params),

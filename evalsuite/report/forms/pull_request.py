@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from evalsuite.gate.decision import Reason, Verdict
-from evalsuite.report.build import beside_headline, flip_groups
+from evalsuite.report.build import beside_headline
 from evalsuite.report.data import ReportData
 from evalsuite.report.facts.all import Facts, facts_of
+from evalsuite.report.facts.changed import flip_groups
 from evalsuite.report.facts.measured import Measured
 from evalsuite.report.forest import blocks_nothing
 from evalsuite.report.forms.markdown import SYMBOLS, escaped, markdown_table

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -73,9 +74,39 @@ def test_changed_items_are_there_with_both_texts_and_no_character_acts(make: Mak
     assert text.isascii()
     found = json.loads(text)
     broken = found["changed_items"][0]["broken"]
-    assert broken[0]["candidate"]["output"] == HOSTILE
-    assert broken[0]["baseline"]["output"].startswith("base says")
+    assert 0 < len(broken) <= found["changed_items"][0]["num_broken"] == 100
+    assert broken[0]["candidate_output"] == HOSTILE
+    assert broken[0]["baseline_output"].startswith("base says")
+    assert broken[0]["changes"] == [{"metric": "exact", "before": 1.0, "after": 0.0}]
 
 
 def test_the_published_schema_is_the_one_that_the_command_prints() -> None:
     assert PUBLISHED.read_text(encoding="utf-8") == report_schema()
+
+
+def test_a_failed_must_pass_item_is_there_with_its_texts(make: Make) -> None:
+    found = document_of(make(right=0)).failed_must_pass
+    assert [(each.item_id, each.prompt, each.output) for each in found] == [
+        ("i0000", "Question 0", "qlora says 0"),
+        ("i0001", "Question 1", "qlora says 1"),
+    ]
+    assert document_of(make()).failed_must_pass == ()
+
+
+def test_harmful_texts_are_in_no_document() -> None:
+    data = everything()
+    harmful = "how to do harm"
+    name = data.decision.candidate
+    result = data.results[name]["harmbench"]
+    items = tuple(item.model_copy(update={"prompt": harmful, "output": harmful}) for item in result.items)
+    hostile = dataclasses.replace(result, items=items)
+    results = {**data.results, name: {**data.results[name], "harmbench": hostile}}
+    reason = data.decision.reasons[0].model_copy(
+        update={"kind": "must_pass", "suite": "harmbench", "item_ids": (items[0].item_id,)}
+    )
+    decision = data.decision.model_copy(update={"reasons": (reason, *data.decision.reasons)})
+    document = document_of(dataclasses.replace(data, results=results, decision=decision))
+    assert [each.item_id for each in document.failed_must_pass] == [items[0].item_id]
+    changed = next(each for each in document.changed_items if each.suite == "harmbench")
+    assert changed.num_broken + changed.num_fixed > 0
+    assert harmful not in as_json(document)

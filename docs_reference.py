@@ -34,10 +34,13 @@ from evalsuite.gate.rules import Direction
 from evalsuite.items.lm_eval_values import FRACTIONS, HIGHER, LOWER, OVER_ALL
 from evalsuite.items.results import SCHEMA_VERSION as ITEMS_VERSION
 from evalsuite.items.results import ItemResult, SuiteSummary
+from evalsuite.report import ReportDocument
+from evalsuite.report.forms.document import report_schema
 from evalsuite.suites.golden_set.items import GoldenManifest
 from evalsuite.suites.golden_set.metrics import PARAMS, TEXT_METRICS
 from flows.cli.app import STOPPED, app
 from tasks.config.params import Params
+from tasks.pin import Pin
 from tasks.registry.champion import ChampionFile
 from tasks.registry.ledger import Entry
 from tasks.training.parallel.launch import LaunchPlan
@@ -56,11 +59,13 @@ PLAIN_OPTIONS = {
 }
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "entries: at least"}
 FILES: dict[str, type[BaseModel]] = {
+    "plans/baseline.json": Pin,
     "evals/MODEL/SUITE/summary.json": SuiteSummary,
     "evals/MODEL/SUITE/items.parquet": ItemResult,
     "reports/contamination.json": ContaminationReport,
     "reports/comparison.json": Comparison,
     "reports/decision.json": Decision,
+    "ratchet report --json": ReportDocument,
     "registry/decisions/ID.json.gz": Record,
     "registry/ledger.jsonl": Entry,
     "registry/champion.json": ChampionFile,
@@ -87,6 +92,7 @@ def pages() -> dict[str, str]:
         "reference/exit_codes.md": MADE + exit_codes_page(),
         "reference/metrics.md": MADE + metrics_page(),
         "reference/files.md": MADE + files_page(),
+        "reference/report.schema.json": report_schema(),
         "decisions.md": MADE + decisions_page(),
     }
 
@@ -219,9 +225,9 @@ def cli_page() -> str:
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every command that does something, with what is typed for it."""
+    """Every command that does something, a group that does something without one of its commands too."""
     below = getattr(command, "commands", None)
-    if below is None:
+    if below is None or command.invoke_without_command:
         yield path, command
     for name, each in (below or {}).items():
         yield from commands(each, f"{path} {name}")

@@ -21,6 +21,11 @@ class ArtifactPaths:
         return self.root / "data" / "prepared"
 
     @property
+    def data_report(self) -> Path:
+        """How many rows were read, dropped and kept."""
+        return self.prepared / "report.json"
+
+    @property
     def plans(self) -> Path:
         """METHOD.json a method, and ``baseline.json``: the champion that this run is judged against."""
         return self.root / "plans"

@@ -1,6 +1,6 @@
 """plans/baseline.json: the champion that this run is judged against."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,9 @@ class Pin(BaseModel):
     schema_version: Literal[1] = 1
     inputs_sha256: str
     champion: PinnedChampion | None
+    params: dict[str, Any] | None = None
+    """The sections of params.yaml that ``inputs_sha256`` covers, defaults included; None in files of earlier versions.
+    """
 
 
 def read_pin(paths: ArtifactPaths) -> Pin:

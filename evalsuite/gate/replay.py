@@ -53,6 +53,61 @@ class StoredReport(BaseModel):
     costs: dict[str, float]
 
 
+class _Counts(BaseModel):
+    """A part of data/prepared/report.json; what names or quotes rows is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class StepCounts(_Counts):
+    """What one preparation step did, in rows."""
+
+    name: str
+    rows_in: int
+    kept: int
+    dropped: int
+    changed: int = 0
+
+
+class ReasonCount(_Counts):
+    """Rows that were dropped for one reason."""
+
+    count: int
+
+
+class SplitCounts(_Counts):
+    """One side of the split."""
+
+    rows: int
+    tokens: int
+    longest: int = 0
+    """Tokens of the longest row."""
+
+
+class DataCounts(_Counts):
+    """How many rows came in, where they went, and what was trained on."""
+
+    sources: dict[str, str] = {}
+    """Source -> sha256 of its bytes."""
+    rows_read: int
+    bad_rows: ReasonCount = ReasonCount(count=0)
+    dropped: dict[str, ReasonCount] = {}
+    """Reason -> rows."""
+    steps: tuple[StepCounts, ...] = ()
+    """In the order in which they ran; empty in reports of earlier versions."""
+    splits: dict[str, SplitCounts]
+
+
+class RunInputs(BaseModel):
+    """What the run of a decision was made with, for whoever compares a later run with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    params: dict[str, Any]
+    """The sections of params.yaml that decide what a run does, defaults included."""
+    data: DataCounts | None = None
+
+
 class Record(BaseModel):
     """One decision with everything that it was made from; item texts are not in it."""
 
@@ -62,6 +117,8 @@ class Record(BaseModel):
     decision: Decision
     candidate: StoredReport
     baselines: dict[str, StoredReport]
+    run: RunInputs | None = None
+    """None in files of earlier versions; nothing that is decided depends on it."""
 
 
 def gate_code_sha256(policy: GatePolicy | None = None) -> str:
@@ -71,7 +128,13 @@ def gate_code_sha256(policy: GatePolicy | None = None) -> str:
     return sha256_json({"gate": own, "kinds": others}) if others else own
 
 
-def write_record(path: Path, decision: Decision, candidate: EvalReport, baselines: Mapping[str, EvalReport]) -> None:
+def write_record(
+    path: Path,
+    decision: Decision,
+    candidate: EvalReport,
+    baselines: Mapping[str, EvalReport],
+    run: RunInputs | None = None,
+) -> None:
     """Write a decision and its evidence so that ``path`` is complete or absent; the same decision gives the same bytes.
 
     Args:
@@ -79,11 +142,13 @@ def write_record(path: Path, decision: Decision, candidate: EvalReport, baseline
         decision: What ``decide`` said.
         candidate: What it was given.
         baselines: What it was given.
+        run: What the run was made with; None where there was no run.
     """
     record = Record(
         decision=decision,
         candidate=_stored(candidate),
         baselines={role: _stored(report) for role, report in sorted(baselines.items())},
+        run=run,
     )
     text = json.dumps(record.model_dump(mode="json"), sort_keys=True, allow_nan=False, separators=(",", ":"))
     path.parent.mkdir(parents=True, exist_ok=True)

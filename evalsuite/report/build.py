@@ -21,6 +21,11 @@ from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import ItemResult
 from evalsuite.report import text
 from evalsuite.report.data import ReportData
+from evalsuite.report.facts.all import facts_of
+from evalsuite.report.facts.history import time_charts
+from evalsuite.report.facts.safety import safety_chart
+from evalsuite.report.facts.suites import MAX_SLICES
+from evalsuite.report.facts.tradeoff import tradeoff_chart
 from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
 from evalsuite.report.forest import blocks_nothing, forest, levels_of
 from evalsuite.report.operating import operating_chart
@@ -81,7 +86,8 @@ class Unscored:
 def build_html(data: ReportData) -> str:
     """Render the report; the same data gives the same text."""
     environment = _environment()
-    style = (resources.files("evalsuite.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    templates = resources.files("evalsuite.report") / "templates"
+    style = "".join((templates / name).read_text(encoding="utf-8") for name in ("style.css", "facts.css"))
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return environment.get_template("promotion.html.jinja").render(
         # Our own file, not escaped so that its hash holds.
@@ -151,7 +157,22 @@ def _context(data: ReportData) -> dict[str, Any]:
         "operating": operating_chart(decision.self_test, decision.policy),
         "alpha_each": decision.policy.alpha / decision.num_candidates,
         "level_each": level(decision.policy.alpha / decision.num_candidates),
+        **_facts(data, units, models),
         "more_items": max((reason.more_items or 0 for reason in decision.reasons if reason.slice is None), default=0),
+    }
+
+
+def _facts(data: ReportData, units: Units, models: list[ModelRow]) -> dict[str, Any]:
+    """What the sections beyond the verdict show, and their plots."""
+    facts = facts_of(data)
+    alpha = data.decision.policy.alpha / data.decision.num_candidates
+    return {
+        "facts": facts,
+        "measured_models": [model.name for model in models if model.name in data.results],
+        "max_slices": MAX_SLICES,
+        "tradeoff": tradeoff_chart(facts.tradeoff, units),
+        "plane": safety_chart(facts.safety, units, alpha),
+        "time_charts": time_charts(facts.timelines, units),
     }
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.comparison.rows import Comparison
+from evalsuite.contamination.overlap import ContaminationReport
 from evalsuite.gate.decision import Decision
-from evalsuite.items.results import SuiteResult
+from evalsuite.gate.replay import DataCounts, RunInputs
+from evalsuite.items.results import ScoreTable, SuiteResult
 
 
 class _Record(BaseModel):
@@ -93,6 +95,66 @@ class TrainingRun(_Record):
     effective: dict[str, str | int | float | bool]
 
 
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class HistoryLine(_Plain):
+    """One line of the ledger, as it was when the report was made."""
+
+    when: str
+    """UTC, ISO 8601."""
+    event: str
+    """``verdict``, ``promote``, ``rollback`` or ``retire``."""
+    verdict: str | None
+    model: str
+    identity: str
+    decision_id: str | None
+    actor: str
+    note: str = ""
+    """Who overrode what, or why it was rolled back."""
+
+
+class PastMetric(_Plain):
+    """What a champion scored when it was promoted; ``mean`` without a checked judge's errors."""
+
+    suite: str
+    metric: str
+    mean: float | None
+    lower: float | None
+    """At the one-sided error that its gate used for a rule; None where there is none."""
+    upper: float | None
+    n: int
+    items_sha256: str
+    """Items that it was measured on: only equal ones can be put in one line."""
+
+
+class PastChampion(_Plain):
+    """A model that was promoted."""
+
+    when: str
+    model: str
+    identity: str
+    metrics: tuple[PastMetric, ...]
+    """Empty where its decision is no longer stored."""
+
+
+class Past(_Plain):
+    """What the registry said when the report was made, oldest first; the decision of this report left out."""
+
+    num_lines: int = 0
+    """Lines that the ledger had; ``lines`` holds the last of them."""
+    lines: tuple[HistoryLine, ...] = ()
+    champions: tuple[PastChampion, ...] = ()
+
+
+class Command(_Plain):
+    """Something to type."""
+
+    what: str
+    command: str
+
+
 @dataclass(frozen=True)
 class ReportData:
     """The report's only input, so that the same data gives the same bytes."""
@@ -113,8 +175,24 @@ class ReportData:
     """Licence of the base model's weights; None where none is stated."""
     licence_from: str = ""
     """Who states it."""
+    datasets: tuple[str, ...] = ()
+    """Hub ids under which the training rows are published, as params.yaml states them."""
     git_commit: str = "unknown"
     written: datetime | None = None
     """When the report was made, UTC; None where nobody says."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Package -> version."""
+    method_tables: Mapping[str, Mapping[str, ScoreTable]] = field(default_factory=dict)
+    """Method that is no candidate -> suite -> scores without contaminated items, for suites that plots show all methods
+    on."""
+    contamination: ContaminationReport | None = None
+    """None where nobody looked."""
+    run_inputs: RunInputs | None = None
+    """What this run was made with, as its decision keeps it."""
+    data_counts: DataCounts | None = None
+    """What preparation did."""
+    champion_inputs: RunInputs | None = None
+    """What the champion's run was made with; None without a champion, or where that run did not record it."""
+    past: Past = field(default_factory=Past)
+    commands: tuple[Command, ...] = ()
+    """What replays, fetches and rolls back."""

@@ -1,5 +1,6 @@
 """``ratchet report``: what reviewers read."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,7 +8,36 @@ import typer
 from evalsuite.core.errors import UsageError
 from flows.cli.project import project_root
 
-report_app = typer.Typer(no_args_is_help=True, help="What reviewers read.")
+report_app = typer.Typer(invoke_without_command=True, help="What reviewers read.")
+
+
+@report_app.callback()
+def report(
+    context: typer.Context,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The verdict and why, for a comment on a pull request.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that the report shows, as JSON.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="The JSON schema of --json; needs no project.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
+) -> None:
+    """Print what the last run left, in another form than the page; `ratchet report open` shows the page.
+
+    Results that changed since the decision are named at the top, and in a warning.
+    """
+    if context.invoked_subcommand is not None:
+        if markdown or as_json or schema or out is not None:
+            raise UsageError(f"`ratchet report {context.invoked_subcommand}` takes no form; leave the options out")
+        return
+    if markdown + as_json + schema != 1:
+        raise UsageError("name one form: `ratchet report --markdown`, --json or --schema; or `ratchet report open`")
+    from flows.cli.views.report import show_report, show_schema
+
+    if schema:
+        show_schema(out)
+    else:
+        out = out.absolute() if out else None  # finding the project changes the folder
+        show_report(project_root(), "markdown" if markdown else "json", out)
 
 
 @report_app.command("open")
@@ -23,6 +53,9 @@ def report_open(
     report = ArtifactPaths(project_root()).report.resolve()
     if not report.is_file():
         raise MissingArtifactError(f"no report at {report}; make it with `ratchet run`")
+    from flows.cli.views.report import warn_of_another_decision
+
+    warn_of_another_decision(ArtifactPaths(Path()))
     typer.echo(report)
     if not only_print and not webbrowser.open(report.as_uri()):
         raise UsageError(f"no browser found; open {report} yourself")

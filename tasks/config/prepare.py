@@ -1,5 +1,6 @@
 """How training rows are read, dropped and split."""
 
+import re
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -7,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from tasks.config.marks import is_mark
 from tasks.config.objectives import objective_name
 from tasks.config.section import Section
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 class StepChoice(Section):
@@ -34,6 +37,8 @@ class PrepareParams(Section):
     sources: tuple[str, ...] = Field(min_length=1)
     """Files of rows (JSON lines or a JSON array, gzipped or not): chat (``messages``), ShareGPT, prompt/completion or
     Alpaca; documents (``text``) for objective text."""
+    datasets: tuple[str, ...] = ()
+    """Hub ids of the data sets that the sources come from (``OWNER/NAME``); the model card names them."""
     objective: str = "sft"
     """``sft`` (or ``chat``): learn the assistant's answers. ``text``: learn every token of documents (continued
     pretraining). Or the name of another package's."""
@@ -57,6 +62,14 @@ class PrepareParams(Section):
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
+
+    @field_validator("datasets")
+    @classmethod
+    def _are_hub_ids(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not HUB_ID.fullmatch(name):
+                raise ValueError(f"{name!r} is not the id of a data set on the hub; write OWNER/NAME")
+        return names
 
     @field_validator("objective")
     @classmethod

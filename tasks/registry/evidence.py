@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from evalsuite.comparison.rows import SeedSet
 from evalsuite.contamination.overlap import ContaminationReport, clean_report, read_contamination
 from evalsuite.core.errors import UsageError
-from evalsuite.core.files import read_json, write_json
+from evalsuite.core.files import read_json, read_model, write_json
 from evalsuite.core.identity import read_manifest
 from evalsuite.gate.decide import decide, decision_id
 from evalsuite.gate.decision import Decision
 from evalsuite.gate.feasibility import unknown_rules
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.gate.replay import DataCounts, RunInputs, gate_code_sha256, write_record
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.items.results import EvalReport, read_report
 from evalsuite.records.evidence import read_costs
@@ -26,6 +26,7 @@ from tasks.registry.ledger import ledger_path, looks_before, read_ledger
 
 MAKE_COMPARISON = "ratchet stage compare"
 MAKE_CONTAMINATION = "ratchet stage contamination"
+MAKE_DATA = "ratchet stage prepare"
 
 
 class Evidence(NamedTuple):
@@ -56,9 +57,26 @@ def run(policy: GatePolicy, paths: ArtifactPaths) -> Decision:
     _check_names(policy, evidence)
     looks = looks_before(read_ledger(ledger_path(paths)), evidence.item_sets, evidence.candidate.identity)
     decision = with_self_test(_decide(policy, evidence, looks), evidence.candidate, evidence.baselines)
-    write_record(paths.stored_decision(decision.decision_id), decision, evidence.candidate, evidence.baselines)
+    stored = paths.stored_decision(decision.decision_id)
+    write_record(stored, decision, evidence.candidate, evidence.baselines, run_inputs(paths))
     write_json(paths.decision, decision)
     return decision
+
+
+def run_inputs(paths: ArtifactPaths) -> RunInputs | None:
+    """What this run is made with; None where an earlier version pinned its champion.
+
+    Raises:
+        MissingArtifactError, UsageError: The pin, or the data report that is there, is not what it should be.
+    """
+    params, data = read_pin(paths).params, data_counts(paths)
+    return None if params is None else RunInputs(params=params, data=data)
+
+
+def data_counts(paths: ArtifactPaths) -> DataCounts | None:
+    """What preparation did; None where it left no report."""
+    report = paths.data_report
+    return read_model(report, DataCounts, MAKE_DATA) if report.is_file() else None
 
 
 def judge_again(earlier: Decision, paths: ArtifactPaths) -> Decision:

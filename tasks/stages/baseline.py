@@ -33,6 +33,7 @@ def run(params: Params, paths: ArtifactPaths) -> None:
         "schema_version": 1,
         "inputs_sha256": inputs,
         "champion": champion.model_dump(mode="json", exclude={"ledger_sequence"}) if champion else None,
+        "params": params.model_dump(mode="json", include=set(SECTIONS)),
     }
     write_json(paths.baseline_pin, pin)
 

@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.comparison.rows import Comparison, read_comparison
+from evalsuite.contamination.overlap import ContaminationReport, clean_result, read_contamination
 from evalsuite.core.errors import StageError, UsageError
-from evalsuite.core.files import read_json, write_text
-from evalsuite.gate.decision import Decision, read_decision
+from evalsuite.core.files import read_json, read_model, write_text
+from evalsuite.gate.decision import Decision, Verdict, read_decision
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.report import ReportData, TrainingRun, build_html, build_model_card
+from evalsuite.items.results import ScoreTable, SuiteSummary, read_result
+from evalsuite.report import Command, ReportData, TrainingRun, build_html, build_model_card
+from evalsuite.report.facts.safety import HARM, REFUSAL
 from tasks.base_model.licence import base_licence
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.model import ModelParams
 from tasks.config.prepare import PrepareParams
 from tasks.config.training import TrainingSections
 from tasks.paths import ArtifactPaths
+from tasks.pin import read_pin
+from tasks.registry.evidence import MAKE_CONTAMINATION, data_counts, run_inputs
+from tasks.registry.past import inputs_of_champion, read_past
 from tasks.stages.compare import has_champion, read_suites, read_train_log
 
 PARAMS_SHOWN = ("model", "prepare", "hardware", "methods", "train", "evaluation", "sequential", "compare", "gate")
@@ -45,6 +51,7 @@ PACKAGES = (
     "ratchet-ft",
 )
 UNKNOWN_COMMIT = "unknown"
+DIRTY = "-dirty"
 
 
 class Sections(TrainingSections):
@@ -79,6 +86,9 @@ def gather(params: Sections, paths: ArtifactPaths) -> ReportData:
     licence, licence_from = base_licence(params.model)
     evaluated = read_json(paths.eval_settings(decision.candidate), f"ratchet stage evaluate@{decision.candidate}")
     shown = params.model_dump(mode="json", include=set(PARAMS_SHOWN), exclude_none=True)
+    found = read_contamination(paths.contamination, MAKE_CONTAMINATION) if paths.contamination.is_file() else None
+    pin, commit = read_pin(paths), git_commit(paths.root)
+    champion = pin.champion.identity if pin.champion else None
     return ReportData(
         decision=decision,
         comparison=comparison,
@@ -93,9 +103,43 @@ def gather(params: Sections, paths: ArtifactPaths) -> ReportData:
         licence=licence,
         licence_from=licence_from,
         written=datetime.now(UTC),
-        git_commit=git_commit(paths.root),
+        datasets=params.prepare.datasets,
+        git_commit=commit,
         versions=versions(),
+        method_tables=_method_tables(comparison, found, paths),
+        contamination=found,
+        run_inputs=run_inputs(paths),
+        data_counts=data_counts(paths),
+        champion_inputs=inputs_of_champion(paths, champion) if champion else None,
+        past=read_past(paths, decision.decision_id),
+        commands=commands(decision, champion, commit),
     )
+
+
+def commands(decision: Decision, champion: str | None, commit: str) -> tuple[Command, ...]:
+    """What replays the decision, fetches what it is about, and goes back."""
+    replay = Command(what="Judge the stored items again", command=f"ratchet gate replay {decision.decision_id[:16]}")
+    own = Command(
+        what="Fetch the candidate as this run left it", command=f"dvc checkout models/{decision.candidate}/export"
+    )
+    found = [replay, own]
+    if champion:
+        pointer = f"registry/models/{champion[:16]}.dvc"
+        found.append(Command(what="Fetch the champion it was judged against", command=f"dvc pull {pointer}"))
+    if commit != UNKNOWN_COMMIT and not commit.endswith(DIRTY):
+        found.append(Command(what="Bring back code and settings of this run", command=f"git checkout {commit}"))
+    promotes = decision.verdict is Verdict.PROMOTE
+    if promotes:
+        pointer = f"registry/models/{decision.candidate_identity[:16]}.dvc"
+        found += [
+            Command(what="Make it the champion", command="ratchet promote"),
+            Command(what="Fetch it once it is the champion", command=f"dvc pull {pointer}"),
+        ]
+    if promotes and not champion:
+        found.append(Command(what="Have no champion again", command="ratchet rollback --to none --reason TEXT"))
+    elif champion:
+        found.append(Command(what="Go back to the champion before", command="ratchet rollback --reason TEXT"))
+    return tuple(found)
 
 
 def git_commit(root: Path) -> str:
@@ -107,7 +151,7 @@ def git_commit(root: Path) -> str:
     if found is None:
         return UNKNOWN_COMMIT
     changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock", ":!registry")
-    return f"{found}-dirty" if changed else found
+    return f"{found}{DIRTY}" if changed else found
 
 
 def versions() -> dict[str, str]:
@@ -146,6 +190,22 @@ def _plans(paths: ArtifactPaths, comparison: Comparison) -> dict[str, Any]:
     """One plan a method, as it stands; a method that was planned elsewhere has none."""
     found = {row.name: paths.plan(row.name) for row in comparison.methods}
     return {name: read_json(path, f"ratchet stage plan@{name}") for name, path in found.items() if path.is_file()}
+
+
+def _method_tables(
+    comparison: Comparison, found: ContaminationReport | None, paths: ArtifactPaths
+) -> dict[str, dict[str, ScoreTable]]:
+    """The scores of methods that are no candidate, on the suites that a plot compares all methods on."""
+    wanted = {comparison.choice.suite, HARM[0], REFUSAL[0]}
+    tables: dict[str, dict[str, ScoreTable]] = {}
+    for row in comparison.methods:
+        made_by = f"ratchet stage evaluate@{row.name}"
+        for path in sorted(paths.evals(row.name).glob("*/summary.json")) if row.name != comparison.candidate else ():
+            if read_model(path, SuiteSummary, made_by).suite in wanted:
+                result = read_result(path.parent, made_by)
+                table = (clean_result(result, found) if found else result).table()
+                tables.setdefault(row.name, {})[table.info.suite] = table
+    return tables
 
 
 def _check_agreement(decision: Decision, comparison: Comparison, paths: ArtifactPaths) -> None:

@@ -63,6 +63,7 @@ SURFACE = {
     "golden check": {"folder", "--new-version", "--json"},
     "golden stats": {"folder", "--json"},
     "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--save", "--json"},
+    "report": {"--markdown", "--json", "--schema", "--out"},
     "report open": {"--print"},
 }
 
@@ -83,7 +84,8 @@ def surface() -> dict[str, set[str]]:
     group = typer.main.get_command(app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         children = getattr(command, "commands", None)
-        for path, entry in [(f"{name} {child}", c) for child, c in children.items()] if children else [(name, command)]:
+        below = [(f"{name} {child}", c) for child, c in children.items()] if children else []
+        for path, entry in [*below, *([(name, command)] if not children or command.invoke_without_command else [])]:
             found[path] = {(p.opts[0] if p.opts[0].startswith("-") else p.name) for p in entry.params}
     return found
 

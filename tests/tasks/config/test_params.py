@@ -226,3 +226,15 @@ def test_a_number_with_a_comma_says_how_to_write_it(
     inner[path[-1]] = value
     with pytest.raises(UsageError, match=f"{path[-1]} = '{value}': .*a decimal point and without .*: {form}$"):
         parse_params(data)
+
+
+def test_data_sets_are_named_by_their_ids_on_the_hub(data: dict[str, Any]) -> None:
+    data["prepare"]["datasets"] = ["owner/rows", "other/rows.v2"]
+    assert parse_params(data).prepare.datasets == ("owner/rows", "other/rows.v2")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "https://hub/owner/rows", "owner/", "a b/c", "o/n\n", "ä/b"])
+def test_what_is_no_id_of_a_data_set_is_refused(data: dict[str, Any], name: str) -> None:
+    data["prepare"]["datasets"] = [name]
+    with pytest.raises(UsageError, match=r"prepare\.datasets.*write OWNER/NAME"):
+        parse_params(data)

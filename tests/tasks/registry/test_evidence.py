@@ -247,3 +247,32 @@ def test_other_seeds_of_a_method_are_no_candidates_that_alpha_is_divided_by(proj
     _write(project.comparison, data | {"seed_sets": [{"members": 3}]})
     with pytest.raises(UsageError, match="seed_sets is not what it should be"):
         gate.run(POLICY, project)
+
+
+def test_a_decision_keeps_the_params_and_the_data_counts_of_its_run_and_no_row(project: ArtifactPaths) -> None:
+    first = gate.run(POLICY, project)
+    stored = project.stored_decision(first.decision_id)
+    assert read_record(stored).run is None, "the pin of an earlier version names no params"
+
+    pin = json.loads(project.baseline_pin.read_text())
+    write_json(project.baseline_pin, pin | {"params": {"train": {"seed": 7}}})
+    splits = {"train": {"rows": 7, "tokens": 70, "longest": 12}, "dev": {"rows": 1, "tokens": 9, "longest": 9}}
+    dropped = {"duplicate": {"count": 2, "first": ["a.jsonl:3 (SECRET ROW)"]}}
+    step = {"name": "duplicates", "rows_in": 10, "kept": 8, "dropped": 2, "changed": 0, "first_dropped": ["SECRET ROW"]}
+    counts = {"sources": {"a.jsonl": "ab"}, "rows_read": 10, "bad_rows": {"count": 0, "first": []}}
+    report = {"schema_version": 1, **counts, "dropped": dropped, "steps": [step], "splits": splits}
+    write_json(project.data_report, report)
+    again = gate.run(POLICY, project)
+    run = read_record(stored).run
+    assert run is not None
+    assert run.data is not None
+    assert run.params == {"train": {"seed": 7}}
+    assert (run.data.rows_read, run.data.dropped["duplicate"].count, run.data.splits["train"].rows) == (10, 2, 7)
+    assert "SECRET" not in run.model_dump_json()
+    assert again == first == replay(read_record(stored)), "no decision depends on what is kept beside it"
+
+
+def test_a_damaged_data_report_is_named_with_its_command(project: ArtifactPaths) -> None:
+    write_json(project.data_report, {"schema_version": 1, "rows_read": "many", "splits": {}})
+    with pytest.raises(UsageError, match=r"report\.json: rows_read.*`ratchet stage prepare`"):
+        gate.run(POLICY, project)

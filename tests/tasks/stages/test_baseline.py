@@ -10,7 +10,7 @@ from tasks.paths import ArtifactPaths
 from tasks.pin import read_pin
 from tasks.registry.champion import write_champion
 from tasks.registry.ledger import Event
-from tasks.stages.baseline import describe, inputs_sha256, run
+from tasks.stages.baseline import SECTIONS, describe, inputs_sha256, run
 from tests.tasks.registry.ledger_entries import add
 
 ROOT = Path(__file__).parents[3]
@@ -97,3 +97,13 @@ def test_what_does_not_decide_does_not_change_the_inputs(paths: ArtifactPaths) -
     (paths.root / "tasks/__pycache__/file.pyc").write_bytes(b"x")
     schedule = params.schedule.model_copy(update={"cron": "1 1 * * *"})
     assert inputs_sha256(params.model_copy(update={"schedule": schedule}), paths.root) == before
+
+
+def test_the_pin_keeps_the_params_that_its_hash_of_the_inputs_covers(paths: ArtifactPaths) -> None:
+    params = load_params(paths.params)
+    run(params, paths)
+    kept = read_pin(paths).params
+    assert kept is not None
+    assert set(kept) == set(SECTIONS)
+    assert kept["train"]["seed"] == params.train.seed
+    assert kept == params.model_dump(mode="json", include=set(SECTIONS))

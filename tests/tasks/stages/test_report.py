@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -7,48 +8,18 @@ import pytest
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.core.files import write_json
-from evalsuite.core.identity import write_manifest
-from evalsuite.gate.decision import Verdict
-from evalsuite.gate.policy import GatePolicy
+from evalsuite.gate.decision import Verdict, read_decision
+from evalsuite.gate.replay import RunInputs, read_record, reports_of, write_record
+from evalsuite.items.results import read_result
 from evalsuite.testing import make_item, make_result
 from tasks.config.compare import CompareParams
 from tasks.config.hardware import HardwareParams
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.registry.ledger import Event, append, new_entry
 from tasks.stage import main as stage_main
 from tasks.stages import compare, gate, report
-from tests.tasks.clean import write_clean
-
-METHODS = ("full", "qlora")
-POLICY = GatePolicy.model_validate(
-    {"rules": [{"suite": "golden", "metric": "json_fields", "kind": "guard", "margin": 0.1}], "alpha": 0.1}
-)
-
-
-def _evaluate(paths: ArtifactPaths, model: str, right: int) -> str:
-    """Export, evaluate and log one model; returns its identity."""
-    folder = paths.export(model)
-    folder.mkdir(parents=True)
-    (folder / "model.safetensors").write_bytes(model.encode())
-    identity = write_manifest(folder, "test").identity
-    output = f"<b>{model}</b>"
-    items = [make_item(f"i{i}", {"json_fields": float(i < right)}, output=output) for i in range(200)]
-    make_result(items, model_identity=identity).write(paths.evals(model) / "golden")
-    return identity
-
-
-def _train_log(model: str, identity: str) -> dict[str, Any]:
-    epoch = {
-        "epoch": 1, "step": 4, "checkpoint": "epoch-1", "train_loss": 1.5, "eval_loss": 1.6, "seconds": 2.0,
-        "golden": {"json_fields": 0.5}, "golden_n": {"json_fields": 40}, "golden_stderr": {"json_fields": 0.1},
-    }  # fmt: skip
-    return {
-        "schema_version": 1, "method": model, "kind": model, "config": {}, "epochs": [epoch],
-        "steps": [{"step": 4, "epoch": 1.0, "loss": 1.5, "learning_rate": 0.1}],
-        "selected_epoch": 1, "selected_because": "the only epoch", "num_examples": 9, "num_tokens": 99,
-        "trainable_parameters": 1, "total_parameters": 10, "train_seconds": 59.0, "peak_memory_bytes": 7,
-        "adapter_bytes": None, "effective": {"device": "cpu"}, "merge_max_abs_difference": None, "identity": identity,
-    }  # fmt: skip
+from tests.tasks.stages.a_run import METHODS, POLICY, make_run
 
 
 @pytest.fixture
@@ -56,25 +27,15 @@ def params() -> Params:
     return load_params(Path(__file__).parents[3] / "params.yaml")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("run")).root
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> ArtifactPaths:
-    """A run up to the gate, which promotes."""
-    paths = ArtifactPaths(tmp_path)
-    for model, right in (("base", 100), ("full", 160), ("qlora", 160)):
-        identity = _evaluate(paths, model, right)
-        if model != "base":
-            write_json(paths.evals(model) / "train_log.json", _train_log(model, identity))
-            costs = {"eval_seconds": 1.0, "train_seconds": 9.0 if model == "qlora" else 59.0, "num_bytes": 5}
-            write_json(paths.evals(model) / "costs.json", {"schema_version": 1, **costs})
-            settings = {"golden": {"path": "golden_sets/support"}, "long_prompts": "unscored"}
-            write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
-    write_json(paths.evals("champion") / "absent.json", {"schema_version": 1, "reason": "no champion yet"})
-    write_json(paths.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None})
-    write_json(paths.plan("qlora"), {"memory": {"weights_bytes": 2048}, "warnings": ["the disk is slow"]})
-    write_clean(paths, "golden")
-    compare.run(CompareParams(), HardwareParams(), METHODS, paths)
-    assert gate.run(POLICY, paths).verdict is Verdict.PROMOTE
-    return paths
+def project(made: Path, tmp_path: Path) -> ArtifactPaths:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return ArtifactPaths(tmp_path)
 
 
 def test_the_report_and_the_card_are_written(project: ArtifactPaths, params: Params) -> None:
@@ -152,3 +113,101 @@ def test_the_stage_ends_with_one_line(
     Path("params.yaml").write_text(params, encoding="utf-8")
     assert stage_main(["report"]) == 0
     assert capsys.readouterr().out == "PROMOTE: reports/promotion.html and reports/model_card.md written\n"
+
+
+def test_what_the_run_left_is_gathered_for_every_section(project: ArtifactPaths, params: Params) -> None:
+    splits = {"train": {"rows": 7, "tokens": 70, "longest": 12}, "dev": {"rows": 1, "tokens": 9, "longest": 9}}
+    write_json(project.data_report, {"schema_version": 1, "rows_read": 8, "splits": splits})
+    pin = {"schema_version": 1, "inputs_sha256": "f" * 64, "champion": None, "params": {"train": {"seed": 7}}}
+    write_json(project.baseline_pin, pin)
+    data = report.gather(params, project)
+    assert data.data_counts is not None
+    assert data.data_counts.rows_read == 8
+    assert data.run_inputs is not None
+    assert data.run_inputs.params == {"train": {"seed": 7}}
+    assert data.contamination is not None
+    assert data.champion_inputs is None
+    assert set(data.method_tables) == {"full"}, "the candidate's own results are there anyway"
+    assert set(data.method_tables["full"]) == {"golden"}
+    assert data.datasets == params.prepare.datasets
+
+
+def test_the_champions_settings_come_from_the_decision_that_promoted_it(project: ArtifactPaths, params: Params) -> None:
+    first = read_decision(project.decision)
+    stored = project.stored_decision(first.decision_id)
+    write_record(stored, first, *reports_of(read_record(stored)), RunInputs(params={"train": {"seed": 1}}))
+    append(project, new_entry(Event.PROMOTE, first, "qlora", first.candidate_identity))
+    assert report.gather(params, project).past.num_lines == 0, "a report leaves its own decision's promotion out"
+    (project.evals("champion") / "absent.json").unlink()
+    shutil.copytree(project.evals("qlora") / "golden", project.evals("champion") / "golden")
+    pin = {"champion": {"identity": first.candidate_identity}, "params": {"train": {"seed": 2}}}
+    write_json(project.baseline_pin, {"schema_version": 1, "inputs_sha256": "f" * 64, **pin})
+    compare.run(CompareParams(), HardwareParams(), METHODS, project)
+    gate.run(POLICY, project)
+    data = report.gather(params, project)
+    assert data.past.num_lines == 1
+    assert data.champion_inputs is not None
+    assert data.champion_inputs.params == {"train": {"seed": 1}}
+    report.run(params, project)
+    page = project.report.read_text(encoding="utf-8")
+    assert "train.seed" in page.partition("Settings that differ from the champion")[2]
+    assert f"dvc pull registry/models/{first.candidate_identity[:16]}.dvc" in page
+
+
+def test_a_report_without_contamination_or_data_report_is_written(project: ArtifactPaths, params: Params) -> None:
+    project.contamination.unlink()
+    assert report.run(params, project).verdict is Verdict.PROMOTE
+    page = project.report.read_text(encoding="utf-8")
+    assert "Nobody looked" in page
+    assert "Preparation left no report" in page
+
+
+def test_results_that_changed_since_the_decision_are_told(project: ArtifactPaths, params: Params) -> None:
+    _evaluate_again(project, "base", 101)
+    report.run(params, project)
+    assert "The results in evals/base/golden changed since the decision" in project.report.read_text(encoding="utf-8")
+
+
+def _evaluate_again(paths: ArtifactPaths, model: str, right: int) -> None:
+    folder = paths.evals(model) / "golden"
+    result = read_result(folder)
+    items = [make_item(f"i{i}", {"json_fields": float(i < right)}) for i in range(200)]
+    make_result(items, model_identity=result.info.model_identity).write(folder)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "champion", "expected"),
+    [
+        (Verdict.PROMOTE, None, {"ratchet promote", "ratchet rollback --to none --reason TEXT"}),
+        (Verdict.PROMOTE, "c" * 64, {"ratchet promote", "ratchet rollback --reason TEXT"}),
+        (Verdict.REJECT, "c" * 64, {"ratchet rollback --reason TEXT"}),
+        (Verdict.INCONCLUSIVE, None, set()),
+    ],
+)
+def test_only_what_can_be_done_is_told(
+    project: ArtifactPaths, verdict: Verdict, champion: str | None, expected: set[str]
+) -> None:
+    decision = read_decision(project.decision).model_copy(update={"verdict": verdict})
+    found = {each.command for each in report.commands(decision, champion, "c0ffee-dirty")}
+    moves = {each for each in found if each.startswith(("ratchet promote", "ratchet rollback"))}
+    assert moves == expected
+    assert not any("git checkout" in each or "None" in each for each in found), "changed files have no commit"
+    assert "git checkout c0ffee" in {each.command for each in report.commands(decision, None, "c0ffee")}
+
+
+def test_every_command_that_the_report_names_exists(project: ArtifactPaths) -> None:
+    import typer
+
+    from flows.cli.app import app
+
+    commands = report.commands(read_decision(project.decision), "c" * 64, "c0ffee")
+    for each in commands:
+        words = each.command.split()
+        if words[0] != "ratchet":
+            assert words[:2] in (["dvc", "pull"], ["dvc", "checkout"], ["git", "checkout"])
+            continue
+        command: Any = typer.main.get_command(app)
+        rest = words[1:]
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command, rest = command.commands[rest[0]], rest[1:]
+        command.make_context("ratchet", rest)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.report import ReportData, build_model_card, markdown_summary
-from evalsuite.report.markdown import escaped
+from evalsuite.report.forms.markdown import escaped
 
 Make = Callable[..., ReportData]
 

@@ -1,55 +1,28 @@
-"""Markdown for model hubs and for Prefect: the model card, and the verdict in a few lines."""
+"""The candidate's model card, with metadata as the Hugging Face hub reads it."""
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from evalsuite.comparison.rows import Comparison, MetricRow
-from evalsuite.core.yaml_file import dump_yaml
 from evalsuite.gate.decision import Decision, Verdict
-from evalsuite.gate.judging import value_interval
 from evalsuite.gate.rules import Outcome
-from evalsuite.report.build import VERDICT_WORDS, strongest
+from evalsuite.report.build import VERDICT_WORDS
 from evalsuite.report.data import ReportData
+from evalsuite.report.facts.measured import Measured, Tables, measured, tables_of
 from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import blocks_nothing
+from evalsuite.report.forms.markdown import SYMBOLS, escaped, markdown_table
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, count, visible
 from evalsuite.report.training import continuity_sentence, signal_facts
 from evalsuite.report.units import Units, level, point_metrics
 
-SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDECIDED: "❔"}
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 LICENCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
-_SPECIAL = re.compile(r"([\\`*_\[\]|~#])")
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line: no markup, link, HTML or hidden character comes alive."""
-    flat = visible(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    quiet = _SPECIAL.sub(r"\\\1", flat)
-    # GitHub's and the hub's Markdown turn bare addresses into links.
-    return quiet.replace("://", "\\://").replace("www.", "www\\.").replace("@", "&#64;")
-
-
-def markdown_summary(decision: Decision, comparison: Comparison, report: Path | None = None) -> str:
-    """The verdict, the strongest reasons and why this candidate, for an artifact or a closing message."""
-    lines = [
-        f"# {decision.verdict}: {escaped(decision.candidate)}",
-        "",
-        escaped(decision.headline.removeprefix(f"{decision.verdict}: ")),
-        "",
-        *(f"{i}. {SYMBOLS[reason.outcome]} {escaped(reason.text)}" for i, reason in enumerate(strongest(decision), 1)),
-        *(["", *(f"⚠️ {escaped(warning)}" for warning in decision.warnings)] if decision.warnings else []),
-        "",
-        f"Candidate: {escaped(comparison.chosen_because)}",
-        "",
-        f"Decision `{decision.decision_id[:16]}`",
-    ]
-    if report is not None:
-        lines += ["", f"Report: {escaped(str(report))}"]
-    return "\n".join(lines) + "\n"
+NOT_A_SLUG = re.compile(r"[^a-z0-9_.-]+")
+TASK = "text-generation"
 
 
 def build_model_card(data: ReportData) -> str:
@@ -57,32 +30,87 @@ def build_model_card(data: ReportData) -> str:
     decision, comparison = data.decision, data.comparison
     row = comparison.method(decision.candidate)
     training = data.training.get(decision.candidate)
-    units = Units(point_metrics(data.results))
+    units, tables = Units(point_metrics(data.results)), tables_of(data)
     sections = [
         f"# {escaped(row.name)}: {escaped(data.base_model)}, fine-tuned ({escaped(row.kind)})",
         f"**Promotion gate: {decision.verdict}.** {VERDICT_WORDS[decision.verdict]}\n\n"
         f"{escaped(headline(decision, units))}.",
         _facts(data),
-        "## Evaluation\n\n" + _metrics(data, units),
+        "## Evaluation\n\n" + _metrics(data, tables, units),
         "### Rules of the gate\n\n" + _rules(decision, units),
         "## Training\n\n" + (_training(data) if training else "No training log was found."),
         "## Limits\n\n" + _limits(data, units),
     ]
-    return "---\n" + _metadata(data) + "---\n\n" + "\n\n".join(sections) + "\n"
+    return "---\n" + _metadata(data, tables) + "---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _metadata(data: ReportData) -> str:
-    tags = ["text-generation", "fine-tuned", data.comparison.method(data.decision.candidate).kind]
-    fields: dict[str, Any] = {}
+def _metadata(data: ReportData, tables: Tables) -> str:
+    """The block of YAML at the head of a card, written and checked by the hub's own library.
+
+    Source: https://huggingface.co/docs/hub/model-cards and the specification of ``model-index`` in hub-docs.
+    """
+    from huggingface_hub import ModelCardData
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is documented there
+
+    def published(name: str) -> bool:
+        try:
+            validate_repo_id(name)
+        except HFValidationError:
+            return False
+        return HUB_ID.fullmatch(name) is not None
+
+    row = data.comparison.method(data.decision.candidate)
+    licence, licence_name = None, None
     if data.licence is not None:
         # The hub knows licences by lower-case ids; `other` with a name stands for every other text.
         is_id = LICENCE_ID.fullmatch(data.licence) is not None
-        fields |= {"license": data.licence.lower()} if is_id else {"license": "other", "license_name": data.licence}
-    fields |= {"library_name": "transformers", "tags": tags}
-    hub_id = data.base_model.partition("@")[0]
-    if HUB_ID.fullmatch(hub_id):
-        fields["base_model"] = hub_id
-    return dump_yaml(fields)
+        licence, licence_name = (data.licence.lower(), None) if is_id else ("other", visible(data.licence))
+    base = data.base_model.partition("@")[0]
+    is_published = published(base)
+    fields = ModelCardData(
+        license=licence,
+        license_name=licence_name,
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=[TASK, "fine-tuned", visible(row.kind)],
+        datasets=[name for name in data.datasets if published(name)] or None,
+        model_name=visible(row.name),
+        eval_results=eval_results(data, tables) or None,
+        base_model=base if is_published else None,
+        **({"base_model_relation": "finetune"} if is_published else {}),  # type: ignore[arg-type]  # any other field
+    )
+    return f"{fields.to_yaml()}\n"
+
+
+def eval_results(data: ReportData, tables: Tables) -> "list[EvalResult]":
+    """Every mean of the candidate, for the card's ``model-index``; values are the metrics' own, not points."""
+    from huggingface_hub import EvalResult
+
+    alpha = data.decision.policy.alpha / data.decision.num_candidates
+    found = []
+    for metric in data.comparison.method(data.decision.candidate).metrics:
+        table = tables.get(data.decision.candidate, {}).get(metric.suite)
+        value = measured(metric, table, alpha)
+        if value is None or value.mean is None:
+            continue
+        suite, name = visible(metric.suite), visible(metric.metric)
+        arguments = {"n": value.n, "unscored": value.unscored}
+        known = {"lower": value.lower, "upper": value.upper}
+        bounds = {end: round(bound, 6) for end, bound in known.items() if bound is not None}
+        found.append(
+            EvalResult(
+                task_type=TASK,
+                dataset_type=NOT_A_SLUG.sub("-", suite.lower()).strip("-") or "suite",
+                dataset_name=suite,
+                dataset_args={"items_sha256": table.info.items_sha256} if table else None,
+                metric_type=NOT_A_SLUG.sub("-", name.lower()).strip("-") or "metric",
+                metric_name=f"{suite}/{name}",
+                metric_value=round(value.mean, 6),
+                metric_args={**arguments, **({**bounds, "level": round(1 - 2 * alpha, 6)} if bounds else {})},
+            )
+        )
+    return found
 
 
 def _facts(data: ReportData) -> str:
@@ -98,10 +126,10 @@ def _facts(data: ReportData) -> str:
         if data.licence
         else "none stated; set `model.licence` in params.yaml. The base model's terms apply",
     }
-    return _table(("", ""), [(name, value) for name, value in facts.items()])
+    return markdown_table(("", ""), [(name, value) for name, value in facts.items()])
 
 
-def _metrics(data: ReportData, units: Units) -> str:
+def _metrics(data: ReportData, tables: Tables, units: Units) -> str:
     decision = data.decision
     row = data.comparison.method(decision.candidate)
     judged = judged_metrics(decision.policy)
@@ -109,8 +137,8 @@ def _metrics(data: ReportData, units: Units) -> str:
     alpha = decision.policy.alpha / decision.num_candidates
     lines = []
     for metric in row.metrics:
-        result = data.results.get(decision.candidate, {}).get(metric.suite)
-        bounds = ABSENT if metric.mean is None or result is None else _bounds(data, metric, alpha, units)
+        table = tables.get(decision.candidate, {}).get(metric.suite)
+        bounds = _bounds(metric.suite, measured(metric, table, alpha), units, metric.metric) if table else ABSENT
         mark = " (judged)" if metric.metric in judged.get(metric.suite, {}) else ""
         base = next(
             (found for each in data.comparison.baselines if (found := each.metric(metric.suite, metric.metric))), None
@@ -126,14 +154,13 @@ def _metrics(data: ReportData, units: Units) -> str:
             )
         )
     intro = "Scores from 0 to 1 are in points of 100; the intervals of this table are two-sided.\n\n"
-    return intro + _table(("metric", "mean", f"{level(alpha)} interval", "n", "unscored", "base model"), lines)
+    return intro + markdown_table(("metric", "mean", f"{level(alpha)} interval", "n", "unscored", "base model"), lines)
 
 
-def _bounds(data: ReportData, metric: MetricRow, alpha: float, units: Units) -> str:
-    table = data.results[data.decision.candidate][metric.suite].table()
-    found = value_interval(table, metric.metric, alpha)
-    lower, upper = (value if abs(value) != float("inf") else None for value in (found.lower, found.upper))
-    return units.interval(metric.suite, metric.metric, lower, upper, change=False)
+def _bounds(suite: str, value: Measured | None, units: Units, metric: str) -> str:
+    if value is None or value.mean is None:
+        return ABSENT
+    return units.interval(suite, metric, value.lower, value.upper, change=False)
 
 
 def _rules(decision: Decision, units: Units) -> str:
@@ -170,7 +197,7 @@ def _training(data: ReportData) -> str:
         *((escaped(name), escaped(str(value))) for name, value in sorted(run.effective.items())),
     ]
     told = [continuity_sentence(each) for each in data.training.values()]
-    return "\n\n".join([_table(("", ""), facts), *(escaped(text) for text in told if text)])
+    return "\n\n".join([markdown_table(("", ""), facts), *(escaped(text) for text in told if text)])
 
 
 def _limits(data: ReportData, units: Units) -> str:
@@ -208,8 +235,3 @@ def _limits(data: ReportData, units: Units) -> str:
         for pair in worst
     ]
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -63,6 +63,7 @@ SURFACE = {
     "golden check": {"folder", "--new-version", "--json"},
     "golden stats": {"folder", "--json"},
     "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--save", "--json"},
+    "report items": set(),
     "report open": {"--print"},
 }
 

@@ -19,10 +19,10 @@ test: install
 
 # Chromium comes from the system, never from Playwright's own downloads.
 test-browser: install
-	@command -v chromium chromium-browser google-chrome > /dev/null || \
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium > /dev/null; } || \
 	  { echo "no chromium on the path: install it (Debian: sudo apt-get install chromium), then run make test-browser again"; exit 1; }
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.lock "playwright>=1.65" "axe-playwright-python>=0.1.8"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.lock --no-build-isolation --editable '.[browser]'
 	$(BIN)/python -m pytest tests/browser
 
 check: install

@@ -14,7 +14,7 @@ MAX_ITEMS = 20
 """Items of each kind that a page lists where no script runs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MetricChange:
     """One metric of one item; None where a side is unscored."""
 
@@ -25,7 +25,7 @@ class MetricChange:
     """Change towards better; a score that got lost counts as the whole scale."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flip:
     """One item that changed."""
 
@@ -135,11 +135,11 @@ def _gain(old: float | None, new: float | None, higher: bool) -> float:
 
 
 def _worst(flip: Flip) -> float:
-    return min((change.gain for change in flip.changes), default=0.0)
+    return flip.changes[0].gain if flip.changes else 0.0
 
 
 def _best(flip: Flip) -> float:
-    return max((change.gain for change in flip.changes), default=0.0)
+    return flip.changes[-1].gain if flip.changes else 0.0
 
 
 def unscored_reasons(items: Sequence[ItemResult], most: int = 3) -> list[tuple[str, int]]:

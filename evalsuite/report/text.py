@@ -5,6 +5,8 @@ import unicodedata
 
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (bidi overrides, zero width), surrogate, and line and paragraph separators."""
+PLAIN = frozenset({"\n", "\t", *map(chr, range(ord(" "), ord("~") + 1))})
+"""ASCII that is shown as it is, found out before anything slower is asked."""
 ABSENT = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 MAX_CHARS = 1500
@@ -16,7 +18,7 @@ def visible(text: str) -> str:
 
     Line feed and tab stay. A right-to-left script stays as it is; only overrides and marks are spelt out.
     """
-    hidden = {char for char in set(text) if unicodedata.category(char) in HIDDEN_CATEGORIES} - {"\n", "\t"}
+    hidden = [char for char in set(text) - PLAIN if unicodedata.category(char) in HIDDEN_CATEGORIES]
     return text.translate({ord(char): f"⟨U+{ord(char):04X}⟩" for char in hidden}) if hidden else text
 
 

@@ -30,7 +30,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[Verdict, Path]:
+def reports(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[Verdict, Path]:
     """A report of each verdict."""
     folder = tmp_path_factory.mktemp("reports")
     found = {}

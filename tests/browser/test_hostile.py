@@ -24,7 +24,7 @@ OURS = {"summary", "b", "span", "div", "h4", "pre", "del", "ins", "p", "a"}
 
 
 @pytest.fixture(scope="module")
-def data() -> ReportData:
+def data(browser: Any) -> ReportData:
     def items(outputs: list[str], score: float) -> list[Any]:
         return [
             make_item(

@@ -24,7 +24,7 @@ WIDE = """() => {
 
 
 @pytest.fixture(scope="session")
-def side_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def side_page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("side") / "items.html"
     ((_, page),) = build_item_pages(scene(Verdict.REJECT))
     file.write_text(page, encoding="utf-8")

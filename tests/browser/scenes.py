@@ -21,10 +21,15 @@ from tests.evalsuite.report.conftest import training
 GOLDEN_SETS = Path(__file__).parents[2] / "golden_sets"
 QUEUES = ("account", "billing", "safety", "shipping", "technical")
 RIGHT = {
-    # Of 168 requests and 154 questions; the first scene has the figures of `make demo`.
-    Verdict.PROMOTE: {"base": (0, 43), "champion": None, "full": (117, 51), "lora": (119, 53)},
-    Verdict.REJECT: {"base": (0, 43), "champion": (119, 53), "full": (60, 40), "lora": (84, 44)},
-    Verdict.INCONCLUSIVE: {"base": (0, 43), "champion": (119, 53), "full": (117, 40), "lora": (118, 52)},
+    # Of 168 requests, 154 questions and 100 instructions; the first scene has the means that `make demo` ends with.
+    Verdict.PROMOTE: {"base": (0, 43, 55), "champion": None, "full": (117, 51, 50), "lora": (119, 53, 53)},
+    Verdict.REJECT: {"base": (0, 43, 55), "champion": (119, 53, 53), "full": (60, 40, 49), "lora": (84, 44, 51)},
+    Verdict.INCONCLUSIVE: {
+        "base": (0, 43, 55),
+        "champion": (119, 53, 53),
+        "full": (117, 40, 49),
+        "lora": (118, 52, 52),
+    },
 }
 POLICY = GatePolicy.model_validate(
     {
@@ -34,6 +39,7 @@ POLICY = GatePolicy.model_validate(
             {"suite": "golden", "metric": "normalized_exact", "kind": "guard", "margin": 0.05, "slices": "queue",
              "slice_margin": 0.15},
             {"suite": "mmlu_pro", "metric": "exact_match", "kind": "guard", "margin": 0.12},
+            {"suite": "ifeval", "metric": "prompt_level_loose_acc", "kind": "guard", "margin": 0.2},
         ],
     }
 )  # fmt: skip
@@ -46,7 +52,11 @@ def scene(verdict: Verdict, self_test: bool = False) -> ReportData:
     """A report with this verdict; its self-test takes some ten seconds."""
     must_pass = MUST_PASS if verdict is Verdict.REJECT else set()
     results = {
-        name: {"golden": _queues(name, right[0], must_pass), "mmlu_pro": _questions(name, right[1])}
+        name: {
+            "golden": _queues(name, right[0], must_pass),
+            "mmlu_pro": _questions(name, right[1]),
+            "ifeval": _instructions(name, right[2]),
+        }
         for name, right in RIGHT[verdict].items()
         if right is not None
     }
@@ -70,7 +80,7 @@ def report_data(
     baselines = [name for name in ("base", "champion") if name in results]
     methods = [name for name in results if name not in baselines]
     costs = {
-        name: {"train_seconds": run.train_seconds or 1.0, "eval_seconds": 41.0, "num_bytes": 538e6}
+        name: {"train_seconds": run.train_seconds or 1.0, "eval_seconds": 94.0, "num_bytes": 538e6}
         for name, run in runs.items()
     }
     comparison = compare_methods(
@@ -161,6 +171,22 @@ def _questions(name: str, right: int) -> SuiteResult:
             )
         )
     return make_result(items, suite="mmlu_pro", model_identity=sha256_json(name))
+
+
+def _instructions(name: str, right: int) -> SuiteResult:
+    rows = _rows("retention/ifeval/test.jsonl")
+    places = _order(name, [str(row["key"]) for row in rows])
+    items = [
+        make_item(
+            item_id,
+            {"prompt_level_loose_acc": float(places[item_id] < right)},
+            prompt=row["prompt"],
+            output="Certainly" if places[item_id] < right else "Certainly, here is what you asked for, as a list",
+        )
+        for row in rows
+        for item_id in [str(row["key"])]
+    ]
+    return make_result(items, suite="ifeval", model_identity=sha256_json(name))
 
 
 def one_suite(items: Mapping[str, Sequence[ItemResult]]) -> ReportData:

@@ -209,9 +209,9 @@
 
   function fill() {
     const plain = (values) => counted(values).map(([value, count]) => [value, `${value} (${number(count)})`]);
-    options(selects.change, "Broken and fixed", plain(items.map((item) => (item.broken ? "broken" : "fixed"))));
-    options(selects.suite, "All suites", plain(items.map((item) => item.suite)));
-    options(selects.against, "Both", plain(items.map((item) => item.against)));
+    options(selects.change, "All", plain(items.map((item) => (item.broken ? "broken" : "fixed"))));
+    options(selects.suite, "All", plain(items.map((item) => item.suite)));
+    options(selects.against, "All", plain(items.map((item) => item.against)));
     const slices = counted(items.flatMap((item) => Object.entries(item.slices).map((pair) => sliceOf(...pair))));
     const most = slices.sort((one, other) => other[1] - one[1]).slice(0, MOST_SLICES).map(([slice, count]) => [...JSON.parse(slice), slice, count]);
     most.sort((one, other) => one[0].localeCompare(other[0]) || one[1].localeCompare(other[1]));

@@ -87,13 +87,9 @@ def _lists(groups: Sequence[FlipGroup], units: Units) -> list[Iterator[_Encoded]
 
 
 def _encoded(flips: Sequence[Flip], group: FlipGroup, units: Units, place: tuple[bool, int]) -> Iterator[_Encoded]:
+    shared = {"suite": visible(group.suite), "against": group.against, "broken": not place[0]}
     for rank, flip in enumerate(flips):
-        record = {
-            "suite": visible(group.suite),
-            "against": group.against,
-            "broken": not place[0],
-            **_record(flip, group.suite, units),
-        }
+        record = shared | _record(flip, group.suite, units)
         text = _JSON.encode(record)
         # Inside strings alone, where JSON reads the same character; so no text of a model can end the script element.
         text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -5,8 +5,6 @@ import unicodedata
 
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (bidi overrides, zero width), surrogate, and line and paragraph separators."""
-PLAIN = frozenset({"\n", "\t", *map(chr, range(ord(" "), ord("~") + 1))})
-"""ASCII that is shown as it is, found out before anything slower is asked."""
 ABSENT = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 MAX_CHARS = 1500
@@ -18,7 +16,9 @@ def visible(text: str) -> str:
 
     Line feed and tab stay. A right-to-left script stays as it is; only overrides and marks are spelt out.
     """
-    hidden = [char for char in set(text) - PLAIN if unicodedata.category(char) in HIDDEN_CATEGORIES]
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    hidden = {char for char in set(text) if unicodedata.category(char) in HIDDEN_CATEGORIES} - {"\n", "\t"}
     return text.translate({ord(char): f"⟨U+{ord(char):04X}⟩" for char in hidden}) if hidden else text
 
 

@@ -182,7 +182,7 @@
     byId("found").textContent = found.length
       ? `${number(found.length)} of ${number(items.length)} items: ${number(broken)} broken, ${number(found.length - broken)} fixed`
       : `None of the ${number(items.length)} items fits. Clear the filters to see all.`;
-    byId("place").textContent = `${number(start + 1)} to ${number(start + shown.length)}`;
+    byId("place").textContent = `${number(start + 1)} to ${number(start + shown.length)} of ${number(found.length)}`;
     byId("back").disabled = start === 0;
     byId("forward").disabled = start + MOST_ROWS >= found.length;
     byId("back").parentElement.hidden = found.length <= MOST_ROWS;

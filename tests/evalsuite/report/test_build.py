@@ -233,7 +233,7 @@ def test_the_page_says_so_where_the_results_changed_after_the_decision(make: Mak
     assert 'id="results-changed"' not in build_html(data)
     page = Page(build_html(dataclasses.replace(data, results=later.results))).text
     assert "The results changed since this decision: qlora/golden." in page
-    assert "ratchet stage gate" in page
+    assert "ratchet run judges those" in page
 
 
 def test_the_side_pages_hold_every_item_and_lead_to_each_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 # demo: the main job on real input.  test: all tests.  check: format, lint, types.  docs: the site.  install: what they share.
+# test-browser: the report in headless Chromium, which `make test` skips where Chromium or Playwright is not installed.
 # TORCH_INDEX: URL of PyTorch's index of CPU wheels, for machines without an NVIDIA GPU (docs/howto/install.md).
 TORCH_INDEX ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
@@ -6,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check docs install lock clean
+.PHONY: demo test test-browser check docs install lock clean
 
 demo: install
 	@$(BIN)/ratchet run --any-verdict
@@ -15,6 +16,14 @@ demo: install
 # Two processes, one thread each: whole files, since a file's tests share what is dear to build.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Chromium comes from the system, never from Playwright's own downloads.
+test-browser: install
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium > /dev/null; } || \
+	  { echo "no chromium on the path: install it (Debian: sudo apt-get install chromium), then run make test-browser again"; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.lock --no-build-isolation --editable '.[browser]'
+	$(BIN)/python -m pytest tests/browser
 
 check: install
 	$(BIN)/ruff format --check .

@@ -1,12 +1,13 @@
 """The promotion report: one HTML file that opens offline and trusts nothing it shows.
 
-Templates escape by default, and every text goes through ``visible`` on its way out. The page holds no script and no
-address; its content security policy allows one style sheet, by hash, and nothing else.
+Templates escape by default, and every text goes through ``visible`` on its way out. The page holds no address; its
+content security policy allows one style sheet and one script, both ours and by hash, and nothing else.
 """
 
 import base64
 import functools
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -23,17 +24,29 @@ from evalsuite.report import text
 from evalsuite.report.data import ReportData
 from evalsuite.report.facts.all import facts_of
 from evalsuite.report.facts.history import time_charts
+from evalsuite.report.facts.measured import changed_results, tables_of
 from evalsuite.report.facts.safety import safety_chart
 from evalsuite.report.facts.suites import MAX_SLICES
 from evalsuite.report.facts.tradeoff import tradeoff_chart
-from evalsuite.report.flips import LEAST_CHANGE, MAX_ITEMS, FlipGroup, flips_of, judged_metrics, unscored_reasons
+from evalsuite.report.flips import (
+    LEAST_CHANGE,
+    MAX_ITEMS,
+    FlipGroup,
+    flips_of,
+    judged_metrics,
+    may_be_shown,
+    unscored_reasons,
+)
 from evalsuite.report.forest import blocks_nothing, forest, levels_of
+from evalsuite.report.item_data import all_items, worst_items
 from evalsuite.report.operating import operating_chart
 from evalsuite.report.sentences import deciding_outcome, headline, sentence
 from evalsuite.report.training import training_of
 from evalsuite.report.units import Units, level, point_metrics
 
 NUM_STRONGEST = 3
+ITEM_PAGE = "items.html"
+"""The side file with every changed item; where it grows large, further ones follow it."""
 SAFETY_SUITES = ("harmbench", "xstest")
 """Suites that say something only together."""
 VERDICT_WORDS = {
@@ -85,16 +98,39 @@ class Unscored:
 
 def build_html(data: ReportData) -> str:
     """Render the report; the same data gives the same text."""
-    environment = _environment()
-    templates = resources.files("evalsuite.report") / "templates"
-    style = "".join((templates / name).read_text(encoding="utf-8") for name in ("style.css", "facts.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("promotion.html.jinja").render(
-        # Our own file, not escaped so that its hash holds.
-        style=Markup(style),  # noqa: S704
-        style_hash=f"sha256-{digest}",
-        **_context(data),
-    )
+    context = _context(data)
+    items = worst_items(context["flip_groups"], context["units"])
+    return _environment().get_template("promotion.html.jinja").render(**_shell(), **context, items=items)
+
+
+def build_item_pages(data: ReportData) -> Iterator[tuple[str, str]]:
+    """File name and text of the pages that hold every changed item; they lie beside the report."""
+    groups, units = _flip_groups(data), Units(point_metrics(data.results))
+    template = _environment().get_template("all_items.html.jinja")
+    shared = {
+        **_shell(),
+        "data": data,
+        "decision": data.decision,
+        "changed_results": changed_results(data, tables_of(data)),
+    }
+    for number, items in enumerate(all_items(groups, units), 1):
+        yield item_page_name(number), template.render(**shared, items=items, number=number, page_name=item_page_name)
+
+
+def item_page_name(number: int) -> str:
+    """Name of the side file of that number, from 1."""
+    return ITEM_PAGE if number == 1 else f"items-{number}.html"
+
+
+def _shell() -> dict[str, Any]:
+    """What each page holds whatever it shows: our style and script, not escaped so that their hashes hold."""
+    folder = resources.files("evalsuite.report") / "templates"
+    shell: dict[str, Any] = {"item_page": ITEM_PAGE}
+    for name, files in (("style", ("style.css", "facts.css")), ("script", ("items.js",))):
+        text = "".join((folder / file).read_text(encoding="utf-8") for file in files)
+        digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+        shell |= {name: Markup(text), f"{name}_hash": f"sha256-{digest}"}  # noqa: S704
+    return shell
 
 
 def strongest(decision: Decision) -> tuple[Reason, ...]:
@@ -209,8 +245,8 @@ def _must_pass(data: ReportData) -> list[MustPass]:
             continue
         result = data.results.get(data.decision.candidate, {}).get(reason.suite)
         items = {item.item_id: item for item in result.items} if result else {}
-        failed = tuple(items[each] for each in reason.item_ids if each in items)
-        found.append(MustPass(reason, failed[:MAX_ITEMS]))
+        failed = [items[each] for each in reason.item_ids if each in items]
+        found.append(MustPass(reason, tuple(may_be_shown(reason.suite, item) for item in failed[:MAX_ITEMS])))
     return found
 
 
@@ -244,6 +280,8 @@ def _environment() -> jinja2.Environment:
         count=text.count,
         clip=text.clip,
         humanise=_humanise,
+        # JSON in which item_data escaped what could end the element.
+        as_script_data=Markup,
     )
     environment.globals.update(money=text.money, named_value=text.named_value, levels_of=levels_of)
     return environment

@@ -11,10 +11,10 @@ LEAST_CHANGE = 0.1
 WITHHELD_SUITES = frozenset({"harmbench"})
 """Suites whose prompts and completions may be harmful: the report names their items and shows no text of them."""
 MAX_ITEMS = 20
-"""Items listed of each kind; the rest is counted."""
+"""Items of each kind that a page lists where no script runs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MetricChange:
     """One metric of one item; None where a side is unscored."""
 
@@ -25,7 +25,7 @@ class MetricChange:
     """Change towards better; a score that got lost counts as the whole scale."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flip:
     """One item that changed."""
 
@@ -41,17 +41,25 @@ class FlipGroup:
 
     suite: str
     against: str
-    broken: tuple[Flip, ...]
-    """Worst first, at most ``MAX_ITEMS``."""
-    fixed: tuple[Flip, ...]
-    """Best first, at most ``MAX_ITEMS``."""
-    num_broken: int
-    num_fixed: int
-    num_slight: int
+    broken: tuple[Flip, ...] = ()
+    """Worst first."""
+    fixed: tuple[Flip, ...] = ()
+    """Best first."""
+    num_slight: int = 0
     """Items whose scores moved by less than ``LEAST_CHANGE``."""
-    num_same: int
+    num_same: int = 0
     problem: str | None = None
     """Why the two sides cannot be laid side by side."""
+
+    @property
+    def num_broken(self) -> int:
+        """Items on which anything got worse."""
+        return len(self.broken)
+
+    @property
+    def num_fixed(self) -> int:
+        """Items on which something got better and nothing worse."""
+        return len(self.fixed)
 
 
 def judged_metrics(policy: GatePolicy) -> dict[str, dict[str, bool]]:
@@ -77,13 +85,10 @@ def _group(after: SuiteResult, before: SuiteResult, against: str, metrics: Mappi
     suite = after.info.suite
     for field in COMPARED_FIELDS:
         if getattr(after.info, field) != getattr(before.info, field):
-            return FlipGroup(suite, against, (), (), 0, 0, 0, 0, problem=f"{field} differs")
+            return FlipGroup(suite, against, problem=f"{field} differs")
     old = {item.item_id: item for item in before.items}
-    hide = suite in WITHHELD_SUITES
     pairs = [(item, old[item.item_id]) for item in after.items if item.item_id in old]
-    if hide:
-        pairs = [(_without_text(one), _without_text(other)) for one, other in pairs]
-    flips = [_flip(one, other, metrics) for one, other in pairs]
+    flips = [_flip(may_be_shown(suite, one), may_be_shown(suite, other), metrics) for one, other in pairs]
     broken = sorted((flip for flip in flips if _worst(flip) <= -LEAST_CHANGE), key=_worst)
     fixed = sorted((flip for flip in flips if _worst(flip) > -LEAST_CHANGE and _best(flip) >= LEAST_CHANGE), key=_best)
     fixed.reverse()
@@ -91,16 +96,17 @@ def _group(after: SuiteResult, before: SuiteResult, against: str, metrics: Mappi
     return FlipGroup(
         suite=suite,
         against=against,
-        broken=tuple(broken[:MAX_ITEMS]),
-        fixed=tuple(fixed[:MAX_ITEMS]),
-        num_broken=len(broken),
-        num_fixed=len(fixed),
+        broken=tuple(broken),
+        fixed=tuple(fixed),
         num_slight=moved - len(broken) - len(fixed),
         num_same=len(flips) - moved,
     )
 
 
-def _without_text(item: ItemResult) -> ItemResult:
+def may_be_shown(suite: str, item: ItemResult) -> ItemResult:
+    """The item, without its texts where its suite's may be harmful."""
+    if suite not in WITHHELD_SUITES:
+        return item
     withheld = f"withheld: may be harmful; {item.item_id} in the evaluation's items.parquet"
     return item.model_copy(update={"prompt": withheld, "output": withheld, "references": ()})
 
@@ -129,11 +135,11 @@ def _gain(old: float | None, new: float | None, higher: bool) -> float:
 
 
 def _worst(flip: Flip) -> float:
-    return min((change.gain for change in flip.changes), default=0.0)
+    return flip.changes[0].gain if flip.changes else 0.0
 
 
 def _best(flip: Flip) -> float:
-    return max((change.gain for change in flip.changes), default=0.0)
+    return flip.changes[-1].gain if flip.changes else 0.0
 
 
 def unscored_reasons(items: Sequence[ItemResult], most: int = 3) -> list[tuple[str, int]]:

@@ -16,12 +16,10 @@ def visible(text: str) -> str:
 
     Line feed and tab stay. A right-to-left script stays as it is; only overrides and marks are spelt out.
     """
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in HIDDEN_CATEGORIES else f"⟨U+{ord(char):04X}⟩"
-        for char in text
-    )
+    hidden = {char for char in set(text) if unicodedata.category(char) in HIDDEN_CATEGORIES} - {"\n", "\t"}
+    return text.translate({ord(char): f"⟨U+{ord(char):04X}⟩" for char in hidden}) if hidden else text
 
 
 def clip(text: str, limit: int = MAX_CHARS) -> str:

@@ -2,6 +2,7 @@ import base64
 import dataclasses
 import hashlib
 import html
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from evalsuite.comparison.seeds import Seeded, seed_set
 from evalsuite.gate.decision import Verdict
 from evalsuite.report import ReportData, build_html, build_model_card
-from evalsuite.report.build import strongest
+from evalsuite.report.build import build_item_pages, strongest
 from evalsuite.report.data import RatePoint
+from evalsuite.report.flips import MAX_ITEMS
 from evalsuite.report.forest import has_interval
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.units import Units
@@ -56,7 +58,7 @@ class Page(HTMLParser):
         self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
     @property
@@ -133,10 +135,12 @@ def test_the_forest_plot_has_one_row_a_reason_with_an_interval(make: Make, verdi
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_nothing_is_fetched_and_nothing_runs(make: Make, verdict: Verdict) -> None:
+def test_nothing_is_fetched_and_only_the_script_of_the_report_runs(make: Make, verdict: Verdict) -> None:
     page = build_html(make(**SCENES[verdict], item={"output": "see https://evil.example/a.png"}))
     tags = Page(page).tags
-    assert {tag for tag, _ in tags}.isdisjoint({"script", "iframe", "img", "link", "object", "embed", "form", "base"})
+    assert {tag for tag, _ in tags}.isdisjoint({"iframe", "img", "link", "object", "embed", "form", "base"})
+    scripts = [attrs for tag, attrs in tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "item-data"}, {}]
     for tag, attrs in tags:
         assert not any(name.startswith("on") or name in ("src", "srcset", "style") for name in attrs), (tag, attrs)
         assert (attrs.get("href") or "#").startswith("#")
@@ -144,15 +148,16 @@ def test_nothing_is_fetched_and_nothing_runs(make: Make, verdict: Verdict) -> No
     assert "@import" not in page
 
 
-def test_the_security_policy_allows_this_style_sheet_and_nothing_else(make: Make) -> None:
+def test_the_security_policy_allows_this_style_sheet_and_this_script_and_nothing_else(make: Make) -> None:
     page = build_html(make())
     (policy,) = [attrs["content"] for tag, attrs in Page(page).tags if "Content-Security-Policy" in attrs.values()]
-    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     assert policy is not None
-    assert style is not None
-    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert policy.startswith("default-src 'none'; ")
-    assert f"style-src 'sha256-{digest}'" in policy
+    for tag, directive in (("style", "style-src"), ("script", "script-src")):
+        (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"; {directive} 'sha256-{digest}'; " in policy
+    assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
     assert "unsafe" not in policy
 
 
@@ -167,7 +172,8 @@ def test_hostile_text_is_shown_and_never_obeyed(make: Make) -> None:
     )
     page = build_html(data)
     seen = Page(page)
-    assert not {"script", "img"} & {tag for tag, _ in seen.tags}
+    assert "img" not in {tag for tag, _ in seen.tags}
+    assert [attrs.get("id") for tag, attrs in seen.tags if tag == "script"] == ["item-data", None]
     assert "alert('x')</script>" in seen.text
     assert "⟨U+202E⟩gnirts⟨U+202C⟩" in seen.text
     assert "⟨U+001B⟩" in seen.text
@@ -196,10 +202,56 @@ def test_the_same_data_gives_the_same_bytes(make: Make) -> None:
 
 def test_broken_items_come_before_fixed_ones_with_both_outputs(make: Make) -> None:
     page = Page(build_html(make(right=190, champion=195))).text
-    against_champion = page[page.index("golden, against champion") :]
-    assert "5 broken , 0 fixed" in against_champion
+    assert "golden, against champion 5 0 0 395" in page
+    against_champion = page[page.rindex("golden, against champion") :]
     assert "qlora says 190" in against_champion
     assert "champion says 190" in against_champion
+
+
+def test_where_no_script_runs_at_most_twenty_of_each_kind_are_listed(make: Make) -> None:
+    page = Page(build_html(make(right=100))).text
+    assert "golden, against base 100 0 0 300" in page
+    assert "Broken (100)" in page
+    assert f"{MAX_ITEMS} of 100 are shown." in page
+    assert page.count("Output of base") == MAX_ITEMS
+
+
+def test_texts_of_a_harmful_suite_are_withheld_where_its_must_pass_items_are_listed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make(right=0, everywhere={"output": "DO THIS"})
+    assert "DO THIS" in build_html(data)
+    monkeypatch.setattr("evalsuite.report.flips.WITHHELD_SUITES", frozenset({"golden"}))
+    page = build_html(data)
+    assert "failed 2 of 2 must-pass items" in Page(page).text
+    assert "withheld: may be harmful; i0000" in page
+    assert "DO THIS" not in page
+
+
+def test_the_page_says_so_where_the_results_changed_after_the_decision(make: Make) -> None:
+    data, later = make(right=360), make(right=359)
+    assert 'id="results-changed"' not in build_html(data)
+    page = Page(build_html(dataclasses.replace(data, results=later.results))).text
+    assert "The results in evals/qlora/golden changed since the decision was made" in page
+
+
+def test_the_side_pages_hold_every_item_and_lead_to_each_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make(right=100)
+    ((name, whole),) = build_item_pages(data)
+    assert name == "items.html"
+    assert "Items 1 to 100 of 100" in Page(whole).text
+    monkeypatch.setattr("evalsuite.report.item_data.all_items.__defaults__", (10_000,))
+    pages = dict(build_item_pages(data))
+    assert list(pages)[:3] == ["items.html", "items-2.html", "items-3.html"]
+    ids = []
+    for page in pages.values():
+        found = re.search(r'id="item-data">(.*?)</script>', page, re.DOTALL)
+        assert found is not None
+        ids += [item["id"] for item in json.loads(found[1])["items"]]
+        links = [attrs["href"] for tag, attrs in Page(page).tags if tag == "a" and attrs["href"] != "#main"]
+        assert links[0] == "promotion.html#items"
+        assert set(links[1:]) <= pages.keys()
+    assert ids == [f"i{i:04d}" for i in range(100, 200)]
 
 
 def test_a_failed_must_pass_item_is_shown_with_its_prompt(make: Make) -> None:

@@ -64,6 +64,7 @@ SURFACE = {
     "golden stats": {"folder", "--json"},
     "judge check": {"--labels", "--judge", "--behaviours", "--base-url", "--model", "--revision", "--save", "--json"},
     "report": {"--markdown", "--json", "--schema", "--out"},
+    "report items": set(),
     "report open": {"--print"},
 }
 

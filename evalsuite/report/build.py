@@ -116,8 +116,8 @@ def _shell() -> dict[str, Any]:
     """What each page holds whatever it shows: our style and script, not escaped so that their hashes hold."""
     folder = resources.files("evalsuite.report") / "templates"
     shell: dict[str, Any] = {"item_page": ITEM_PAGE}
-    for name, file in (("style", "style.css"), ("script", "items.js")):
-        text = (folder / file).read_text(encoding="utf-8")
+    for name, files in (("style", ["style.css"]), ("script", ["items.js"])):
+        text = "".join((folder / file).read_text(encoding="utf-8") for file in files)
         digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
         shell |= {name: Markup(text), f"{name}_hash": f"sha256-{digest}"}  # noqa: S704
     return shell

@@ -19,6 +19,7 @@ from flows.cli.evaluate import evaluate
 from flows.cli.gate import gate_app
 from flows.cli.golden import golden_app
 from flows.cli.history import history
+from flows.cli.init import init
 from flows.cli.judge import judge_app
 from flows.cli.launch import launch
 from flows.cli.plan import plan
@@ -38,7 +39,7 @@ app.add_typer(gate_app, name="gate")
 app.add_typer(golden_app, name="golden")
 app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
-for command in (run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):
+for command in (init, run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):
     app.command()(command)
 
 STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"

@@ -63,14 +63,14 @@ def _upgrade(folder: Path) -> None:
 
 def _show(folder: Path, made: "Made") -> None:
     """What was made and found, and what is left to do."""
-    from evalsuite.core.terminal import printable
+    from evalsuite.core.yaml_mistakes import printable
     from tasks.starter.create import GOLDEN, NO_ROWS
 
     typer.echo(
         f"{printable(str(folder))}: a new project{', in a git repository of its own' if made.new_repository else ''}"
     )
     for rows in made.rows:
-        formats = ", ".join(f"{count} {name}" for name, count in rows.formats.items()) or "no"
+        formats = ", ".join(f"{count} {name.replace('_', '/')}" for name, count in rows.formats.items()) or "no"
         typer.echo(f"  data/raw/{printable(rows.path.name)}: {formats} rows that can be trained on")
         if rows.bad:
             typer.echo(f"    {len(rows.bad)} rows cannot; the first: {printable(rows.bad[0])}")

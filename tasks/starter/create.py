@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file, write_json, write_text
-from evalsuite.core.terminal import printable
+from evalsuite.core.yaml_mistakes import printable
 from evalsuite.suites.golden_set.check import new_set
 from evalsuite.suites.golden_set.items import FileEntry, GoldenManifest
 from tasks.installed.pipeline import installed_version, pipeline_text, starts_safely

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -128,3 +129,17 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path, arguments
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert {path.name for path in tmp_path.rglob("*")} == before
+
+
+def test_the_page_s_commands_make_the_project_that_the_page_shows(tmp_path: Path) -> None:
+    page = (ROOT / "docs/howto/own_project.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    at = next(number for number, (_, text) in enumerate(blocks) if "ratchet init support" in text)
+    (_, commands), (_, shown) = blocks[at : at + 2]
+    given = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    script = ["bash", "-ec", commands]
+    done = subprocess.run(script, cwd=tmp_path, env=given, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", shown)
+    checked = ratchet(tmp_path / "support", "golden", "check", "golden_sets/own")
+    assert checked.returncode == 0, checked.stdout
+    assert "golden/contains:target:base" in ratchet(tmp_path / "support", "gate", "power").stdout

@@ -14,12 +14,10 @@ from typer.exceptions import TyperException
 from evalsuite.core.errors import ExitCode, RatchetError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
-from flows.cli.doctor import doctor
 from flows.cli.evaluate import evaluate
 from flows.cli.gate import gate_app
 from flows.cli.golden import golden_app
 from flows.cli.history import history
-from flows.cli.init import init
 from flows.cli.judge import judge_app
 from flows.cli.launch import launch
 from flows.cli.plan import plan
@@ -27,6 +25,7 @@ from flows.cli.promote import promote, rollback
 from flows.cli.report import report_app
 from flows.cli.run import run, stage, status
 from flows.cli.serve import serve
+from flows.cli.setup import doctor, init
 from flows.lifecycle import signals
 
 app = typer.Typer(

@@ -84,7 +84,8 @@ def create(folder: Path, wishes: Wishes) -> Made:
             _put(project, folder)
     except OSError as error:
         raise UsageError(
-            f"{error.filename or folder}: {error.strerror or error}; name a folder that you may write in"
+            f"no project can be made at {printable(str(folder))} ({error.strerror or error}, {error.filename}); name a "
+            "folder that you may write in, with room for it"
         ) from None
     return Made(rows, golden, wishes.git, new_repository)
 

@@ -10,6 +10,14 @@ ROOT = Path(__file__).parents[2]
 SAYS_SO = "raise SystemExit('a folder of the user was imported in place of the package')\n"
 """For packages of the user that have the names of ours."""
 
+SCRIPT = """#!{python}
+import sys
+from {module} import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+"""What pip writes for a command."""
+
 
 def build_wheel(folder: Path) -> Path:
     """`pip wheel`, which calls the same back end as `python -m build --wheel` does."""
@@ -29,7 +37,7 @@ def install(wheel: Path, folder: Path) -> Path:
     commands = folder / "bin"
     for name, module in (("ratchet", "flows.cli.__main__"), ("dvc", "dvc.cli")):
         script = commands / name
-        script.write_text(f"#!{commands / 'python'}\nimport sys\nfrom {module} import main\nsys.exit(main())\n")
+        script.write_text(SCRIPT.format(python=commands / "python", module=module))
         script.chmod(0o755)
     return commands
 

@@ -1,4 +1,4 @@
-"""``ratchet init``: a project of one's own, which runs with the installed package."""
+"""``ratchet init`` and ``ratchet doctor``: a project of one's own, and what is wrong with one or with this machine."""
 
 import shlex
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from evalsuite.core.errors import UsageError
+from evalsuite.core.errors import ExitCode, UsageError
 from flows.cli.project import project_above
 
 if TYPE_CHECKING:
@@ -44,6 +44,17 @@ def init(
 
     made = create(folder, Wishes(model or MODEL, tuple(data or ()), golden, not no_git))
     _show(folder, made)
+
+
+def doctor() -> None:
+    """Check versions, devices, disk, shadowed packages, DVC and git, and show how to fix what is wrong."""
+    from flows.cli.views.findings import show_findings
+    from flows.doctor import examine
+
+    findings = examine(Path.cwd())
+    show_findings(findings)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(int(ExitCode.USAGE))
 
 
 def _upgrade(folder: Path) -> None:

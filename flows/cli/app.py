@@ -43,6 +43,7 @@ for command in (init, run, stage, status, plan, launch, evaluate, promote, rollb
 
 STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
 STOPPED = {
+    "init": "stopped; no project was made",
     "run": STAGES_KEPT,
     "stage": STAGES_KEPT,
     "plan": STAGES_KEPT,

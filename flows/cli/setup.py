@@ -1,6 +1,7 @@
 """``ratchet init`` and ``ratchet doctor``: a project of one's own, and what is wrong with one or with this machine."""
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -8,6 +9,7 @@ import typer
 
 from evalsuite.core.errors import ExitCode, UsageError
 from flows.cli.project import project_above
+from flows.lifecycle import signals
 
 if TYPE_CHECKING:
     from tasks.starter.create import Made
@@ -42,7 +44,8 @@ def init(
         raise UsageError("name the folder of the new project: `ratchet init FOLDER`")
     from tasks.starter.create import MODEL, Wishes, create
 
-    made = create(folder, Wishes(model or MODEL, tuple(data or ()), golden, not no_git))
+    wishes = Wishes(model or MODEL, tuple(data or ()), golden, not no_git)
+    made = create(folder, wishes, lambda place: signals.before_ending(lambda: shutil.rmtree(place, ignore_errors=True)))
     _show(folder, made)
 
 

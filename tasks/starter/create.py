@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -63,8 +63,13 @@ class Made(NamedTuple):
     """Whether ``git init`` ran."""
 
 
-def create(folder: Path, wishes: Wishes) -> Made:
+def create(folder: Path, wishes: Wishes, on_workplace: Callable[[Path], None] = lambda _: None) -> Made:
     """Make a project; where anything is wrong, nothing of it stays.
+
+    Args:
+        folder: Its place.
+        wishes: What is to be in it.
+        on_workplace: Told the temporary folder, for a caller that leaves without an exception when it is stopped.
 
     Raises:
         UsageError: The folder cannot become one, git is missing, or the rows or the golden set cannot be used.
@@ -74,18 +79,19 @@ def create(folder: Path, wishes: Wishes) -> Made:
     _refuse_same_names(wishes.data)
     golden = look_at_golden(wishes.golden) if wishes.golden is not None else None
     new_repository = wishes.git and not versioned
-    beside = folder if folder.is_dir() else next(each for each in folder.absolute().parents if each.is_dir())
+    beside = folder if folder.is_dir() else next(each for each in folder.resolve().parents if each.is_dir())
     try:
         with tempfile.TemporaryDirectory(prefix=".ratchet-init-", dir=beside) as workplace:
+            on_workplace(Path(workplace))
             project = Path(workplace) / "project"
-            _fill(project, folder.absolute().name, wishes, golden)
+            _fill(project, wishes, golden)
             if new_repository:
                 _git_init(project)
             _put(project, folder)
     except OSError as error:
         raise UsageError(
-            f"no project can be made at {printable(str(folder))} ({error.strerror or error}, {error.filename}); name a "
-            "folder that you may write in, with room for it"
+            f"no project can be made at {printable(str(folder))} ({printable(str(error))}); name a folder that you may "
+            "write in, with room for it"
         ) from None
     return Made(rows, golden, wishes.git, new_repository)
 
@@ -96,7 +102,7 @@ def check_place(folder: Path, git: bool) -> bool:
     Raises:
         UsageError: A file or a project is there, or something else lies in it, or git is wanted and missing.
     """
-    shown, place = printable(str(folder)), folder.absolute()
+    shown, place = printable(str(folder)), folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{shown} is a file; name a new folder, or an empty one")
     around = next((each for each in (place, *place.parents) if _is_project(each)), None)
@@ -159,7 +165,7 @@ def _refuse_same_names(files: Iterable[Path]) -> None:
         raise UsageError(f"--data: two files are named {printable(twice)}, and both would lie in data/raw; rename one")
 
 
-def _fill(project: Path, name: str, wishes: Wishes, golden: FoundGolden | None) -> None:
+def _fill(project: Path, wishes: Wishes, golden: FoundGolden | None) -> None:
     """Write every file of the project."""
     for source, target in PLAIN.items():
         write_text(project / target, _text(source))

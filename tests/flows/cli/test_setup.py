@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,26 @@ def test_the_page_s_commands_make_the_project_that_the_page_shows(tmp_path: Path
     checked = ratchet(tmp_path / "support", "golden", "check", "golden_sets/own")
     assert checked.returncode == 0, checked.stdout
     assert "golden/contains:target:base" in ratchet(tmp_path / "support", "gate", "power").stdout
+
+
+def test_a_signal_leaves_nothing_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin/git"
+    git.write_text("#!/bin/sh\ntouch started\nexec sleep 600\n")
+    git.chmod(0o755)
+    given = {**os.environ, "PATH": f"{git.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-m", "flows.cli", "init", "mine"]
+    with subprocess.Popen(command, cwd=tmp_path, env=given, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob(".ratchet-init-*/project/started")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "stopped; no project was made\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"bin"}
+
+
+def test_from_inside_a_project_a_new_one_is_made_beside_it(tmp_path: Path) -> None:
+    create(tmp_path / "mine", Wishes())
+    assert ratchet(tmp_path / "mine", "init", "../other").returncode == 0
+    assert (tmp_path / "other/dvc.yaml").is_file()

@@ -209,7 +209,9 @@ def test_a_file_a_project_and_what_lies_in_one_are_refused(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "parent").write_text("a file where a folder is needed")
-    with pytest.raises(UsageError, match="name a folder that you may write in"):
+    with pytest.raises(
+        UsageError, match=r"no project can be made at .*parent.mine \(.*; name a folder that you may write in"
+    ):
         create(tmp_path / "parent/mine", Wishes())
     assert files(tmp_path) == {"parent"}
 

@@ -177,7 +177,9 @@ def _configuration(folder: Path) -> Iterator[Finding]:
     try:
         params = load_params(path)
     except RatchetError as error:
-        yield Finding("params.yaml", str(error), False, "fix the line that it names; docs/reference/params.md has all keys")
+        yield Finding(
+            "params.yaml", str(error), False, "fix the line that it names; docs/reference/params.md has all keys"
+        )
         try:
             params = parse_params(read_sections(path))  # where a section is missing, the rest is looked at all the same
         except RatchetError:

@@ -61,7 +61,10 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 @contextmanager
 def blaming(
-    what: str, kind: type[RatchetError] = UsageError, passes: Callable[[Exception], bool] | None = None
+    what: str,
+    kind: type[RatchetError] = UsageError,
+    passes: Callable[[Exception], bool] | None = None,
+    advice: str = "",
 ) -> Iterator[None]:
     """Turn what another package's code raises, which is not ours to foresee, into one line.
 
@@ -69,6 +72,7 @@ def blaming(
         what: Start of the line: what failed, with its entry point.
         kind: What is raised instead.
         passes: Whether an error goes through as it is, as Ratchet's own do.
+        advice: End of the line, with what leads to it, such as ``; correct its code``.
     """
     try:
         yield
@@ -78,4 +82,4 @@ def blaming(
         last = traceback.extract_tb(error.__traceback__)[-1]
         line = "" if last.filename.startswith("<") else f" ({Path(last.filename).name}, line {last.lineno})"
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise kind(f"{what}: {said if len(said) <= LONGEST else said[: LONGEST - 1] + '…'}{line}") from error
+        raise kind(f"{what}: {said if len(said) <= LONGEST else said[: LONGEST - 1] + '…'}{line}{advice}") from error

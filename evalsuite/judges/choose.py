@@ -1,5 +1,6 @@
 """Judges by name, as params.yaml and the command line name them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from evalsuite.core.errors import UsageError
@@ -11,6 +12,7 @@ from evalsuite.judges.learned import LearnedHarmJudge
 from evalsuite.judges.prompts import PromptName
 from evalsuite.judges.settings import JudgeKind, JudgeSettings
 from evalsuite.judges.string_matching import StringMatchingJudge
+from evalsuite.network.outside import Model, Outside, Server
 
 CLASSIFIERS = {
     "harmbench": ("cais/HarmBench-Llama-2-13b-cls", PromptName.HARMBENCH_LLAMA2),
@@ -63,3 +65,19 @@ def chat_judge(settings: JudgeSettings, prompt: PromptName) -> ChatJudge:
         settings.retries,
         concurrency=settings.concurrency,
     )
+
+
+def outside_of(settings: JudgeSettings, key: str) -> Iterator[Outside]:
+    """The server or the model that a judge asks.
+
+    Args:
+        settings: Which judge.
+        key: Where params.yaml has them.
+    """
+    if settings.kind is JudgeKind.CHAT and settings.base_url is not None:
+        remedy = f"start it, or choose another judge in {key}"
+        yield Server(f"{key}.base_url", settings.base_url, settings.api_key_variable, remedy)
+    elif settings.kind in CLASSIFIERS:
+        name = settings.model or CLASSIFIERS[settings.kind][0]
+        remedy = f"name a folder in {key}.model, or choose another judge"
+        yield Model(f"{key}.model", name, settings.revision, f"{key}.revision", remedy)

@@ -7,7 +7,7 @@ from pydantic import Field
 from evalsuite.core.errors import UsageError
 from evalsuite.core.settings import Settings
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
-from evalsuite.suites.golden_set.scoring import BERT_METRICS
+from evalsuite.suites.golden_set.scoring import BERT_METRICS, scorers_of
 from evalsuite.suites.golden_set.suite import GoldenSuite, bert_scorer
 
 
@@ -41,4 +41,11 @@ def bertscore_suite(params: BertScoreParams, context: SuiteContext) -> GoldenSui
     return suite
 
 
-SUITE = SuiteEntry("bertscore", BertScoreParams, bertscore_suite, files=("path",), takes_limit=True)
+SUITE = SuiteEntry(
+    "bertscore",
+    BertScoreParams,
+    bertscore_suite,
+    files=("path",),
+    takes_limit=True,
+    outside=lambda _, context: scorers_of(context.golden, BERT_METRICS),
+)

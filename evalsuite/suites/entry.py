@@ -1,6 +1,6 @@
 """What a suite's module says of its suite: how params.yaml turns it on, what it reads, and how it is made."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from evalsuite.core.errors import UsageError
 from evalsuite.core.settings import Settings
 from evalsuite.core.wrong_values import explain
+from evalsuite.network.outside import Outside
 from evalsuite.suites.base import Suite
 from evalsuite.suites.golden_set.settings import GoldenParams
 
@@ -28,6 +29,8 @@ class SuiteContext(NamedTuple):
     """Most items that the command line asks for; all when None."""
     kept: Path | None = None
     """Folder where embeddings of references stay for the next process; they are not kept when None."""
+    root: Path = Path()
+    """Where ``SuiteEntry.outside`` reads; suites themselves read from the working folder."""
 
     def least(self, own: int | None) -> int | None:
         """The smaller of the command line's limit and a suite's own; None where neither is set."""
@@ -50,6 +53,8 @@ class SuiteEntry(Generic[P]):
     """``make`` heeds ``SuiteContext.limit``; else ``--limit`` is refused."""
     names: Callable[[P], Collection[str]] | None = None
     """The suites that a section of this package makes, where they are not one of the entry's own name."""
+    outside: Callable[[P, SuiteContext], Iterable[Outside]] = lambda params, context: ()
+    """What it reads that is no part of the project: models, datasets, servers, packages that score."""
     read_with: str = ""
     """SUITE/METRIC, better lower, without which this suite says nothing: rules on one without the other are refused."""
     default: P | None = None

@@ -17,7 +17,7 @@ from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine, Generation
 from evalsuite.items.results import ItemResult, SuiteResult
 from evalsuite.judges.base import Judge, JudgeCase, Verdict
-from evalsuite.judges.choose import harm_judge
+from evalsuite.judges.choose import harm_judge, outside_of
 from evalsuite.judges.copyright import CopyrightRule
 from evalsuite.judges.settings import JudgeSettings
 from evalsuite.suites.base import Suite, chosen_items, result_of, single_turns, spread_over
@@ -242,5 +242,6 @@ SUITE = SuiteEntry(
     _make,
     files=("data", "attack", "copyright_references", "judge.calibration"),
     takes_limit=True,
+    outside=lambda params, _: outside_of(params.judge, "evaluation.harmbench.judge"),
     read_with="xstest/over_refusal",
 )

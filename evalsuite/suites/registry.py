@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -15,6 +16,7 @@ from evalsuite.core.settings import Settings
 from evalsuite.engines.base import Engine
 from evalsuite.items.results import SuiteResult
 from evalsuite.network.network_errors import is_network_error
+from evalsuite.network.outside import Outside
 from evalsuite.suites.base import SetSize, Suite
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 
@@ -57,7 +59,19 @@ def _loaded(point: EntryPoint, values: Mapping[str, Any]) -> tuple[SuiteEntry[An
         if not isinstance(entry, SuiteEntry):
             made = entry
             entry = SuiteEntry(point.name, Arguments, make=lambda params, _: made(**(params.model_extra or {})))
-        return entry, entry.checked(values, f"evaluation.suites.{point.name}")
+        return replace(entry, outside=partial(_outside, point, entry)), entry.checked(
+            values, f"evaluation.suites.{point.name}"
+        )
+
+
+def _outside(point: EntryPoint, entry: SuiteEntry[Any], params: Any, context: SuiteContext) -> list[Outside]:
+    """What another package's suite reads from outside the project; its errors name its entry point."""
+    with _blaming(point, "cannot say what it reads from outside the project", UsageError):
+        found = list(entry.outside(params, context))
+        for each in found:
+            if not callable(getattr(each, "need", None)):
+                raise TypeError(f"{each!r} is none of what evalsuite.network.outside has, such as Model or Server")
+        return found
 
 
 class RegisteredSuite(Suite):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.core.errors import UsageError
+from evalsuite.network.outside import Outside
 from evalsuite.suites.base import Suite
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.registry import built_in, load_suite, registered
@@ -52,6 +53,12 @@ def sections_of(params: EvaluationParams) -> Iterator[tuple[str, SuiteEntry[Any]
             yield f"evaluation.{name}", entry, settings
     for name, values in params.suites.items():
         yield f"evaluation.suites.{name}", *registered(name, values)
+
+
+def outside_suites(params: EvaluationParams, root: Path = Path()) -> Iterator[Outside]:
+    """What the suites read that is no part of the project; see ``sections_of`` for what it raises."""
+    for name, entry, settings in sections_of(params):
+        yield from entry.outside(settings, SuiteContext(name.rpartition(".")[2], params.golden, root=root))
 
 
 def suite_files(params: EvaluationParams) -> dict[str, str]:

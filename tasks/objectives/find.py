@@ -2,15 +2,13 @@
 
 import inspect
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 
-from evalsuite.core.errors import RatchetError, StageError, UsageError
+from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.extensions import blaming
 from evalsuite.core.files import read_json
-from evalsuite.network.network_errors import said_by
 from tasks.config.objectives import OTHERS
 from tasks.objectives.objective import Objective
 from tasks.objectives.sft import Sft
@@ -51,24 +49,14 @@ def sources(objective: Objective) -> tuple[Path, ...]:
     return tuple(sorted(files)) or (Path(inspect.getfile(package)),)
 
 
-@contextmanager
-def blamed(objective: Objective) -> Iterator[None]:
-    """Turn what the code of another package raises into one line that names it.
+def blamed(objective: Objective) -> AbstractContextManager[None]:
+    """Turn what another package's code raises into one line (StageError) that names the objective and its class."""
+    kind, files = type(objective), [str(path) for path in sources(objective)]
 
-    Raises:
-        StageError: Names the objective and its class.
-    """
-    try:
-        yield
-    except RatchetError:
-        raise
-    except Exception as error:
-        kind = type(objective)
+    def is_ours(error: Exception) -> bool:
         # As text, since processes that tokenise send their tracebacks as such.
         said = "".join(traceback.format_exception(error))
-        if not any(str(path) in said for path in sources(objective)):
-            raise
-        raise StageError(
-            f"objective {objective.name!r} ({kind.__module__}:{kind.__qualname__}) failed: {said_by(error)}; "
-            "correct its code, or name another prepare.objective"
-        ) from error
+        return not any(file in said for file in files)
+
+    who = f"objective {objective.name!r} ({kind.__module__}:{kind.__qualname__})"
+    return blaming(f"{who} failed", StageError, is_ours, "; correct its code, or name another prepare.objective")

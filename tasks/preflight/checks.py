@@ -44,12 +44,12 @@ def check_evaluation(params: Params, paths: ArtifactPaths) -> None:
     Raises:
         UsageError: As ``check`` does.
     """
-    _refuse(list(_evaluation_problems(params, paths)))
+    _refuse(list(dict.fromkeys(_evaluation_problems(params, paths))))
 
 
 def problems(params: Params, paths: ArtifactPaths) -> list[str]:
-    """Every problem, in the order of the stages; reads files alone."""
-    return [
+    """Every problem once, in the order of the stages; reads files alone."""
+    found = [
         *_asked(lambda: check_pipeline(paths)),
         *_asked(lambda: check_model(params.model)),
         *context_problems(params, paths),
@@ -57,6 +57,7 @@ def problems(params: Params, paths: ArtifactPaths) -> list[str]:
         *_asked(lambda: check_sources(params.prepare, paths)),
         *_evaluation_problems(params, paths),
     ]
+    return list(dict.fromkeys(found))
 
 
 def _refuse(found: list[str]) -> None:

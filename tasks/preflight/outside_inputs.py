@@ -6,7 +6,8 @@ names and writes one small file for each kind of stage, on which those stages de
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
@@ -19,22 +20,18 @@ from evalsuite.core.files import parse_json, read_json, sha256_json, write_json
 from evalsuite.gate.policy import foreign_code
 from evalsuite.gate.rules import Rule
 from evalsuite.network.model_source import resolve_model
-from evalsuite.suites.bertscore import SUITE as BERTSCORE
-from evalsuite.suites.golden_set.items import asked_metrics
-from evalsuite.suites.golden_set.scoring import BERT_METRICS
-from evalsuite.suites.golden_set.settings import GoldenParams
-from evalsuite.suites.harmbench import SUITE as HARMBENCH
+from evalsuite.network.outside import ContentFile, Model, Outside, Package
+from evalsuite.suites.golden_set.suite import golden_outside
 from evalsuite.suites.lm_eval.suite import SUITE as HARNESS
 from evalsuite.suites.registry import SUITES
 from tasks.config.objectives import OBJECTIVES
 from tasks.config.objectives import OTHERS as OBJECTIVES_OF_OTHERS
 from tasks.config.params import Params
+from tasks.evaluation.suites import outside_suites
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import OTHERS as STEPS_OF_OTHERS
 from tasks.prepare.standard import STEPS
 
-SCORERS = {"bertscore_f1": "bert-score", "bertscore_pass": "bert-score", "chrf": "sacrebleu", "rouge_l": "rouge-score"}
-"""Golden metric -> the distribution that computes it."""
 READERS = ("fetch", "prepare", "plan", "train", "evaluate", "contamination", "gate")
 """Stages of dvc.yaml, each with a file of its own: a new encoder must not train anything again."""
 
@@ -141,23 +138,17 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))
     elif stage == "train":
-        yield from _golden(evaluation.golden, _asked(evaluation.golden.path, "dev", root), root, contents)
+        yield from _contents(golden_outside(evaluation.golden, "dev", root), root, contents)
     elif stage == "evaluate":
-        asked = _asked(evaluation.golden.path, "test", root)
-        if evaluation.section(BERTSCORE) is not None:
-            asked |= set(BERT_METRICS)
-        yield from _golden(evaluation.golden, asked, root, contents)
         if (harness := evaluation.section(HARNESS)) is not None and harness.tasks:
             # Without a section of params.yaml, the rules say which tasks run.
             chosen = sha256_json(harness.model_dump(mode="json"))
             yield Input("evaluation.harness", lambda: chosen)
-            yield Input("package lm_eval", lambda: _package("lm_eval", contents))
-        judge = harmbench.judge if (harmbench := evaluation.section(HARMBENCH)) is not None else None
-        if judge is not None and judge.model is not None and judge.base_url is None:
-            yield Input("evaluation.harmbench.judge.model", model(judge.model, judge.revision))
         for name, arguments in evaluation.suites.items():
             suite = partial(SUITES.find, name)
             yield from _extension(f"evaluation.suites.{name}", suite, arguments, root, contents)
+        with suppress(RatchetError):  # a suite that cannot be made is refused by the checks
+            yield from _contents(outside_suites(evaluation, root), root, contents)
     elif stage == "gate":
         for kind, code in foreign_code(params.gate.rules).items():
             yield Input(f"gate.rules of kind {kind}", lambda code=code: code)  # type: ignore[misc]
@@ -168,24 +159,15 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         yield Input("contamination.embedding_model", model(params.contamination.embedding_model))
 
 
-def _golden(params: GoldenParams, asked: set[str], root: Path, contents: Contents) -> Iterator[Input]:
-    """What scores the metrics that some item asks for."""
-    for name in sorted({SCORERS[metric] for metric in asked if metric in SCORERS}):
-        yield Input(f"package {name}", lambda name=name: _package(name, contents))  # type: ignore[misc]
-    if asked & set(BERT_METRICS):
-        key = "evaluation.golden.bertscore_"
-        yield Input(f"{key}model", lambda: _model(params.bertscore_model, params.bertscore_revision, root, contents))
-        baseline = params.bertscore_baseline
-        if baseline is not None:
-            yield Input(f"{key}baseline", lambda: contents.of_path(root / baseline))
-
-
-def _asked(folder: str, split: str, root: Path) -> set[str]:
-    """Metrics that an item asks for; all of ``SCORERS`` where the set cannot be read, which its own check says."""
-    try:
-        return set(asked_metrics(root / folder / f"{split}.jsonl"))
-    except (RatchetError, OSError):
-        return set(SCORERS)
+def _contents(outside: Iterable[Outside], root: Path, contents: Contents) -> Iterator[Input]:
+    """What of these has a content that may change; a pinned repository and a server have none."""
+    for each in outside:
+        if isinstance(each, Package):
+            yield Input(f"package {each.name}", partial(_package, each.name, contents))
+        elif isinstance(each, Model):
+            yield Input(each.key, partial(_model, each.name, each.revision, root, contents))
+        elif isinstance(each, ContentFile):
+            yield Input(each.key, partial(contents.of_path, root / each.path))
 
 
 def _extension(
@@ -193,7 +175,7 @@ def _extension(
 ) -> Iterator[Input]:
     """The code of what another package registers, and the files that its arguments name."""
     if find is not None:
-        yield Input(key, lambda: _code_of(key, find(), contents))
+        yield Input(f"code of {key}", lambda: _code_of(key, find(), contents))
     for where, path in _named_files(key, arguments, root):
         yield Input(where, partial(contents.of_path, path))
 

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import NamedTuple, NoReturn
 
-from evalsuite.core.errors import RatchetError, StageError
-from evalsuite.network.network_errors import said_by
+from evalsuite.core.errors import StageError
+from evalsuite.core.extensions import blaming
 from tasks.data.formats import BadRow, Row, parse_row
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.rows import content
 from tasks.prepare.steps import Note, Outcome, StepInputs
 
 logger = logging.getLogger(__name__)
+
+ADVICE = "; correct its code, or remove it from prepare.steps"
 
 
 class Record(NamedTuple):
@@ -53,19 +55,14 @@ def run_steps(steps: Sequence[ChosenStep], rows: list[Row], given: StepInputs) -
 
 def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[Row], Record]:
     """What a step made of the rows; another package's gets copies, so that it changes none unseen."""
-    try:
+    own = chosen.entry_point is None
+    with blaming(f"prepare: {chosen} failed", StageError, lambda _: own, ADVICE):
         outcome = chosen.step.run([_copy(row, given) for row in rows] if chosen.entry_point else rows, given)
         if not isinstance(outcome, Outcome):
             _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
         kept, record = list(outcome.kept), Record(chosen.name, len(rows), list(outcome.dropped), list(outcome.changed))
         _check_notes(chosen, rows, kept, record)
         return _with_changes(chosen, rows, kept, record, given), record
-    except Exception as error:
-        if chosen.entry_point is None or isinstance(error, RatchetError):
-            raise
-        raise StageError(
-            f"prepare: {chosen} failed: {said_by(error)}; correct its code, or remove it from prepare.steps"
-        ) from error
 
 
 def _copy(row: Row, given: StepInputs) -> Row:
@@ -121,4 +118,4 @@ def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) ->
 
 
 def _refuse(chosen: ChosenStep, what: str) -> NoReturn:
-    raise StageError(f"prepare: {chosen} {what}; correct its code, or remove it from prepare.steps")
+    raise StageError(f"prepare: {chosen} {what}{ADVICE}")

@@ -148,7 +148,7 @@ def test_other_tokens_are_learnt_by_another_loss(paths: ArtifactPaths) -> None:
 def test_its_code_is_an_input_of_the_stages_that_run_it(paths: ArtifactPaths, package: Path) -> None:
     params = load_params(paths.params)
     before = look(params, paths).files
-    assert [stage for stage, found in before.items() if "prepare.objective.last_sentence" in found] == [
+    assert [stage for stage, found in before.items() if "code of prepare.objective.last_sentence" in found] == [
         "prepare", "plan", "train",
     ]  # fmt: skip
     package.write_text(CODE + "\n")

@@ -132,4 +132,4 @@ def test_its_code_and_settings_are_watched(project: ArtifactPaths, tmp_path: Pat
     run(params, project)
     assert changed(params, project) == {}
     (tmp_path / "their_phones.py").write_text(CODE.replace("{7,}", "{6,}"))
-    assert changed(params, project) == {"plans/inputs/prepare.json": "prepare.steps.phones has another content"}
+    assert changed(params, project) == {"plans/inputs/prepare.json": "code of prepare.steps.phones has another content"}

@@ -1,5 +1,6 @@
 """A suite of another package, in thirty lines: found, validated, watched, limited and run like the built-in ones."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tasks.evaluation.suites import check_watched, suite_files, suites_of
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems
 from tasks.preflight.outside_inputs import changed, run
+from tasks.preflight.remote_inputs import prove_needed
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = """
@@ -131,3 +133,46 @@ def test_a_change_of_its_file_or_its_code_evaluates_again(project: Path, file: s
     assert changed(params, paths) == {}
     (project / file).write_text((project / file).read_text() + "\n")
     assert {Path(path).stem for path in changed(params, paths)} == {"evaluate"}
+
+
+READS = """
+from dataclasses import replace
+from evalsuite.network.outside import Model, Server
+
+def outside(params, context):
+    yield Model("evaluation.suites.capitals", "encoder", None, "its commit", "name a folder")
+    yield Server("evaluation.suites.capitals", "http://127.0.0.1:9/v1", "CAPITALS_KEY", "start the atlas")
+
+SUITE = replace(SUITE, outside=outside)
+"""
+
+
+def test_what_it_reads_from_outside_is_asked_for_before_training_and_watched(project: Path) -> None:
+    (project / "site/capitals.py").write_text(EXTENSION + READS)
+    (project / "encoder").mkdir()
+    (project / "encoder/model.safetensors").write_bytes(b"one")
+    paths, params = ArtifactPaths(project), params_of()
+    with pytest.raises(StageError, match=r"evaluation\.suites\.capitals: the server http://127.0.0.1:9/v1 .*the atlas"):
+        prove_needed(params, ["train@full"])
+    run(params, paths)
+    (project / "encoder/model.safetensors").write_bytes(b"other")
+    assert {Path(path).stem for path in changed(params, paths)} == {"evaluate"}
+
+
+@pytest.mark.parametrize(
+    ("outside", "said"),
+    [
+        ("return params.encoder", "'Params' object has no attribute 'encoder'"),
+        ("return ['a model']", "'a model' is none of what evalsuite.network.outside has, such as Model or Server"),
+    ],
+)
+def test_a_suite_that_cannot_say_what_it_reads_is_named(project: Path, outside: str, said: str) -> None:
+    (project / "site/capitals.py").write_text(
+        EXTENSION
+        + f"def outside(params, context):\n    {outside}\n"
+        + "from dataclasses import replace\nSUITE = replace(SUITE, outside=outside)\n"
+    )
+    start = r"^suite 'capitals' \(capitals:SUITE\) cannot say what it reads from outside the project: .*"
+    with pytest.raises(UsageError, match=start + re.escape(said)):
+        prove_needed(params_of(), ["train@full"])
+    assert [each for each in problems(params_of(), ArtifactPaths(Path())) if re.match(start, each)]

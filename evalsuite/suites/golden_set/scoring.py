@@ -1,20 +1,37 @@
 """Scores of a golden set's answers: text metrics at once, then one pass a model that scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from evalsuite.core.errors import UsageError
 from evalsuite.engines.base import Generation
 from evalsuite.items.results import ItemResult
 from evalsuite.judges.base import Judge, JudgeCase, Refusal, RefusalJudge
+from evalsuite.judges.choose import outside_of
+from evalsuite.network.outside import ContentFile, Model, Outside, Package
 from evalsuite.suites.golden_set import reasoning
-from evalsuite.suites.golden_set.bertscore import BertScorer
+from evalsuite.suites.golden_set.bertscore import MODEL_KEY, REMEDY, REVISION_KEY, BertScorer
 from evalsuite.suites.golden_set.items import GoldenItem
 from evalsuite.suites.golden_set.metric_params import BertThreshold, Rubric
 from evalsuite.suites.golden_set.metrics import TEXT_METRICS, VERSION, MetricContext, UnscoredError, score_text
+from evalsuite.suites.golden_set.settings import GoldenParams
 
 BERT_METRICS = ("bertscore_f1", "bertscore_pass")
 REFUSAL_METRICS = ("refusal_expected", "refusal_not_expected")
+PACKAGES = {"chrf": "sacrebleu", "rouge_l": "rouge-score"} | dict.fromkeys(BERT_METRICS, "bert-score")
+"""Metric -> the distribution that computes it."""
+
+
+def scorers_of(params: GoldenParams, metrics: Collection[str]) -> Iterator[Outside]:
+    """What scores these metrics and is no part of the project."""
+    for package in sorted({PACKAGES[metric] for metric in metrics if metric in PACKAGES}):
+        yield Package(package)
+    if not set(BERT_METRICS).isdisjoint(metrics):
+        yield Model(MODEL_KEY, params.bertscore_model, params.bertscore_revision, REVISION_KEY, REMEDY)
+        if params.bertscore_baseline is not None:
+            yield ContentFile("evaluation.golden.bertscore_baseline", params.bertscore_baseline)
+    if params.judge is not None and "judge" in metrics:
+        yield from outside_of(params.judge, "evaluation.golden.judge")
 
 
 @dataclass(frozen=True)

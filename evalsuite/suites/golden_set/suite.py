@@ -3,13 +3,13 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from evalsuite.core.errors import UsageError
+from evalsuite.core.errors import RatchetError, UsageError
 from evalsuite.engines.base import Engine, GenerationRequest
 from evalsuite.items.repeats import merge_repeats
 from evalsuite.items.results import SuiteResult
@@ -17,6 +17,7 @@ from evalsuite.judges.base import Judge, RefusalJudge
 from evalsuite.judges.choose import chat_judge
 from evalsuite.judges.learned import LearnedRefusalJudge
 from evalsuite.judges.prompts import PromptName
+from evalsuite.network.outside import Outside
 from evalsuite.suites.base import SetSize, Suite, chosen_items, result_of
 from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set.bertscore import BertScorer
@@ -28,7 +29,7 @@ from evalsuite.suites.golden_set.items import (
     read_set_manifest,
 )
 from evalsuite.suites.golden_set.metrics import MetricContext
-from evalsuite.suites.golden_set.scoring import REFUSAL_METRICS, Scorers, metric_names, score_items
+from evalsuite.suites.golden_set.scoring import REFUSAL_METRICS, Scorers, metric_names, score_items, scorers_of
 from evalsuite.suites.golden_set.settings import GoldenParams
 
 logger = logging.getLogger(__name__)
@@ -161,6 +162,20 @@ def golden_suite(params: GoldenParams, split: Split, kept: Path | None = None) -
     )
 
 
+def golden_outside(params: GoldenParams, split: Split, root: Path = Path()) -> Iterable[Outside]:
+    """What scores the metrics that some item of a split asks for; nothing for a set that cannot be read.
+
+    Args:
+        params: The set and its scorers.
+        split: ``dev`` or ``test``.
+        root: Where the set's path starts.
+    """
+    try:
+        return scorers_of(params, asked_metrics(root / params.path / f"{split}.jsonl"))
+    except (RatchetError, OSError):  # its own check says so
+        return ()
+
+
 @lru_cache(maxsize=4)
 def bert_scorer(params: GoldenParams, kept: Path | None = None) -> BertScorer:
     """The one scorer object of a process for these settings, with the embeddings that it has.
@@ -178,4 +193,11 @@ def _make(params: GoldenParams, context: SuiteContext) -> GoldenSuite:
     return suite
 
 
-SUITE = SuiteEntry("golden", GoldenParams, _make, files=("path", "bertscore_baseline"), takes_limit=True)
+SUITE = SuiteEntry(
+    "golden",
+    GoldenParams,
+    _make,
+    files=("path", "bertscore_baseline"),
+    takes_limit=True,
+    outside=lambda params, context: golden_outside(params, "test", context.root),
+)

@@ -1,13 +1,16 @@
 """Where lm-eval's tasks take their rows from when no local files stand in: datasets of a hub, each at one commit."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.network.hub import PROBE_SECONDS, HubRepo, RepoKind, fetched
+from evalsuite.network.outside import Need, Outside, Package, Repository
 from evalsuite.suites.lm_eval.metrics import index_of, leaf_tasks
+from evalsuite.suites.lm_eval.settings import HarnessParams
 
 SPLITTER = "tokenizers/punkt_tab"
 """NLTK's sentence splitter, which IFEval's checkers ask for."""
@@ -24,6 +27,30 @@ def remedy_of(task: str) -> str:
         f"name a folder with {task}/test.jsonl in evaluation.harness.data_root, or leave {task} out: take its rules "
         "out of gate.rules and its line out of evaluation.harness.tasks"
     )
+
+
+@dataclass(frozen=True)
+class SentenceSplitter:
+    """NLTK's, where a task asks for it."""
+
+    task: str
+
+    def need(self) -> Need:
+        """That NLTK has it on this machine."""
+        fetch = lambda: prove_sentence_splitter(self.task)  # noqa: E731
+        what = f"NLTK's {SPLITTER}, from NLTK's own server"
+        return Need(key_of(self.task), what, has_sentence_splitter, fetch, fetch)
+
+
+def outside_of(params: HarnessParams) -> Iterator[Outside]:
+    """lm-eval itself, and without a ``data_root`` the datasets that its tasks read."""
+    if params.tasks:
+        yield Package("lm_eval")
+    for task in params.tasks if params.data_root is None else ():
+        for repo in hub_datasets(task, params.revisions):
+            yield Repository(key_of(task), repo, remedy_of(task))
+        if "ifeval" in task:
+            yield SentenceSplitter(task)
 
 
 def hub_datasets(task: str, revisions: Mapping[str, str]) -> tuple[HubRepo, ...]:

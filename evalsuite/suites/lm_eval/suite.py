@@ -31,7 +31,7 @@ from evalsuite.suites.entry import SuiteContext, SuiteEntry
 from evalsuite.suites.golden_set import reasoning
 from evalsuite.suites.golden_set.items import read_set_manifest
 from evalsuite.suites.lm_eval.benchmark_root import SPLIT_FILES, local_splits, read_rows, tasks_there
-from evalsuite.suites.lm_eval.data import hub_overrides, pinned_dataset, prove_sentence_splitter
+from evalsuite.suites.lm_eval.data import hub_overrides, outside_of, pinned_dataset, prove_sentence_splitter
 from evalsuite.suites.lm_eval.metrics import ROLLING, index_of, leaf_tasks, task_metrics
 from evalsuite.suites.lm_eval.model import asked_texts, engine_lm
 from evalsuite.suites.lm_eval.process import fix_language_detection, offline
@@ -346,5 +346,6 @@ SUITE = SuiteEntry(
     files=("data_root",),
     takes_limit=True,
     names=lambda params: params.tasks,
+    outside=lambda params, _: outside_of(params),
     default=HarnessParams(),
 )

@@ -158,7 +158,7 @@ def test_any_change_of_any_file_of_an_external_folder_is_noticed(
 def test_a_scorer_that_no_item_asks_for_is_no_input(tmp_path: Path, dev: str, test: str, readers: set[str]) -> None:
     fill(tmp_path, {"dev": [dev], "test": [test]})
     if dev == "bertscore_pass":
-        item = {**ITEM, "metrics": [{"name": dev, "threshold": 0.5}]}
+        item = {**ITEM, "metrics": [{"name": dev, "params": {"threshold": 0.5}}]}
         (tmp_path / "golden/dev.jsonl").write_text(json.dumps(item) + "\n")
     weights = tmp_path / "bert/model.safetensors"
     assert changed_by(tmp_path, params_of(), lambda: weights.write_bytes(b"x")) == readers

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from evalsuite.core.errors import StageError, UsageError
+from evalsuite.suites.lm_eval import data
 from tasks.config.params import Params, parse_params
-from tasks.preflight import remote_inputs
 from tasks.preflight.remote_inputs import bring, missing, needed, prove_needed
 from tasks.stage import main as stage_main
 from tests.hub import CLOSED, COMMIT, serving_hub, use_hub
@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "golden_sets/model.safetensors").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     use_hub(monkeypatch, tmp_path / "hub")
-    monkeypatch.setattr(remote_inputs, "has_sentence_splitter", lambda: True)
+    monkeypatch.setattr(data, "has_sentence_splitter", lambda: True)
     return tmp_path
 
 

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalsuite.core.errors import RatchetError
+from evalsuite.core.imports import ROOT
+from tasks.installed.pipeline import PACKAGE, installed_version, starts_safely
+from tasks.paths import ArtifactPaths
 
 if TYPE_CHECKING:
     from tasks.config.params import Params
-    from tasks.paths import ArtifactPaths
 
+UPGRADE = f"`python -m pip install --upgrade {PACKAGE}`"
 OURS = ("flows", "tasks", "evalsuite")
 SHADOWED = ("evaluate", "datasets", "tokenizers", "trl", "peft", "prefect", "dvc", "torch", "transformers")
 GIB = 2**30
@@ -55,35 +58,44 @@ def _python() -> Iterator[Finding]:
 def _versions(folder: Path) -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
-    try:
-        declared = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
-        yield Finding(
-            "pyproject.toml",
-            f"unreadable ({error})",
-            False,
-            "work in the project's root; `git diff pyproject.toml` shows what differs",
-        )
-        return
+    if starts_safely(ArtifactPaths(folder)):
+        asked, by, remedy = importlib.metadata.requires(PACKAGE) or [], f"{PACKAGE} {installed_version()}", UPGRADE
+    else:
+        try:
+            project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+            yield Finding(
+                "pyproject.toml",
+                f"unreadable ({error})",
+                False,
+                "work in the project's root; `git diff pyproject.toml` shows what differs",
+            )
+            return
+        asked, by, remedy = project["dependencies"], "pyproject.toml", "`make install`"
+    declared = [each for each in map(Requirement, asked) if each.marker is None or each.marker.evaluate({"extra": ""})]
     bad = 0
-    for requirement in map(Requirement, declared):
+    for requirement in declared:
         try:
             version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
             version = "absent"
         if version == "absent" or not requirement.specifier.contains(version.split("+")[0], prereleases=True):
             bad += 1
-            yield Finding(requirement.name, f"{version}, wanted {requirement.specifier}", False, "`make install`")
+            yield Finding(requirement.name, f"{version}, wanted {requirement.specifier}", False, remedy)
     if not bad:
-        yield Finding("packages", f"{len(declared)} match pyproject.toml", True)
+        yield Finding("packages", f"{len(declared)} match {by}", True)
 
 
 def _packages(folder: Path) -> Iterator[Finding]:
+    safe = starts_safely(ArtifactPaths(folder))
+    home, remedy = (ROOT, UPGRADE) if safe else (folder.resolve(), "`make install`")
     for name in OURS:
         spec = importlib.util.find_spec(name)
         where = Path(spec.origin).resolve() if spec and spec.origin else None
-        good = where is not None and where.is_relative_to(folder.resolve())
-        yield Finding(f"package {name}", str(where), good, "another package has this name: `make install`")
+        good = where is not None and where.is_relative_to(home)
+        yield Finding(f"package {name}", str(where), good, f"another package has this name: {remedy}")
+    if safe:
+        return  # no stage looks for packages in this folder
     for name in SHADOWED:
         taken = [
             path for path in (folder / name, folder / f"{name}.py") if (path / "__init__.py").exists() or path.is_file()
@@ -136,7 +148,6 @@ def _repository(folder: Path) -> Iterator[Finding]:
         yield Finding("dvc", str(error), False, "fix that, then check again with `ratchet doctor`")
         return
     yield Finding("dvc", f"{len(pending)} stages to run" if pending else "everything up to date", True)
-    from tasks.paths import ArtifactPaths
     from tasks.registry.store import check_remote
 
     try:
@@ -160,14 +171,15 @@ def _remote_of(folder: Path) -> str | None:
 def _configuration(folder: Path) -> Iterator[Finding]:
     from tasks.config.params import load_params, parse_params
     from tasks.config.reading import read_sections
-    from tasks.paths import ArtifactPaths
     from tasks.preflight.checks import problems
 
     path = folder / "params.yaml"
     try:
         params = load_params(path)
     except RatchetError as error:
-        yield Finding("params.yaml", str(error), False, "fix the line that it names; tasks/config has all keys")
+        yield Finding(
+            "params.yaml", str(error), False, "fix the line that it names; docs/reference/params.md has all keys"
+        )
         try:
             params = parse_params(read_sections(path))  # where a section is missing, the rest is looked at all the same
         except RatchetError:

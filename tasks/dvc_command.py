@@ -9,6 +9,9 @@ from evalsuite.network.local_network import released
 FORCED = "RATCHET_FORCED"
 """Set by ``ratchet stage --force``: a stage has no arguments of its own, and DVC does not say why it runs one."""
 
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Python's own variable: no `tasks`, `flows` or `dvc` of the folder where a process starts hides an installed one."""
+
 
 def dvc_command(*arguments: str) -> list[str]:
     """DVC from this very environment, waiting for a run beside it to let go of the lock."""

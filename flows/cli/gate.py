@@ -166,6 +166,9 @@ def gate_power(
 def gate_replay(
     decision: Annotated[str | None, typer.Argument(help="Id or its first characters; the latest by default.")] = None,
     json_out: Annotated[Optional[Path], typer.Option("--json", help="Write the decision here.")] = None,  # noqa: UP045
+    verdict: Annotated[
+        bool, typer.Option("--verdict", help="Exit with the verdict's code, as `gate check` does.")
+    ] = False,
 ) -> None:
     """Recompute a stored decision from its stored item results; name the field that differs."""
     from evalsuite.core.files import write_json
@@ -184,3 +187,5 @@ def gate_replay(
         write_json(json_out, again)
     show_decision(again, num_reasons=3)
     typer.echo(f"\nreplayed {again.decision_id[:16]}: every field is what the stored items give")
+    if verdict:
+        raise typer.Exit(int(again.verdict.exit_code))

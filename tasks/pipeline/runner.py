@@ -354,11 +354,12 @@ def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
     if not any(stage.name == INPUTS for stage in stages):
         return {}
     from tasks.config.params import load_params
+    from tasks.installed.code import changed_code
     from tasks.paths import ArtifactPaths
     from tasks.preflight.outside_inputs import changed
 
     paths = ArtifactPaths(root)
-    return changed(load_params(paths.params), paths)
+    return changed(load_params(paths.params), paths) | changed_code(paths)
 
 
 def _lies_in(folder: str, path: Path) -> bool:

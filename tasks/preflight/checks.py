@@ -17,6 +17,7 @@ from tasks.base_model.export import check_model
 from tasks.config.params import Params
 from tasks.evaluation.golden_suite import dev_suite
 from tasks.evaluation.suites import check_watched, suite_makers
+from tasks.installed.pipeline import check_pipeline
 from tasks.paths import ArtifactPaths
 from tasks.preflight.base_model import context_problems
 from tasks.preflight.power import recorded_summaries, sets_of
@@ -49,6 +50,7 @@ def check_evaluation(params: Params, paths: ArtifactPaths) -> None:
 def problems(params: Params, paths: ArtifactPaths) -> list[str]:
     """Every problem once, in the order of the stages; reads files alone."""
     found = [
+        *_asked(lambda: check_pipeline(paths)),
         *_asked(lambda: check_model(params.model)),
         *context_problems(params, paths),
         *_asked(lambda: chosen_steps(params.prepare)),

@@ -222,7 +222,10 @@ def _package(name: str, contents: Contents) -> str:
     try:
         found, editable = version(name), _is_editable(name)
     except PackageNotFoundError:
-        raise UsageError(f"package {name} is not installed; run `make install`") from None
+        raise UsageError(
+            f"package {name} is not installed; run `python -m pip install {name}`, or `make install` in a clone of "
+            "Ratchet"
+        ) from None
     code = _code(name.replace("-", "_"), contents) if editable else None
     return found if code is None else f"{found}, editable, sha256 {code}"
 

@@ -13,7 +13,7 @@ from tasks.paths import ArtifactPaths
 from tasks.registry.ledger import Entry, Event, bring_back, ledger_path, read_ledger, registry_lock
 from tasks.registry.store import pointer_path
 
-REBUILD = "python -m tasks.registry.rebuild"
+REBUILD = "python -P -m tasks.registry.rebuild"
 
 
 class Champion(BaseModel):

@@ -6,6 +6,7 @@ from pathlib import Path
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.gate.decision import read_decision
 from tasks.paths import ArtifactPaths
+from tasks.registry.ledger import Event, ledger_path, read_ledger
 
 SUFFIX = ".json.gz"
 ID = re.compile(r"[0-9a-f]{4,64}")
@@ -16,12 +17,17 @@ def find_decision(paths: ArtifactPaths, wanted: str | None) -> Path:
 
     Args:
         paths: The project.
-        wanted: Id of a decision or at least its first 4 characters; the present decision when None.
+        wanted: Id of a decision or at least its first 4 characters; when None the present decision, or in a clone
+            where no stage ran the last one of the ledger.
 
     Raises:
         UsageError: No stored decision, or several, start so.
         MissingArtifactError: No decision was made yet.
     """
+    if wanted is None and not paths.decision.is_file():
+        judged = [entry.decision_id for entry in read_ledger(ledger_path(paths)) if entry.event is Event.VERDICT]
+        if judged and judged[-1] is not None:
+            return paths.stored_decision(judged[-1])
     if wanted is None:
         return paths.stored_decision(read_decision(paths.decision).decision_id)
     folder = paths.stored_decision("").parent

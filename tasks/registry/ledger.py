@@ -167,7 +167,7 @@ def bring_back(path: Path) -> str:
     champion = path.with_name("champion.json")
     return (
         f"it was never committed, so bring it back from a backup, or begin a new one: `mv {path} {path}.damaged; mv "
-        f"{champion} {champion}.damaged; python -m tasks.registry.rebuild`"
+        f"{champion} {champion}.damaged; python -P -m tasks.registry.rebuild`"
     )
 
 

@@ -1,6 +1,6 @@
 """champion.json, damaged or lost, made again from the ledger.
 
-Run:  python -m tasks.registry.rebuild
+Run:  python -P -m tasks.registry.rebuild     (in the project; no folder `tasks` there hides this one)
 """
 
 import sys

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from evalsuite.core.files import sha256_file, sha256_json, write_json
 from tasks.config.params import Params
-from tasks.paths import ArtifactPaths
+from tasks.installed.code import PACKAGES, watched_stages
+from tasks.paths import CODE_FOLDER, ArtifactPaths
 from tasks.pin import read_pin
 from tasks.registry.champion import Champion, derive, read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
 
 SECTIONS = ("model", "prepare", "methods", "train", "evaluation", "contamination", "sequential", "compare", "gate")
 DATA = ("data/raw", "data/suites", "golden_sets")
-CODE = ("tasks", "evalsuite")
 CODE_SUFFIXES = (".py", ".jinja", ".css")
 
 
@@ -42,7 +42,9 @@ def inputs_sha256(params: Params, root: Path) -> str:
     """Hash of what the run's outputs depend on: params sections, data, golden sets, code, inputs from outside."""
     sections = params.model_dump(mode="json", include=set(SECTIONS))
     data = {path: sha256_file(root / path) for folder in DATA for path in _files(root, folder, None)}
-    code = {path: sha256_file(root / path) for folder in CODE for path in _files(root, folder, CODE_SUFFIXES)}
+    is_watched = bool(watched_stages(ArtifactPaths(root)))  # then a `tasks` of this folder is not ours
+    folders, suffixes = ((CODE_FOLDER,), None) if is_watched else (PACKAGES, CODE_SUFFIXES)
+    code = {path: sha256_file(root / path) for folder in folders for path in _files(root, folder, suffixes)}
     outside = {path: sha256_file(root / path) for path in _files(root, "plans/inputs", None)}
     return sha256_json({"params": sections, "data": data, "code": code, "outside": outside})
 

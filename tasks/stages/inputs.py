@@ -7,6 +7,8 @@ here.
 from typing import Any
 
 from tasks.config.params import Params
+from tasks.installed.code import write_code
+from tasks.installed.pipeline import check_pipeline
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import check_evaluation
 from tasks.preflight.outside_inputs import run
@@ -18,9 +20,11 @@ Sections = Params
 
 def stage(params: Params, paths: ArtifactPaths) -> str:
     """Do the work; returns its summary."""
+    check_pipeline(paths)
     chosen_steps(params.prepare)
     check_evaluation(params, paths)
     bring(params.evaluation, servers=False)
     files: dict[str, Any] = run(params, paths).files
+    write_code(paths)
     keys = {key for found in files.values() for key in found}
     return f"{len(keys)} inputs from outside the project: {', '.join(sorted(keys))}"

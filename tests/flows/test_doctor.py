@@ -8,9 +8,11 @@ import yaml
 
 from evalsuite.suites.lm_eval.settings import PINNED_DATA
 from flows.cli.views.project import show_missing
-from flows.doctor import _configuration, _remote, examine
+from flows.doctor import _configuration, _packages, _remote, _versions, examine
 from tasks.config.params import parse_params
+from tasks.installed.pipeline import pipeline_text
 from tasks.pipeline.runner import Pending
+from tasks.starter.create import Wishes, create
 from tests.hub import CLOSED, use_hub
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +71,21 @@ def test_missing_sections_and_wrong_metric_names_are_found_in_one_round(tmp_path
     bad = [finding.state for finding in _configuration(tmp_path) if not finding.good]
     assert any("lacks a section that dvc.yaml reads" in state for state in bad)
     assert any("no_such_metric" in state for state in bad)
+
+
+def test_in_a_project_without_sources_the_installed_package_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(pipeline_text())
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks/__init__.py").write_text("raise SystemExit('imported')\n")
+    found = [*_versions(tmp_path), *_packages(tmp_path)]
+    assert {finding.subject for finding in found} == {"packages", "package flows", "package tasks", "package evalsuite"}
+    assert all(finding.good for finding in found), found
+    assert "match ratchet-ft " in found[0].state
+
+
+def test_a_project_of_another_pipeline_is_told_how_to_go_on(tmp_path: Path) -> None:
+    create(tmp_path / "mine", Wishes())
+    text = (tmp_path / "mine/dvc.yaml").read_text()
+    (tmp_path / "mine/dvc.yaml").write_text(text.replace("pipeline: ", "pipeline: 0"))
+    bad = [finding.state for finding in _configuration(tmp_path / "mine") if not finding.good]
+    assert any("`ratchet init --upgrade` writes the pipeline anew" in state for state in bad)

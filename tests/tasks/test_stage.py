@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +101,22 @@ def test_a_stage_that_is_started_by_a_wrong_name_says_which_there_are(
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_stage_that_starts_safely_hands_that_on_to_what_it_starts(tmp_path: Path) -> None:
+    for name in ("tasks", "evalsuite"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('a folder of the user was imported')\n")
+    code = "import os; from tasks.stage import main; main(['none']); print(os.environ.get('PYTHONSAFEPATH'))"
+    for options, expected in ((["-P"], "1"), ([], "None")):
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+        done = subprocess.run(
+            [sys.executable, *options, "-c", code],
+            cwd=tmp_path if options else ROOT,
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout.strip() == expected
+        assert "no stage 'none'" in done.stderr

@@ -15,6 +15,7 @@ from tasks.config.launch import LaunchParams, Strategy
 from tasks.config.methods import MethodParams
 from tasks.config.numerics import Numerics, Optimizer
 from tasks.config.train import TrainParams
+from tasks.dvc_command import SAFE_PATH
 from tasks.methods.kinds import KINDS, method_of
 from tasks.training.state.checkpoints import checkpoint_bytes
 
@@ -264,13 +265,14 @@ def node_commands(method: str, plan: LaunchPlan, launch: LaunchParams) -> list[s
     """One line a node, as a shell runs it: node 0 runs the stage, which starts its own agent; the others join it."""
     told = launch.rendezvous is None and plan.num_nodes > 1
     rendezvous = find_rendezvous(launch) if plan.num_nodes > 1 else ""
-    stage = shlex.join([sys.executable, "-m", "tasks.stage", "train", method])
+    safe = f"{SAFE_PATH}=1 " if os.environ.get(SAFE_PATH) else ""
+    stage = safe + shlex.join([sys.executable, "-m", "tasks.stage", "train", method])
     if told:
         stage = f"{RENDEZVOUS_VARIABLE}={shlex.quote(rendezvous)} {stage}"
     if plan.num_nodes > 1:
         stage = f"{NODE_RANK_VARIABLE}=0 {stage}"
     others = [
-        shlex.join(agent_command(method, plan, Node(rank, rendezvous), launch.grace_seconds))
+        safe + shlex.join(agent_command(method, plan, Node(rank, rendezvous), launch.grace_seconds))
         for rank in range(1, plan.num_nodes)
     ]
     return [stage, *others]
@@ -279,6 +281,7 @@ def node_commands(method: str, plan: LaunchPlan, launch: LaunchParams) -> list[s
 def sbatch_file(method: str, plan: LaunchPlan, launch: LaunchParams) -> str:
     """A Slurm job: one task a node, requeued when it was pre-empted after saving (exit code 75)."""
     gpus = f"#SBATCH --gpus-per-node={plan.processes_per_node}\n" if plan.device == "cuda" else ""
+    safe = f"export {SAFE_PATH}=1\n" if os.environ.get(SAFE_PATH) else ""
     return (
         "#!/bin/bash\n"
         f"#SBATCH --job-name=ratchet-{method}\n"
@@ -289,6 +292,7 @@ def sbatch_file(method: str, plan: LaunchPlan, launch: LaunchParams) -> str:
         "#SBATCH --requeue\n"
         "#SBATCH --open-mode=append\n"
         f"#SBATCH --signal=TERM@{launch.grace_seconds + 60}\n"
+        f"{safe}"
         'cd "$SLURM_SUBMIT_DIR"\n'
         f"srun --kill-on-bad-exit=0 {shlex.join([sys.executable, '-m', 'flows.cli', 'launch', method])}\n"
         "code=$?\n"

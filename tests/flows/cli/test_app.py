@@ -37,6 +37,7 @@ SURFACE = {
         "--write",
         "--json",
     },
+    "init": {"folder", "--model", "--data", "--golden", "--no-git", "--upgrade"},
     "launch": {"method", "--dry-run", "--node-rank", "--rendezvous"},
     "status": set(),
     "promote": {"--override", "--reason", "--dry-run"},
@@ -48,7 +49,7 @@ SURFACE = {
     "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--noise", "--json"},
     "gate noise": {"--a", "--b", "--json"},
     "gate power": {"--policy", "--json", "--sequential", "--discordance"},
-    "gate replay": {"decision", "--json"},
+    "gate replay": {"decision", "--json", "--verdict"},
     "gate simulate": {
         "--answers",
         "--margin",

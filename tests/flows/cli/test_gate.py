@@ -180,3 +180,26 @@ def test_replay_says_where_a_file_holds_another_decision_than_the_one_asked_for(
     paths.stored_decision(decision.decision_id).rename(paths.stored_decision("0" * 64))
     with pytest.raises(UsageError, match=f"holds decision {decision.decision_id}, not 0000"):
         replayed("0000")
+
+
+@pytest.mark.parametrize(("lost", "code"), [(0, 0), (300, 1), (90, 3)])
+def test_a_clone_where_no_stage_ran_replays_the_ledger_s_last_verdict_and_ends_with_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int, code: int
+) -> None:
+    base, new = (load_evidence(_scores(tmp_path / f"{n}.csv", n), "a", "golden") for n in (0, lost))
+    rules = GatePolicy.model_validate(
+        {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}]}
+    )
+    decision = decide(new, {"base": base}, rules, code_sha256=gate_code_sha256())
+    paths = ArtifactPaths(tmp_path)
+    write_record(paths.stored_decision(decision.decision_id), decision, new, {"base": base})
+    with registry_lock(paths):
+        for decision_id in ("f" * 64, decision.decision_id):
+            line = new_entry(Event.VERDICT, None, "full", "a" * 64)
+            append(paths, line.model_copy(update={"decision_id": decision_id}))
+        append(paths, new_entry(Event.PROMOTE, None, "full", "a" * 64))
+    monkeypatch.setattr("flows.cli.gate.project_root", lambda: tmp_path)
+    done = CliRunner().invoke(app, ["gate", "replay", "--verdict"], catch_exceptions=False)
+    assert f"replayed {decision.decision_id[:16]}" in done.output
+    assert done.exit_code == code == int(decision.verdict.exit_code)
+    assert CliRunner().invoke(app, ["gate", "replay"], catch_exceptions=False).exit_code == 0

@@ -88,7 +88,7 @@ def test_a_champion_changed_by_hand_is_written_again_from_the_ledger(paths: Arti
     data = read_json(path, "x")
     data["champion"]["model"] = "other"
     write_json(path, data)
-    with pytest.raises(UsageError, match=r"python -m tasks\.registry\.rebuild"):
+    with pytest.raises(UsageError, match=r"python -P -m tasks\.registry\.rebuild"):
         read_champion(paths)
     rebuild(paths)
     assert path.read_bytes() == good

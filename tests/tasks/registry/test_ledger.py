@@ -185,7 +185,7 @@ def test_a_ledger_that_was_never_committed_is_begun_anew_by_the_command_of_its_e
         read_ledger(path)
     assert "git checkout" not in str(raised.value)
     command = str(raised.value).rsplit("`", 2)[1]
-    assert command.endswith("; python -m tasks.registry.rebuild")
+    assert command.endswith("; python -P -m tasks.registry.rebuild")
     environment = {**stage_environment(), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, shell=True, check=True, env=environment, capture_output=True)  # noqa: S602  as above
     assert read_ledger(path) == []

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.config.params import load_params
+from tasks.installed.code import write_code
+from tasks.installed.pipeline import pipeline_text
 from tasks.paths import ArtifactPaths
 from tasks.pin import read_pin
 from tasks.registry.champion import write_champion
@@ -107,3 +109,16 @@ def test_the_pin_keeps_the_params_that_its_hash_of_the_inputs_covers(paths: Arti
     assert set(kept) == set(SECTIONS)
     assert kept["train"]["seed"] == params.train.seed
     assert kept == params.model_dump(mode="json", include=set(SECTIONS))
+
+
+def test_in_a_project_without_sources_the_hashes_of_the_code_decide_and_a_folder_tasks_does_not(
+    paths: ArtifactPaths,
+) -> None:
+    params = load_params(paths.params)
+    paths.pipeline.write_text(pipeline_text())
+    write_code(paths)
+    before = inputs_sha256(params, paths.root)
+    (paths.root / "tasks/file.py").write_text("x = 3\n")
+    assert inputs_sha256(params, paths.root) == before
+    paths.code("train").write_text('{"schema_version": 1, "sha256": "of another version"}')
+    assert inputs_sha256(params, paths.root) != before

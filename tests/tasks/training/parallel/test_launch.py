@@ -158,3 +158,18 @@ def test_a_plan_by_the_settings_of_params_or_with_unpaged_states_on_a_cpu_is_tak
     for path, settings in (("plans/full.deepspeed.json", None), ("plans/full.mine.json", "plans/full.mine.json")):
         plan = TWO_NODES.model_copy(update={"settings": LaunchFile(path=path, text="{}")})
         check_plan("full", plan, FULL, LaunchParams(nodes=2, processes_per_node=8, settings=settings))
+
+
+def test_the_commands_for_other_machines_look_for_no_module_in_a_project_without_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launch = LaunchParams(nodes=2, processes_per_node=8, rendezvous="n0:1")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    as_before = [*node_commands("full", TWO_NODES, launch), sbatch_file("full", TWO_NODES, launch)]
+    assert not any("PYTHONSAFEPATH" in text for text in as_before)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    stage, other = node_commands("full", TWO_NODES, launch)
+    assert stage.startswith("RATCHET_NODE_RANK=0 PYTHONSAFEPATH=1 ")
+    assert other.startswith("PYTHONSAFEPATH=1 ")
+    job = sbatch_file("full", TWO_NODES, launch).splitlines()
+    assert job.index("export PYTHONSAFEPATH=1") < next(n for n, line in enumerate(job) if line.startswith("srun "))

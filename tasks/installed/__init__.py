@@ -1,0 +1,1 @@
+"""A project that lies elsewhere than the code: its dvc.yaml, and which code its stages run."""

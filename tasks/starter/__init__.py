@@ -1,0 +1,1 @@
+"""A new project outside this repository, for `ratchet init`."""

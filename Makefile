@@ -1,4 +1,5 @@
-# demo: the main job on real input.  test: all tests.  check: format, lint, types.  docs: the site.  install: what they share.
+# demo: the main job on real input.  tour: five nights of a schedule on a tiny model.  test: all tests.
+# check: format, lint, types.  docs: the site.  install: what they share.
 # test-browser: the report in headless Chromium, which `make test` skips where Chromium or Playwright is not installed.
 # TORCH_INDEX: URL of PyTorch's index of CPU wheels, for machines without an NVIDIA GPU (docs/howto/install.md).
 TORCH_INDEX ?=
@@ -7,11 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-browser check docs install lock clean
+.PHONY: demo tour test test-browser check docs install lock clean
 
 demo: install
 	@$(BIN)/ratchet run --any-verdict
 	@$(BIN)/python -m demo.chapter_two
+
+tour: install
+	@$(BIN)/python -m demo.tour
 
 # Two processes, one thread each: whole files, since a file's tests share what is dear to build.
 test: install

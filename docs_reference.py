@@ -42,6 +42,7 @@ from flows.cli.app import STOPPED, app
 from tasks.config.params import Params
 from tasks.pin import Pin
 from tasks.registry.champion import ChampionFile
+from tasks.registry.journal import Run
 from tasks.registry.ledger import Entry
 from tasks.training.parallel.launch import LaunchPlan
 from tasks.training.state.log import TrainLog
@@ -68,6 +69,7 @@ FILES: dict[str, type[BaseModel]] = {
     "ratchet report --json": ReportDocument,
     "registry/decisions/ID.json.gz": Record,
     "registry/ledger.jsonl": Entry,
+    ".ratchet/journal/START.json": Run,
     "registry/champion.json": ChampionFile,
     "models/METHOD/export/manifest.json": ModelManifest,
     "models/METHOD/train_log.json": TrainLog,
@@ -147,7 +149,7 @@ def kind(annotation: Any, place: str) -> str:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, UnionType):
         return " or ".join(kind(each, place) for each in arguments if each is not NoneType)
-    if origin is tuple:
+    if origin in (tuple, list):
         return f"list: {kind(arguments[0], f'{place}[]')}"
     if origin is dict:
         return f"mapping: {kind(arguments[1], f'{place}.NAME')}"

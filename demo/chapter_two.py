@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from demo.copies import copy_sources
 from demo.queues import QUEUE
 from evalsuite.core.files import read_json
 from evalsuite.core.terminal import printable
@@ -65,12 +66,11 @@ def main() -> int:
 
 def make_copy(here: Path, copy: Path) -> None:
     """The project with other rows and one method; DVC's cache, its remote and the answers are shared."""
-    for name in ("flows", "tasks", "evalsuite", "golden_sets", "data/suites", "registry"):
+    copy_sources(here, copy)
+    for name in ("golden_sets", "data/suites", "registry"):
         shutil.copytree(here / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", WEIGHTS))
     for folder in ("data/raw", ".dvc", ".ratchet"):
         (copy / folder).mkdir(parents=True)
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(here / name, copy / name)
     (copy / ".ratchet/eval_cache").symlink_to(ArtifactPaths(here.resolve()).eval_cache)
     (copy / ".dvc/config").write_text(dvc_config(here), encoding="utf-8")
     rows = [json.loads(line) for line in (here / "data/raw/queues.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -3,9 +3,11 @@
 import importlib.metadata
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +26,8 @@ UPGRADE = f"`python -m pip install --upgrade {PACKAGE}`"
 OURS = ("flows", "tasks", "evalsuite")
 SHADOWED = ("evaluate", "datasets", "tokenizers", "trl", "peft", "prefect", "dvc", "torch", "transformers")
 GIB = 2**30
+LEFT_SECONDS = 600.0
+"""A lock of a build this old that no process holds belongs to nobody; on a shared disk another machine may build."""
 
 
 class Finding(NamedTuple):
@@ -42,6 +46,7 @@ def examine(folder: Path) -> list[Finding]:
         *_versions(folder),
         *_packages(folder),
         *_hardware(folder),
+        *_left_by_builds(),
         *_repository(folder),
         *_configuration(folder),
     ]
@@ -122,6 +127,36 @@ def _hardware(folder: Path) -> Iterator[Finding]:
 
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Finding("devices", ", ".join(devices) or "no GPU: fp32 on the CPU", True)
+
+
+def _left_by_builds() -> Iterator[Finding]:
+    """Locks of C++ extensions (DeepSpeed's) whose build was killed: torch waits for the file to go, without end.
+
+    Source: torch.utils.file_baton; a process that builds holds its lock open.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch_extensions"
+    own = os.environ.get("TORCH_EXTENSIONS_DIR")
+    found = Path(own).glob("*/lock") if own else cache.glob("*/*/lock")
+    for lock in sorted(found):
+        with suppress(OSError):  # it ended meanwhile
+            age = time.time() - lock.stat().st_mtime
+            if age > LEFT_SECONDS and not _is_open(lock):
+                state = (
+                    f"{lock} was left {age / 3600:.1f} h ago by a build that was killed; the next one waits for ever"
+                )
+                yield Finding("torch extensions", state, False, f"`rm {shlex.quote(str(lock))}`")
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a process of this machine that we may look at has the file open."""
+    import psutil
+
+    real = str(path.resolve())
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(file.path == real for file in process.open_files()):
+                return True
+    return False
 
 
 def _repository(folder: Path) -> Iterator[Finding]:

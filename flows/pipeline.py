@@ -18,12 +18,14 @@ from evalsuite.core.errors import BusyError
 from evalsuite.gate.decision import Verdict
 from tasks.config.params import Params, load_params
 from tasks.paths import ArtifactPaths
+from tasks.pipeline.compared import compared_inputs
 from tasks.pipeline.project_lock import only_run
 from tasks.pipeline.runner import pending_stages
 from tasks.prefect_tasks import promote_task, record_verdict_task, run_stage_task
 from tasks.preflight.checks import check
 from tasks.preflight.remote_inputs import prove_needed
 from tasks.registry.champion import awaits_promotion
+from tasks.registry.journal import Run, journal
 
 
 @flow(name="finetune-and-gate", validate_parameters=False, persist_result=False)
@@ -46,27 +48,30 @@ def finetune_and_gate(root: str = ".", promote: bool = True, checked: bool = Fal
         except BusyError as busy:
             logger.warning("skipped: %s", busy)
             return Completed(name="Skipped", message=f"skipped: {busy}")
-        return _finetune_and_gate(root, promote, checked)
+        paths = ArtifactPaths(Path(root))
+        run = stack.enter_context(journal(paths, "ratchet run" if checked else "scheduled run"))
+        return _finetune_and_gate(paths, promote, checked, run)
 
 
-def _finetune_and_gate(root: str, promote: bool, checked: bool) -> Verdict:
-    paths = ArtifactPaths(Path(root))
+def _finetune_and_gate(paths: ArtifactPaths, promote: bool, checked: bool, run: Run) -> Verdict:
     params = load_params(paths.params)
     logger = get_run_logger()
-    pending = pending_stages(Path(root))
+    root = str(paths.root)
+    pending = pending_stages(paths.root)
     if not pending:
-        logger.info("inputs did not change since the last run: nothing to do")
+        logger.info("inputs did not change since the last run: nothing to do; %s", compared_inputs(paths.root))
     else:
+        run.changed = {item.name: item.reason for item in pending if item.is_cause}
         if not checked:
             check(params, paths)
             prove_needed(params, [item.name for item in pending])
-        run_pipeline(root, params)
+        run_pipeline(root, params, run.ran)
     decision = record_verdict_task(root)
     logger.info("%s", decision.headline)
     if promote and params.promote.automatic and awaits_promotion(decision, paths):
         logger.info(promote_task(root, params.promote))
         # The champion is this candidate now: look at the pin again, so that the next run finds nothing to do.
-        run_stages(["inputs", "baseline"], root, params)
+        run_stages(["inputs", "baseline"], root, params, run.ran)
     return decision.verdict
 
 
@@ -100,28 +105,34 @@ def phases(params: Params) -> list[Phase]:
     ]
 
 
-def run_pipeline(root: str, params: Params) -> None:
-    """Run all phases; each is said in the log by a record with ``phase``, its number and how many there are."""
+def run_pipeline(root: str, params: Params, ran: list[str]) -> None:
+    """Run all phases; each is said in the log by a record with ``phase``, its number and how many there are.
+
+    Args:
+        root: The project's root.
+        params: Of the project.
+        ran: Takes the names of the stages that DVC did not skip.
+    """
     logger = get_run_logger()
     todo = phases(params)
     for number, phase in enumerate(todo, 1):
         place = (number, len(todo))
         logger.info("[%d/%d] %s ...", *place, phase.title, extra={"phase": place})
-        run_stages(phase.stages, root, params, phase.at_once)
+        run_stages(phase.stages, root, params, ran, phase.at_once)
 
 
-def run_stages(names: Iterable[str], root: str, params: Params, at_once: int = 1) -> None:
-    """Run stages in order, or ``at_once`` at a time where they do not read each other."""
+def run_stages(names: Iterable[str], root: str, params: Params, ran: list[str], at_once: int = 1) -> None:
+    """Run stages in order, or ``at_once`` at a time where they do not read each other; ``ran`` takes who ran."""
     timeout = float(params.schedule.stage_timeout_seconds)
     stage = run_stage_task.with_options(retries=params.schedule.retries)
     if at_once == 1:
         for name in names:
-            stage(name, root, timeout)
+            if not stage(name, root, timeout).skipped:
+                ran.append(name)
         return
     with ThreadPoolTaskRunner[Any](max_workers=at_once) as runner:
         futures: list[PrefectFuture[Any]] = [
             runner.submit(stage, parameters={"name": name, "root": root, "timeout_seconds": timeout}) for name in names
         ]
         wait(futures)
-        for future in futures:
-            future.result()
+        ran.extend(done.name for done in (future.result() for future in futures) if not done.skipped)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.tiny import make_tiny_model
+from demo.tiny_model import make_tiny_model
 
 # No test fails for being slow: a busy machine is no finding.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,6 +25,7 @@ def run(
     from evalsuite.gate.decision import read_decision
     from flows.cli.views.decision import show_verdict
     from flows.cli.views.project import show_missing, show_pending
+    from tasks.pipeline.compared import compared_inputs
     from tasks.pipeline.project_lock import only_run
     from tasks.pipeline.runner import pending_stages
     from tasks.preflight.checks import check
@@ -54,6 +55,7 @@ def run(
             run_flow(root, promote, verbose)
         else:
             typer.echo("inputs did not change since the last run: nothing to do")
+            typer.echo(compared_inputs(root))
         code = show_verdict(paths)
     raise typer.Exit(0 if any_verdict else code)
 

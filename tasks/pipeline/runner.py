@@ -70,6 +70,8 @@ class Pending(NamedTuple):
     name: str
     reason: str
     """What changed, or which stage before it may give something else."""
+    is_cause: bool = True
+    """False where nothing changed for the stage itself."""
 
 
 def halt() -> None:
@@ -200,7 +202,8 @@ def _not_made_yet(name: str, root: Path) -> RatchetError | None:
         for dep in next(stage for stage in stages if stage.name == name).deps:
             path = str(dep.def_path)
             if not dep.exists:
-                near = [out for out in makers if out == path or _lies_in(out, Path(path)) or _lies_in(path, Path(out))]
+                above = {Path(path), *Path(path).parents}
+                near = [out for out in makers if Path(out) in above or Path(path) in Path(out).parents]
                 made = makers[near[0]] if near else None
                 remedy = f"make it with `ratchet stage {made}`, or all with `ratchet run`" if made else "put it there"
                 return MissingArtifactError(f"stage {name} reads {path}, which does not exist; {remedy}")
@@ -319,7 +322,7 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
     from dvc.lock import LockError
 
     with _open_repo(root) as repo:
-        pending: dict[str, str] = {}
+        pending: dict[str, Pending] = {}
         ordered = _ordered_stages(repo)
         graph = repo.index.graph
         external = _changed_inputs(ordered, root)
@@ -334,19 +337,20 @@ def pending_stages(root: Path = Path()) -> list[Pending]:
                 holders = dvc_at_work(root)
                 if not holders:
                     raise busy_with_dvc(root) or BusyError(f"DVC works in this project; {AGAIN}") from error
-                pending[stage.name] = f"{holders[0]} works on it"
+                pending[stage.name] = Pending(stage.name, f"{holders[0]} works on it")
                 continue
             read = [external[path] for dep in stage.deps for path in external if _is_below(path, dep)]
             upstream = sorted(other.name for other in graph.successors(stage) if other.name in pending)
             if changes and not any(out.hash_info for out in stage.outs):
-                pending[stage.name] = "was not made yet"
-            elif read:
-                pending[stage.name] = read[0]
-            elif changes:
-                pending[stage.name] = _reason(next(iter(changes.values())))
+                reason = "was not made yet"
+            elif read or changes:
+                reason = read[0] if read else _reason(next(iter(changes.values())))
             elif upstream:
-                pending[stage.name] = f"if {upstream[0]} changes its output"
-        return [Pending(name, reason) for name, reason in pending.items()]
+                reason = f"if {upstream[0]} changes its output"
+            else:
+                continue
+            pending[stage.name] = Pending(stage.name, reason, is_cause=bool(read or changes))
+        return list(pending.values())
 
 
 def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
@@ -360,10 +364,6 @@ def _changed_inputs(stages: list[Any], root: Path) -> dict[str, str]:
 
     paths = ArtifactPaths(root)
     return changed(load_params(paths.params), paths) | changed_code(paths)
-
-
-def _lies_in(folder: str, path: Path) -> bool:
-    return Path(folder) in path.parents
 
 
 def _is_below(path: str, dependency: Any) -> bool:

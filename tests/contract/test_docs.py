@@ -16,11 +16,12 @@ import typer
 from typer.exceptions import TyperException
 
 from docs_reference import pages
-from evalsuite.core.errors import ExitCode
+from evalsuite.core.errors import ExitCode, UsageError
 from evalsuite.core.yaml_file import dump_yaml, parse_yaml, read_yaml
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate_tools.designs import PairedRates, items_for
 from flows.cli.app import app
+from flows.deploy import next_runs
 from tasks.config.params import Params, load_params, parse_params
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems
@@ -195,9 +196,41 @@ def settings(data: Any, place: str = "") -> Iterator[tuple[str, str]]:
 def test_every_message_of_the_troubleshooting_page_is_one_of_the_code() -> None:
     known = list(messages())
     shown = [block.strip() for kind, block in BLOCK.findall(text_of(DOCS / "troubleshooting.md")) if kind == "text"]
-    assert len(shown) > 30
+    assert len(shown) > 60
     for message in shown:
         assert any(in_order(texts, message) for texts in known), message
+
+
+RULE = {"suite": "golden", "metric": "normalized_exact", "kind": "guard", "margin": 0.05}
+MISTAKES: dict[str, Any] = {
+    "a key that is misspelt": {"prepare": {"max_row": 100}},
+    "a micro-batch that does not divide": {"train": {"micro_batch_size": 3}},
+    "a rate that is none": {"methods": {"full": {"kind": "full", "learning_rate": 2}}},
+    "a hub id without a commit": {"model": {"id": "HuggingFaceTB/SmolLM2-1.7B-Instruct"}},
+    "rows that are not there": {"prepare": {"sources": ["data/raw/qeues.jsonl"]}},
+    "a golden set that is not there": {"evaluation": {"golden": {"path": "golden_sets/mine"}}},
+    "a metric that no item asks for": {"gate": {"rules": [{**RULE, "metric": "normalised_exact"}]}},
+    "a suite that is misspelt": {"gate": {"rules": [{**RULE, "suite": "ifevall", "metric": "inst_level_loose_acc"}]}},
+    "another set's metric": {"train": {"select_metric": "f1"}},
+    "a margin that nothing can prove": {
+        "gate": {"rules": [{**RULE, "suite": "mmlu_pro", "metric": "exact_match", "margin": 0.001}]}
+    },
+    "safety without over-refusal": {"gate": {"rules": [RULE, {**RULE, "suite": "harmbench", "metric": "asr"}]}},
+    "a word that is no schedule": {"schedule": {"cron": "every night"}},
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_troubleshooting_page_shows_what_the_shipped_params_say_with_a_mistake_in_them(mistake: str) -> None:
+    page = text_of(DOCS / "troubleshooting.md")
+    try:
+        params = parse_params(merged(read_yaml(ROOT / "params.yaml"), MISTAKES[mistake]), "params.yaml")
+        next_runs(params.schedule, 1)
+        said = problems(params, ArtifactPaths())
+    except UsageError as error:
+        said = [str(error)]
+    assert len(said) == 1
+    assert f"```text\n{said[0]}\n```" in page
 
 
 def messages() -> Iterator[list[str]]:

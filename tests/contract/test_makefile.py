@@ -45,3 +45,13 @@ def test_make_demo_fails_where_the_command_does(tmp_path: Path, code: int, expec
         pytest.skip("make is not installed")
     folder = installed(tmp_path, f'[ "$*" = "run --any-verdict" ] && exit {code}')
     assert subprocess.run(["make", "demo"], cwd=folder, capture_output=True, check=False).returncode == expected
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_make_tour_runs_the_tour_and_fails_where_it_does(tmp_path: Path, code: int) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    folder = installed(tmp_path, "true")
+    (folder / ".venv/bin/python").write_text(f'#!/bin/sh\n[ "$*" = "-m demo.tour" ] && exit {code}; exit 9\n')
+    done = subprocess.run(["make", "tour"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == (2 if code else 0), done.stderr

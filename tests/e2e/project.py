@@ -8,21 +8,20 @@ from typing import Any
 
 import yaml
 
+from demo.copies import copy_sources
 from evalsuite.core.files import sha256_file, write_json
 from evalsuite.engines.base import GenerationRequest
 from tasks.dvc_command import dvc_command, stage_environment
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("tasks", "evalsuite", "flows")
 NUM_TEST = 80
 
 
 def make_project(root: Path, tiny_model: Path) -> Path:
     """A repository whose golden answers are the tiny model's own: base scores 1.0, damaged weights score about 0.0."""
     root.mkdir(parents=True)
-    for name in SOURCES:
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml"):
+    copy_sources(ROOT, root)
+    for name in (".gitignore", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     shutil.copytree(tiny_model, root / "tiny", ignore=shutil.ignore_patterns("manifest.json"))
     write_golden(root / "golden_sets/own", tiny_model)

@@ -1,6 +1,8 @@
 """What the doctor sees, here and in an empty folder."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import yaml
 
 from evalsuite.suites.lm_eval.settings import PINNED_DATA
 from flows.cli.views.project import show_missing
-from flows.doctor import _configuration, _packages, _remote, _versions, examine
+from flows.doctor import _configuration, _left_by_builds, _packages, _remote, _versions, examine
 from tasks.config.params import parse_params
 from tasks.installed.pipeline import pipeline_text
 from tasks.pipeline.runner import Pending
@@ -89,3 +91,39 @@ def test_a_project_of_another_pipeline_is_told_how_to_go_on(tmp_path: Path) -> N
     (tmp_path / "mine/dvc.yaml").write_text(text.replace("pipeline: ", "pipeline: 0"))
     bad = [finding.state for finding in _configuration(tmp_path / "mine") if not finding.good]
     assert any("`ratchet init --upgrade` writes the pipeline anew" in state for state in bad)
+
+
+def locked(cache: Path, name: str, hours: float) -> Path:
+    """A lock as torch makes it, ``hours`` old."""
+    lock = cache / "torch_extensions/py311_cpu" / name / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    os.utime(lock, (time.time() - hours * 3600,) * 2)
+    return lock
+
+
+def test_a_lock_that_a_killed_build_left_is_named_with_the_command_that_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR", raising=False)
+    left = locked(tmp_path, "cpu_adam", hours=2)
+    locked(tmp_path, "fused_adam", hours=0.01)
+    (finding,) = _left_by_builds()
+    assert not finding.good
+    assert f"{left} was left 2.0 h ago" in finding.state
+    assert finding.remedy == f"`rm {left}`"
+
+
+def test_a_lock_of_a_build_that_still_runs_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.utils.file_baton import FileBaton
+
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    (tmp_path / "cpu_adam").mkdir()
+    lock = tmp_path / "cpu_adam/lock"
+    baton = FileBaton(str(lock))
+    assert baton.try_acquire()
+    os.utime(lock, (time.time() - 7200,) * 2)
+    assert list(_left_by_builds()) == []
+    os.close(baton.fd)  # as at the death of the process, which leaves the file
+    assert [finding.good for finding in _left_by_builds()] == [False]

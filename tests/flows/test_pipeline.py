@@ -10,6 +10,8 @@ from prefect.logging import disable_run_logger
 
 from evalsuite.core.errors import UsageError
 from flows.pipeline import finetune_and_gate
+from tasks.paths import ArtifactPaths
+from tasks.registry.journal import Ending, read_runs
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +40,6 @@ def test_a_run_that_is_alone_is_not_skipped(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("model: {id: package:x}\n")
     with disable_run_logger(), pytest.raises(UsageError, match="quote the value"):
         finetune_and_gate.fn(str(tmp_path))
+    (run,) = read_runs(ArtifactPaths(tmp_path))
+    assert (run.ending, run.started_by) == (Ending.FAILED, "scheduled run")
+    assert "quote the value" in (run.error or "")

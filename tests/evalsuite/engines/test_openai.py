@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from demo.tiny_model import make_tiny_model
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import GenerationRequest
 from evalsuite.engines.hf import HFEngine
 from evalsuite.engines.openai import OpenAIEngine, check_served_model
 from evalsuite.engines.server import free_port, serving
-from tests.tiny import make_tiny_model
 
 PROMPTS = ["Where is my parcel?", "The camera is broken", "Question: What organ pumps blood", "help me as soon as"]
 

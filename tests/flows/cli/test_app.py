@@ -42,7 +42,7 @@ SURFACE = {
     "status": set(),
     "promote": {"--override", "--reason", "--dry-run"},
     "rollback": {"--reason", "--to"},
-    "history": {"--json"},
+    "history": {"--json", "--digest", "--since"},
     "serve": {"--dry-run"},
     "doctor": set(),
     "gate check": set(),

@@ -95,7 +95,7 @@ def test_the_stage_asks_nothing_that_the_command_asked(tmp_path: Path, tiny_mode
 
 
 def test_changed_weights_are_another_model(tmp_path: Path, tiny_model: Path) -> None:
-    from tests.tiny import make_tiny_model
+    from demo.tiny_model import make_tiny_model
 
     params, paths = make_project(tmp_path, tiny_model)
     evaluate("base", "golden", params, paths)

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import tasks.stages.plan
+from demo.tiny_model import make_tiny_model
 from evalsuite.core.files import read_json
 from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
@@ -22,7 +23,6 @@ from tasks.stages.train import run
 from tasks.training.parallel.launch import LaunchPlan, Node, agent_command
 from tasks.training.state.log import TrainLog
 from tests.tasks.stages import test_train
-from tests.tiny import make_tiny_model
 
 ROOT = Path(__file__).parents[4]
 FULL = {"full": {"kind": "full", "learning_rate": 1e-3, "epochs": 1}}

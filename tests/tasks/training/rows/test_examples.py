@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from demo.tiny_model import CHAT_TEMPLATE
 from evalsuite.core.errors import UsageError
 from tasks.config.train import LongRows
 from tasks.objectives.documents import IGNORED, Example
 from tasks.training.rows.examples import read_examples
 from tasks.training.rows.inputs import check_special_tokens, check_vocabulary
 from tests.tasks.training.rows.tokenized import tokenize
-from tests.tiny import CHAT_TEMPLATE
 
 TURNS = [
     {"role": "system", "content": "be brief"},

@@ -1,5 +1,6 @@
 """A random model small enough for seconds, with a real tokenizer and a chat template."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 TEXT = [
@@ -14,8 +15,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tiny_model(folder: Path, seed: int = 0, tied: bool = True) -> Path:
-    """Save a random Llama of about 100,000 parameters with a byte-level BPE tokenizer and a manifest."""
+def make_tiny_model(folder: Path, seed: int = 0, tied: bool = True, text: Sequence[str] = TEXT) -> Path:
+    """Save a random Llama of about 100,000 parameters with a byte-level BPE tokenizer and a manifest.
+
+    Args:
+        folder: Where it is written.
+        seed: Of the weights.
+        tied: Whether input and output embeddings are one matrix.
+        text: What the tokenizer learns its 400 tokens from.
+    """
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -23,7 +31,7 @@ def make_tiny_model(folder: Path, seed: int = 0, tied: bool = True) -> Path:
     from evalsuite.core.identity import write_manifest
 
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(TEXT, vocab_size=400, special_tokens=["<|im_start|>", "<|im_end|>"], show_progress=False)
+    bpe.train_from_iterator(text, vocab_size=400, special_tokens=["<|im_start|>", "<|im_end|>"], show_progress=False)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe._tokenizer,
         eos_token="<|im_end|>",  # noqa: S106  a token of text

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from evalsuite.report.data import ReportData
 from evalsuite.report.facts.measured import Fact
-from evalsuite.report.flips import WITHHELD_SUITES, Flip, FlipGroup, flips_of
+from evalsuite.report.flips import Flip, FlipGroup, flips_of, may_be_shown
 
 MAX_CHANGED = 1000
 """Items listed of each kind, suite and baseline; the rest is counted."""
@@ -94,16 +94,15 @@ def failed_must_pass(data: ReportData) -> tuple[FailedItem, ...]:
     for reason in data.decision.reasons:
         result = data.results.get(data.decision.candidate, {}).get(reason.suite)
         items = {item.item_id: item for item in result.items} if result and reason.item_ids else {}
-        withheld = reason.suite in WITHHELD_SUITES
-        for item in (items[each] for each in reason.item_ids if each in items):
+        for item in (may_be_shown(reason.suite, items[each]) for each in reason.item_ids if each in items):
             found.append(
                 FailedItem(
                     rule=reason.rule,
                     suite=reason.suite,
                     item_id=item.item_id,
-                    prompt="withheld: may be harmful" if withheld else item.prompt,
-                    references=() if withheld else item.references,
-                    output="withheld: may be harmful" if withheld else item.output,
+                    prompt=item.prompt,
+                    references=item.references,
+                    output=item.output,
                 )
             )
     return tuple(found)

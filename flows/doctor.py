@@ -22,6 +22,7 @@ from tasks.paths import ArtifactPaths
 if TYPE_CHECKING:
     from tasks.config.params import Params
 
+NO_COMMIT = "no commit yet"
 UPGRADE = f"`python -m pip install --upgrade {PACKAGE}`"
 OURS = ("flows", "tasks", "evalsuite")
 SHADOWED = ("evaluate", "datasets", "tokenizers", "trl", "peft", "prefect", "dvc", "torch", "transformers")
@@ -165,12 +166,14 @@ def _repository(folder: Path) -> Iterator[Finding]:
     from tasks.pipeline.repository import how_to_have_one
 
     inside = _output(["git", "rev-parse", "--short", "HEAD"], folder)
-    state = inside or ("no repository" if shutil.which("git") else "git is not installed")
+    is_there = (folder / ".git").exists()
+    absent = NO_COMMIT if is_there else "no repository"
+    state = inside or (absent if shutil.which("git") else "git is not installed")
     with suppress(Exception), Repo(str(folder)) as repo:  # what it fails on is the finding about DVC below
         without = inside is None and bool(repo.config["core"].get("no_scm"))
         state += ", and DVC works without it (core.no_scm)" if without else ""
     good = inside is not None or state.endswith("(core.no_scm)")
-    remedy = "make a first commit" if (folder / ".git").exists() else how_to_have_one(folder)
+    remedy = '`git add --all && git commit -m "Start"`' if is_there else how_to_have_one(folder)
     yield Finding("git", state, good, remedy if shutil.which("git") else f"install git; {remedy}")
     if inside is not None:
         changed = len((_output(["git", "status", "--porcelain"], folder) or "").splitlines())

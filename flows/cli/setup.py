@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from evalsuite.core.errors import ExitCode, UsageError
-from flows.cli.project import project_above
+from flows.cli.project import project_above, project_root
 from flows.lifecycle import signals
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def doctor() -> None:
     from flows.cli.views.findings import show_findings
     from flows.doctor import examine
 
+    project_root()
     findings = examine(Path.cwd())
     show_findings(findings)
     if not all(finding.good for finding in findings):

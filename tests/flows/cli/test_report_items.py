@@ -6,11 +6,11 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 from tasks.paths import ArtifactPaths
-from tests.tasks.stages.test_report import project
+from tests.tasks.stages.test_report import made, project
 
 ROOT = Path(__file__).parents[3]
 
-__all__ = ["project"]
+__all__ = ["made", "project"]
 
 
 def test_every_changed_item_is_written_beside_the_report(

@@ -1,4 +1,4 @@
-"""The rules of a policy, one class a kind.
+"""The rules of a policy, one class per kind.
 
 Whoever would ask of which kind a rule is asks the rule itself: what it is measured against, where its bound lies, what
 an interval proves, how it is spoken of, how a design reads it.

@@ -1,4 +1,4 @@
-"""One row an item, whatever file it came from, and the gate's columns made of such rows."""
+"""One row per item, whatever file it came from, and the gate's columns made of such rows."""
 
 import math
 import re

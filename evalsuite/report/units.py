@@ -1,4 +1,4 @@
-"""One unit a metric: points out of 100 for scores from 0 to 1, the metric's own unit for all else."""
+"""One unit per metric: points out of 100 for scores from 0 to 1, the metric's own unit for all else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

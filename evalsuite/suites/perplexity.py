@@ -34,7 +34,7 @@ class PerplexityParams(Settings):
     """Held-out text, for what fine-tuning makes a model forget."""
 
     path: str
-    """One object a line: ``text``, and optionally ``id``, ``slices``, ``cluster``; nothing of it may be trained on."""
+    """One object per line: ``text``, optionally ``id``, ``slices``, ``cluster``; nothing of it may be trained on."""
     window_words: int = Field(default=512, ge=2)
     """Most words that the model sees at once; must fit its context, else the text is unscored."""
     stride_words: int = Field(default=256, ge=1)

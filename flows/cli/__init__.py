@@ -1,1 +1,1 @@
-"""The command line: one file a command; ``views`` holds what they print."""
+"""The command line: one file per command; ``views`` holds what they print."""

@@ -4,6 +4,7 @@ Results go to stdout, progress to stderr. Exit codes are ``evalsuite.core.errors
 Heavy packages are imported inside the commands, so that ``--help`` answers at once.
 """
 
+import importlib.metadata
 import os
 import sys
 from typing import Annotated
@@ -55,10 +56,19 @@ STOPPED = {
 """What a signal leaves behind, by command."""
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ratchet {importlib.metadata.version('ratchet-ft')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     from tasks.pipeline.runner import bring_back_halted
 

@@ -1,1 +1,1 @@
-"""How the weights are trained: one class a kind of params.yaml."""
+"""How the weights are trained: one class per kind of params.yaml."""

@@ -1,4 +1,4 @@
-"""One file a run of the flow: why it ran, what it did, how it ended. Of this machine; the ledger has the verdicts.
+"""One file per run of the flow: why it ran, what it did, how it ended. Of this machine; the ledger has the verdicts.
 
 The file is written when the run starts, so that a run whose process was killed is known as one that never ended.
 """

@@ -187,7 +187,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def _plans(paths: ArtifactPaths, comparison: Comparison) -> dict[str, Any]:
-    """One plan a method, as it stands; a method that was planned elsewhere has none."""
+    """One plan per method, as it stands; a method that was planned elsewhere has none."""
     found = {row.name: paths.plan(row.name) for row in comparison.methods}
     return {name: read_json(path, f"ratchet stage plan@{name}") for name, path in found.items() if path.is_file()}
 

@@ -70,6 +70,8 @@ def look_at_golden(folder: Path) -> FoundGolden:
     Raises:
         UsageError: A split is absent, an item is malformed, or no metric is asked for in both.
     """
+    if folder.is_file():
+        raise UsageError(f"--golden: {folder} is a file; name its folder: `--golden {folder.parent}`")
     items: dict[str, tuple[GoldenItem, ...]] = {}
     for split in SPLITS:
         path = folder / f"{split}.jsonl"
@@ -81,6 +83,12 @@ def look_at_golden(folder: Path) -> FoundGolden:
         items[split] = read_golden_items(path)
         if not items[split]:
             raise UsageError(f"--golden: {path} has no items; write some, or leave --golden out for an empty set")
+    shared = sorted({item.id for item in items["dev"]} & {item.id for item in items["test"]})
+    if shared:
+        raise UsageError(
+            f"--golden: item {shared[0]!r} is in dev.jsonl and in test.jsonl of {folder} (one of {len(shared)}); dev "
+            "items choose the epoch and test items judge, so keep each item in one of them"
+        )
     asked = {split: Counter(metric for item in found for metric in item.all_metrics) for split, found in items.items()}
     both = [metric for metric, _ in asked["test"].most_common() if metric in asked["dev"]]
     if not both:

@@ -10,7 +10,7 @@ from evalsuite.engines.base import GenerationRequest
 
 
 def next_tokens(logits: Any, requests: Sequence[GenerationRequest], positions: Sequence[int]) -> list[int]:
-    """One token a row.
+    """One token per row.
 
     A drawn token depends on the row's logits, the request's seed and the position alone, so that a completion is the
     same whatever else is in the batch and however often a run was interrupted.

@@ -242,7 +242,7 @@ def read_golden_items(path: Path) -> tuple[GoldenItem, ...]:
     seen: dict[str, int] = {}
     again = f"then `ratchet golden check {path.parent} --new-version VERSION`"
     if not path.is_file():
-        raise UsageError(f"{path} is no file; expected one item a line (docs/golden_sets.md)")
+        raise UsageError(f"{path} is no file; expected one item per line (docs/golden_sets.md)")
     for number, row in numbered_objects(path, "an item", f"; fix the line, {again}"):
         try:
             item = GoldenItem.model_validate(row)

@@ -1,4 +1,4 @@
-"""Scores of a golden set's answers: text metrics at once, then one pass a model that scores."""
+"""Scores of a golden set's answers: text metrics at once, then one pass per model that scores."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field

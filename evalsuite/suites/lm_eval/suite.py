@@ -257,7 +257,7 @@ def _items(
     refusals: Mapping[tuple[str, ...], str],
     task: Any,
 ) -> Iterator[ItemResult]:
-    """One result an item; where a task has several filters, the last one is its published answer.
+    """One result per item; where a task has several filters, the last one is its published answer.
 
     An item with a prompt that the engine refused is unscored, whatever lm-eval made of the empty answer.
     """

@@ -1,5 +1,6 @@
 """The command's surface, its exit codes and its errors."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -94,6 +95,10 @@ def surface() -> dict[str, set[str]]:
 
 def test_no_command_or_option_appears_or_vanishes_unnoticed() -> None:
     assert surface() == SURFACE
+
+
+def test_the_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
+    assert ratchet(tmp_path, "--version").stdout == f"ratchet {importlib.metadata.version('ratchet-ft')}\n"
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -64,11 +64,24 @@ def test_a_folder_and_a_missing_file_are_no_rows(tmp_path: Path) -> None:
 def test_the_metric_of_most_test_items_that_dev_asks_for_too_is_found(tmp_path: Path) -> None:
     numeric = {**ITEM, "references": ["1"], "metrics": ["numeric"]}
     (tmp_path / "dev.jsonl").write_text(lines(ITEM, {**numeric, "id": "2"}))
-    (tmp_path / "test.jsonl").write_text(lines(ITEM, {**numeric, "id": "2"}, {**numeric, "id": "3"}))
+    (tmp_path / "test.jsonl").write_text(lines({**ITEM, "id": "t"}, {**numeric, "id": "3"}, {**numeric, "id": "4"}))
     found = look_at_golden(tmp_path)
     assert (found.num_items, found.metric) == ({"dev": 2, "test": 3}, "numeric")
     (tmp_path / "dev.jsonl").write_text(lines(ITEM))
     assert look_at_golden(tmp_path).metric == "exact_match"
+
+
+def test_an_item_that_would_choose_and_judge_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dev.jsonl").write_text(lines(ITEM, {**ITEM, "id": "b"}))
+    (tmp_path / "test.jsonl").write_text(lines(ITEM, {**ITEM, "id": "c"}))
+    with pytest.raises(UsageError, match=rf"item '{ITEM['id']}' is in dev\.jsonl and in test\.jsonl .*\(one of 1\)"):
+        look_at_golden(tmp_path)
+
+
+def test_a_file_in_place_of_a_golden_set_s_folder_is_refused_with_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "dev.jsonl").write_text(lines(ITEM))
+    with pytest.raises(UsageError, match=rf"is a file; name its folder: `--golden {tmp_path}`"):
+        look_at_golden(tmp_path / "dev.jsonl")
 
 
 def test_a_set_that_cannot_choose_and_judge_is_refused(tmp_path: Path) -> None:
@@ -78,6 +91,6 @@ def test_a_set_that_cannot_choose_and_judge_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_text("")
     with pytest.raises(UsageError, match=r"test\.jsonl has no items"):
         look_at_golden(tmp_path)
-    (tmp_path / "test.jsonl").write_text(lines({**ITEM, "metrics": ["contains"]}))
+    (tmp_path / "test.jsonl").write_text(lines({**ITEM, "id": "t", "metrics": ["contains"]}))
     with pytest.raises(UsageError, match="give some items of both files the same metric"):
         look_at_golden(tmp_path)

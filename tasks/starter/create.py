@@ -102,7 +102,11 @@ def check_place(folder: Path, git: bool) -> bool:
     Raises:
         UsageError: A file or a project is there, or something else lies in it, or git is wanted and missing.
     """
-    shown, place = printable(str(folder)), folder.resolve()
+    shown = printable(str(folder))
+    try:
+        place = folder.resolve()
+    except RuntimeError:
+        raise UsageError(f"{shown} is a link that leads back to itself; name another folder") from None
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{shown} is a file; name a new folder, or an empty one")
     around = next((each for each in (place, *place.parents) if _is_project(each)), None)
@@ -160,6 +164,9 @@ def _is_project(folder: Path) -> bool:
 
 def _refuse_same_names(files: Iterable[Path]) -> None:
     names = [path.name for path in files]
+    for name in names:
+        if not name.isprintable() or name == "README.md":
+            raise UsageError(f"--data: no file of data/raw may be named {printable(name)}; rename it")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"--data: two files are named {printable(twice)}, and both would lie in data/raw; rename one")

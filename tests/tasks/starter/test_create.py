@@ -44,6 +44,20 @@ def lacking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return problems(load_params(Path("params.yaml")), ArtifactPaths())
 
 
+@pytest.mark.parametrize("name", ["README.md", "a\nb.jsonl", "a\x1b[31m.jsonl", "a\udcff.jsonl", "a\u202e.jsonl"])
+def test_rows_whose_name_is_taken_or_cannot_be_shown_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(ROWS)
+    with pytest.raises(UsageError, match="no file of data/raw may be named"):
+        create(tmp_path / "mine", Wishes(data=(tmp_path / name,)))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UsageError, match="leads back to itself"):
+        check_place(tmp_path / "loop", git=False)
+
+
 def test_a_new_project_lacks_rows_and_items_and_nothing_else(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file, write_json, write_text
+from evalsuite.core.yaml_file import read_yaml
 from evalsuite.core.yaml_mistakes import printable
 from evalsuite.suites.golden_set.check import new_set
 from evalsuite.suites.golden_set.items import FileEntry, GoldenManifest
@@ -143,13 +144,18 @@ def upgrade(root: Path) -> bool:
         Whether it changed.
 
     Raises:
-        UsageError: The project runs sources of its own.
+        UsageError: The project runs sources of its own, or its dvc.yaml is no pipeline.
     """
     paths = ArtifactPaths(root)
     if not starts_safely(paths):
         raise UsageError(
             f"{paths.pipeline} was not written by `ratchet init`: this project runs the sources in its own folder, and "
             "git upgrades them"
+        )
+    document = read_yaml(paths.pipeline)
+    if not isinstance(document, dict) or not isinstance(document.get("stages") or {}, dict):
+        raise UsageError(
+            f"{paths.pipeline} is no mapping with stages, and writing it anew would lose what it says; fix it"
         )
     before = paths.pipeline.read_text(encoding="utf-8")
     after = pipeline_text(before)

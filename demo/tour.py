@@ -9,6 +9,7 @@ the gate judges what the evaluations found. Between two nights somebody changes 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,8 @@ NIGHTS = (
 def main() -> int:
     """Make the project, let the nights pass, and show what they left."""
     begun, here = time.monotonic(), Path.cwd()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)  # so that no server or schedule of the tour stays behind
     project = here / ".ratchet" / "tour"
     if busy := others_keep_busy():
         print(busy)

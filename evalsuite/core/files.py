@@ -25,13 +25,20 @@ def check_target(path: Path) -> None:
     """Refuse a place where no file can be written, before anything is computed for it.
 
     Raises:
-        UsageError: A folder is there, or a part of the path is a file.
+        UsageError: A folder, a device or a pipe is there, or a part of the path is a file.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder, expected the name of a file to write; name a file in it")
+    if _is_special(path):  # the rename would put a file in its place; of /dev/null, for the whole machine
+        raise UsageError(f"{path} is no regular file, and no file can take its place; name another file")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
         raise UsageError(f"{path} cannot be written: {above} is a file; name a file in a folder")
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a device, a pipe or a socket is there, or a link of /dev to what this process has open."""
+    return os.path.realpath(path.parent) == "/dev" or (path.exists() and not path.is_file())
 
 
 @contextmanager

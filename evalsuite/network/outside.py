@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.network.hub import HubRepo, RepoKind, address, check_commit, fetched, here, reach
 from evalsuite.network.model_source import resolve_model
@@ -142,11 +143,19 @@ class Server:
 
     def need(self) -> Need:
         """That it answers, and lets us in."""
-        return Need(self.key, f"a server at {self.url}", lambda: False, self._answer, self._answer, is_server=True)
+        return Need(
+            self.key,
+            f"a server at {without_credentials(self.url)}",
+            lambda: False,
+            self._answer,
+            self._answer,
+            is_server=True,
+        )
 
     def _answer(self) -> None:
         import httpx
 
+        shown = without_credentials(self.url)
         secret = os.environ.get(self.key_variable, "")
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         local = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
@@ -156,13 +165,12 @@ class Server:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if isinstance(error, httpx.InvalidURL) or not is_network_error(error):
                 raise UsageError(
-                    f"{self.key} = {self.url!r} is not a server address ({said_by(error)}); {self.remedy}"
+                    f"{self.key} = {shown!r} is not a server address ({said_by(error)}); {self.remedy}"
                 ) from None
             raise StageError(
-                f"{self.key}: the server {self.url} does not answer ({said_by(error)}): {self.remedy}"
+                f"{self.key}: the server {shown} does not answer ({said_by(error)}): {self.remedy}"
             ) from None
         if code in NO_ENTRY:
             raise UsageError(
-                f"{self.key}: the server {self.url} answers {code}: check the key in {self.key_variable}, "
-                f"or {self.remedy}"
+                f"{self.key}: the server {shown} answers {code}: check the key in {self.key_variable}, or {self.remedy}"
             )

@@ -175,13 +175,16 @@ def gate_replay(
     from evalsuite.gate.replay import read_record, replay
     from flows.cli.views.decision import show_decision
     from tasks.paths import ArtifactPaths
-    from tasks.registry.decisions import SUFFIX, find_decision
+    from tasks.registry.decisions import SUFFIX, check_last, find_decision
 
-    path = find_decision(ArtifactPaths(project_root()), decision)
+    paths = ArtifactPaths(project_root())
+    path = find_decision(paths, decision)
     record = read_record(path)
     wanted, stored = decision or path.name.removesuffix(SUFFIX), record.decision.decision_id
     if not stored.startswith(wanted):
         raise UsageError(f"{path} holds decision {stored}, not {wanted}; `ratchet history` lists the verdicts")
+    if verdict and decision is None:
+        check_last(paths, stored)
     again = replay(record)
     if json_out is not None:
         write_json(json_out, again)

@@ -1,7 +1,6 @@
 """A Prefect server on 127.0.0.1 that lives as long as the run or the schedule that needs it."""
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import RatchetError, StageError, UsageError
 from flows.lifecycle.signals import ended_last
 
@@ -111,15 +111,6 @@ def _unusable(url: str, reason: str, kind: type[RatchetError]) -> RatchetError:
         f"the Prefect server {without_credentials(url)} (PREFECT_API_URL {source}) {reason}; "
         f"start it or correct the address, or {own}, so that ratchet starts a server of its own"
     )
-
-
-def without_credentials(url: str) -> str:
-    """Scheme, host, port and path of an address; a name, a password or a token in it is left out."""
-    before, separator, rest = url.partition("://")
-    scheme = before + separator if separator else ""
-    place, *query = re.split("[?#]", rest if separator else before, maxsplit=1)
-    # A password that is not quoted as it should be may hold any of these signs.
-    return scheme + ("..." if query and "@" in query[0] else place.rpartition("@")[2])
 
 
 def _wait_for(url: str, server: "subprocess.Popen[bytes]", timeout_s: float, log: Path) -> None:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
 from evalsuite.core.yaml_file import read_yaml
-from tasks.installed.code import INPUTS, SHIPPED, is_code
+from tasks.installed.code import INPUTS, SHIPPED, is_code, shipped_stages, watched_stages
 from tasks.paths import ArtifactPaths
 
 PACKAGE = "ratchet-ft"
@@ -73,10 +73,10 @@ def starts_safely(paths: ArtifactPaths) -> bool:
 
 
 def check_pipeline(paths: ArtifactPaths) -> None:
-    """Refuse a dvc.yaml that another version of the package wrote, where that had another pipeline.
+    """Refuse a dvc.yaml of another version of the package with another pipeline, or one that watches no code any more.
 
     Raises:
-        UsageError: Names both versions, and the command that writes it anew.
+        UsageError: Names both versions, or a stage that watches its code no more, and the command that helps.
     """
     if not starts_safely(paths):
         return
@@ -89,6 +89,20 @@ def check_pipeline(paths: ArtifactPaths) -> None:
         raise UsageError(
             f"dvc.yaml was written by {by}, and the installed {installed_version()} has another pipeline; {UPGRADE}"
         )
+    watched = watched_stages(paths)
+    lost = [name for name in shipped_stages() if name != INPUTS and not (name in watched and _reads(stages, name))]
+    if lost:
+        raise UsageError(
+            f"dvc.yaml: {', '.join(lost)} no longer depends on the hash in {_code_file(lost[0])} that stage {INPUTS} "
+            f"writes, so that results of other code would pass as current; {UPGRADE}"
+        )
+
+
+def _reads(stages: Any, name: str) -> bool:
+    """Whether a stage depends on the hash of its code."""
+    body = stages.get(name)
+    body = body.get("do", body) if isinstance(body, dict) else None
+    return isinstance(body, dict) and _code_file(name) in (body.get("deps") or ())
 
 
 def _own_stages(yaml: YAML) -> dict[str, Any]:

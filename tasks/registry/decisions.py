@@ -6,10 +6,26 @@ from pathlib import Path
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from evalsuite.gate.decision import read_decision
 from tasks.paths import ArtifactPaths
+from tasks.registry.champion import read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
 
 SUFFIX = ".json.gz"
 ID = re.compile(r"[0-9a-f]{4,64}")
+
+
+def check_last(paths: ArtifactPaths, decision_id: str) -> None:
+    """Refuse a decision after which the ledger has the verdict of another one, and a champion that is not the ledger's.
+
+    Raises:
+        UsageError: It is not the last one, or the registry is damaged.
+    """
+    read_champion(paths)
+    judged = [entry.decision_id for entry in read_ledger(ledger_path(paths)) if entry.event is Event.VERDICT]
+    if judged and judged[-1] is not None and judged[-1] != decision_id:
+        raise UsageError(
+            f"{paths.decision} is decision {decision_id[:16]}, and the ledger's last verdict is on {judged[-1][:16]}; "
+            "name the one that is meant: `ratchet gate replay --verdict ID`"
+        )
 
 
 def find_decision(paths: ArtifactPaths, wanted: str | None) -> Path:

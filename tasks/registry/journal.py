@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evalsuite.core.errors import RatchetError
 from evalsuite.core.files import read_model, write_json
@@ -56,6 +56,13 @@ class Run(BaseModel):
     decision_id: str | None = None
     champion_before: str | None = None
     champion_after: str | None = None
+
+    @field_validator("started_at")
+    @classmethod
+    def _is_moment(cls, value: str) -> str:
+        if datetime.fromisoformat(value).tzinfo is None:
+            raise ValueError(f"{value!r} has no offset from UTC")
+        return value
 
 
 @contextmanager

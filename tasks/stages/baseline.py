@@ -6,6 +6,7 @@ does not make its own run look out of date, and whoever runs the same inputs lat
 
 from pathlib import Path
 
+from evalsuite.core.credentials import without_secrets
 from evalsuite.core.files import sha256_file, sha256_json, write_json
 from tasks.config.params import Params
 from tasks.installed.code import PACKAGES, watched_stages
@@ -33,7 +34,7 @@ def run(params: Params, paths: ArtifactPaths) -> None:
         "schema_version": 1,
         "inputs_sha256": inputs,
         "champion": champion.model_dump(mode="json", exclude={"ledger_sequence"}) if champion else None,
-        "params": params.model_dump(mode="json", include=set(SECTIONS)),
+        "params": without_secrets(params.model_dump(mode="json", include=set(SECTIONS))),
     }
     write_json(paths.baseline_pin, pin)
 

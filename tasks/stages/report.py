@@ -9,6 +9,7 @@ from typing import Any
 
 from evalsuite.comparison.rows import Comparison, read_comparison
 from evalsuite.contamination.overlap import ContaminationReport, clean_result, read_contamination
+from evalsuite.core.credentials import without_secrets
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, read_model, write_text
 from evalsuite.gate.decision import Decision, Verdict, read_decision
@@ -98,7 +99,7 @@ def gather(params: Sections, paths: ArtifactPaths) -> ReportData:
             for row in comparison.methods
         },
         plans=_plans(paths, comparison),
-        params={**shown, "evaluation": evaluated["evaluation"]},
+        params=without_secrets({**shown, "evaluation": evaluated["evaluation"]}),
         base_model=params.model.id + revision,
         licence=licence,
         licence_from=licence_from,

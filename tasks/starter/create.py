@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file, write_json, write_text
+from evalsuite.core.yaml_file import read_yaml
 from evalsuite.core.yaml_mistakes import printable
 from evalsuite.suites.golden_set.check import new_set
 from evalsuite.suites.golden_set.items import FileEntry, GoldenManifest
@@ -102,7 +103,11 @@ def check_place(folder: Path, git: bool) -> bool:
     Raises:
         UsageError: A file or a project is there, or something else lies in it, or git is wanted and missing.
     """
-    shown, place = printable(str(folder)), folder.resolve()
+    shown = printable(str(folder))
+    try:
+        place = folder.resolve()
+    except RuntimeError:
+        raise UsageError(f"{shown} is a link that leads back to itself; name another folder") from None
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{shown} is a file; name a new folder, or an empty one")
     around = next((each for each in (place, *place.parents) if _is_project(each)), None)
@@ -139,13 +144,18 @@ def upgrade(root: Path) -> bool:
         Whether it changed.
 
     Raises:
-        UsageError: The project runs sources of its own.
+        UsageError: The project runs sources of its own, or its dvc.yaml is no pipeline.
     """
     paths = ArtifactPaths(root)
     if not starts_safely(paths):
         raise UsageError(
             f"{paths.pipeline} was not written by `ratchet init`: this project runs the sources in its own folder, and "
             "git upgrades them"
+        )
+    document = read_yaml(paths.pipeline)
+    if not isinstance(document, dict) or not isinstance(document.get("stages") or {}, dict):
+        raise UsageError(
+            f"{paths.pipeline} is no mapping with stages, and writing it anew would lose what it says; fix it"
         )
     before = paths.pipeline.read_text(encoding="utf-8")
     after = pipeline_text(before)
@@ -160,6 +170,9 @@ def _is_project(folder: Path) -> bool:
 
 def _refuse_same_names(files: Iterable[Path]) -> None:
     names = [path.name for path in files]
+    for name in names:
+        if not name.isprintable() or name == "README.md":
+            raise UsageError(f"--data: no file of data/raw may be named {printable(name)}; rename it")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"--data: two files are named {printable(twice)}, and both would lie in data/raw; rename one")

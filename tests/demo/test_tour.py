@@ -1,10 +1,15 @@
 """What the tour says of a night, and when it gives up; `make tour` is the whole of it."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo import tour
 from demo.nights import Ended, Killer
 from demo.tour import NIGHTS, Night, _pass
 from evalsuite.core.files import write_json
@@ -36,6 +41,35 @@ PROMOTED = {"ending": "verdict", "verdict": "PROMOTE", "headline": "the gain is 
 
 def test_the_five_nights_end_in_all_ways_there_are() -> None:
     assert [night.ends for night in NIGHTS] == ["PROMOTE", "unchanged", "REJECT", "failed", "INCONCLUSIVE"]
+
+
+def test_a_tour_that_is_told_to_end_leaves_no_server_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ended = []
+
+    @contextmanager
+    def serving(_project: Path) -> Iterator[None]:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield
+        finally:
+            ended.append(True)
+
+    monkeypatch.chdir(tmp_path)
+    for name, stand_in in {
+        "others_keep_busy": lambda: None,
+        "make_project": lambda *_: None,
+        "_model_made": lambda _: nullcontext(lambda: None),
+        "served": serving,
+        "_pass": lambda *_: False,
+    }.items():
+        monkeypatch.setattr(tour, name, stand_in)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert tour.main() == 130
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert ended
 
 
 def test_a_night_prints_its_verdict_or_what_was_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

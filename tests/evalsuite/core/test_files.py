@@ -1,5 +1,6 @@
 """Complete or absent."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
-from evalsuite.core.files import atomic_path, read_json, sha256_json, undo_private, write_json
+from evalsuite.core.files import atomic_path, check_target, read_json, sha256_json, undo_private, write_json
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -18,6 +19,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         (temporary.write_text("half"), tmp_path.read_bytes())
     assert read_json(path, "x") == {"a": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe is no regular file"):
+        write_json(tmp_path / "pipe", {})
+    assert (tmp_path / "pipe").is_fifo()
+    for device in ("/dev/null", "/dev/stdout"):  # asked alone: a write that went through would harm the machine
+        with pytest.raises(UsageError, match="no regular file"):
+            check_target(Path(device))
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    check_target(tmp_path / "loop")
 
 
 def test_nan_is_never_written(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.files import write_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import gate_code_sha256, write_record
@@ -203,3 +204,11 @@ def test_a_clone_where_no_stage_ran_replays_the_ledger_s_last_verdict_and_ends_w
     assert f"replayed {decision.decision_id[:16]}" in done.output
     assert done.exit_code == code == int(decision.verdict.exit_code)
     assert CliRunner().invoke(app, ["gate", "replay"], catch_exceptions=False).exit_code == 0
+    # A decision that is there and not the ledger's last one gives no verdict, unless it is named.
+    write_json(paths.decision, decision)
+    with registry_lock(paths):
+        append(paths, new_entry(Event.VERDICT, None, "lora", "b" * 64).model_copy(update={"decision_id": "e" * 64}))
+    with pytest.raises(UsageError, match="the ledger's last verdict is on eeeeeeeeeeeeeeee"):
+        CliRunner().invoke(app, ["gate", "replay", "--verdict"], catch_exceptions=False, standalone_mode=False)
+    named = ["gate", "replay", "--verdict", decision.decision_id]
+    assert CliRunner().invoke(app, named, catch_exceptions=False).exit_code == code

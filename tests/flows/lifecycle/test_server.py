@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import ExitCode, RatchetError, StageError, UsageError
-from flows.lifecycle.server import check_reachable, prefect_server, without_credentials
+from flows.lifecycle.server import check_reachable, prefect_server
 
 
 class Page(BaseHTTPRequestHandler):

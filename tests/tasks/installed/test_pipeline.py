@@ -93,6 +93,22 @@ def test_a_pipeline_without_its_note_is_refused_and_one_with_another_note_too(tm
             check_pipeline(paths)
 
 
+@pytest.mark.parametrize("lost", ["an output of inputs", "a dependency", "a stage"])
+def test_a_pipeline_that_watches_a_stage_s_code_no_more_is_refused(tmp_path: Path, lost: str) -> None:
+    paths = ArtifactPaths(tmp_path)
+    data = yaml.safe_load(pipeline_text())
+    stages, file = data["stages"], ".ratchet/code/evaluate.json"
+    if lost == "an output of inputs":
+        stages["inputs"]["outs"] = [out for out in stages["inputs"]["outs"] if file not in out]
+    elif lost == "a dependency":
+        stages["evaluate"]["do"]["deps"].remove(file)
+    else:
+        del stages["evaluate"]
+    paths.pipeline.write_text(yaml.safe_dump(data))
+    with pytest.raises(UsageError, match=r"evaluate no longer depends on the hash in \.ratchet/code/evaluate\.json"):
+        check_pipeline(paths)
+
+
 def test_this_repository_starts_its_own_sources_and_needs_no_note(tmp_path: Path) -> None:
     assert not starts_safely(ArtifactPaths(ROOT))
     check_pipeline(ArtifactPaths(ROOT))

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from evalsuite.core.errors import StageError, UsageError
+from evalsuite.network.outside import Server
 from evalsuite.suites.lm_eval import data
 from tasks.config.params import Params, parse_params
 from tasks.preflight.remote_inputs import bring, missing, needed, prove_needed
@@ -149,3 +150,12 @@ def test_a_bertscore_model_of_the_hub_needs_a_commit(project: Path, revision: st
     data["evaluation"]["golden"].update(bertscore_model="microsoft/deberta-xlarge-mnli", bertscore_revision=revision)
     with pytest.raises(UsageError, match=r"set evaluation\.golden\.bertscore_revision to a commit"):
         missing(parse_params(data))
+
+
+def test_no_message_about_a_server_shows_its_password() -> None:
+    secret = "S" * 9
+    need = Server("evaluation.engine.base_url", f"http://ada:{secret}@127.0.0.1:9/v1", "NO_SUCH_KEY", "start it").need()
+    with pytest.raises(StageError) as caught:
+        need.prove()
+    assert secret not in f"{caught.value} {need.what}"
+    assert "the server http://127.0.0.1:9/v1 does not answer" in str(caught.value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evalsuite.core.errors import StageError, UsageError
+from evalsuite.core.files import write_json
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import write_champion
 from tasks.registry.journal import Ending, Run, journal, read_runs
@@ -29,6 +30,14 @@ def test_a_run_that_was_killed_stays_unended(tmp_path: Path) -> None:
     assert done.returncode == -9
     (run,) = read_runs(ArtifactPaths(tmp_path))
     assert (run.ending, run.seconds, run.started_by) == (Ending.UNENDED, None, "scheduled run")
+
+
+@pytest.mark.parametrize("started_at", ["", "yesterday", "2026-11-30T10:00:00"])
+def test_a_run_without_a_moment_is_refused_by_its_file(tmp_path: Path, started_at: str) -> None:
+    path = tmp_path / ".ratchet/journal/a.json"
+    write_json(path, {"schema_version": 1, "started_at": started_at, "started_by": "ratchet run"})
+    with pytest.raises(UsageError, match=r"a\.json: started_at"):
+        read_runs(ArtifactPaths(tmp_path))
 
 
 def fail(paths: ArtifactPaths, started_by: str, said: str, before: Callable[[Run], object] = lambda _run: None) -> None:

@@ -13,7 +13,7 @@ from tasks.config.params import Params, load_params
 from tasks.config.pipeline import check_sections
 from tasks.dvc_command import dvc_command, stage_environment
 from tasks.installed.code import shipped_stages
-from tasks.installed.pipeline import installed_version
+from tasks.installed.pipeline import installed_version, pipeline_text
 from tasks.paths import ArtifactPaths
 from tasks.preflight.checks import problems
 from tasks.starter import create as creation
@@ -42,6 +42,20 @@ def lacking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What `ratchet doctor` says of the inputs."""
     monkeypatch.chdir(folder)
     return problems(load_params(Path("params.yaml")), ArtifactPaths())
+
+
+@pytest.mark.parametrize("name", ["README.md", "a\nb.jsonl", "a\x1b[31m.jsonl", "a\udcff.jsonl", "a\u202e.jsonl"])
+def test_rows_whose_name_is_taken_or_cannot_be_shown_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(ROWS)
+    with pytest.raises(UsageError, match="no file of data/raw may be named"):
+        create(tmp_path / "mine", Wishes(data=(tmp_path / name,)))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UsageError, match="leads back to itself"):
+        check_place(tmp_path / "loop", git=False)
 
 
 def test_a_new_project_lacks_rows_and_items_and_nothing_else(
@@ -277,3 +291,14 @@ def test_an_upgrade_writes_the_pipeline_anew_and_leaves_this_repository_alone(tm
     assert pipeline.read_text() == text
     with pytest.raises(UsageError, match="was not written by `ratchet init`"):
         upgrade(ROOT)
+
+
+@pytest.mark.parametrize(
+    "edited", ["- {note} \n", "stages: [1]\n{note}", "{pipeline}  x: [\n", "{pipeline}---\na: 1\n"]
+)
+def test_a_pipeline_that_cannot_be_read_is_never_written_over(tmp_path: Path, edited: str) -> None:
+    text = edited.format(note="# python -P -m tasks.stage", pipeline=pipeline_text()) if "{" in edited else edited
+    (tmp_path / "dvc.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"dvc\.yaml"):
+        upgrade(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == text

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from evalsuite.core.errors import UsageError
-from flows.cli.project import project_root
+from flows.cli.project import check_own_file, project_root
 
 gate_app = typer.Typer(no_args_is_help=True, help="Decide on existing results.")
 
@@ -177,6 +177,8 @@ def gate_replay(
     from tasks.paths import ArtifactPaths
     from tasks.registry.decisions import SUFFIX, check_last, find_decision
 
+    if json_out is not None:
+        check_own_file(json_out)
     paths = ArtifactPaths(project_root())
     path = find_decision(paths, decision)
     record = read_record(path)

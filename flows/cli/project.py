@@ -6,6 +6,29 @@ from pathlib import Path
 
 from evalsuite.core.errors import UsageError
 
+OWN = frozenset(
+    [
+        "params.yaml",
+        "dvc.yaml",
+        "dvc.lock",
+        "pyproject.toml",
+        ".dvc",
+        ".git",
+        "data",
+        "golden_sets",
+        "registry",
+        "evals",
+        "models",
+        "plans",
+        "checkpoints",
+        "flows",
+        "tasks",
+        "evalsuite",
+    ]
+)
+REPORTS = frozenset(["decision.json", "comparison.json", "contamination.json", "promotion.html", "model_card.md"])
+"""What a project lives by, at its top and in reports/."""
+
 
 def project_root() -> Path:
     """The nearest folder upwards with params.yaml and dvc.yaml; the process moves there.
@@ -28,6 +51,21 @@ def project_root() -> Path:
     else:
         sys.path.insert(0, str(folder))
     return Path()
+
+
+def check_own_file(path: Path) -> None:
+    """Refuse to write a result over a file that a project lives by.
+
+    Raises:
+        UsageError: The file is there, in a folder of a project that only its stages and its user write.
+    """
+    place = path.resolve()
+    root = project_above(place.parent)
+    if root is None or not place.exists():
+        return
+    top, *below = place.relative_to(root.resolve()).parts
+    if top in OWN or (top == "reports" and below[-1:] and below[-1] in REPORTS):
+        raise UsageError(f"{path} is a file that the project in {root} lives by; name another file to write to")
 
 
 def project_above(place: Path) -> Path | None:

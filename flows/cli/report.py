@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from evalsuite.core.errors import UsageError
-from flows.cli.project import project_root
+from flows.cli.project import check_own_file, project_root
 
 report_app = typer.Typer(invoke_without_command=True, help="What reviewers read.")
 
@@ -33,6 +33,8 @@ def report(
         raise UsageError("name one form: `ratchet report --markdown`, --json or --schema; or `ratchet report open`")
     from flows.cli.views.report import show_report, show_schema
 
+    if out is not None:
+        check_own_file(out)
     if schema:
         show_schema(out)
     else:

@@ -66,6 +66,18 @@ def test_a_file_is_written_where_the_reader_stands(project: ArtifactPaths, monke
     assert (below / "comment.md").read_text(encoding="utf-8").startswith("# PROMOTE: qlora\n")
 
 
+def test_a_file_that_the_project_lives_by_is_not_overwritten(project: ArtifactPaths) -> None:
+    for name in ("params.yaml", "dvc.yaml", "reports/decision.json"):
+        before = (project.root / name).read_bytes()
+        with pytest.raises(UsageError, match=rf"{name} is a file that the project in .* lives by; name another file"):
+            report("--json", "--out", str(project.root / name))
+        with pytest.raises(UsageError, match="lives by"):
+            report("--schema", "--out", str(project.root / name))
+        assert (project.root / name).read_bytes() == before
+    for _ in range(2):
+        report("--json", "--out", "reports/again.json")
+
+
 def test_results_that_changed_since_the_decision_are_warned_of_in_every_form(project: ArtifactPaths) -> None:
     folder = project.evals("base") / "golden"
     identity = read_result(folder).info.model_identity

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglikelihood, OnAnswer, loglikelihood
 from evalsuite.engines.capability import context_length, read_config
@@ -74,20 +75,22 @@ class OpenAIEngine:
         Raises:
             UsageError: The address is no URL, or a key would travel unencrypted to another machine.
         """
+        shown = without_credentials(base_url)
         try:
             parts = urlsplit(base_url)
             good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             good = False
         if not good:
-            raise UsageError(f"the server's address is {base_url!r}, expected one such as http://127.0.0.1:8000/v1")
+            raise UsageError(f"the server's address is {shown!r}, expected one such as http://127.0.0.1:8000/v1")
         self._key = os.environ.get(api_key_variable)
         if self._key and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise UsageError(
-                f"{base_url} would get the key in ${api_key_variable} unencrypted; use https, or unset the variable"
+                f"{shown} would get the key in ${api_key_variable} unencrypted; use https, or unset the variable"
             )
         self._local = is_loopback(parts.hostname or "")
         self.base_url = base_url.rstrip("/")
+        self.shown_url = shown.rstrip("/")
         self.served_model = served_model
         self.model_identity = identity
         self._encoder = Encoder(tokenizer, max_positions, long_prompts)
@@ -186,7 +189,7 @@ class OpenAIEngine:
         best = (found.top_logprobs or [])[places] if found else []
         if len(scores) != count or len(best) != count or any(score is None for score in scores):
             raise UsageError(
-                f"{label}: the server at {self.base_url} gives no log-probabilities of the prompt (echo with "
+                f"{label}: the server at {self.shown_url} gives no log-probabilities of the prompt (echo with "
                 "logprobs), which multiple-choice tasks need; use vLLM or SGLang, or evaluation.engine.kind: hf"
             )
         greedy = all(score >= max(others.values()) for score, others in zip(scores, best, strict=True))
@@ -239,35 +242,35 @@ class OpenAIEngine:
         again = "answers so far are kept if the cache is on; run the same command again to continue"
         if isinstance(error, openai.APIConnectionError):
             kind = "did not answer in time" if isinstance(error, openai.APITimeoutError) else "cannot be reached"
-            return StageError(f"{label}: the server at {self.base_url} {kind} ({self._max_retries} retries); {again}")
+            return StageError(f"{label}: the server at {self.shown_url} {kind} ({self._max_retries} retries); {again}")
         if isinstance(error, openai.NotFoundError):
             said = _short(error.response.text)
             return UsageError(
-                f"{label}: {self.base_url} has no /completions, or no model {self.served_model!r}: {said}"
+                f"{label}: {self.shown_url} has no /completions, or no model {self.served_model!r}: {said}"
             )
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return UsageError(f"{label}: {self.base_url} refused the key (HTTP {error.status_code})")
+            return UsageError(f"{label}: {self.shown_url} refused the key (HTTP {error.status_code})")
         if isinstance(error, openai.APIStatusError):
-            answered = f"{label}: {self.base_url} answered HTTP {error.status_code}: {_short(error.response.text)}"
+            answered = f"{label}: {self.shown_url} answered HTTP {error.status_code}: {_short(error.response.text)}"
             passing = error.status_code >= 500 or error.status_code == 429
             return StageError(f"{answered}; {again}") if passing else UsageError(answered)
         if isinstance(error, openai.APIError | ValueError):  # ValueError: the body is no JSON
-            return StageError(f"{label}: {self.base_url} gave no valid answer: {_short(error)}; {again}")
+            return StageError(f"{label}: {self.shown_url} gave no valid answer: {_short(error)}; {again}")
         return error
 
     def _check_answer(self, answer: Any, num_prompt_tokens: int, label: str) -> None:
         """The server answers with one choice, from the model asked for, on the prompt that was sent."""
         if not isinstance(getattr(answer, "choices", None), list) or not hasattr(answer, "model"):
-            raise StageError(f"{label}: {self.base_url} gave no completion: {_short(answer)}")
+            raise StageError(f"{label}: {self.shown_url} gave no completion: {_short(answer)}")
         named = str(answer.model or "").split("@")[0]
         if named != self.served_model:
-            raise UsageError(f"{label}: {self.base_url} answered with {named!r}, not {self.served_model!r}")
+            raise UsageError(f"{label}: {self.shown_url} answered with {named!r}, not {self.served_model!r}")
         if not answer.choices or not isinstance(answer.choices[0].text, str):
-            raise StageError(f"{label}: {self.base_url} answered without a completion")
+            raise StageError(f"{label}: {self.shown_url} answered without a completion")
         counted = answer.usage.prompt_tokens if answer.usage else None
         if counted != num_prompt_tokens:
             raise UsageError(
-                f"{label}: {self.base_url} reads {counted} tokens in a prompt of {num_prompt_tokens}: it adds special "
+                f"{label}: {self.shown_url} reads {counted} tokens in a prompt of {num_prompt_tokens}: it adds special "
                 "tokens or has another tokenizer; set evaluation.engine.send: tokens, or serve the exported folder"
             )
 
@@ -293,7 +296,7 @@ def check_served_model(engine: OpenAIEngine, reference: Engine, prompts: Sequenc
     if len(differing) > len(prompts) // 4:
         first = differing[0]
         raise UsageError(
-            f"the server at {engine.base_url} does not serve {engine.model_identity[:16]}: {len(differing)} of "
+            f"the server at {engine.shown_url} does not serve {engine.model_identity[:16]}: {len(differing)} of "
             f"{len(prompts)} probes differ; to prompt {first} it says {said[first][:60]!r}, the exported weights say "
             f"{meant[first][:60]!r}; serve the exported folder"
         )

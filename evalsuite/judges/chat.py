@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
@@ -53,8 +54,11 @@ class ChatJudge:
             UsageError: The address is not http or https.
         """
         if not _is_address(base_url):
-            raise UsageError(f"judge server {base_url!r}: expected http://HOST:PORT/v1 or https://")
+            raise UsageError(
+                f"judge server {without_credentials(base_url)!r}: expected http://HOST:PORT/v1 or https://"
+            )
         self.base_url = base_url.rstrip("/")
+        self.shown_url = without_credentials(self.base_url)
         self.model = model
         self.prompt = prompt
         self.api_key_variable = api_key_variable
@@ -95,7 +99,7 @@ class ChatJudge:
                 if error.status_code in RETRIED_STATUS or error.status_code >= 500:
                     raise self._silent(f"status {error.status_code}") from None
                 raise StageError(
-                    f"judge server {self.base_url} answered {error.status_code} for model {self.model!r}; check the "
+                    f"judge server {self.shown_url} answered {error.status_code} for model {self.model!r}; check the "
                     f"model's name and the key in {self.api_key_variable}"
                 ) from None
             except openai.APIConnectionError as error:
@@ -120,7 +124,7 @@ class ChatJudge:
 
     def _silent(self, problem: str) -> StageError:
         return StageError(
-            f"judge server {self.base_url} gave no answer in {self.retries + 1} tries (last: {problem}); start it, or "
+            f"judge server {self.shown_url} gave no answer in {self.retries + 1} tries (last: {problem}); start it, or "
             f"set evaluation.judge to another judge"
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalsuite.core.credentials import without_secrets
 from evalsuite.core.files import read_json, write_json
 from evalsuite.core.identity import verify_manifest
 from evalsuite.engines.base import Engine
@@ -66,7 +67,7 @@ def run(
             results[-1].write(target / result.info.suite)
             logger.info("%s", describe(model, results[-1].summary()))
     summaries = [result.summary() for result in results]
-    settings = params.model_dump(mode="json", exclude_none=True)
+    settings = without_secrets(params.model_dump(mode="json", exclude_none=True))
     write_json(paths.eval_settings(model), {"schema_version": 1, "evaluation": settings})
     # Answers out of the cache count with the time that they once took: methods are compared by this cost.
     eval_seconds = time.perf_counter() - started + saved_seconds

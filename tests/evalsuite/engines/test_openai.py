@@ -292,3 +292,11 @@ def test_log_probabilities_that_are_no_numbers_leave_the_pair_unanswered(
 def test_an_address_that_is_none_is_refused(hf: HFEngine, address: str) -> None:
     with pytest.raises(UsageError, match="expected one such as http://127"):
         engine_at(address, hf)
+
+
+def test_a_password_in_the_address_stands_in_no_message(hf: HFEngine) -> None:
+    with pytest.raises(UsageError) as refused:
+        engine_at("http://ann:hunter2@host:port/v1", hf)
+    with pytest.raises(StageError, match=r"127\.0\.0\.1:9/v1") as absent:
+        engine_at("http://ann:hunter2@127.0.0.1:9/v1", hf, max_retries=0).generate(requests()[:1], "test")
+    assert "hunter2" not in f"{refused.value} {absent.value}"

@@ -110,3 +110,11 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 def test_the_version_names_model_and_prompt_and_not_the_address() -> None:
     assert judge("http://a/v1").version == judge("http://b/v1").version
     assert judge("http://a/v1").version != ChatJudge("http://a/v1", "other").version
+
+
+def test_a_password_in_the_address_stands_in_no_message() -> None:
+    with pytest.raises(UsageError) as refused:
+        judge("http://ann:hunter2@host:port/v1")
+    with pytest.raises(StageError, match=r"127\.0\.0\.1:9/v1") as absent:
+        judge("http://ann:hunter2@127.0.0.1:9/v1", retries=0).judge(CASES[:1], "t")
+    assert "hunter2" not in f"{refused.value} {absent.value}"

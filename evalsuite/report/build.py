@@ -23,6 +23,7 @@ from evalsuite.items.results import ItemResult
 from evalsuite.report import text
 from evalsuite.report.data import ReportData
 from evalsuite.report.facts.all import facts_of
+from evalsuite.report.facts.changed import flip_groups
 from evalsuite.report.facts.history import time_charts
 from evalsuite.report.facts.measured import changed_results, tables_of
 from evalsuite.report.facts.safety import safety_chart
@@ -31,8 +32,6 @@ from evalsuite.report.facts.tradeoff import tradeoff_chart
 from evalsuite.report.flips import (
     LEAST_CHANGE,
     MAX_ITEMS,
-    FlipGroup,
-    flips_of,
     judged_metrics,
     may_be_shown,
     unscored_reasons,
@@ -105,7 +104,7 @@ def build_html(data: ReportData) -> str:
 
 def build_item_pages(data: ReportData) -> Iterator[tuple[str, str]]:
     """File name and text of the pages that hold every changed item; they lie beside the report."""
-    groups, units = _flip_groups(data), Units(point_metrics(data.results))
+    groups, units = flip_groups(data), Units(point_metrics(data.results))
     template = _environment().get_template("all_items.html.jinja")
     shared = {
         **_shell(),
@@ -184,7 +183,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "choice_pairs": [pair for pair in comparison.pairs if _is_choice(pair, data)],
         "other_pairs": [pair for pair in comparison.pairs if not _is_choice(pair, data)],
         "training": [training_of(run) for run in data.training.values()],
-        "flip_groups": _flip_groups(data),
+        "flip_groups": flip_groups(data),
         "least_change": LEAST_CHANGE,
         "max_items": MAX_ITEMS,
         "must_pass": _must_pass(data),
@@ -227,15 +226,6 @@ def _quality(data: ReportData, models: list[ModelRow]) -> list[QualityRow]:
         for suite, metric in names
     ]
     return sorted(rows, key=lambda row: (not row.judged, row.suite, row.metric))
-
-
-def _flip_groups(data: ReportData) -> list[FlipGroup]:
-    candidate = data.results.get(data.decision.candidate, {})
-    return [
-        group
-        for role in data.decision.baselines
-        for group in flips_of(candidate, data.results.get(role, {}), role, data.decision.policy)
-    ]
 
 
 def _must_pass(data: ReportData) -> list[MustPass]:

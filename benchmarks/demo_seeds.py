@@ -18,12 +18,13 @@ from pathlib import Path
 import psutil
 import yaml
 
+from demo.copies import copy_sources
 from evalsuite.gate.decision import read_decision
 from tasks.paths import ArtifactPaths
 
 SEEDS = (7, 1, 2, 3, 4)
 THREADS = (1, 2)
-COPIED = ("flows", "tasks", "evalsuite", "golden_sets", "data/suites", "data/raw", "registry")
+DATA = ("golden_sets", "data/suites", "data/raw", "registry")
 SECONDS, LOAD = "seconds.txt", "load.txt"
 
 
@@ -69,11 +70,10 @@ def row(shared: Path, seed: int, threads: int) -> str:
 
 def make_copy(here: Path, copy: Path, shared: Path, seed: int) -> None:
     """The project with another seed, without a repository; cache, remote and answers lie in the shared folder."""
-    for name in COPIED:
+    copy_sources(here, copy)
+    for name in DATA:
         shutil.copytree(here / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "[0-9a-f]" * 16))
     shutil.copytree(here / ".dvc", copy / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(here / name, copy / name)
     params = yaml.safe_load((here / "params.yaml").read_text(encoding="utf-8"))
     params["train"]["seed"] = seed
     params["promote"]["automatic"] = False

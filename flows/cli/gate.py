@@ -175,7 +175,7 @@ def gate_replay(
     from evalsuite.gate.replay import read_record, replay
     from flows.cli.views.decision import show_decision
     from tasks.paths import ArtifactPaths
-    from tasks.registry.decisions import SUFFIX, check_last, find_decision
+    from tasks.registry.decisions import SUFFIX, check_last, check_params, find_decision
 
     if json_out is not None:
         check_own_file(json_out)
@@ -187,6 +187,7 @@ def gate_replay(
         raise UsageError(f"{path} holds decision {stored}, not {wanted}; `ratchet history` lists the verdicts")
     if verdict and decision is None:
         check_last(paths, stored)
+        check_params(paths, record)
     again = replay(record)
     if json_out is not None:
         write_json(json_out, again)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from evalsuite.core.credentials import without_secrets
 from evalsuite.core.yaml_file import read_yaml
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.suites.registry import built_in
@@ -26,6 +27,10 @@ from tasks.config.training import TrainingSections
 RESERVED_NAMES = frozenset({"base", "champion", "baseline"})
 
 
+DECIDING = ("model", "prepare", "methods", "train", "evaluation", "contamination", "sequential", "compare", "gate")
+"""Sections on which a run's outputs depend."""
+
+
 class Params(TrainingSections):
     """The whole file."""
 
@@ -41,6 +46,10 @@ class Params(TrainingSections):
     gate: GatePolicy
     promote: PromoteParams = PromoteParams()
     schedule: ScheduleParams = ScheduleParams()
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings on which a run's outputs depend, defaults included and secrets left out, as JSON has them."""
+        return without_secrets(self.model_dump(mode="json", include=set(DECIDING)))
 
     @property
     def seed_sets(self) -> tuple[tuple[str, ...], ...]:

@@ -6,16 +6,14 @@ does not make its own run look out of date, and whoever runs the same inputs lat
 
 from pathlib import Path
 
-from evalsuite.core.credentials import without_secrets
 from evalsuite.core.files import sha256_file, sha256_json, write_json
-from tasks.config.params import Params
+from tasks.config.params import DECIDING, Params
 from tasks.installed.code import PACKAGES, watched_stages
 from tasks.paths import CODE_FOLDER, ArtifactPaths
 from tasks.pin import read_pin
 from tasks.registry.champion import Champion, derive, read_champion
 from tasks.registry.ledger import Event, ledger_path, read_ledger
 
-SECTIONS = ("model", "prepare", "methods", "train", "evaluation", "contamination", "sequential", "compare", "gate")
 DATA = ("data/raw", "data/suites", "golden_sets")
 CODE_SUFFIXES = (".py", ".jinja", ".css")
 
@@ -34,14 +32,14 @@ def run(params: Params, paths: ArtifactPaths) -> None:
         "schema_version": 1,
         "inputs_sha256": inputs,
         "champion": champion.model_dump(mode="json", exclude={"ledger_sequence"}) if champion else None,
-        "params": without_secrets(params.model_dump(mode="json", include=set(SECTIONS))),
+        "params": params.deciding(),
     }
     write_json(paths.baseline_pin, pin)
 
 
 def inputs_sha256(params: Params, root: Path) -> str:
     """Hash of what the run's outputs depend on: params sections, data, golden sets, code, inputs from outside."""
-    sections = params.model_dump(mode="json", include=set(SECTIONS))
+    sections = params.model_dump(mode="json", include=set(DECIDING))
     data = {path: sha256_file(root / path) for folder in DATA for path in _files(root, folder, None)}
     is_watched = bool(watched_stages(ArtifactPaths(root)))  # then a `tasks` of this folder is not ours
     folders, suffixes = ((CODE_FOLDER,), None) if is_watched else (PACKAGES, CODE_SUFFIXES)

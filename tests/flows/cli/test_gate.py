@@ -2,19 +2,22 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import write_json
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
-from evalsuite.gate.replay import gate_code_sha256, write_record
+from evalsuite.gate.replay import RunInputs, gate_code_sha256, write_record
 from evalsuite.records.evidence import load_evidence
 from evalsuite.testing import make_item, make_result
 from flows.cli.app import app
 from flows.cli.views.history import show_history
+from tasks.config.params import load_params
 from tasks.paths import ArtifactPaths
 from tasks.registry.decisions import find_decision
 from tasks.registry.ledger import Event, append, new_entry, registry_lock
@@ -188,11 +191,10 @@ def test_a_clone_where_no_stage_ran_replays_the_ledger_s_last_verdict_and_ends_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int, code: int
 ) -> None:
     base, new = (load_evidence(_scores(tmp_path / f"{n}.csv", n), "a", "golden") for n in (0, lost))
-    rules = GatePolicy.model_validate(
-        {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}]}
-    )
-    decision = decide(new, {"base": base}, rules, code_sha256=gate_code_sha256())
+    gate = {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}]}
+    decision = decide(new, {"base": base}, GatePolicy.model_validate(gate), code_sha256=gate_code_sha256())
     paths = ArtifactPaths(tmp_path)
+    _write_params(paths, gate=gate)
     write_record(paths.stored_decision(decision.decision_id), decision, new, {"base": base})
     with registry_lock(paths):
         for decision_id in ("f" * 64, decision.decision_id):
@@ -212,3 +214,39 @@ def test_a_clone_where_no_stage_ran_replays_the_ledger_s_last_verdict_and_ends_w
         CliRunner().invoke(app, ["gate", "replay", "--verdict"], catch_exceptions=False, standalone_mode=False)
     named = ["gate", "replay", "--verdict", decision.decision_id]
     assert CliRunner().invoke(app, named, catch_exceptions=False).exit_code == code
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_verdict_on_other_settings_than_those_of_params_yaml_lets_nothing_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    base = load_evidence(_scores(tmp_path / "scores.csv", 0), "a", "golden")
+    gate = {"rules": [{"suite": "golden", "metric": "exact", "kind": "guard", "margin": 0.1}]}
+    decision = decide(base, {"base": base}, GatePolicy.model_validate(gate), code_sha256=gate_code_sha256())
+    paths = ArtifactPaths(tmp_path)
+    _write_params(paths, gate=gate)
+    made_with = RunInputs(params=load_params(paths.params).deciding()) if kept else None  # None: an earlier version
+    write_record(paths.stored_decision(decision.decision_id), decision, base, {"base": base}, made_with)
+    with registry_lock(paths):
+        line = new_entry(Event.VERDICT, None, "full", "a" * 64)
+        append(paths, line.model_copy(update={"decision_id": decision.decision_id}))
+    monkeypatch.setattr("flows.cli.gate.project_root", lambda: tmp_path)
+    replayed = ["gate", "replay", "--verdict"]
+    assert CliRunner().invoke(app, replayed, catch_exceptions=False).exit_code == 0
+
+    _write_params(paths, gate={"rules": [gate["rules"][0] | {"margin": 0.5}]})
+    with pytest.raises(UsageError, match=r"now: gate\.rules differs; make a new one with `ratchet run`"):
+        CliRunner().invoke(app, replayed, catch_exceptions=False, standalone_mode=False)
+    # Named, it is the replay of an old decision and says nothing about the present settings.
+    assert CliRunner().invoke(app, [*replayed, decision.decision_id], catch_exceptions=False).exit_code == 0
+
+    if kept:
+        _write_params(paths, gate=gate, train={"seed": 8})
+        with pytest.raises(UsageError, match=r"train\.seed was \d+ and is 8"):
+            CliRunner().invoke(app, replayed, catch_exceptions=False, standalone_mode=False)
+
+
+def _write_params(paths: ArtifactPaths, **sections: Any) -> None:
+    shipped = yaml.safe_load((Path(__file__).parents[3] / "params.yaml").read_text())
+    merged = {**shipped, **{name: shipped.get(name, {}) | own for name, own in sections.items()}}
+    paths.params.write_text(yaml.safe_dump(merged | {"gate": sections["gate"]}))

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config.params import load_params
+from tasks.config.params import DECIDING, load_params
 from tasks.installed.code import write_code
 from tasks.installed.pipeline import pipeline_text
 from tasks.paths import ArtifactPaths
 from tasks.pin import read_pin
 from tasks.registry.champion import write_champion
 from tasks.registry.ledger import Event
-from tasks.stages.baseline import SECTIONS, describe, inputs_sha256, run
+from tasks.stages.baseline import describe, inputs_sha256, run
 from tests.tasks.registry.ledger_entries import add
 
 ROOT = Path(__file__).parents[3]
@@ -106,9 +106,9 @@ def test_the_pin_keeps_the_params_that_its_hash_of_the_inputs_covers(paths: Arti
     run(params, paths)
     kept = read_pin(paths).params
     assert kept is not None
-    assert set(kept) == set(SECTIONS)
+    assert set(kept) == set(DECIDING)
     assert kept["train"]["seed"] == params.train.seed
-    assert kept == params.model_dump(mode="json", include=set(SECTIONS))
+    assert kept == params.model_dump(mode="json", include=set(DECIDING))
 
 
 def test_in_a_project_without_sources_the_hashes_of_the_code_decide_and_a_folder_tasks_does_not(

@@ -179,6 +179,7 @@ def gate_replay(
     from tasks.registry.decisions import SUFFIX, check_last, check_params, find_decision
 
     if json_out is not None:
+        json_out = json_out.absolute()  # before the process moves to the project's root
         check_own_file(json_out)
     paths = ArtifactPaths(project_root())
     path = find_decision(paths, decision)

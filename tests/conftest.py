@@ -22,3 +22,10 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model; copy it before changing it."""
     return make_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give several workers the longest files first, so that they end at about the same time."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (item.path not in slow, "e2e" not in item.path.parts))

@@ -1,0 +1,242 @@
+"""data/prepared/trail.parquet: where every row came from, what each step did to it, and where it ended.
+
+One row of the file for each that was read, bad ones last. What a step did not note, it kept as it was, so that the file
+is small: a million rows take some tens of megabytes, most of which are hashes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from evalsuite.core.errors import MissingArtifactError, UsageError
+from evalsuite.core.files import sha256_json
+from tasks.data.formats import BadRow, Row
+from tasks.objectives.objective import Objective
+from tasks.prepare.rows import as_compared
+from tasks.prepare.runner import Record
+from tasks.prepare.splits import Side
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+MADE_BY = "ratchet stage prepare"
+HASH_BYTES = 16
+GROUP_ROWS = 65_536
+"""Rows of the file that are in memory at a time."""
+READ = "read"
+"""The step of a bad row's event."""
+
+
+class Event(NamedTuple):
+    """What one step did to one row."""
+
+    step: str
+    did: Literal["bad", "dropped", "changed"]
+    reason: str
+    detail: str = ""
+    other: str = ""
+    """Source of another row that explains it."""
+
+
+class TrailRow(NamedTuple):
+    """One row that was read."""
+
+    source: str
+    """``file:line``, or ``file#entry``."""
+    row_id: str
+    content: str
+    """Hex of ``content_hash``; empty for a bad row."""
+    side: str
+    """``train``, ``dev``, or empty where it is on neither."""
+    events: tuple[Event, ...] = ()
+
+
+class TrailStep(NamedTuple):
+    """A step that the rows went through."""
+
+    name: str
+    private: bool = False
+    """Its ``Step.private``."""
+
+
+def content_hash(row: Row, objective: Objective) -> str:
+    """128 bits of sha256 of what is learnt of a row, in hex; equal for rows that step ``duplicates`` finds the same."""
+    own = [row.fields.get(name) for name in objective.fields]
+    return sha256_json([as_compared(row), own])[: 2 * HASH_BYTES]
+
+
+def shows_text(events: Iterable[Event], steps: Sequence[TrailStep]) -> bool:
+    """Whether every private step saw a row and left it alone, so that a report may show its text as it was read."""
+    private = {step.name for step in steps if step.private}
+    names = [step.name for step in steps]
+    for event in events:
+        if event.step in private:
+            return False
+        # A bad row was seen by no step; a row that an earlier step dropped was not seen by the later ones.
+        after = names[names.index(event.step) + 1 :] if event.step in names else names
+        if event.did != "changed" and private & set(after):
+            return False
+    return True
+
+
+def events_of(records: Sequence[Record]) -> dict[str, tuple[Event, ...]]:
+    """Source of each row that a step dropped or changed -> what was done to it, in order."""
+    found: dict[str, tuple[Event, ...]] = {}
+    for record in records:
+        for did, notes in (("changed", record.changed), ("dropped", record.dropped)):
+            for note in notes:
+                event = Event(record.name, did, note.reason, note.detail, note.other)  # type: ignore[arg-type]
+                found[note.source] = (*found.get(note.source, ()), event)
+    return found
+
+
+def trail_rows(
+    rows: Iterable[Row],
+    bad: Iterable[BadRow],
+    records: Sequence[Record],
+    sides: Mapping[str, Side],
+    objective: Objective,
+) -> Iterator[TrailRow]:
+    """Every row that was read.
+
+    Args:
+        rows: The rows as they were read, before any step.
+        bad: Those that could not be read.
+        records: What each step did.
+        sides: Rows of train and dev.
+        objective: What is learnt of a row.
+    """
+    noted = events_of(records)
+    side_of = {row.source: name for name, side in sides.items() for row in side.rows}
+    for row in rows:
+        events = noted.get(row.source, ())
+        yield TrailRow(row.source, row.row_id, content_hash(row, objective), side_of.get(row.source, ""), events)
+    for each in bad:
+        yield TrailRow(each.source, each.source, "", "", (Event(READ, "bad", each.reason),))
+
+
+def write_trail(path: Path, rows: Iterable[TrailRow], records: Sequence[Record]) -> str:
+    """Write the file, some rows at a time; the same rows give the same bytes.
+
+    Returns:
+        The md5 of its bytes, under which DVC keeps it.
+    """
+    import pyarrow.parquet as pq
+
+    steps = [{"name": record.name, "private": record.private} for record in records]
+    about = {"schema_version": SCHEMA_VERSION, "steps": steps}
+    schema = _schema().with_metadata({"ratchet": json.dumps(about)})
+    own = {"source": "DELTA_BYTE_ARRAY", "id": "DELTA_BYTE_ARRAY", "content": "PLAIN"}
+    nested = [f"events.list.element.{name}" for name in Event._fields]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=["side", *nested], column_encoding=own
+    ) as writer:
+        remaining = iter(rows)
+        while group := list(islice(remaining, GROUP_ROWS)):
+            writer.write_table(_table(group, schema))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    event = pa.struct([(name, pa.string()) for name in Event._fields])
+    return pa.schema(
+        [
+            ("source", pa.string()),
+            ("id", pa.string()),  # null where it is the source
+            ("content", pa.binary(HASH_BYTES)),
+            ("side", pa.string()),
+            ("events", pa.list_(event)),
+        ]
+    )
+
+
+def _table(rows: Sequence[TrailRow], schema: "pa.Schema") -> "pa.Table":
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {
+        "source": [row.source for row in rows],
+        "id": [None if row.row_id == row.source else row.row_id for row in rows],
+        "content": [bytes.fromhex(row.content) or None for row in rows],
+        "side": [row.side or None for row in rows],
+        "events": [[event._asdict() for event in row.events] or None for row in rows],
+    }
+    return pa.table(columns, schema=schema)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The file, read."""
+
+    table: "pa.Table"
+    steps: tuple[TrailStep, ...]
+
+    @cached_property
+    def ids(self) -> "pa.Array":
+        """Each row's id."""
+        import pyarrow.compute as pc
+
+        return pc.coalesce(self.table["id"], self.table["source"]).combine_chunks()
+
+    def find(self, wanted: str) -> list[TrailRow]:
+        """The rows of this id, or at this source."""
+        import pyarrow.compute as pc
+
+        at_source = pc.equal(self.table["source"], wanted)
+        return self.rows(pc.indices_nonzero(pc.or_(at_source, pc.equal(self.ids, wanted))).to_pylist())
+
+    def rows(self, places: Sequence[int] | None = None) -> list[TrailRow]:
+        """Those at these places, or all."""
+        table, ids = self.table, self.ids
+        if places is not None:
+            table, ids = table.take(list(places)), ids.take(list(places))
+        return [
+            TrailRow(
+                each["source"],
+                row_id,
+                (each["content"] or b"").hex(),
+                each["side"] or "",
+                tuple(Event(**event) for event in each["events"] or ()),
+            )
+            for each, row_id in zip(table.to_pylist(), ids.to_pylist(), strict=True)
+        ]
+
+    @cached_property
+    def contents(self) -> list[str]:
+        """Each row's hash, in hex; empty for bad rows."""
+        return [(each or b"").hex() for each in self.table["content"].to_pylist()]
+
+
+def read_trail(path: Path, made_by: str = MADE_BY) -> Trail:
+    """Read and check the file.
+
+    Raises:
+        MissingArtifactError: There is none.
+        UsageError: It is damaged, or of a version that this one does not read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise MissingArtifactError(f"no history of rows at {path}; make it with `{made_by}`")
+    try:
+        table = pq.read_table(path, partitioning=None)
+        about = json.loads((table.schema.metadata or {}).get(b"ratchet", b"{}"))
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{path} is damaged ({reason}); make it again with `{made_by}`") from None
+    if about.get("schema_version") != SCHEMA_VERSION or table.schema.names != _schema().names:
+        raise UsageError(
+            f"{path} has schema_version {about.get('schema_version')!r}, this version reads {SCHEMA_VERSION}; make it "
+            f"again with `{made_by}`"
+        )
+    return Trail(table, tuple(TrailStep(step["name"], step["private"]) for step in about["steps"]))

@@ -34,8 +34,7 @@ from evalsuite.gate.rules import Direction
 from evalsuite.items.lm_eval_values import FRACTIONS, HIGHER, LOWER, OVER_ALL
 from evalsuite.items.results import SCHEMA_VERSION as ITEMS_VERSION
 from evalsuite.items.results import ItemResult, SuiteSummary
-from evalsuite.report import ReportDocument
-from evalsuite.report.forms.document import report_schema
+from evalsuite.report.forms.document import ReportDocument, report_schema
 from evalsuite.suites.golden_set.items import GoldenManifest
 from evalsuite.suites.golden_set.metrics import PARAMS, TEXT_METRICS
 from flows.cli.app import STOPPED, app

@@ -10,9 +10,9 @@ from huggingface_hub.repocard import metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from scipy.stats import binomtest
 
-from evalsuite.report import ReportData, build_model_card
+from evalsuite.report.data import ReportData
 from evalsuite.report.facts.measured import tables_of
-from evalsuite.report.forms.card import eval_results
+from evalsuite.report.forms.card import build_model_card, eval_results
 from tests.evalsuite.report.everything import everything
 
 Make = Callable[..., ReportData]

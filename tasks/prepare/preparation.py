@@ -11,6 +11,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.forgotten import forgetting
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
+from tasks.prepare.page import Prepared, write_page
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import run_steps
 from tasks.prepare.sources import check_sources, read_sources, say_links
@@ -21,7 +22,7 @@ from tasks.prepare.writing import write
 
 
 def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.ALL) -> dict[str, Any]:
-    """Write data/prepared/{train,dev}.jsonl, trail.parquet and, last, report.json.
+    """Write data/prepared: train.jsonl, dev.jsonl, trail.parquet, report.html, data_card.md and, last, report.json.
 
     The old folder stands until the new one is whole.
 
@@ -49,6 +50,7 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     def beside(folder: Path) -> None:
         trail = trail_rows(rows, bad, records, sides, objective)
         report["trail_md5"] = write_trail(folder / paths.trail.name, trail, records)
+        write_page(folder, Prepared(params, rows, bad, records, sides, report), paths)
 
     write(paths.prepared, sides, report, objective, beside)
     return report

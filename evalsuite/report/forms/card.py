@@ -10,7 +10,8 @@ from evalsuite.report.data import ReportData
 from evalsuite.report.facts.measured import Measured, Tables, measured, tables_of
 from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import blocks_nothing
-from evalsuite.report.forms.markdown import SYMBOLS, escaped, markdown_table
+from evalsuite.report.forms.markdown import SYMBOLS
+from evalsuite.report.markdown_text import escaped, markdown_table
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, count, visible
 from evalsuite.report.training import continuity_sentence, signal_facts

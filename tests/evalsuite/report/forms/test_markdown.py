@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from evalsuite.report.data import ReportData
 from evalsuite.report.forms.card import build_model_card
-from evalsuite.report.forms.markdown import escaped, markdown_summary
+from evalsuite.report.forms.markdown import markdown_summary
+from evalsuite.report.markdown_text import escaped
 
 Make = Callable[..., ReportData]
 

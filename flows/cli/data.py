@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from evalsuite.core.errors import UsageError
 from flows.cli.project import project_root
 
 data_app = typer.Typer(no_args_is_help=True, help="Training rows: where one came from, and what became of it.")
@@ -50,3 +51,53 @@ def data_diff(
     old = version_at(before, paths)
     new = present_version(paths) if after is None else version_at(after, paths)
     show_diff(compare(old, new), rows, as_json)
+
+
+@data_app.command("forget")
+def data_forget(
+    row: Annotated[
+        str | None, typer.Argument(metavar="[ROW]", help="A row's id, FILE:LINE, or the hash of a row's content.")
+    ] = None,
+    match: Annotated[
+        str | None, typer.Option("--match", help="Every row with this text; case and runs of blanks do not matter.")
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; it is committed, so name nobody who is to be forgotten.")
+    ] = "",
+    by: Annotated[str | None, typer.Option("--by", help="Who decided; by default the user who runs this.")] = None,
+    alike: Annotated[
+        bool, typer.Option("--alike", help="Also the rows that were dropped as like one of them.")
+    ] = False,
+    most: Annotated[int, typer.Option("--most", min=1, help="Refuse more different rows than this.")] = 100,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be forgotten, and write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Leave a row out of every later version of the data, and prove which versions and models saw it.
+
+    Writes its hash, not its text, to data/forgotten.jsonl, which `ratchet stage prepare` honours, and the proof to
+    registry/forgotten/. The row still stands in its source and in versions that DVC keeps: the command says where.
+    """
+    from flows.cli.views.forgotten import show_forgotten
+    from tasks.config.params import load_params
+    from tasks.lineage.forget import Asked, forget, user
+    from tasks.paths import ArtifactPaths
+
+    if (row is None) == (match is None):
+        raise UsageError("name one: `ratchet data forget ROW --reason TEXT`, or --match TEXT instead of ROW")
+    paths = ArtifactPaths(project_root())
+    asked = Asked(row, match, reason, by or user(), most, alike)
+    show_forgotten(*forget(asked, load_params(paths.params).prepare, paths, dry_run), as_json)
+
+
+@data_app.command("forgotten")
+def data_forgotten(as_json: AsJson = False) -> None:
+    """List what was forgotten, who saw it, and whether the present data still has it; completes the proofs."""
+    from flows.cli.views.forgotten import show_proofs
+    from tasks.config.params import load_params
+    from tasks.lineage.forget import prove
+    from tasks.paths import ArtifactPaths
+
+    paths = ArtifactPaths(project_root())
+    show_proofs(prove(load_params(paths.params).prepare, paths), as_json)

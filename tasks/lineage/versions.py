@@ -1,6 +1,7 @@
 """Versions of the data: what dvc.lock names at each commit, out of DVC's cache or its remote."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.trail import Trail, read_trail
 
 PRESENT = "the present data"
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 FETCH = "dvc fetch --all-commits data/prepared"
 
 
@@ -138,6 +140,8 @@ class Objects:
 
     def __call__(self, md5: str) -> Path | None:
         """The file; None where neither has it."""
+        if not MD5.fullmatch(md5):
+            return None
         path = Path(self.repo.cache.local.oid_to_path(md5))
         if not path.is_file():
             self._fetch(md5)
@@ -178,16 +182,25 @@ def trail_in(folder_md5: str, find: Objects, name: str) -> str:
         MissingArtifactError: Neither cache nor remote has that version.
         UsageError: It was prepared before histories were kept.
     """
-    listing = find(folder_md5)
-    if listing is None:
-        raise _not_here(name)
-    files = {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text(encoding="utf-8"))}
-    if "trail.parquet" not in files:
+    md5 = files_in(folder_md5, find, name).get("trail.parquet")
+    if md5 is None:
         raise UsageError(
             f"the data of {name} was prepared before rows' histories were kept; prepare it again: `git checkout "
             "REV && ratchet stage prepare`"
         )
-    return str(files["trail.parquet"])
+    return md5
+
+
+def files_in(folder_md5: str, find: Objects, name: str) -> dict[str, str]:
+    """File of a version of data/prepared -> DVC's name of it.
+
+    Raises:
+        MissingArtifactError: Neither cache nor remote has that version.
+    """
+    listing = find(folder_md5)
+    if listing is None:
+        raise _not_here(name)
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(listing.read_text(encoding="utf-8"))}
 
 
 def _not_here(name: str) -> MissingArtifactError:

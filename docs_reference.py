@@ -39,7 +39,9 @@ from evalsuite.suites.golden_set.items import GoldenManifest
 from evalsuite.suites.golden_set.metrics import PARAMS, TEXT_METRICS
 from flows.cli.app import STOPPED, app
 from tasks.config.params import Params
+from tasks.lineage.proof import Proof
 from tasks.pin import Pin
+from tasks.prepare.forgotten import Forgotten
 from tasks.registry.champion import ChampionFile
 from tasks.registry.journal import Run
 from tasks.registry.ledger import Entry
@@ -68,6 +70,8 @@ FILES: dict[str, type[BaseModel]] = {
     "ratchet report --json": ReportDocument,
     "registry/decisions/ID.json.gz": Record,
     "registry/ledger.jsonl": Entry,
+    "registry/forgotten/ID.json": Proof,
+    "data/forgotten.jsonl": Forgotten,
     ".ratchet/journal/START.json": Run,
     "registry/champion.json": ChampionFile,
     "models/METHOD/export/manifest.json": ModelManifest,

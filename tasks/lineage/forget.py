@@ -121,9 +121,7 @@ def _find(asked: Asked, versions: Iterable[Known], params: PrepareParams, paths:
     if asked.alike:
         contents |= {content for content, _ in alike}
         alike = []
-    places = [at for at, content in enumerate(trail.contents) if content in contents]
-    sources = trail.table["source"].take(places).to_pylist()
-    return Found(frozenset(contents), tuple(sources), tuple(source for _, source in alike))
+    return Found(frozenset(contents), tuple(trail.sources(contents)), tuple(source for _, source in alike))
 
 
 def _named(wanted: str, trail: Trail, paths: ArtifactPaths) -> set[str]:
@@ -141,8 +139,7 @@ def _named(wanted: str, trail: Trail, paths: ArtifactPaths) -> set[str]:
 
 def _alike(contents: set[str], trail: Trail) -> list[tuple[str, str]]:
     """Content and source of other rows that a step dropped since one of these was kept."""
-    places = [at for at, content in enumerate(trail.contents) if content in contents]
-    kept = set(trail.table["source"].take(places).to_pylist())
+    kept = set(trail.sources(contents))
     noted = [at for at, events in enumerate(trail.table["events"].to_pylist()) if events]
     return [
         (row.content, row.source)

@@ -106,7 +106,8 @@ def unknown_row(wanted: str, trail: Trail, paths: ArtifactPaths) -> str:
     import pyarrow.compute as pc
 
     file = wanted.rpartition(":")[0] or wanted.rpartition("#")[0]
-    count = sum(pc.starts_with(trail.table["source"], f"{file}{mark}").true_count for mark in ":#") if file else 0
+    starts = [pc.starts_with(trail.table["source"], f"{file}{mark}") for mark in ":#"] if file else []
+    count = sum(pc.sum(each).as_py() or 0 for each in starts)
     if count:
         near = f"{file} has {count:,} rows, and none there"
     else:

@@ -1,6 +1,7 @@
 """Versions of the data: what dvc.lock names at each commit, out of DVC's cache or its remote."""
 
 import json
+import logging
 import re
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from tasks.prepare.trail import Trail, read_trail
 
 PRESENT = "the present data"
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-FETCH = "dvc fetch --all-commits data/prepared"
 
 
 class Commit(NamedTuple):
@@ -151,10 +151,14 @@ class Objects:
         from dvc.exceptions import DvcException
         from dvc_data.hashfile.hash_info import HashInfo
 
+        told = logging.getLogger("dvc.data_cloud")
+        quiet, told.disabled = told.disabled, True  # the caller says what is missing, by its commit
         try:
             self.repo.cloud.pull([HashInfo("md5", md5)])
         except (DvcException, OSError):
-            return  # no remote, or none that answers: the caller says what is missing
+            return  # no remote, or none that answers
+        finally:
+            told.disabled = quiet
 
 
 @contextmanager
@@ -205,5 +209,6 @@ def files_in(folder_md5: str, find: Objects, name: str) -> dict[str, str]:
 
 def _not_here(name: str) -> MissingArtifactError:
     return MissingArtifactError(
-        f"the data of {name} is neither in DVC's cache nor in its remote; fetch it where it still is: `{FETCH}`"
+        f"the data of {name} is neither in DVC's cache nor in its remote; push it from where it was prepared (`git "
+        "checkout REV && dvc push data/prepared`), or prepare it again (`git checkout REV && ratchet stage prepare`)"
     )

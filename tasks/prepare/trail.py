@@ -6,7 +6,7 @@ is small: a million rows take some tens of megabytes, most of which are hashes.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -196,9 +196,12 @@ class Trail:
 
     def rows(self, places: Sequence[int] | None = None) -> list[TrailRow]:
         """Those at these places, or all."""
+        import pyarrow as pa
+
         table, ids = self.table, self.ids
         if places is not None:
-            table, ids = table.take(list(places)), ids.take(list(places))
+            chosen = pa.array(places, pa.int64())
+            table, ids = table.take(chosen), ids.take(chosen)
         return [
             TrailRow(
                 each["source"],
@@ -208,6 +211,14 @@ class Trail:
                 tuple(Event(**event) for event in each["events"] or ()),
             )
             for each, row_id in zip(table.to_pylist(), ids.to_pylist(), strict=True)
+        ]
+
+    def sources(self, contents: Set[str]) -> list[str]:
+        """Where the rows of these contents stand."""
+        return [
+            source
+            for source, content in zip(self.table["source"].to_pylist(), self.contents, strict=True)
+            if content in contents
         ]
 
     @cached_property

@@ -74,7 +74,7 @@ def test_the_card_leaves_to_the_provider_what_rows_cannot_say() -> None:
     card = data_card(facts())
     assert f"- Provider, contact: *{TO_FILL_IN}*" in card
     assert "80 tokens in 8 rows (less than 1 billion)" in card
-    assert "](javascript" not in card
+    assert r"\[x\](javascript" in card
     assert "me/mine" in card
 
 

@@ -46,9 +46,7 @@ def test_a_revision_that_is_none_is_named(versions: TwoVersions, revision: str) 
 
 def test_data_that_the_cache_lost_is_told_with_the_command_that_brings_it(versions: TwoVersions) -> None:
     shutil.rmtree(versions.paths.root / ".dvc/cache")
-    with pytest.raises(
-        MissingArtifactError, match=r"neither in DVC's cache nor in its remote.*dvc fetch --all-commits"
-    ):
+    with pytest.raises(MissingArtifactError, match=r"neither in DVC's cache nor in its remote; push it from where"):
         version_at(versions.first, versions.paths)
 
 
@@ -59,8 +57,7 @@ def test_data_that_the_cache_lost_comes_out_of_the_remote(versions: TwoVersions)
 
     root = versions.paths.root
     call(root, sys.executable, "-m", "dvc", "remote", "add", "-d", "there", str(root.parent / "remote"))
-    call(root, sys.executable, "-m", "dvc", "push", "-q", "--all-commits")
-    shutil.rmtree(root / ".dvc/cache")
+    shutil.move(root / ".dvc/cache", root.parent / "remote")  # both have one layout
     assert version_at(versions.first, versions.paths).trail.table.num_rows == 31
 
 

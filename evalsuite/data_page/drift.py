@@ -89,8 +89,8 @@ def divergence(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     from scipy.spatial.distance import jensenshannon
 
     bins = sorted({*one, *other})
-    shares = [[each.get(name, 0) for name in bins] for each in (one, other)]
-    distance = float(jensenshannon(*shares, base=2.0))  # the root of the divergence
+    p, q = [float(one.get(name, 0)) for name in bins], [float(other.get(name, 0)) for name in bins]
+    distance = float(jensenshannon(p, q, base=2.0))  # the root of the divergence
     return distance * distance
 
 

@@ -27,6 +27,17 @@ SHOWN_WORDS = 7
 LONGEST = 2000
 """Characters of a text that are looked at."""
 WORD = re.compile(r"[^\W\d_]{3,}")
+FUNCTION_WORDS = frozenset(
+    WORD.findall(
+        "about after again all also and any are because been before being both but can cannot could did does doing "
+        "done down during each ever every few for from further get gets give given had has have having her here hers "
+        "him his how however into its just let like made make many may might more most much must need needs not now "
+        "off once only other our ours out over own please same she should some such than that the their theirs them "
+        "then there these they this those through too under until upon very want wants was were what when where which "
+        "while who whom why will with within without would yes you your yours "
+    )
+)
+"""Words of English that name no topic; those of other languages fall away where they are common."""
 
 Matrix = NDArray[np.float64]
 
@@ -61,7 +72,7 @@ def topics_of(texts: Sequence[str], seed: int) -> Topics:
         texts: What the rows say.
         seed: Of the clusters' first middles.
     """
-    words = [WORD.findall(text[:LONGEST].casefold()) for text in texts]
+    words = [_words(text) for text in texts]
     found = Counter(word for each in words for word in set(each))
     known = [(word, n) for word, n in found.items() if 1 < n <= max(2.0, COMMON * len(texts))]
     vocabulary = sorted(word for word, _ in sorted(known, key=lambda each: (-each[1], each[0]))[:MOST_WORDS])
@@ -80,6 +91,10 @@ def topics_of(texts: Sequence[str], seed: int) -> Topics:
             example = texts[int(inside[np.argmax(similar[inside])])]
             topics.append(Topic(int(inside.size), shown, example))
     return Topics(len(texts), tuple(sorted(topics, key=lambda topic: (-topic.count, topic.words))))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in WORD.findall(text[:LONGEST].casefold()) if word not in FUNCTION_WORDS]
 
 
 def _vectors(words: Sequence[Sequence[str]], vocabulary: Sequence[str], found: Counter[str]) -> Any:

@@ -134,8 +134,8 @@ class _Side:
 
 def _fates(trail: Trail) -> list[str]:
     sides, events = trail.table["side"].to_pylist(), trail.table["events"].to_pylist()
-    lasts = [each[-1] if each else {"step": None, "reason": ""} for each in events]
-    return [_ended(side, last["step"], last["reason"]) for side, last in zip(sides, lasts, strict=True)]
+    lasts = [(str(each[-1]["step"]), str(each[-1]["reason"])) if each else (None, "") for each in events]
+    return [_ended(side, *last) for side, last in zip(sides, lasts, strict=True)]
 
 
 def _same_content(old: _Side, new: _Side) -> Iterator[tuple[int, int]]:

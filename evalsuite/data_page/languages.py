@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-SAMPLE = 300
+SAMPLE = 200
 """Texts that are looked at."""
 LEAST_LETTERS = 40
 """In fewer letters a language is a guess."""
-LONGEST = 600
+LONGEST = 300
 """Characters of a text that are looked at."""
 SURE = 0.8
 """Least probability of the likeliest language."""

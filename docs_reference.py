@@ -41,7 +41,7 @@ from flows.cli.app import STOPPED, app
 from tasks.config.params import Params
 from tasks.lineage.proof import Proof
 from tasks.pin import Pin
-from tasks.prepare.forgotten import Forgotten
+from tasks.prepare.record.forgotten import Forgotten
 from tasks.registry.champion import ChampionFile
 from tasks.registry.journal import Run
 from tasks.registry.ledger import Entry

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from evalsuite.core.errors import ExitCode, RatchetError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
-from flows.cli.data import data_app
+from flows.cli.data.commands import data_app
 from flows.cli.evaluate import evaluate
 from flows.cli.gate import gate_app
 from flows.cli.golden import golden_app

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.lineage.versions import Version
-from tasks.prepare.trail import READ, Trail, TrailRow
+from tasks.prepare.record.trail import READ, Trail, TrailRow
 
 PLACE = re.compile(r"[:#]\d+\Z")
 

@@ -19,9 +19,9 @@ from tasks.lineage.seen import Known, earlier_rows, remember, seen, sides_of
 from tasks.lineage.versions import Objects, objects
 from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
-from tasks.prepare.forgotten import Forgotten, read_forgotten
+from tasks.prepare.record.forgotten import Forgotten, read_forgotten
+from tasks.prepare.record.trail import HASH_BYTES, Trail, content_hash, read_trail
 from tasks.prepare.rows import row_rules
-from tasks.prepare.trail import HASH_BYTES, Trail, content_hash, read_trail
 from tasks.registry.ledger import registry_lock
 
 PREPARE = "ratchet stage prepare"

@@ -13,8 +13,8 @@ from tasks.data.formats import Row, read_rows
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
+from tasks.prepare.record.trail import Event, Trail, TrailRow, TrailStep, content_hash, read_trail, shows_text
 from tasks.prepare.rows import content, row_rules
-from tasks.prepare.trail import Event, Trail, TrailRow, TrailStep, content_hash, read_trail, shows_text
 
 MOST = 20
 """Rows of one id that are told."""

@@ -11,7 +11,7 @@ from evalsuite.gate.replay import read_record
 from tasks.lineage.proof import SeenModel, SeenVersion
 from tasks.lineage.versions import Objects, commits, files_in, git
 from tasks.paths import ArtifactPaths
-from tasks.prepare.trail import Trail, read_trail
+from tasks.prepare.record.trail import Trail, read_trail
 from tasks.registry.champion import read_champion
 from tasks.registry.ledger import Entry, Event, ledger_path, read_ledger
 

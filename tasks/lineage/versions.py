@@ -14,7 +14,7 @@ from evalsuite.core.errors import MissingArtifactError, RatchetError, UsageError
 from evalsuite.core.yaml_file import parse_yaml
 from tasks.dvc_command import stage_environment
 from tasks.paths import ArtifactPaths
-from tasks.prepare.trail import Trail, read_trail
+from tasks.prepare.record.trail import Trail, read_trail
 
 PRESENT = "the present data"
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")

@@ -8,16 +8,16 @@ from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.objectives.find import blamed, find_objective
 from tasks.paths import ArtifactPaths
-from tasks.prepare.forgotten import forgetting
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
-from tasks.prepare.page import Prepared, write_page
+from tasks.prepare.record.forgotten import forgetting
+from tasks.prepare.record.page import Prepared, write_page
+from tasks.prepare.record.trail import trail_rows, write_trail
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import run_steps
 from tasks.prepare.sources import check_sources, read_sources, say_links
 from tasks.prepare.splits import split
 from tasks.prepare.steps import StepInputs
-from tasks.prepare.trail import trail_rows, write_trail
 from tasks.prepare.writing import write
 
 

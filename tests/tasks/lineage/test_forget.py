@@ -10,7 +10,7 @@ from tasks.lineage.forget import Asked, forget, prove
 from tasks.lineage.proof import Proof
 from tasks.lineage.seen import sides_of
 from tasks.prepare.preparation import run
-from tasks.prepare.trail import read_trail
+from tasks.prepare.record.trail import read_trail
 from tests.tasks.lineage.conftest import PRIVATE, TwoVersions
 from tests.tasks.prepare.project import pairs, write_rows
 

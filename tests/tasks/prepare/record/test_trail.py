@@ -16,8 +16,7 @@ from tasks.data.formats import BadRow, Row, parse_row
 from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
 from tasks.prepare.preparation import run
-from tasks.prepare.runner import Record
-from tasks.prepare.trail import (
+from tasks.prepare.record.trail import (
     GROUP_ROWS,
     Event,
     TrailRow,
@@ -28,6 +27,7 @@ from tasks.prepare.trail import (
     trail_rows,
     write_trail,
 )
+from tasks.prepare.runner import Record
 from tests.tasks.prepare.project import GOLDEN, new_project, pairs, write_rows
 
 DUPLICATES, PII, HELD_OUT = TrailStep("duplicates"), TrailStep("personal_data", private=True), TrailStep("held_out")

@@ -20,7 +20,7 @@ def data_show(
 
     Texts that may hold personal data are withheld: the page says where they stand.
     """
-    from flows.cli.views.data import show_histories
+    from flows.cli.data.rows import show_histories
     from tasks.config.params import load_params
     from tasks.lineage.history import histories
     from tasks.paths import ArtifactPaths
@@ -42,7 +42,7 @@ def data_diff(
 
     The rows' histories come out of DVC's cache, or its remote. A row that only stands on another line is the same row.
     """
-    from flows.cli.views.data import show_diff
+    from flows.cli.data.rows import show_diff
     from tasks.lineage.difference import compare
     from tasks.lineage.versions import present_version, version_at
     from tasks.paths import ArtifactPaths
@@ -79,7 +79,7 @@ def data_forget(
     Writes its hash, not its text, to data/forgotten.jsonl, which `ratchet stage prepare` honours, and the proof to
     registry/forgotten/. The row still stands in its source and in versions that DVC keeps: the command says where.
     """
-    from flows.cli.views.forgotten import show_forgotten
+    from flows.cli.data.forgotten import show_forgotten
     from tasks.config.params import load_params
     from tasks.lineage.forget import Asked, forget, user
     from tasks.paths import ArtifactPaths
@@ -94,7 +94,7 @@ def data_forget(
 @data_app.command("forgotten")
 def data_forgotten(as_json: AsJson = False) -> None:
     """List what was forgotten, who saw it, and whether the present data still has it; completes the proofs."""
-    from flows.cli.views.forgotten import show_proofs
+    from flows.cli.data.forgotten import show_proofs
     from tasks.config.params import load_params
     from tasks.lineage.forget import prove
     from tasks.paths import ArtifactPaths

@@ -8,7 +8,7 @@ import pytest
 from evalsuite.core.errors import UsageError
 from tasks.paths import ArtifactPaths
 from tasks.prepare.preparation import run
-from tasks.prepare.trail import read_trail
+from tasks.prepare.record.trail import read_trail
 from tests.tasks.prepare.project import new_project, pairs, write_rows
 
 

@@ -26,12 +26,12 @@ from evalsuite.data_page.topics import topics_of
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row
 from tasks.paths import ArtifactPaths
+from tasks.prepare.record.trail import TrailStep, events_of, shows_text
 from tasks.prepare.report import HISTOGRAM_TOKENS
 from tasks.prepare.rows import asked_text
 from tasks.prepare.runner import Record
 from tasks.prepare.splits import Side
 from tasks.prepare.steps import Note
-from tasks.prepare.trail import TrailStep, events_of, shows_text
 
 logger = logging.getLogger(__name__)
 

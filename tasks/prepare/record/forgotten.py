@@ -10,8 +10,8 @@ from evalsuite.core.files import checked, numbered_objects
 from tasks.data.formats import Row
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import ChosenStep
+from tasks.prepare.record.trail import content_hash
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
-from tasks.prepare.trail import content_hash
 
 NAME = "forgotten"
 """Its step; it stands in no list, so that no list can leave it out."""
@@ -24,7 +24,7 @@ class Forgotten(BaseModel):
 
     schema_version: Literal[1] = 1
     content: str = Field(pattern=r"[0-9a-f]{32}")
-    """``tasks.prepare.trail.content_hash`` of the row."""
+    """``tasks.prepare.record.trail.content_hash`` of the row."""
     when: str
     """UTC, ISO 8601."""
     by: str

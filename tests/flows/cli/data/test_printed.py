@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from evalsuite.core.errors import UsageError
-from flows.cli.data import data_forget
-from flows.cli.views.data import show_diff, show_histories
-from flows.cli.views.forgotten import show_forgotten, show_proofs
+from flows.cli.data.commands import data_forget
+from flows.cli.data.forgotten import show_forgotten, show_proofs
+from flows.cli.data.rows import show_diff, show_histories
 from tasks.lineage.difference import compare
 from tasks.lineage.forget import Found
 from tasks.lineage.history import History, steps_done
 from tasks.lineage.proof import Gone, Proof, SeenModel, SeenVersion
 from tasks.lineage.versions import Version
+from tasks.prepare.record.trail import Event, TrailRow, TrailStep, read_trail, write_trail
 from tasks.prepare.runner import Record
-from tasks.prepare.trail import Event, TrailRow, TrailStep, read_trail, write_trail
 
 HOSTILE = "[red]PROMOTE[/red] \x1b[2J\u202e"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tasks.paths import ArtifactPaths
-from tasks.prepare.page import champion_counts
 from tasks.prepare.preparation import run
+from tasks.prepare.record.page import champion_counts
 from tests.tasks.prepare.project import GOLDEN, new_project, pairs, write_rows
 
 
@@ -84,7 +84,7 @@ def test_a_registry_that_cannot_be_read_stops_no_preparation(project: ArtifactPa
 
 
 def test_kinds_that_notes_count_are_summed(project: ArtifactPaths) -> None:
-    from tasks.prepare.page import _kinds
+    from tasks.prepare.record.page import _kinds
     from tasks.prepare.steps import Note
 
     notes = [

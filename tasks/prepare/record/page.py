@@ -26,6 +26,7 @@ from evalsuite.data_page.topics import topics_of
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row
 from tasks.paths import ArtifactPaths
+from tasks.prepare.languages import language_of
 from tasks.prepare.record.trail import TrailStep, events_of, shows_text
 from tasks.prepare.report import HISTOGRAM_TOKENS
 from tasks.prepare.rows import asked_text
@@ -91,7 +92,7 @@ def facts_of(prepared: Prepared, paths: ArtifactPaths) -> DataFacts:
         sides={name: _side(side, report["splits"][name]) for name, side in prepared.sides.items()},
         edges=(*map(str, HISTOGRAM_TOKENS), MORE),
         answers=report.get("answers", {}),
-        languages=languages_of(told),
+        languages=languages_of(told, language_of),
         topics=topics_of(asked, params.seed),
         drift=drift,
         drift_note=champion if isinstance(champion, str) else "",

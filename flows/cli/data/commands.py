@@ -33,7 +33,7 @@ def data_show(
 def data_diff(
     before: Annotated[str, typer.Argument(metavar="REV", help="A git revision: a commit, branch or tag.")],
     after: Annotated[
-        str | None, typer.Argument(metavar="[REV2]", help="Another one; the present data when left out.")
+        str | None, typer.Argument(metavar="REV2", help="Another one; the present data when left out.")
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="Rows of each kind that are listed.")] = 10,
     as_json: AsJson = False,
@@ -56,7 +56,7 @@ def data_diff(
 @data_app.command("forget")
 def data_forget(
     row: Annotated[
-        str | None, typer.Argument(metavar="[ROW]", help="A row's id, FILE:LINE, or the hash of a row's content.")
+        str | None, typer.Argument(metavar="ROW", help="A row's id, FILE:LINE, or the hash of a row's content.")
     ] = None,
     match: Annotated[
         str | None, typer.Option("--match", help="Every row with this text; case and runs of blanks do not matter.")

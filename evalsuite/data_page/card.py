@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from evalsuite.data_page.facts import DataFacts
-from evalsuite.data_page.languages import SHORT, UNSURE
+from evalsuite.data_page.languages import OTHERS, SHORT, UNSURE
 from evalsuite.report.markdown_text import escaped
 from evalsuite.report.text import count
 
@@ -113,7 +113,7 @@ def _languages(facts: DataFacts) -> str:
     found = facts.languages
     if not found.num_sampled:
         return "not looked at"
-    told = [(name, number) for name, number in found.counts if name not in (UNSURE, SHORT)][:TOLD_LANGUAGES]
+    told = [(name, number) for name, number in found.counts if name not in (OTHERS, UNSURE, SHORT)][:TOLD_LANGUAGES]
     rest = found.num_sampled - sum(number for _, number in told)
     parts = [f"{name} {found.percent(number):.0f}%" for name, number in told]
     parts += [f"other, unsure or too short {found.percent(rest):.0f}%"] if rest else []

@@ -10,7 +10,9 @@ LEAST_LETTERS = 20
 """In fewer letters a language is a guess."""
 SURE = 0.6
 """Least score of the likeliest language (fraction 0..1)."""
-UNSURE, SHORT = "not sure", "too short to tell"
+OTHERS, UNSURE, SHORT = "others", "not sure", "too short to tell"
+MOST_SHOWN = 15
+"""Languages that are told by name."""
 
 Tell = Callable[[str], tuple[str, float]]
 """A text -> the code of its likeliest language, and how sure that is (fraction 0..1)."""
@@ -22,7 +24,7 @@ class Languages:
 
     num_sampled: int
     counts: tuple[tuple[str, int], ...]
-    """Code of a language, ``not sure`` or ``too short to tell`` -> texts; the commonest first, these two last."""
+    """Code of a language, ``others``, ``not sure`` or ``too short to tell`` -> texts; the commonest first."""
 
     def percent(self, count: int) -> float:
         """Of the sample (0..100)."""
@@ -32,9 +34,11 @@ class Languages:
 def languages_of(texts: Sequence[str], tell: Tell) -> Languages:
     """Look at every text; whoever has many gives a sample."""
     counts = Counter(_language_of(text, tell) for text in texts)
-    last = (UNSURE, SHORT)
-    ranked = sorted(counts.items(), key=lambda each: (each[0] in last, -each[1], each[0]))
-    return Languages(len(texts), tuple(ranked))
+    last = [(name, counts.pop(name)) for name in (UNSURE, SHORT) if name in counts]
+    ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    others = sum(count for _, count in ranked[MOST_SHOWN:])
+    rest = [(OTHERS, others)] if others else []
+    return Languages(len(texts), (*ranked[:MOST_SHOWN], *rest, *last))
 
 
 def _language_of(text: str, tell: Tell) -> str:

@@ -9,7 +9,7 @@ import jinja2
 from evalsuite.data_page.card import TEMPLATE, TO_FILL_IN, headings
 from evalsuite.data_page.drift import MORE
 from evalsuite.data_page.facts import DataFacts
-from evalsuite.data_page.languages import LEAST_LETTERS, SHORT, UNSURE
+from evalsuite.data_page.languages import LEAST_LETTERS, OTHERS, SHORT, UNSURE
 from evalsuite.report.page import NO_SCRIPT, environment, inlined
 
 SHOWN_CHARACTERS = 400
@@ -62,7 +62,7 @@ def build_data_page(facts: DataFacts) -> str:
             template_name=TEMPLATE,
             to_fill_in=TO_FILL_IN,
             shown=SHOWN_CHARACTERS,
-            unsure=(UNSURE, SHORT),
+            unsure=(OTHERS, UNSURE, SHORT),
             least_letters=LEAST_LETTERS,
         )
     )
@@ -77,7 +77,7 @@ def drift_chart(facts: DataFacts) -> BarChart | None:
     """Train rows now beside the champion's; None where its run kept no histogram."""
     if facts.drift is None or facts.drift.divergence is None:
         return None
-    return bar_chart({"the champion's": facts.drift.before, "now": facts.drift.after}, facts.edges)
+    return bar_chart({"now": facts.drift.after, "the champion's": facts.drift.before}, facts.edges)
 
 
 def bar_chart(histograms: Mapping[str, Mapping[str, int]], edges: Sequence[str]) -> BarChart:

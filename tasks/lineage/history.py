@@ -109,10 +109,10 @@ def unknown_row(wanted: str, trail: Trail, paths: ArtifactPaths) -> str:
     starts = [pc.starts_with(trail.table["source"], f"{file}{mark}") for mark in ":#"] if file else []
     count = sum(pc.sum(each).as_py() or 0 for each in starts)
     if count:
-        near = f"{file} has {count:,} rows, and none there"
+        near = f"{file} has {count:,} rows, and none of them there"
     else:
         near = ", ".join(nearest(wanted, trail))
-        near = f"the nearest are {near}" if near else "there are none"
+        near = f"the nearest are {near}" if near else "no id is like it"
     listed = f"`ratchet data show ID` takes the id of a row in {paths.trail.parent}, or FILE:LINE"
     return f"no row {wanted!r} among the {trail.table.num_rows:,} that were read: {near}; {listed}"
 

@@ -34,3 +34,10 @@ def test_counts_are_of_all_texts_with_what_cannot_be_told_last() -> None:
     assert found.counts[-1] == (SHORT, 3)
     assert sum(count for _, count in found.counts) == found.num_sampled == len(KNOWN) + 4
     assert found.percent(3) == pytest.approx(100 * 3 / found.num_sampled)
+
+
+def test_rare_languages_are_counted_together() -> None:
+    texts = [f"{'abcdefghij ' * 3}{number}" for number in range(40)]
+    found = languages_of(texts, lambda text: (f"l{text.split()[-1]}", 1.0))
+    assert found.counts[15:] == (("others", 25),)
+    assert sum(count for _, count in found.counts) == 40

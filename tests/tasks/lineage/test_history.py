@@ -82,7 +82,7 @@ def test_the_text_of_a_forgotten_row_is_withheld(project: ArtifactPaths) -> None
     ("wanted", "said"),
     [
         ("ticket-0007", "'ticket-0007' among the 30 that were read: the nearest are ticket-"),
-        ("data/raw/rows.jsonl:99", "data/raw/rows.jsonl has 30 rows, and none there"),
+        ("data/raw/rows.jsonl:99", "data/raw/rows.jsonl has 30 rows, and none of them there"),
         ("\u00e4", "`ratchet data show ID` takes the id of a row"),
     ],
 )

@@ -42,7 +42,6 @@ MAX_PAIRS = 50
 MAX_DETAILS = 12
 KIND = re.compile(r"\b(?:(\d+) ([A-Z][A-Z0-9_]{2,})\b|([A-Z][A-Z0-9_]{2,})[ :=]{1,2}(\d+)\b)")
 """A kind of thing and how many of it, as the notes of steps count them: ``EMAIL_ADDRESS 2``, ``2 EMAIL_ADDRESS``."""
-PLACE = re.compile(r"[:#]\d+\Z")
 CHOSEN = ("steps", "dev_fraction", "group_by", "max_rows", "max_length_tokens", "max_bad_fraction", "seed")
 """Settings that say how the rows were chosen."""
 
@@ -248,7 +247,7 @@ def _sources(prepared: Prepared) -> Iterator[SourceFact]:
 
 
 def _file(source: str) -> str:
-    return PLACE.sub("", source)
+    return source[: max(source.rfind(":"), source.rfind("#"))]
 
 
 def _side(side: Side, told: Mapping[str, Any]) -> SideFact:

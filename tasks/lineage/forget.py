@@ -21,10 +21,12 @@ from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.record.forgotten import Forgotten, read_forgotten
 from tasks.prepare.record.trail import HASH_BYTES, Trail, content_hash, read_trail
-from tasks.prepare.rows import row_rules
+from tasks.prepare.rows import content, row_rules
 from tasks.registry.ledger import registry_lock
 
 PREPARE = "ratchet stage prepare"
+BESIDE = frozenset({"id", "num_tokens"})
+"""What train.jsonl has beside what is learnt of a row."""
 LEAST_CHARACTERS = 3
 """A shorter text would be found in most rows."""
 
@@ -165,8 +167,8 @@ def _matching(
     for name in _files(trail):
         if (paths.root / name).is_file():
             for entry in read_rows(paths.root / name, name, rules):
-                if isinstance(entry, Row) and _has(wanted, {"messages": entry.messages, "text": entry.text}):
-                    contents.add(content_hash(entry, objective))
+                if isinstance(entry, Row) and _has(wanted, learnt := content(entry, objective)):
+                    contents.add(content_hash(learnt))
     for known in versions:
         contents |= _matching_earlier(wanted, known, find)
     return contents
@@ -229,7 +231,7 @@ def _add(path: Path, proof: Proof) -> None:
         temporary.write_bytes(before + (b"\n" if before and not before.endswith(b"\n") else b"") + after)
 
 
-def prove(params: PrepareParams, paths: ArtifactPaths) -> dict[Path, Proof]:
+def prove(paths: ArtifactPaths) -> dict[Path, Proof]:
     """Look whether data/prepared still has what was forgotten, and write into each proof when it first had none.
 
     The bytes of train.jsonl and dev.jsonl are looked at beside the history of rows.
@@ -242,7 +244,7 @@ def prove(params: PrepareParams, paths: ArtifactPaths) -> dict[Path, Proof]:
     waiting = {path: proof for path, proof in proofs.items() if proof.gone is None}
     if not waiting:
         return proofs
-    trail, written = read_trail(paths.trail), _written_contents(params, paths)
+    trail, written = read_trail(paths.trail), _written_contents(paths)
     report = json.loads(paths.data_report.read_text(encoding="utf-8"))
     train, dev = (paths.prepared / f"{side}.jsonl" for side in ("train", "dev"))
     gone = Gone(
@@ -260,14 +262,12 @@ def prove(params: PrepareParams, paths: ArtifactPaths) -> dict[Path, Proof]:
     return proofs
 
 
-def _written_contents(params: PrepareParams, paths: ArtifactPaths) -> set[str]:
+def _written_contents(paths: ArtifactPaths) -> set[str]:
     """Hashes of what train.jsonl and dev.jsonl have, whatever the history says of them."""
-    objective = find_objective(params.objective)
     found = set()
     for side in ("train", "dev"):
         with (paths.prepared / f"{side}.jsonl").open("rb") as stream:
             for line in stream:
                 entry = json.loads(line)
-                row = Row("", "", "", tuple(entry.get("messages", ())), entry, entry.get("text"))
-                found.add(content_hash(row, objective))
+                found.add(content_hash({key: entry[key] for key in entry.keys() - BESIDE}))
     return found

@@ -82,7 +82,7 @@ def _history(
         note = f"withheld, since it may hold personal data; it stands in {row.source}"
     elif isinstance(source, str):
         note = source
-    elif content_hash(source, objective) != row.content:
+    elif content_hash(content(source, objective)) != row.content:
         note = f"{row.source} was changed since it was prepared; `ratchet stage prepare` reads it again"
     else:
         before = content(source, objective)

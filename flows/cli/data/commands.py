@@ -95,9 +95,7 @@ def data_forget(
 def data_forgotten(as_json: AsJson = False) -> None:
     """List what was forgotten, who saw it, and whether the present data still has it; completes the proofs."""
     from flows.cli.data.forgotten import show_proofs
-    from tasks.config.params import load_params
     from tasks.lineage.forget import prove
     from tasks.paths import ArtifactPaths
 
-    paths = ArtifactPaths(project_root())
-    show_proofs(prove(load_params(paths.params).prepare, paths), as_json)
+    show_proofs(prove(ArtifactPaths(project_root())), as_json)

@@ -11,6 +11,7 @@ from tasks.data.formats import Row
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.record.trail import content_hash
+from tasks.prepare.rows import content
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 NAME = "forgotten"
@@ -54,7 +55,7 @@ class ForgottenRows(Step):
         listed = {each.content: each for each in read_forgotten(given.paths.forgotten)}
         kept, dropped = [], []
         for row in rows:
-            found = listed.get(content_hash(row, given.objective))
+            found = listed.get(content_hash(content(row, given.objective)))
             if found is None:
                 kept.append(row)
             else:

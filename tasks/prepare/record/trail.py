@@ -6,6 +6,7 @@ is small: a million rows take some tens of megabytes, most of which are hashes.
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.data.formats import BadRow, Row
 from tasks.objectives.objective import Objective
-from tasks.prepare.rows import as_compared
+from tasks.prepare.rows import content
 from tasks.prepare.runner import Record
 from tasks.prepare.splits import Side
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MADE_BY = "ratchet stage prepare"
 HASH_BYTES = 16
+PLAIN_TURN = frozenset({"role", "content", "weight"})
 GROUP_ROWS = 65_536
 """Rows of the file that are in memory at a time."""
 READ = "read"
@@ -64,11 +66,35 @@ class TrailStep(NamedTuple):
     """Its ``Step.private``."""
 
 
-def content_hash(row: Row, objective: Objective) -> str:
-    """128 bits of sha256 of what is learnt of a row, in hex; equal for rows that step ``duplicates`` finds the same."""
-    own = [json.dumps(row.fields.get(name), sort_keys=True) for name in objective.fields]
+def content_hash(learnt: Mapping[str, Any]) -> str:
+    """128 bits of the sha256 of what is learnt of a row, in hex.
+
+    Equal for rows that are the same but for white space, Unicode's form, format and the order of keys. Lists of hashes
+    outlive this version: what it does to a text may never change.
+
+    Args:
+        learnt: As train.jsonl has it (``tasks.prepare.rows.content``): ``messages`` or ``text``, and whatever else.
+    """
+    others = {key: _flat(value) for key, value in learnt.items() if key != "messages"}
+    parts = [_turn(turn) for turn in learnt.get("messages", ())]
     # No text of a row has a NUL (tasks.data), and JSON writes none.
-    return hashlib.sha256("\0".join((*as_compared(row), *own)).encode()).hexdigest()[: 2 * HASH_BYTES]
+    whole = "\0".join([*parts, json.dumps(others, sort_keys=True, ensure_ascii=False)])
+    return hashlib.sha256(whole.encode()).hexdigest()[: 2 * HASH_BYTES]
+
+
+def _turn(turn: Mapping[str, Any]) -> str:
+    more = {key: _flat(value) for key, value in turn.items() if key not in PLAIN_TURN}
+    said = f"{turn['role']}{turn.get('weight', 1)}:{_flat(turn.get('content') or '')}"
+    return said + json.dumps(more, sort_keys=True, ensure_ascii=False) if more else said
+
+
+def _flat(value: Any) -> Any:
+    """A value whose texts have one blank where there was white space."""
+    if isinstance(value, str):
+        return " ".join(unicodedata.normalize("NFC", value).split())
+    if isinstance(value, Mapping):
+        return {key: _flat(inner) for key, inner in value.items()}
+    return [_flat(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def shows_text(events: Iterable[Event], steps: Sequence[TrailStep]) -> bool:
@@ -116,7 +142,9 @@ def trail_rows(
     side_of = {row.source: name for name, side in sides.items() for row in side.rows}
     for row in rows:
         events = noted.get(row.source, ())
-        yield TrailRow(row.source, row.row_id, content_hash(row, objective), side_of.get(row.source, ""), events)
+        yield TrailRow(
+            row.source, row.row_id, content_hash(content(row, objective)), side_of.get(row.source, ""), events
+        )
     for each in bad:
         yield TrailRow(each.source, each.source, "", "", (Event(READ, "bad", each.reason),))
 

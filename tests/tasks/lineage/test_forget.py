@@ -55,16 +55,16 @@ def test_no_text_of_the_row_and_nothing_of_what_was_searched_is_kept(versions: T
 def test_the_next_data_is_proven_to_have_none_of_it(versions: TwoVersions) -> None:
     proof, _, path = forget(asked("dog"), versions.params, versions.paths, dry_run=False)
     assert path is not None
-    assert prove(versions.params, versions.paths)[path].gone is None  # the data is still that of before
+    assert prove(versions.paths)[path].gone is None  # the data is still that of before
     report = run(versions.params, versions.paths)
-    done = prove(versions.params, versions.paths)[path]
+    done = prove(versions.paths)[path]
     assert done.gone is not None
     assert done.gone.trail_md5 == report["trail_md5"]
     assert sides_of(read_trail(versions.paths.trail), proof.contents)[:2] == (0, 0)
     for side in ("train", "dev"):
         assert PRIVATE not in (versions.paths.prepared / f"{side}.jsonl").read_text()
     assert PRIVATE not in (versions.paths.prepared / "report.html").read_text()
-    assert prove(versions.params, versions.paths)[path] == done  # the first such data stays the proof
+    assert prove(versions.paths)[path] == done  # the first such data stays the proof
 
 
 def test_data_that_was_written_by_another_hand_is_no_proof(versions: TwoVersions) -> None:
@@ -74,7 +74,7 @@ def test_data_that_was_written_by_another_hand_is_no_proof(versions: TwoVersions
     run(versions.params, versions.paths)
     with (versions.paths.prepared / "train.jsonl").open("a") as stream:
         stream.write(lines[0] + "\n")
-    assert prove(versions.params, versions.paths)[path].gone is None
+    assert prove(versions.paths)[path].gone is None
 
 
 def test_models_that_were_trained_on_it_are_named_and_the_champion_among_them(

@@ -1,5 +1,6 @@
 """The history of rows, against the rows and the steps' own words."""
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -27,6 +28,7 @@ from tasks.prepare.record.trail import (
     trail_rows,
     write_trail,
 )
+from tasks.prepare.rows import content
 from tasks.prepare.runner import Record
 from tests.tasks.prepare.project import GOLDEN, new_project, pairs, write_rows
 
@@ -68,8 +70,6 @@ def test_every_row_that_was_read_has_its_place_its_fate_and_the_reason(project: 
 
 
 def test_the_report_names_the_history_by_the_hash_under_which_dvc_keeps_it(project: ArtifactPaths) -> None:
-    import hashlib
-
     report = run(write_rows(project, pairs(30)), project)
     assert report["trail_md5"] == hashlib.md5(project.trail.read_bytes()).hexdigest()  # noqa: S324  DVC's own
     assert json.loads(project.data_report.read_text())["trail_md5"] == report["trail_md5"]
@@ -118,17 +118,30 @@ def test_many_rows_are_written_some_at_a_time_and_found_again(tmp_path: Path) ->
     assert trail.find("a.jsonl:none") == []
 
 
-def test_rows_that_are_the_same_but_for_white_space_and_format_have_one_hash() -> None:
-    def hashed(data: dict[str, object]) -> str:
-        row = parse_row(json.dumps(data).encode(), "s:1")
-        assert isinstance(row, Row), row
-        return content_hash(row, Sft())
+def hashed(data: dict[str, object]) -> str:
+    row = parse_row(json.dumps(data).encode(), "s:1")
+    assert isinstance(row, Row), row
+    return content_hash(content(row, Sft()))
 
-    one = hashed({"prompt": "a  b", "completion": "c"})
-    chat = [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c "}]
-    assert one == hashed({"messages": chat, "id": "x"}) == hashed({"instruction": "a b", "output": "c"})
+
+def test_rows_that_are_the_same_but_for_white_space_and_format_have_one_hash() -> None:
+    one = hashed({"prompt": "a  b", "completion": "caf\u00e9"})
+    chat = [{"role": "user", "content": "a\n b"}, {"role": "assistant", "content": "cafe\u0301 ", "weight": 1}]
+    assert one == hashed({"messages": chat, "id": "x"}) == hashed({"instruction": "a b", "output": "caf\u00e9"})
     assert one != hashed({"prompt": "a b", "completion": "d"})
-    assert one != hashed({"prompt": "A b", "completion": "c"})
+    assert one != hashed({"prompt": "A b", "completion": "caf\u00e9"})
+    chat[1]["weight"] = 0
+    more = [*chat, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]
+    assert hashed({"messages": more}) != hashed({"messages": [*more[:1], {**more[1], "weight": 1}, *more[2:]]})
+
+
+def test_a_hash_stays_what_it_was_since_lists_of_forgotten_rows_have_it() -> None:
+    chat = {"messages": [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]}
+    assert content_hash(chat) == hashlib.sha256(b"user1:a b\0assistant1:c\0{}").hexdigest()[:32]
+    assert content_hash({"text": "a\n\tb"}) == hashlib.sha256(b'{"text": "a b"}').hexdigest()[:32]
+    call = {"role": "assistant", "content": None, "tool_calls": [{"b": " x ", "a": 1}]}
+    written = b'assistant1:{"tool_calls": [{"a": 1, "b": "x"}]}\0{"tools": ["t"]}'
+    assert content_hash({"tools": ["t"], "messages": [call]}) == hashlib.sha256(written).hexdigest()[:32]
 
 
 def test_a_text_is_shown_only_where_every_private_step_saw_the_row_and_left_it_alone() -> None:

@@ -1,8 +1,8 @@
 """Which rows came, went, changed, or were decided otherwise between two versions of the data."""
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.lineage.versions import Version
@@ -139,29 +139,35 @@ def _fates(trail: Trail) -> list[str]:
 
 
 def _same_content(old: _Side, new: _Side) -> Iterator[tuple[int, int]]:
-    """Pairs of rows with one content, in their order; a row that ended alike goes first."""
-    waiting: defaultdict[str, list[int]] = defaultdict(list)
-    for at, content in enumerate(old.contents):
-        if content:
-            waiting[content].append(at)
-    for at, content in enumerate(new.contents):
-        places = waiting.get(content)
-        if not places:
-            continue
-        alike = next((place for place, one in enumerate(places) if old.fates[one] == new.fates[at]), 0)
-        one = places.pop(alike)
-        old.matched[one] = new.matched[at] = 1
-        yield one, at
+    """Pairs of rows with one content, in their order: first those that ended alike, then the others."""
+    for key in (_content_and_fate, _content):
+        waiting: defaultdict[Hashable, deque[int]] = defaultdict(deque)
+        for at in old.left():
+            if old.contents[at]:
+                waiting[key(old, at)].append(at)
+        for at in new.left():
+            if places := waiting.get(key(new, at)):
+                one = places.popleft()
+                old.matched[one] = new.matched[at] = 1
+                yield one, at
+
+
+def _content_and_fate(side: _Side, at: int) -> Hashable:
+    return side.contents[at], side.fates[at]
+
+
+def _content(side: _Side, at: int) -> Hashable:
+    return side.contents[at]
 
 
 def _same_id(old: _Side, new: _Side) -> Iterator[tuple[int, int]]:
     """Pairs of the remaining rows with one id."""
-    waiting: defaultdict[str, list[int]] = defaultdict(list)
+    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
     for at in old.left():
         waiting[old.ids[at]].append(at)
     for at in new.left():
         if places := waiting.get(new.ids[at]):
-            one = places.pop(0)
+            one = places.popleft()
             old.matched[one] = new.matched[at] = 1
             yield one, at
 

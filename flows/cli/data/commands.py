@@ -11,6 +11,24 @@ data_app = typer.Typer(no_args_is_help=True, help="Training rows: where one came
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+@data_app.command("open")
+def data_open(
+    only_print: Annotated[bool, typer.Option("--print", help="Print the path and open nothing.")] = False,
+) -> None:
+    """Open the page on the rows, data/prepared/report.html, in the browser."""
+    import webbrowser
+
+    from evalsuite.core.errors import MissingArtifactError
+    from tasks.paths import ArtifactPaths
+
+    page = (ArtifactPaths(project_root()).prepared / "report.html").resolve()
+    if not page.is_file():
+        raise MissingArtifactError(f"no page at {page}; make it with `ratchet stage prepare`")
+    typer.echo(page)
+    if not only_print and not webbrowser.open(page.as_uri()):
+        raise UsageError(f"no browser found; open {page} yourself")
+
+
 @data_app.command("show")
 def data_show(
     row: Annotated[str, typer.Argument(metavar="ROW", help="A row's id, or FILE:LINE as reports name it.")],

@@ -1,13 +1,17 @@
 """Two versions of the data, against what was changed between them."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.lineage.difference import compare, fate
-from tasks.lineage.versions import present_version, version_at
+from tasks.lineage.versions import Version, present_version, version_at
+from tasks.prepare.record.trail import Event, TrailRow, read_trail, write_trail
 from tests.tasks.lineage.conftest import TwoVersions
+
+GONE = (Event("duplicates", "dropped", "duplicate"),)
 
 
 def test_rows_that_only_moved_are_the_same_and_every_other_is_told(versions: TwoVersions) -> None:
@@ -36,6 +40,23 @@ def test_what_came_and_went_of_the_trained_rows_adds_up(versions: TwoVersions) -
     came, went, _ = compare(before, after).trained
     count = {each.name: each.trail.table["side"].to_pylist().count("train") for each in (before, after)}
     assert count[versions.second] - count[versions.first] == came - went
+
+
+def test_copies_are_matched_with_those_that_ended_alike(tmp_path: Path) -> None:
+    def version(name: str, fates: list[str]) -> Version:
+        rows = [
+            TrailRow(
+                f"a:{at}", f"{name}{at}", "f" * 32, "train" if fate == "train" else "", () if fate == "train" else GONE
+            )
+            for at, fate in enumerate(fates)
+        ]
+        write_trail(tmp_path / name, rows, [])
+        return Version(name, "", read_trail(tmp_path / name))
+
+    before, after = version("x", ["train", "gone", "gone"]), version("y", ["gone", "gone", "train", "gone"])
+    found = compare(before, after)
+    assert (found.removed, found.changed, found.decided) == ((), (), ())
+    assert [pair.after.source for pair in found.added if pair.after] == ["a:3"]
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--help", "", "HEAD~20"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from evalsuite.data_page.drift import Drift
 from evalsuite.data_page.languages import Languages
@@ -115,9 +116,11 @@ class DataFacts:
     drift_note: str
     """Why nothing is compared; empty where it is."""
     texts_withheld: bool
-    """Whether a step handles personal data, so that some texts are not shown."""
+    """Whether a step looks for personal data, so that no text of a row is shown."""
     forgotten: int = 0
     """Rows left out since somebody asked for it."""
+    counted: Mapping[str, tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]] = field(default_factory=dict)
+    """Step -> what it counted -> columns and their values."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What of params.yaml says how the rows were chosen."""
 

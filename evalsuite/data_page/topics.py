@@ -49,8 +49,8 @@ class Topic:
     count: int
     words: tuple[str, ...]
     """The most typical first."""
-    example: str
-    """The text that lies nearest to its middle."""
+    example: str | None
+    """The text that lies nearest to its middle; None where texts are not shown."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,13 @@ class Topics:
         return 100.0 * topic.count / self.num_sampled if self.num_sampled else 0.0
 
 
-def topics_of(texts: Sequence[str], seed: int) -> Topics:
+def topics_of(texts: Sequence[str], seed: int, examples: bool = True) -> Topics:
     """Cluster the texts; whoever has many gives a sample.
 
     Args:
         texts: What the rows say.
         seed: Of the clusters' first middles.
+        examples: Whether texts may be shown.
     """
     words = [_words(text) for text in texts]
     found = Counter(word for each in words for word in set(each))
@@ -88,7 +89,7 @@ def topics_of(texts: Sequence[str], seed: int) -> Topics:
         if inside.size:
             typical = np.argsort(-(middles[number] - average), kind="stable")[:SHOWN_WORDS]
             shown = tuple(vocabulary[at] for at in typical if middles[number][at] > average[at])
-            example = texts[int(inside[np.argmax(similar[inside])])]
+            example = texts[int(inside[np.argmax(similar[inside])])] if examples else None
             topics.append(Topic(int(inside.size), shown, example))
     return Topics(len(texts), tuple(sorted(topics, key=lambda topic: (-topic.count, topic.words))))
 

@@ -27,7 +27,8 @@ from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row
 from tasks.paths import ArtifactPaths
 from tasks.prepare.languages import language_of
-from tasks.prepare.record.trail import TrailStep, events_of, shows_text
+from tasks.prepare.record.forgotten import NAME as FORGOTTEN
+from tasks.prepare.record.trail import events_of, shows_text, steps_of
 from tasks.prepare.report import HISTOGRAM_TOKENS
 from tasks.prepare.rows import asked_text
 from tasks.prepare.runner import Record
@@ -92,11 +93,16 @@ def facts_of(prepared: Prepared, paths: ArtifactPaths) -> DataFacts:
         edges=(*map(str, HISTOGRAM_TOKENS), MORE),
         answers=report.get("answers", {}),
         languages=languages_of(told, language_of),
-        topics=topics_of(asked, params.seed),
+        topics=topics_of(asked, params.seed, examples=not _withheld(prepared.records)),
         drift=drift,
         drift_note=champion if isinstance(champion, str) else "",
-        texts_withheld=any(record.private and (record.dropped or record.changed) for record in prepared.records),
-        forgotten=sum(len(record.dropped) for record in prepared.records if record.name == "forgotten"),
+        texts_withheld=_withheld(prepared.records),
+        forgotten=sum(len(record.dropped) for record in prepared.records if record.name == FORGOTTEN),
+        counted={
+            step["name"]: tuple((name, tuple(each.items())) for name, each in step["counted"].items())
+            for step in report["steps"]
+            if step.get("counted")
+        },
         settings={name: json.dumps(value, ensure_ascii=False) for name, value in chosen.items()},
     )
 
@@ -217,10 +223,17 @@ def _pair(note: Note, texts: Mapping[str, str]) -> tuple[str | None, str | None]
 
 def _texts(prepared: Prepared, wanted: set[str]) -> dict[str, str]:
     """The texts of these rows as they were read, of those that every private step left alone."""
-    steps = [TrailStep(record.name, record.private) for record in prepared.records]
+    if _withheld(prepared.records):
+        return {}
+    steps = steps_of(prepared.records)
     events = events_of(prepared.records)
     rows = (row for row in prepared.rows if row.source in wanted)
     return {row.source: _shown_text(row) for row in rows if shows_text(events.get(row.source, ()), steps)}
+
+
+def _withheld(records: Sequence[Record]) -> bool:
+    """Whether a step looks for personal data: it may miss some, or be told to leave it, so that no text is shown."""
+    return any(record.private and record.name != FORGOTTEN for record in records)
 
 
 def _sources(prepared: Prepared) -> Iterator[SourceFact]:

@@ -111,6 +111,11 @@ def shows_text(events: Iterable[Event], steps: Sequence[TrailStep]) -> bool:
     return True
 
 
+def steps_of(records: Sequence[Record]) -> list[TrailStep]:
+    """The steps that rows went through."""
+    return [TrailStep(record.name, record.private) for record in records]
+
+
 def events_of(records: Sequence[Record]) -> dict[str, tuple[Event, ...]]:
     """Source of each row that a step dropped or changed -> what was done to it, in order."""
     found: dict[str, tuple[Event, ...]] = {}
@@ -129,7 +134,7 @@ def trail_rows(
     sides: Mapping[str, Side],
     objective: Objective,
 ) -> Iterator[TrailRow]:
-    """Every row that was read.
+    """Every row that was read, under the id that it is trained on with.
 
     Args:
         rows: The rows as they were read, before any step.
@@ -138,13 +143,14 @@ def trail_rows(
         sides: Rows of train and dev.
         objective: What is learnt of a row.
     """
-    noted = events_of(records)
-    side_of = {row.source: name for name, side in sides.items() for row in side.rows}
+    noted, steps = events_of(records), steps_of(records)
+    kept = {row.source: (name, row.row_id) for name, side in sides.items() for row in side.rows}
     for row in rows:
         events = noted.get(row.source, ())
-        yield TrailRow(
-            row.source, row.row_id, content_hash(content(row, objective)), side_of.get(row.source, ""), events
-        )
+        side, row_id = kept.get(row.source, ("", row.row_id))
+        if not side and not shows_text(events, steps):
+            row_id = row.source  # an id may be an address
+        yield TrailRow(row.source, row_id, content_hash(content(row, objective)), side, events)
     for each in bad:
         yield TrailRow(each.source, each.source, "", "", (Event(READ, "bad", each.reason),))
 
@@ -157,7 +163,7 @@ def write_trail(path: Path, rows: Iterable[TrailRow], records: Sequence[Record])
     """
     import pyarrow.parquet as pq
 
-    steps = [{"name": record.name, "private": record.private} for record in records]
+    steps = [step._asdict() for step in steps_of(records)]
     about = {"schema_version": SCHEMA_VERSION, "steps": steps}
     schema = _schema().with_metadata({"ratchet": json.dumps(about)})
     own = {"source": "DELTA_BYTE_ARRAY", "id": "DELTA_BYTE_ARRAY", "content": "PLAIN"}

@@ -1,5 +1,7 @@
 """The bars of the page, and its card."""
 
+from dataclasses import replace
+
 from evalsuite.data_page.card import TO_FILL_IN, data_card, headings
 from evalsuite.data_page.facts import DataFacts, SideFact, SourceFact
 from evalsuite.data_page.languages import Languages
@@ -76,6 +78,14 @@ def test_the_card_leaves_to_the_provider_what_rows_cannot_say() -> None:
     assert "80 tokens in 8 rows (less than 1 billion)" in card
     assert r"\[x\](javascript" in card
     assert "me/mine" in card
+
+
+def test_what_a_step_counted_is_a_table_of_its_own_and_no_text_comes_alive() -> None:
+    counted = {"personal_data": (("<b>EMAIL</b>", (("treatment", "redact"), ("found", 1234), ("rows", 9))),)}
+    page = build_data_page(replace(facts(), counted=counted, texts_withheld=True))
+    assert "Counted by step personal_data" in page
+    assert '&lt;b&gt;EMAIL&lt;/b&gt;</th><td>redact</td><td class="num">1,234</td><td class="num">9</td>' in page
+    assert "this page shows no text of a row" in page
 
 
 def test_the_same_facts_give_the_same_page() -> None:

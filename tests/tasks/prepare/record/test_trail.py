@@ -199,9 +199,10 @@ def test_a_row_is_followed_through_a_step_that_changes_it(
             return Outcome([first._replace(messages=turns), *rows[1:]], changed=changed)
 
     monkeypatch.setitem(order.STEPS, "mask", Mask)
+    copy = {"id": "jane@example.org", "prompt": "question 2", "completion": "answer 2"}
     params = PrepareParams.model_validate(
         {
-            **write_rows(project, pairs(20)).model_dump(exclude={"steps"}),
+            **write_rows(project, [*pairs(20), copy]).model_dump(exclude={"steps"}),
             "steps": ["duplicates", "mask", "held_out", "max_rows", "length"],
         }
     )
@@ -210,7 +211,11 @@ def test_a_row_is_followed_through_a_step_that_changes_it(
     (row,) = trail.find("data/raw/rows.jsonl:1")
     assert row.events == (Event("mask", "changed", "personal data masked", "PERSON 1"),)
     assert row.side in ("train", "dev")
+    (dropped,) = trail.find("data/raw/rows.jsonl:21")  # before the step saw it: its id is not in the history
+    assert dropped.row_id == dropped.source
+    assert trail.find("jane@example.org") == []
     assert not shows_text(row.events, trail.steps)
     page = (project.prepared / "report.html").read_text()
     assert "personal data masked" in page
-    assert "question 0" not in page
+    assert "question" not in page
+    assert "jane@example.org" not in page

@@ -187,17 +187,19 @@ def _reasons(prepared: Prepared) -> Iterator[ReasonFact]:
     texts = _texts(prepared, {*first, *(note.other for note in first.values() if note.other)})
     for record, did, reason, found in chosen:
         details = Counter(note.detail for note in found if note.detail)
-        repeated = details.most_common(1)[:1] and details.most_common(1)[0][1] > 1
+        repeated = bool(details) and details.most_common(1)[0][1] > 1
+        kinds = _kinds(found)
+        told = (found[0].detail or found[0].other) and not kinds
         yield ReasonFact(
             step=record.name,
             did=did,
             reason=reason,
             count=len(found),
             details=tuple(_ranked(details)[:MAX_DETAILS]) if repeated else (),
-            kinds=tuple(_ranked(_kinds(found))),
+            kinds=tuple(_ranked(kinds)),
             examples=tuple(
                 Example(note.source, note.detail, note.other, *(_pair(note, texts) if at < MAX_EXAMPLES else (None,)))
-                for at, note in enumerate(found[: MAX_PAIRS if found[0].detail or found[0].other else MAX_EXAMPLES])
+                for at, note in enumerate(found[: MAX_PAIRS if told else MAX_EXAMPLES])
             ),
             private=record.private,
         )

@@ -1,12 +1,17 @@
 """The bars of the page, and its card."""
 
 from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
 
 from evalsuite.data_page.card import TO_FILL_IN, data_card, headings
-from evalsuite.data_page.facts import DataFacts, SideFact, SourceFact
+from evalsuite.data_page.drift import Counts, drift_of
+from evalsuite.data_page.facts import DataFacts, Example, ReasonFact, SideFact, SourceFact, StepFact
 from evalsuite.data_page.languages import Languages
 from evalsuite.data_page.page import bar_chart, build_data_page
-from evalsuite.data_page.topics import Topics
+from evalsuite.data_page.topics import Topic, Topics
+from tests.browser.hostile import OUTPUTS
 
 EDGES = ("32", "64", "96", "128", "more")
 
@@ -86,6 +91,57 @@ def test_what_a_step_counted_is_a_table_of_its_own_and_no_text_comes_alive() -> 
     assert "Counted by step personal_data" in page
     assert '&lt;b&gt;EMAIL&lt;/b&gt;</th><td>redact</td><td class="num">1,234</td><td class="num">9</td>' in page
     assert "this page shows no text of a row" in page
+
+
+class Markup(HTMLParser):
+    """Every tag of a page with its attributes' names."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+
+
+def everywhere(text: str) -> DataFacts:
+    """Facts with one text in every place that a stranger writes."""
+    example = Example(text, text, text, text, text)
+    reasons = tuple(
+        ReasonFact("step", did, text, 2, ((text, 2),), kinds, (example, example), False)
+        for did in ("dropped", "changed")
+        for kinds in ((), ((text, 2),))
+    )
+    side = facts().sides["train"]
+    counts = Counts.model_validate(
+        {"sources": {text: "1"}, "rows_read": 1, "dropped": {text: {"count": 1}}, "splits": {}}
+    )
+    return replace(
+        facts(),
+        first_bad=(text,),
+        bad_rows=1,
+        formats={text: 1},
+        steps=(StepFact(text, 1, 1, 1, 1.0, 50.0, 50.0),),
+        reasons=reasons,
+        sources=(SourceFact(text, "0" * 64, 1, 0, 1, 0, 1),),
+        datasets=(text,),
+        sides={"train": side, "dev": side},
+        languages=Languages(1, ((text, 1),)),
+        topics=Topics(1, (Topic(1, (text,), text),)),
+        drift=drift_of("champion", counts, Counts(rows_read=1, splits={})),
+        counted={text: ((text, ((text, text), (text, 1))),)},
+        settings={text: text},
+    )
+
+
+@pytest.mark.parametrize("text", OUTPUTS, ids=range(len(OUTPUTS)))
+def test_a_hostile_text_in_any_place_changes_no_tag_of_the_page(text: str) -> None:
+    text = text or "(empty)"
+    assert Markup(build_data_page(everywhere(text))).tags == Markup(build_data_page(everywhere("text"))).tags
+    lines = data_card(everywhere(text)).splitlines()
+    assert len(lines) == len(data_card(everywhere("text")).splitlines())
+    assert not any(line.startswith("<") for line in lines)
 
 
 def test_the_same_facts_give_the_same_page() -> None:

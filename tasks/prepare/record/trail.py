@@ -144,10 +144,11 @@ def trail_rows(
         objective: What is learnt of a row.
     """
     noted, steps = events_of(records), steps_of(records)
-    kept = {row.source: (name, row.row_id) for name, side in sides.items() for row in side.rows}
+    kept = {name: {row.source: row for row in side.rows} for name, side in sides.items()}
     for row in rows:
         events = noted.get(row.source, ())
-        side, row_id = kept.get(row.source, ("", row.row_id))
+        side = next((name for name, found in kept.items() if row.source in found), "")
+        row_id = (kept[side][row.source] if side else row).row_id
         if not side and not shows_text(events, steps):
             row_id = row.source  # an id may be an address
         yield TrailRow(row.source, row_id, content_hash(content(row, objective)), side, events)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MADE_BY = "ratchet stage prepare"
 HASH_BYTES = 16
+BLANKS = bytes(char for char in range(128) if chr(char).isspace())
 PLAIN_TURN = frozenset({"role", "content", "weight"})
 GROUP_ROWS = 65_536
 """Rows of the file that are in memory at a time."""
@@ -75,26 +76,35 @@ def content_hash(learnt: Mapping[str, Any]) -> str:
     Args:
         learnt: As train.jsonl has it (``tasks.prepare.rows.content``): ``messages`` or ``text``, and whatever else.
     """
-    others = {key: _flat(value) for key, value in learnt.items() if key != "messages"}
     parts = [_turn(turn) for turn in learnt.get("messages", ())]
+    others = {key: _bare(value) for key, value in learnt.items() if key != "messages"}
     # No text of a row has a NUL (tasks.data), and JSON writes none.
-    whole = "\0".join([*parts, json.dumps(others, sort_keys=True, ensure_ascii=False)])
-    return hashlib.sha256(whole.encode()).hexdigest()[: 2 * HASH_BYTES]
+    return hashlib.sha256(b"\0".join([*parts, _as_json(others)])).hexdigest()[: 2 * HASH_BYTES]
 
 
-def _turn(turn: Mapping[str, Any]) -> str:
-    more = {key: _flat(value) for key, value in turn.items() if key not in PLAIN_TURN}
-    said = f"{turn['role']}{turn.get('weight', 1)}:{_flat(turn.get('content') or '')}"
-    return said + json.dumps(more, sort_keys=True, ensure_ascii=False) if more else said
+def _turn(turn: Mapping[str, Any]) -> bytes:
+    more = {key: _bare(value) for key, value in turn.items() if key not in PLAIN_TURN}
+    said = f"{turn['role']}{turn.get('weight', 1)}:".encode() + _without_blanks(turn.get("content") or "")
+    return said + _as_json(more)
 
 
-def _flat(value: Any) -> Any:
-    """A value whose texts have one blank where there was white space."""
+def _as_json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode() if value else b""
+
+
+def _bare(value: Any) -> Any:
+    """A value whose texts have no white space."""
     if isinstance(value, str):
-        return " ".join(unicodedata.normalize("NFC", value).split())
+        return _without_blanks(value).decode()
     if isinstance(value, Mapping):
-        return {key: _flat(inner) for key, inner in value.items()}
-    return [_flat(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _bare(inner) for key, inner in value.items()}
+    return [_bare(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _without_blanks(text: str) -> bytes:
+    if text.isascii():  # five times as fast, and the same
+        return text.encode().translate(None, BLANKS)
+    return "".join(unicodedata.normalize("NFC", text).split()).encode()
 
 
 def shows_text(events: Iterable[Event], steps: Sequence[TrailStep]) -> bool:

@@ -34,13 +34,14 @@ from evalsuite.gate.rules import Direction
 from evalsuite.items.lm_eval_values import FRACTIONS, HIGHER, LOWER, OVER_ALL
 from evalsuite.items.results import SCHEMA_VERSION as ITEMS_VERSION
 from evalsuite.items.results import ItemResult, SuiteSummary
-from evalsuite.report import ReportDocument
-from evalsuite.report.forms.document import report_schema
+from evalsuite.report.forms.document import ReportDocument, report_schema
 from evalsuite.suites.golden_set.items import GoldenManifest
 from evalsuite.suites.golden_set.metrics import PARAMS, TEXT_METRICS
 from flows.cli.app import STOPPED, app
 from tasks.config.params import Params
+from tasks.lineage.proof import Proof
 from tasks.pin import Pin
+from tasks.prepare.record.forgotten import Forgotten
 from tasks.registry.champion import ChampionFile
 from tasks.registry.journal import Run
 from tasks.registry.ledger import Entry
@@ -69,6 +70,8 @@ FILES: dict[str, type[BaseModel]] = {
     "ratchet report --json": ReportDocument,
     "registry/decisions/ID.json.gz": Record,
     "registry/ledger.jsonl": Entry,
+    "registry/forgotten/ID.json": Proof,
+    "data/forgotten.jsonl": Forgotten,
     ".ratchet/journal/START.json": Run,
     "registry/champion.json": ChampionFile,
     "models/METHOD/export/manifest.json": ModelManifest,

@@ -19,8 +19,8 @@ from evalsuite.comparison.rows import MethodChoice
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.items.results import EvalReport, ItemResult, SuiteResult
-from evalsuite.report import ReportData, build_html
-from evalsuite.report.build import build_item_pages
+from evalsuite.report.build import build_html, build_item_pages
+from evalsuite.report.data import ReportData
 from evalsuite.testing import make_item, make_result
 
 BAR_SECONDS, BAR_BYTES = 5.0, 1e9

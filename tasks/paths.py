@@ -29,13 +29,23 @@ class ArtifactPaths:
 
     @property
     def prepared(self) -> Path:
-        """train.jsonl, dev.jsonl and report.json."""
+        """train.jsonl, dev.jsonl, trail.parquet, report.html, data_card.md and report.json."""
         return self.root / "data" / "prepared"
 
     @property
     def data_report(self) -> Path:
         """How many rows were read, dropped and kept."""
         return self.prepared / "report.json"
+
+    @property
+    def trail(self) -> Path:
+        """What became of every row that was read."""
+        return self.prepared / "trail.parquet"
+
+    @property
+    def forgotten(self) -> Path:
+        """Rows that no later version may have: hashes, not texts; committed."""
+        return self.root / "data" / "forgotten.jsonl"
 
     @property
     def plans(self) -> Path:

@@ -14,7 +14,7 @@ from prefect.tasks import Task
 from evalsuite.comparison.rows import read_comparison
 from evalsuite.core.errors import BusyError, UsageError
 from evalsuite.gate.decision import Decision, read_decision
-from evalsuite.report import markdown_summary
+from evalsuite.report.forms.markdown import markdown_summary
 from tasks.config.operations import PromoteParams
 from tasks.paths import ArtifactPaths
 from tasks.pipeline.runner import StageRun, run_stage

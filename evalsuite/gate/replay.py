@@ -82,6 +82,8 @@ class SplitCounts(_Counts):
     tokens: int
     longest: int = 0
     """Tokens of the longest row."""
+    histogram_up_to_tokens: dict[str, int] = {}
+    """Upper end of a bin in tokens, ``more`` for the last -> sequences; empty in decisions of earlier versions."""
 
 
 class DataCounts(_Counts):
@@ -96,6 +98,8 @@ class DataCounts(_Counts):
     steps: tuple[StepCounts, ...] = ()
     """In the order in which they ran; empty in reports of earlier versions."""
     splits: dict[str, SplitCounts]
+    trail_md5: str = ""
+    """md5 of data/prepared/trail.parquet, under which DVC keeps it: which row this run's models saw."""
 
 
 class RunInputs(BaseModel):

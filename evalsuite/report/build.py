@@ -1,26 +1,17 @@
-"""The promotion report: one HTML file that opens offline and trusts nothing it shows.
+"""The promotion report: one HTML file that opens offline and trusts nothing it shows (``evalsuite.report.page``)."""
 
-Templates escape by default, and every text goes through ``visible`` on its way out. The page holds no address; its
-content security policy allows one style sheet and one script, both ours and by hash, and nothing else.
-"""
-
-import base64
 import functools
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from evalsuite.comparison.rows import MetricRow, ModelRow, PairedRow
 from evalsuite.core.yaml_file import dump_yaml
 from evalsuite.gate.decision import Decision, Reason, Verdict
 from evalsuite.gate.rules import Outcome
 from evalsuite.items.results import ItemResult
-from evalsuite.report import text
 from evalsuite.report.data import ReportData
 from evalsuite.report.facts.all import facts_of
 from evalsuite.report.facts.changed import flip_groups
@@ -39,6 +30,7 @@ from evalsuite.report.flips import (
 from evalsuite.report.forest import blocks_nothing, forest, levels_of
 from evalsuite.report.item_data import all_items, worst_items
 from evalsuite.report.operating import operating_chart
+from evalsuite.report.page import environment, inlined
 from evalsuite.report.sentences import deciding_outcome, headline, sentence
 from evalsuite.report.training import training_of
 from evalsuite.report.units import Units, level, point_metrics
@@ -122,14 +114,9 @@ def item_page_name(number: int) -> str:
 
 
 def _shell() -> dict[str, Any]:
-    """What each page holds whatever it shows: our style and script, not escaped so that their hashes hold."""
-    folder = resources.files("evalsuite.report") / "templates"
-    shell: dict[str, Any] = {"item_page": ITEM_PAGE}
-    for name, files in (("style", ("style.css", "facts.css")), ("script", ("items.js",))):
-        text = "".join((folder / file).read_text(encoding="utf-8") for file in files)
-        digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-        shell |= {name: Markup(text), f"{name}_hash": f"sha256-{digest}"}  # noqa: S704
-    return shell
+    """What each page holds whatever it shows: our style and script."""
+    style = inlined("style", [("evalsuite.report", "style.css"), ("evalsuite.report", "facts.css")])
+    return style | inlined("script", [("evalsuite.report", "items.js")]) | {"item_page": ITEM_PAGE}
 
 
 def strongest(decision: Decision) -> tuple[Reason, ...]:
@@ -256,35 +243,6 @@ def _unscored(data: ReportData, models: list[ModelRow]) -> list[Unscored]:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("evalsuite.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=text.number,
-        signed=text.signed,
-        duration=text.duration,
-        size=text.size,
-        count=text.count,
-        clip=text.clip,
-        humanise=_humanise,
-        # JSON in which item_data escaped what could end the element.
-        as_script_data=Markup,
-    )
-    environment.globals.update(money=text.money, named_value=text.named_value, levels_of=levels_of)
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """What a template expression prints: None as a dash, and no character that hides."""
-    if value is None:
-        return text.ABSENT
-    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _humanise(name: str) -> str:
-    return name.replace("_", " ")
+    made = environment("evalsuite.report")
+    made.globals.update(levels_of=levels_of)
+    return made

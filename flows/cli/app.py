@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from evalsuite.core.errors import ExitCode, RatchetError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
+from flows.cli.data.commands import data_app
 from flows.cli.data.inbox import inbox_app
 from flows.cli.evaluate import evaluate
 from flows.cli.gate import gate_app
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Fine-tune, evaluate, compare, and promote a model only on evidence.",
 )
+app.add_typer(data_app, name="data")
 app.add_typer(gate_app, name="gate")
 app.add_typer(golden_app, name="golden")
 app.add_typer(inbox_app, name="inbox")

@@ -131,6 +131,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         if params.model.chat_template is not None:
             yield Input("model.chat_template", file(params.model.chat_template))
     elif stage == "prepare":
+        forgotten = ArtifactPaths(root).forgotten
+        if forgotten.is_file():
+            yield Input("data/forgotten.jsonl", partial(contents.of_path, forgotten))
         for choice in params.prepare.steps:
             step = None if choice.name in STEPS else partial(STEPS_OF_OTHERS.find, choice.name)
             yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)

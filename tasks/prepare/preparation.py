@@ -1,5 +1,6 @@
 """Read, put through the steps, split, write."""
 
+from pathlib import Path
 from typing import Any
 
 from evalsuite.core.files import sha256_file
@@ -9,6 +10,9 @@ from tasks.objectives.find import blamed, find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
+from tasks.prepare.record.forgotten import forgetting
+from tasks.prepare.record.page import Prepared, write_page
+from tasks.prepare.record.trail import trail_rows, write_trail
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import run_steps
 from tasks.prepare.sources import check_sources, read_sources, say_links
@@ -18,7 +22,9 @@ from tasks.prepare.writing import write
 
 
 def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.ALL) -> dict[str, Any]:
-    """Write data/prepared/{train,dev}.jsonl and, last, report.json; the old folder stands until the new one is whole.
+    """Write data/prepared: train.jsonl, dev.jsonl, trail.parquet, report.html, data_card.md and, last, report.json.
+
+    The old folder stands until the new one is whole.
 
     Args:
         params: What to read, and what to leave out.
@@ -29,7 +35,7 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
         UsageError: A source is absent, empty or outside data/raw, too many rows are bad, nothing is left to split, or
             the chat template cannot write a row as it is to be learnt.
     """
-    steps = chosen_steps(params)
+    steps = [*forgetting(paths), *chosen_steps(params)]
     check_sources(params, paths)
     say_links(params.sources, paths.root)
     rows, bad = read_sources(params, paths.root)
@@ -40,5 +46,11 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
         sides = split(kept, lengths.of(kept), params, paths)
     hashes = {name: sha256_file(paths.root / name) for name in params.sources}
     report = report_of(params, hashes, rows, bad, records, sides)
-    write(paths.prepared, sides, report, objective)
+
+    def beside(folder: Path) -> None:
+        trail = trail_rows(rows, bad, records, sides, objective)
+        report["trail_md5"] = write_trail(folder / paths.trail.name, trail, records)
+        write_page(folder, Prepared(params, rows, bad, records, sides, report), paths)
+
+    write(paths.prepared, sides, report, objective, beside)
     return report

@@ -27,6 +27,8 @@ class Record(NamedTuple):
     rows_in: int
     dropped: list[Note]
     changed: list[Note]
+    private: bool = False
+    """The step's ``private``."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,7 +62,8 @@ def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[R
         outcome = chosen.step.run([_copy(row, given) for row in rows] if chosen.entry_point else rows, given)
         if not isinstance(outcome, Outcome):
             _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
-        kept, record = list(outcome.kept), Record(chosen.name, len(rows), list(outcome.dropped), list(outcome.changed))
+        notes = list(outcome.dropped), list(outcome.changed)
+        kept, record = list(outcome.kept), Record(chosen.name, len(rows), *notes, chosen.step.private)
         _check_notes(chosen, rows, kept, record)
         return _with_changes(chosen, rows, kept, record, given), record
 

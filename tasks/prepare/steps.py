@@ -67,6 +67,9 @@ class Step(Settings):
 
     changes_rows: ClassVar[bool] = False
     """Whether it may change what is learnt of a row; it then stands before the steps that check rows."""
+    private: ClassVar[bool] = False
+    """Whether rows may hold personal data before it: no report shows the text of a row that it did not leave alone, nor
+    of one that was dropped before it. Its notes must hold none: kinds and counts, never what was found."""
 
     @abstractmethod
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,21 @@ from tasks.prepare.rows import content
 from tasks.prepare.splits import Side
 
 
-def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any], objective: Objective) -> None:
+def write(
+    target: Path,
+    sides: Mapping[str, Side],
+    report: dict[str, Any],
+    objective: Objective,
+    beside: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write a file for each side and, last, report.json; the old folder stands until the new one is whole.
+
+    Args:
+        target: data/prepared.
+        sides: Rows of train and dev.
+        report: What report.json says.
+        objective: What is learnt of a row.
+        beside: Writes what else belongs into the folder, and may add to ``report``.
 
     Raises:
         StageError: A side has no rows.
@@ -31,6 +44,7 @@ def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any], objec
                 for row, lengths in zip(side.rows, side.lengths, strict=True)
             ]
             write_jsonl(folder / f"{name}.jsonl", entries)
+        beside(folder)
         write_json(folder / "report.json", report)
         if target.exists():
             shutil.rmtree(target)

@@ -15,8 +15,10 @@ from evalsuite.core.files import read_json, read_model, write_text
 from evalsuite.gate.decision import Decision, Verdict, read_decision
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.items.results import ScoreTable, SuiteSummary, read_result
-from evalsuite.report import Command, ReportData, TrainingRun, build_html, build_model_card
+from evalsuite.report.build import build_html
+from evalsuite.report.data import Command, ReportData, TrainingRun
 from evalsuite.report.facts.safety import HARM, REFUSAL
+from evalsuite.report.forms.card import build_model_card
 from tasks.base_model.licence import base_licence
 from tasks.config.compare import CompareParams, SequentialParams
 from tasks.config.model import ModelParams

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import build_html
+from evalsuite.report.build import build_html
 from tests.browser.scenes import scene
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

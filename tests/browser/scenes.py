@@ -14,7 +14,7 @@ from evalsuite.gate.decision import Verdict
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.items.results import EvalReport, ItemResult, SuiteResult
-from evalsuite.report import ReportData, TrainingRun
+from evalsuite.report.data import ReportData, TrainingRun
 from evalsuite.testing import make_item, make_result
 from tests.evalsuite.report.conftest import training
 

@@ -12,7 +12,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import build_html
+from evalsuite.report.build import build_html
 from tests.browser.conftest import CHROMIUM
 from tests.browser.scenes import scene
 

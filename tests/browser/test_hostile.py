@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from evalsuite.report import ReportData, build_html
-from evalsuite.report.build import build_item_pages
+from evalsuite.report.build import build_html, build_item_pages
+from evalsuite.report.data import ReportData
 from evalsuite.report.text import clip, visible
 from evalsuite.testing import make_item
 from tests.browser.hostile import OUTPUTS, RUN

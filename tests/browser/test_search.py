@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import build_html
+from evalsuite.report.build import build_html
 from evalsuite.report.flips import flips_of
 from evalsuite.report.text import MAX_CHARS
 from evalsuite.testing import make_item

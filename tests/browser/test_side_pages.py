@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.report import report_data
-from evalsuite.report import build_html
-from evalsuite.report.build import build_item_pages
+from evalsuite.report.build import build_html, build_item_pages
 
 Open = Callable[..., Any]
 

@@ -10,7 +10,8 @@ from evalsuite.report.data import ReportData
 from evalsuite.report.facts.measured import Measured, Tables, measured, tables_of
 from evalsuite.report.flips import judged_metrics
 from evalsuite.report.forest import blocks_nothing
-from evalsuite.report.forms.markdown import SYMBOLS, escaped, markdown_table
+from evalsuite.report.forms.markdown import SYMBOLS
+from evalsuite.report.markdown_text import escaped, markdown_table
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, count, visible
 from evalsuite.report.training import continuity_sentence, signal_facts
@@ -38,6 +39,7 @@ def build_model_card(data: ReportData) -> str:
         _facts(data),
         "## Evaluation\n\n" + _metrics(data, tables, units),
         "### Rules of the gate\n\n" + _rules(decision, units),
+        "## Training data\n\n" + _training_data(data),
         "## Training\n\n" + (_training(data) if training else "No training log was found."),
         "## Limits\n\n" + _limits(data, units),
     ]
@@ -178,6 +180,25 @@ def _rules(decision: Decision, units: Units) -> str:
             f"{'it' if num_slices == 1 else 'them'}"
         )
     return "\n".join(lines)
+
+
+def _training_data(data: ReportData) -> str:
+    counts = data.data_counts
+    if counts is None:
+        return "Preparation left no report."
+    facts = [("rows read", count(counts.rows_read)), ("could not be read", count(counts.bad_rows.count))]
+    facts += [(f"left out: {escaped(reason)}", count(found.count)) for reason, found in counts.dropped.items()]
+    facts += [(f"changed by {escaped(step.name)}", count(step.changed)) for step in counts.steps if step.changed]
+    facts += [
+        (f"{escaped(side)} rows", f"{count(split.rows)}, {count(split.tokens)} tokens")
+        for side, split in counts.splits.items()
+    ]
+    facts += [(f"source {escaped(name)}", f"sha256 `{escaped(digest)}`") for name, digest in counts.sources.items()]
+    return (
+        markdown_table(("", ""), facts)
+        + "\n\nLanguages, topics and the headings of the EU's summary of training content "
+        "are in the data card, `data/prepared/data_card.md`."
+    )
 
 
 def _training(data: ReportData) -> str:

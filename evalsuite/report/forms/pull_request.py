@@ -9,7 +9,8 @@ from evalsuite.report.facts.all import Facts, facts_of
 from evalsuite.report.facts.changed import flip_groups
 from evalsuite.report.facts.measured import Measured
 from evalsuite.report.forest import blocks_nothing
-from evalsuite.report.forms.markdown import SYMBOLS, escaped, markdown_table
+from evalsuite.report.forms.markdown import SYMBOLS
+from evalsuite.report.markdown_text import escaped, markdown_table
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.text import ABSENT, clip, count, duration, money
 from evalsuite.report.units import Units, level, point_metrics

@@ -1,1 +1,1 @@
-"""``ratchet data``: its commands, and what they print."""
+"""Commands on training rows: ``ratchet data``, ``ratchet inbox``, and what they print."""

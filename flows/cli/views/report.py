@@ -18,8 +18,8 @@ def show_report(root: Path, form: Literal["markdown", "json"], out: Path | None)
         MissingArtifactError: No run has come as far as its decision.
         UsageError: A file is not what it should be, or ``out`` cannot be written.
     """
-    from evalsuite.report import document_of, pull_request_markdown
-    from evalsuite.report.forms.document import as_json
+    from evalsuite.report.forms.document import as_json, document_of
+    from evalsuite.report.forms.pull_request import pull_request_markdown
     from tasks.config.reading import read_params
     from tasks.paths import ArtifactPaths
     from tasks.stages.report import Sections, gather

@@ -10,7 +10,7 @@ from evalsuite.comparison.rows import MethodChoice
 from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.items.results import EvalReport, ItemResult, SuiteResult
-from evalsuite.report import ReportData, TrainingRun
+from evalsuite.report.data import ReportData, TrainingRun
 from evalsuite.testing import make_result
 
 POLICY = {

@@ -21,8 +21,7 @@ from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import DataCounts, RunInputs
 from evalsuite.items.calibration import Calibration, Judge
 from evalsuite.items.results import EvalReport, SuiteResult
-from evalsuite.report import Command, ReportData
-from evalsuite.report.data import HistoryLine, Past, PastChampion, PastMetric
+from evalsuite.report.data import Command, HistoryLine, Past, PastChampion, PastMetric, ReportData
 from evalsuite.testing import make_item, make_result
 
 MODELS = ("base", "champion", "full", "lora")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from evalsuite.comparison.seeds import Seeded, seed_set
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import ReportData, build_html, build_model_card
-from evalsuite.report.build import build_item_pages, strongest
-from evalsuite.report.data import RatePoint
+from evalsuite.report.build import build_html, build_item_pages, strongest
+from evalsuite.report.data import RatePoint, ReportData
 from evalsuite.report.flips import MAX_ITEMS
 from evalsuite.report.forest import has_interval
+from evalsuite.report.forms.card import build_model_card
 from evalsuite.report.sentences import headline, sentence
 from evalsuite.report.units import Units
 

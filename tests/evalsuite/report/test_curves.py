@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
-from evalsuite.report import ReportData
 from evalsuite.report.curves import MAX_POINTS, loss_chart
+from evalsuite.report.data import ReportData
 
 
 def test_a_long_log_is_thinned_and_stays_in_its_box(make: Callable[..., ReportData]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from evalsuite.gate.replay import DataCounts, RunInputs
-from evalsuite.report import Command, ReportData, build_html, build_model_card
-from evalsuite.report.data import HistoryLine, Past
+from evalsuite.report.build import build_html
+from evalsuite.report.data import Command, HistoryLine, Past, ReportData
+from evalsuite.report.forms.card import build_model_card
 from tests.evalsuite.report.everything import COUNTS, everything
 from tests.evalsuite.report.test_build import HOSTILE, Page
 

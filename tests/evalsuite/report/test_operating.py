@@ -3,7 +3,7 @@ from evalsuite.gate.decide import decide
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.selftest import with_self_test
 from evalsuite.items.results import EvalReport
-from evalsuite.report import build_html
+from evalsuite.report.build import build_html
 from evalsuite.report.operating import operating_chart
 from tests.evalsuite.report.conftest import Make, suite
 

@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from evalsuite.report import ReportData, build_html, build_model_card
-from evalsuite.report.data import Continuity, StepPoint
+from evalsuite.report.build import build_html
+from evalsuite.report.data import Continuity, ReportData, StepPoint
+from evalsuite.report.forms.card import build_model_card
 from evalsuite.report.training import NOT_KNOWN, continuity_sentence, signal_facts
 
 Make = Callable[..., ReportData]

@@ -4,7 +4,7 @@ import pytest
 
 from evalsuite.core.errors import UsageError
 from evalsuite.items.results import SuiteResult
-from evalsuite.report import ReportData
+from evalsuite.report.data import ReportData
 from evalsuite.report.facts.measured import changed_results, measured, measured_in, tables_of
 from evalsuite.testing import make_item, make_result
 from tests.evalsuite.report.everything import JUDGE, everything

@@ -10,9 +10,9 @@ from huggingface_hub.repocard import metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from scipy.stats import binomtest
 
-from evalsuite.report import ReportData, build_model_card
+from evalsuite.report.data import ReportData
 from evalsuite.report.facts.measured import tables_of
-from evalsuite.report.forms.card import eval_results
+from evalsuite.report.forms.card import build_model_card, eval_results
 from tests.evalsuite.report.everything import everything
 
 Make = Callable[..., ReportData]
@@ -89,3 +89,16 @@ def test_a_model_of_which_nothing_was_scored_has_no_results(make: Make, tmp_path
     )
     empty = dataclasses.replace(data, comparison=data.comparison.model_copy(update={"methods": rows}))
     assert "model-index" not in metadata(empty, tmp_path / "README.md")
+
+
+def test_the_card_says_what_was_trained_on_and_where_the_data_card_lies() -> None:
+    data = everything()
+    assert data.data_counts is not None
+    card = build_model_card(data)
+    section = card.partition("## Training data\n")[2].partition("\n## ")[0]
+    assert f"| rows read | {data.data_counts.rows_read:,} |" in section
+    assert "data/prepared/data_card.md" in section
+    for name, digest in data.data_counts.sources.items():
+        assert digest in section, name
+    absent = build_model_card(dataclasses.replace(data, data_counts=None))
+    assert "Preparation left no report." in absent

@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import ReportData, build_html, document_of
-from evalsuite.report.forms.document import as_json, report_schema
+from evalsuite.report.build import build_html
+from evalsuite.report.data import ReportData
+from evalsuite.report.forms.document import as_json, document_of, report_schema
 from tests.evalsuite.report.everything import everything
 from tests.evalsuite.report.test_build import HOSTILE, SCENES, Page
 

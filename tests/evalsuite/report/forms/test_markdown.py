@@ -6,8 +6,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.report import ReportData, build_model_card, markdown_summary
-from evalsuite.report.forms.markdown import escaped
+from evalsuite.report.data import ReportData
+from evalsuite.report.forms.card import build_model_card
+from evalsuite.report.forms.markdown import markdown_summary
+from evalsuite.report.markdown_text import escaped
 
 Make = Callable[..., ReportData]
 

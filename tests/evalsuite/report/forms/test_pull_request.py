@@ -4,7 +4,8 @@ from collections.abc import Callable
 import pytest
 
 from evalsuite.gate.decision import Verdict
-from evalsuite.report import ReportData, pull_request_markdown
+from evalsuite.report.data import ReportData
+from evalsuite.report.forms.pull_request import pull_request_markdown
 from tests.evalsuite.report.everything import everything
 from tests.evalsuite.report.test_build import SCENES
 

@@ -1,0 +1,1 @@
+"""What became of rows: looked up, compared between versions, and forgotten."""

@@ -9,14 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evalsuite.contamination.overlap import (
-    ContaminationReport,
-    ItemFinding,
-    TrainingIndex,
-    TrainingText,
-    clean_report,
-    run_length,
-)
+from evalsuite.contamination.overlap import ContaminationReport, ItemFinding, clean_report
+from evalsuite.contamination.training import TrainingIndex, TrainingText, run_length
 from evalsuite.core.errors import UsageError
 from evalsuite.items.results import EvalReport, ItemResult, SuiteInfo, items_sha256, table_of
 

@@ -1,14 +1,30 @@
-"""Train and dev rows with no group on both sides."""
+"""Train and dev rows with no group, and no near-duplicates, on both sides.
+
+Rows are placed one after the other, and where one goes depends on the rows before it alone: a row that is added behind
+the others moves none of them. design/032-duplicates-and-splits.md says what that costs.
+"""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from typing import Literal, NamedTuple
 
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
+from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
-from tasks.prepare.rows import group_of
+from tasks.prepare.alike.near import Nearest, NearIndex
+from tasks.prepare.alike.shingles import compared_text
+from tasks.prepare.rows import group_of, stratum_of, time_of
+from tasks.prepare.steps import Note
+
+SideName = Literal["train", "dev"]
+SIDES: tuple[SideName, SideName] = ("train", "dev")
+LEFT_OUT = "belongs to both sides of the split"
 
 
 @dataclass(frozen=True)
@@ -21,28 +37,189 @@ class Side:
     groups: set[str] = field(default_factory=set)
 
 
+class Split(NamedTuple):
+    """Every row on a side, or left out."""
+
+    sides: dict[str, Side]
+    left_out: list[Note]
+
+
+class _Tie(NamedTuple):
+    """What holds a row to a side."""
+
+    side: SideName
+    row: int
+    """The row that stands there; the row itself, where its date says so."""
+    why: str
+
+
 def split(
-    rows: Sequence[Row], lengths: Sequence[list[int]], params: PrepareParams, paths: ArtifactPaths
-) -> dict[str, Side]:
-    """``train`` and ``dev``, each in the order of the rows.
+    rows: Sequence[Row],
+    lengths: Sequence[list[int]],
+    params: PrepareParams,
+    paths: ArtifactPaths,
+    objective: Objective,
+) -> Split:
+    """``train`` and ``dev``, each in the order of the rows, and the rows that belong to both.
+
+    Args:
+        rows: The rows that the steps kept.
+        lengths: Tokens of each sequence of each row.
+        params: How they are split.
+        paths: The project.
+        objective: What the rows are for.
 
     Raises:
-        UsageError: Fewer than two groups, or a row lacks ``group_by``.
+        UsageError: Fewer than two groups, or a row lacks a field that the split reads.
     """
     groups = [group_of(row, params.group_by, paths) for row in rows]
-    try:
-        held = dev_groups(groups, params.dev_fraction, params.seed)
-    except ValueError as error:
-        raise UsageError(
-            f"nothing to split after cleaning: {error}; give {', '.join(params.sources)} more rows"
-        ) from None
-    sides = {"train": Side(), "dev": Side()}
-    for row, length, group in zip(rows, lengths, groups, strict=True):
-        side = sides["dev" if group in held else "train"]
-        side.rows.append(row)
-        side.lengths.append(length)
-        side.groups.add(group)
+    order, by_date = _order(rows, params)
+    draw = _draw_of(rows, groups, params)
+    ties = [_group_tie(groups), *_near_ties(rows, params, objective)]
+    placed: dict[int, SideName] = {}
+    left_out: dict[int, Note] = {}
+    for at in order:
+        found = [tie for find, _ in ties if (tie := find(at)) is not None]
+        if by_date is not None:
+            found.insert(0, _Tie(by_date[at], at, f"{by_date[at]} by its date"))
+        sides = {tie.side for tie in found}
+        if len(sides) > 1:
+            left_out[at] = _note(rows, at, found)
+            continue
+        side = placed[at] = found[0].side if found else draw(at)
+        for _, add in ties:
+            add(at, side)
+    return Split(_sides(rows, lengths, groups, placed), [left_out[at] for at in sorted(left_out)])
+
+
+def _sides(
+    rows: Sequence[Row], lengths: Sequence[list[int]], groups: Sequence[str], placed: Mapping[int, SideName]
+) -> dict[str, Side]:
+    sides: dict[str, Side] = {name: Side() for name in SIDES}
+    for at in sorted(placed):
+        side = sides[placed[at]]
+        side.rows.append(rows[at])
+        side.lengths.append(lengths[at])
+        side.groups.add(groups[at])
     return sides
+
+
+def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
+    """Why a row is on neither side: the first tie to each."""
+    one = found[0]
+    other = next(tie for tie in found if tie.side != one.side)
+    named = [f"{tie.why} {rows[tie.row].source}" if tie.row != at else tie.why for tie in (one, other)]
+    return Note(rows[at].source, LEFT_OUT, "; ".join(named), rows[other.row].source)
+
+
+Find = Callable[[int], _Tie | None]
+Add = Callable[[int, SideName], None]
+
+
+def _group_tie(groups: Sequence[str]) -> tuple[Find, Add]:
+    """Rows of one group stay on one side."""
+    first: dict[str, _Tie] = {}
+
+    def add(at: int, side: SideName) -> None:
+        if groups[at] not in first:
+            first[groups[at]] = _Tie(side, at, f"{side} by its group, which")
+
+    return lambda at: first.get(groups[at]), add
+
+
+def _near_ties(rows: Sequence[Row], params: PrepareParams, objective: Objective) -> list[tuple[Find, Add]]:
+    """Rows that are alike stay on one side: one tie for each side."""
+    threshold = params.split.near_duplicates
+    if threshold is None:
+        return []
+    index = NearIndex.of(
+        lambda at: compared_text(rows[at], params.split.compare, objective), len(rows), threshold, seed=params.seed
+    )
+
+    def tie_to(side: SideName) -> tuple[Find, Add]:
+        there = Nearest(index)
+
+        def find(at: int) -> _Tie | None:
+            alike = there.find(at)
+            return (
+                None if alike is None else _Tie(side, alike.row, f"{side} by its likeness ({alike.similarity:.3f}) to")
+            )
+
+        def add(at: int, placed_on: SideName) -> None:
+            if placed_on == side:
+                there.add(at)
+
+        return find, add
+
+    return [tie_to(side) for side in SIDES]
+
+
+def _order(rows: Sequence[Row], params: PrepareParams) -> tuple[Sequence[int], list[SideName] | None]:
+    """The order in which rows are placed and, for a split by date, the side that each one's date says.
+
+    Raises:
+        UsageError: A row has no date, or the dates leave a side empty.
+    """
+    if params.split.field is None:
+        return range(len(rows)), None
+    times = [time_of(row, params.split.field) for row in rows]
+    order = sorted(range(len(rows)), key=lambda at: (times[at], at))
+    if params.split.dev_from is not None:
+        cut = datetime.combine(params.split.dev_from, time(), UTC)
+    elif rows:
+        # Rows of one moment stay together.
+        cut = times[order[-max(1, round(params.dev_fraction * len(rows)))]]
+    sides: list[SideName] = ["dev" if at >= cut else "train" for at in times]
+    if len(set(sides)) < 2:
+        between = f"from {times[order[0]].isoformat()} to {times[order[-1]].isoformat()}" if rows else "absent"
+        raise UsageError(
+            f"nothing to split by date: prepare.split.field {params.split.field!r} is {between}, and all rows would be "
+            f"{sides[0] if sides else 'train'} rows; set prepare.split.dev_from between these, or split by: hash"
+        )
+    return order, sides
+
+
+def _draw_of(rows: Sequence[Row], groups: Sequence[str], params: PrepareParams) -> Callable[[int], SideName]:
+    """The side of a row that nothing holds to one.
+
+    Raises:
+        UsageError: Fewer than two groups.
+    """
+    key = params.split.stratify_by
+    if key is None:
+        try:
+            held = dev_groups(groups, params.dev_fraction, params.seed) if params.split.field is None else frozenset()
+        except ValueError as error:
+            raise UsageError(
+                f"nothing to split after cleaning: {error}; give {', '.join(params.sources)} more rows"
+            ) from None
+        return lambda at: "dev" if groups[at] in held else "train"
+    drawn: defaultdict[str, int] = defaultdict(int)
+
+    def draw(at: int) -> SideName:
+        stratum = stratum_of(rows[at], key)
+        number, drawn[stratum] = drawn[stratum], drawn[stratum] + 1
+        return "dev" if is_drawn(number, stratum, params.dev_fraction, params.seed) else "train"
+
+    return draw
+
+
+def is_drawn(number: int, stratum: str, fraction: float, seed: int) -> bool:
+    """Whether a stratum's group goes to dev: one of every ``1 / fraction`` does, at a random place among them.
+
+    So the first n groups have n times ``fraction`` dev groups, one more or less, and later ones change nothing.
+
+    Args:
+        number: How many groups of the stratum were drawn before.
+        stratum: Its name.
+        fraction: Share of groups that go to dev (0..1).
+        seed: Another seed draws others.
+    """
+    turn = math.floor((number + 1) * fraction)
+    if math.ceil(turn / fraction) > number:
+        turn -= 1
+    start, end = math.ceil(turn / fraction), math.ceil((turn + 1) / fraction)
+    return number == start + int((end - start) * _position(f"{stratum}\x1f{turn}", seed))
 
 
 def dev_groups(groups: Sequence[str], fraction: float, seed: int) -> frozenset[str]:

@@ -28,7 +28,9 @@ class Duplicates(Step):
         notes = []
         for row in rows:
             own = (json.dumps(row.fields.get(name), sort_keys=True) for name in given.objective.fields)
-            key = blake2b("\0".join((*as_compared(row), *own)).encode(), digest_size=16).digest()
+            key = blake2b(
+                "\0".join((*as_compared(row), *own)).encode("utf-8", "surrogatepass"), digest_size=16
+            ).digest()
             notes.append(Note(row.source, "duplicate", other=first[key]) if key in first else None)
             first.setdefault(key, row.source)
         return _without(rows, notes)

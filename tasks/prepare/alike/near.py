@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -88,7 +88,7 @@ class NearIndex:
             start = end
         return cls(text_of, threshold, shingling, _buckets(keys), low_bits)
 
-    @property
+    @cached_property
     def least_equal(self) -> float:
         """Equal places of two signatures below which a pair is not compared."""
         places = self.low_bits.shape[1]
@@ -124,11 +124,11 @@ class Nearest:
         found.update(*filter(None, map(self._rows.get, self._buckets(row))))
         if not found:
             return None
-        others = np.array(sorted(found))
-        equal = np.count_nonzero(self.index.low_bits[others] == self.index.low_bits[row], axis=1)
-        likely = np.flatnonzero(equal >= self.index.least_equal)
-        for at in likely[np.argsort(-equal[likely], kind="stable")].tolist():
-            other = int(others[at])
+        others = list(found)
+        equal = (self.index.low_bits[others] == self.index.low_bits[row]).sum(axis=1).tolist()
+        least = self.index.least_equal
+        likely = sorted((-places, other) for places, other in zip(equal, others, strict=True) if places >= least)
+        for _, other in likely:
             similarity = jaccard(self._runs(row), self._runs(other))
             if similarity >= self.index.threshold:
                 return Alike(other, similarity)

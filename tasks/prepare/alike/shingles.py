@@ -48,9 +48,9 @@ class Shingling:
     def of(self, text: str) -> frozenset[str]:
         """All runs of a text."""
         if self.unit == "characters":
-            return frozenset(text[at : at + self.size] for at in range(max(1, len(text) - self.size + 1)))
+            return frozenset([text[at : at + self.size] for at in range(max(1, len(text) - self.size + 1))])
         words = text.split()
-        return frozenset(" ".join(words[at : at + self.size]) for at in range(max(1, len(words) - self.size + 1)))
+        return frozenset([" ".join(words[at : at + self.size]) for at in range(max(1, len(words) - self.size + 1))])
 
     def hashes(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Hashes of the runs of all texts, one behind the other with repeats, and where each text's begin and end.

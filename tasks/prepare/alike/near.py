@@ -91,7 +91,7 @@ class NearIndex:
     @cached_property
     def least_equal(self) -> float:
         """Equal places of two signatures below which a pair is not compared."""
-        places = self.low_bits.shape[1]
+        places: int = self.low_bits.shape[1]
         return places * self.threshold - MARGIN * math.sqrt(places * self.threshold * (1 - self.threshold))
 
 

@@ -9,7 +9,7 @@ same form, or a run of words in common, has the same letters in the same order.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,10 @@ from evalsuite.core.text import runs, whole_form, words_of
 SILENT_BYTES = bytes(sorted(set(range(128)) - set(b"0123456789abcdefghijklmnopqrstuvwxyz")))
 SILENT = re.compile("[\\W_\u0640\u02bc]+")
 """All but letters and digits; the lengthening of Arabic letters and the apostrophe that is a letter say nothing."""
-WINDOWS = (32, 16, 8)
-"""Lengths in bytes: a run of words is looked for by as many of its first bytes as it has."""
+WINDOWS = (8, 16, 32)
+"""Lengths in bytes, each twice the one before: a run of words is looked for by the most of its first bytes."""
+MAX_BITS = 26
+"""A table of first bits has at most 64 MiB."""
 MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 
 
@@ -96,45 +98,43 @@ class _Beginnings:
     """Byte strings, found in others by their first bytes and then compared whole."""
 
     def __init__(self, wanted: set[bytes]) -> None:
-        self._short = sorted(each for each in wanted if len(each) < WINDOWS[-1])
+        self._short = sorted(each for each in wanted if len(each) < WINDOWS[0])
         """Such as a run of signs with few letters among them."""
-        self._long: list[_Window] = []
-        for window, longer in zip(WINDOWS, (None, *WINDOWS), strict=False):
-            found = sorted(each for each in wanted if len(each) >= window and (longer is None or len(each) < longer))
-            if found:
-                self._long.append(_Window.of(found, window))
+        self._tables: list[_Table] = []
+        for size, longer in zip(WINDOWS, (*WINDOWS[1:], None), strict=True):
+            found = sorted(each for each in wanted if len(each) >= size and (longer is None or len(each) < longer))
+            self._tables.append(_Table.of(found, size))
 
     def occur_in(self, text: bytes) -> bool:
         """Whether one of the strings is a part of ``text``."""
-        return any(each in text for each in self._short) or any(each.occurs_in(text) for each in self._long)
+        return any(each in text for each in self._short) or any(
+            table.by_hash and table.occurs(hashes, text)
+            for table, hashes in zip(self._tables, _hashes(text), strict=False)
+        )
 
 
-class _Window(NamedTuple):
+class _Table(NamedTuple):
     """Byte strings by the hash of their first bytes."""
 
-    size: int
-    """How many bytes that are."""
     maybe: NDArray[np.bool_]
     """Whether a hash may be one of theirs, by its first bits."""
     shift: np.uint64
     by_hash: dict[int, list[bytes]]
 
     @classmethod
-    def of(cls, found: Sequence[bytes], size: int) -> "_Window":
-        hashes = _hashes(b"".join(each[:size] for each in found), size)[::size]
+    def of(cls, found: Sequence[bytes], size: int) -> "_Table":
         by_hash: defaultdict[int, list[bytes]] = defaultdict(list)
-        for each, value in zip(found, hashes.tolist(), strict=True):
-            by_hash[value].append(each)
-        bits = len(by_hash).bit_length() + 5
+        for each in found:
+            (*_, hashes) = _hashes(each[:size])
+            by_hash[int(hashes[0])].append(each)
+        bits = min(len(by_hash).bit_length() + 8, MAX_BITS)
         shift = np.uint64(64 - bits)
         maybe = np.zeros(1 << bits, dtype=np.bool_)
-        maybe[hashes >> shift] = True
-        return cls(size, maybe, shift, dict(by_hash))
+        maybe[np.array(list(by_hash), dtype=np.uint64) >> shift] = True
+        return cls(maybe, shift, dict(by_hash))
 
-    def occurs_in(self, text: bytes) -> bool:
-        if len(text) < self.size:
-            return False
-        hashes = _hashes(text, self.size)
+    def occurs(self, hashes: NDArray[np.uint64], text: bytes) -> bool:
+        """Whether one of the strings begins at a place of ``text``, whose hashes these are, and goes on there."""
         places = np.flatnonzero(self.maybe[hashes >> self.shift])
         return any(
             text.startswith(each, at)
@@ -143,13 +143,16 @@ class _Window(NamedTuple):
         )
 
 
-def _hashes(text: bytes, window: int) -> NDArray[np.uint64]:
-    """A hash of the ``window`` bytes that begin at each place; equal bytes have equal hashes."""
-    size = 8
-    values: NDArray[np.uint64] = (
-        np.ndarray((len(text) - size + 1,), dtype="<u8", buffer=text, strides=(1,)).astype(np.uint64) * MIX[0]
-    )
-    while size < window:
-        values = (values[:-size] ^ (values[:-size] >> np.uint64(29))) * MIX[1] + values[size:] * MIX[2]
-        size *= 2
-    return values
+def _hashes(text: bytes) -> Iterator[NDArray[np.uint64]]:
+    """For each of ``WINDOWS`` that fits: a hash of as many bytes from each place; equal bytes have equal hashes."""
+    values: NDArray[np.uint64] = np.zeros(0, np.uint64)
+    for size in WINDOWS:
+        number = len(text) - size + 1
+        if number < 1:
+            return
+        if size == WINDOWS[0]:
+            values = np.ndarray((number,), dtype="<u8", buffer=text, strides=(1,)) * MIX[0]
+        else:
+            half = size // 2
+            values = (values[:-half] ^ (values[:-half] >> np.uint64(29))) * MIX[1] + values[half:] * MIX[2]
+        yield values

@@ -71,12 +71,12 @@ def comparable(text: str) -> str:
     Dropped are sentence punctuation, quotes, Markdown emphasis, brackets around plain words, characters that are not
     seen, and white space beyond one blank. Idempotent. "" where nothing is left: such a form equals nothing.
     """
-    if PLAIN.fullmatch(text):
-        return " ".join(text.lower().translate(PUNCTUATION).split())
-    form = _comparable_step(text)
-    while (again := _comparable_step(form)) != form:
-        form = again
-    return form
+    while not PLAIN.fullmatch(text):
+        form = _comparable_step(text)
+        if form == text:
+            return form
+        text = form
+    return " ".join(text.lower().translate(PUNCTUATION).split())
 
 
 def same_answer(one: str, other: str) -> bool:

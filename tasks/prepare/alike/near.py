@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 FOUND_AT_THRESHOLD = 0.99
 """Chance that a pair exactly at the threshold is a candidate; more similar ones have a larger one."""
-BATCH_CHARACTERS = 1 << 20
+BATCH_CHARACTERS = 1 << 17
+"""So that a batch's arrays stay in a core's cache."""
 MARGIN = 3.0
 """Candidates whose estimate is this many standard errors below the threshold are not compared: one true pair in 700."""
 MAX_IN_BUCKET = 256

@@ -69,10 +69,11 @@ class Shingling:
         number = len(codes) - self.size + 1
         if number < 1:
             return np.zeros(0, np.uint64), np.zeros(len(texts) + 1, np.uint64)
-        values = np.zeros(number, dtype=np.uint64)
-        for place in range(self.size):
-            values = (values ^ codes[place : place + number]) * ODD[0]
-            values ^= values >> np.uint64(32)
+        values = codes[:number].copy()
+        for place in range(1, self.size):
+            values *= ODD[0]
+            values += codes[place : place + number]
+        values ^= values >> np.uint64(32)
         values *= ODD[1]
         values ^= values >> np.uint64(29)
         # Runs that begin in one text and end in the next.

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from tasks.prepare.alike.near import Nearest, NearIndex, bands_of
 from tasks.prepare.alike.shingles import Shingling, jaccard
 
-THRESHOLD, PLACES, ROUNDS = 0.8, 128, 2
+THRESHOLD, PLACES = 0.8, 128
 DATA = Path("../shared/data")
 SHINGLING = Shingling()
 
@@ -34,6 +34,7 @@ class Ran(NamedTuple):
     """One side's run."""
 
     seconds: float
+    processor_seconds: float
     peak_mib: float
     dropped: dict[int, int]
     """Row -> the row that stays for it."""
@@ -110,10 +111,10 @@ def _run(side: str, count: int, data: Path, peers: str | None, answer: Any) -> N
         sys.path.append(peers)
     texts = texts_of(count, data)
     before = _mib("VmRSS")
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     dropped = SIDES[side](texts)
-    seconds = time.perf_counter() - started
-    answer.put(Ran(seconds, _mib("VmHWM") - before, dropped))
+    seconds, processor_seconds = time.perf_counter() - started, time.process_time() - worked
+    answer.put(Ran(seconds, processor_seconds, _mib("VmHWM") - before, dropped))
 
 
 def _mib(name: str) -> float:
@@ -154,48 +155,52 @@ def similar_pairs(texts: list[str]) -> set[tuple[int, int]]:
     return found
 
 
+def judged(dropped: dict[int, int], count: int, truth: set[tuple[int, int]] | None) -> tuple[str, str]:
+    """Rows that were deleted for no row like them, and true pairs of which both rows stay."""
+    if truth is None:
+        return "-", "-"
+    partners = {one for pair in truth for one in pair}
+    wrong = sum(
+        (min(at, other), max(at, other)) not in truth if other >= 0 else at not in partners
+        for at, other in dropped.items()
+    )
+    kept = set(range(count)) - dropped.keys()
+    return str(wrong), f"{sum(one in kept and other in kept for one, other in truth)} of {len(truth):,}"
+
+
 def main() -> int:
     """Print the table and the ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--peers", help="folder with datasketch")
     parser.add_argument("--rows", type=int, nargs="+", default=[26_872, 200_000])
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--truth", type=int, default=30_000, help="most rows that are compared by brute force")
     arguments = parser.parse_args()
-    ratios = []
-    print("| rows | side | seconds, two rounds | peak MiB | deleted | of these wrong | true pairs that stay |")
-    print("|---|---|---|---|---|---|---|")
+    ratios: list[tuple[str, float]] = []
+    print("| rows | side | processor seconds | seconds | peak MiB | deleted | of these wrong | true pairs that stay |")
+    print("|---|---|---|---|---|---|---|---|")
     for count in arguments.rows:
-        texts = texts_of(count, arguments.data)
-        truth = similar_pairs(texts) if count <= arguments.truth else None
-        seconds: dict[str, list[float]] = {side: [] for side in SIDES}
-        last: dict[str, Ran] = {}
-        for _ in range(ROUNDS):
+        runs: dict[str, list[Ran]] = {side: [] for side in SIDES}
+        for _ in range(arguments.rounds):
             for side in SIDES:
-                last[side] = measured(side, count, arguments.data, arguments.peers)
-                seconds[side].append(last[side].seconds)
-        for side, ran in last.items():
-            wrong, stay = "-", "-"
-            kept = set(range(count)) - ran.dropped.keys()
-            if truth is not None:
-                partners = {one for pair in truth for one in pair}
-                wrong = str(
-                    sum(
-                        (other, at) not in truth and (at, other) not in truth if other >= 0 else at not in partners
-                        for at, other in ran.dropped.items()
-                    )
-                )
-                stay = f"{sum(one in kept and other in kept for one, other in truth)} of {len(truth)}"
-            times = ", ".join(f"{each:.1f}" for each in seconds[side])
-            print(f"| {count:,} | {side} | {times} | {ran.peak_mib:.0f} | {len(ran.dropped)} | {wrong} | {stay} |")
-        peer = min(seconds["datasketch, verified"])
-        ratios.append((f"near_duplicates_{count}_vs_datasketch", peer / min(seconds["ratchet"])))
-        ratios.append(
-            (
-                f"near_duplicates_{count}_vs_rensa_alone",
-                min(seconds["rensa alone, not verified"]) / min(seconds["ratchet"]),
+                runs[side].append(measured(side, count, arguments.data, arguments.peers))
+        truth = similar_pairs(texts_of(count, arguments.data)) if count <= arguments.truth else None
+        for side, ran in runs.items():
+            worked = ", ".join(f"{each.processor_seconds:.1f}" for each in ran)
+            seconds = ", ".join(f"{each.seconds:.1f}" for each in ran)
+            peak = max(each.peak_mib for each in ran)
+            dropped = ran[-1].dropped
+            print(
+                f"| {count:,} | {side} | {worked} | {seconds} | {peak:.0f} | {len(dropped):,} | "
+                f"{' | '.join(judged(dropped, count, truth))} |",
+                flush=True,
             )
-        )
+        best = {side: min(each.processor_seconds for each in ran) for side, ran in runs.items()}
+        ratios += [
+            (f"near_duplicates_{count}_vs_datasketch", best["datasketch, verified"] / best["ratchet"]),
+            (f"near_duplicates_{count}_vs_rensa_alone", best["rensa alone, not verified"] / best["ratchet"]),
+        ]
     for name, value in ratios:
         print(f"ratio {name} {value:.2f}")
     return 0

@@ -73,12 +73,12 @@ def split(
         UsageError: Fewer than two groups, or a row lacks a field that the split reads.
     """
     groups = [group_of(row, params.group_by, paths) for row in rows]
-    order, by_date = _order(rows, params)
+    by_date = _sides_by_date(rows, params)
     draw = _draw_of(rows, groups, params)
     ties = [_group_tie(groups), *_near_ties(rows, params, objective)]
     placed: dict[int, SideName] = {}
     left_out: dict[int, Note] = {}
-    for at in order:
+    for at in range(len(rows)):
         found = [tie for find, _ in ties if (tie := find(at)) is not None]
         if by_date is not None:
             found.insert(0, _Tie(by_date[at], at, f"{by_date[at]} by its date"))
@@ -154,29 +154,29 @@ def _near_ties(rows: Sequence[Row], params: PrepareParams, objective: Objective)
     return [tie_to(side) for side in SIDES]
 
 
-def _order(rows: Sequence[Row], params: PrepareParams) -> tuple[Sequence[int], list[SideName] | None]:
-    """The order in which rows are placed and, for a split by date, the side that each one's date says.
+def _sides_by_date(rows: Sequence[Row], params: PrepareParams) -> list[SideName] | None:
+    """The side that each row's date says; None where rows are not split by date.
 
     Raises:
         UsageError: A row has no date, or the dates leave a side empty.
     """
     if params.split.field is None:
-        return range(len(rows)), None
+        return None
     times = [time_of(row, params.split.field) for row in rows]
-    order = sorted(range(len(rows)), key=lambda at: (times[at], at))
+    newest = sorted(times, reverse=True)
     if params.split.dev_from is not None:
         cut = datetime.combine(params.split.dev_from, time(), UTC)
     elif rows:
         # Rows of one moment stay together.
-        cut = times[order[-max(1, round(params.dev_fraction * len(rows)))]]
+        cut = newest[max(1, round(params.dev_fraction * len(rows))) - 1]
     sides: list[SideName] = ["dev" if at >= cut else "train" for at in times]
     if len(set(sides)) < 2:
-        between = f"from {times[order[0]].isoformat()} to {times[order[-1]].isoformat()}" if rows else "absent"
+        between = f"from {newest[-1].isoformat()} to {newest[0].isoformat()}" if rows else "absent"
         raise UsageError(
             f"nothing to split by date: prepare.split.field {params.split.field!r} is {between}, and all rows would be "
             f"{sides[0] if sides else 'train'} rows; set prepare.split.dev_from between these, or split by: hash"
         )
-    return order, sides
+    return sides
 
 
 def _draw_of(rows: Sequence[Row], groups: Sequence[str], params: PrepareParams) -> Callable[[int], SideName]:

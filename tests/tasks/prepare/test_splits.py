@@ -75,7 +75,7 @@ WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=9).map(" ".jo
 GROUPED = st.lists(st.tuples(WORDS, st.integers(0, 12)), min_size=2, max_size=40)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(GROUPED, st.integers(0, 5), st.integers(1, 40))
 def test_no_group_and_no_similar_rows_are_on_both_sides_and_added_rows_move_none(
     given_rows: list[tuple[str, int]], seed: int, cut: int
@@ -188,3 +188,26 @@ def test_dates_that_leave_a_side_empty_are_told_with_what_they_are() -> None:
     rows = rows_of(list("ab"), day=["2026-03-01", "2026-03-01"])
     with pytest.raises(UsageError, match=r"'day' is from 2026-03-01T00:00:00\+00:00 to 2026-03-01.*would be dev rows"):
         put(rows, by="date", field="day")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(WORDS, st.integers(0, 8), st.integers(1, 28)), min_size=1, max_size=30), st.integers(1, 30))
+def test_by_a_fixed_day_nothing_is_on_both_sides_and_rows_of_any_date_move_none(
+    given_rows: list[tuple[str, int, int]], cut: int
+) -> None:
+    rows = rows_of(
+        ["1234567", "7654321", *(text for text, _, _ in given_rows)],
+        group=["old", "new", *(group for _, group, _ in given_rows)],
+        day=["2026-02-01", "2026-02-28", *(f"2026-02-{day:02}" for _, _, day in given_rows)],
+    )
+
+    def sides(some: list[Row]) -> dict[str, str]:
+        return sides_of(put(some, "group", by="date", field="day", dev_from="2026-02-15", near_duplicates=0.6))
+
+    whole = sides(rows)
+    assert {source: side for source, side in whole.items() if int(source[2:]) < cut + 2} == sides(rows[: cut + 2])
+    for row in rows:
+        new = row.fields["day"] >= "2026-02-15"
+        assert whole[row.source] in ("left out", "dev" if new else "train")
+    groups = {side: {row.fields["group"] for row in rows if whole[row.source] == side} for side in ("train", "dev")}
+    assert groups["train"].isdisjoint(groups["dev"])

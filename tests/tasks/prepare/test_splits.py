@@ -119,7 +119,7 @@ def test_a_row_that_joins_two_clusters_on_two_sides_is_left_out_with_both_places
 
 @needs_texts
 def test_on_real_texts_hardly_a_similar_pair_is_on_both_sides_and_hardly_a_row_is_left_out() -> None:
-    texts = bitext(3000)
+    texts = bitext(1500)
     found = put(rows_of(texts), fraction=0.1, near_duplicates=0.8)
     sides = sides_of(found)
     ones, others = similar_pairs(texts, 0.8)

@@ -7,7 +7,7 @@ the others moves none of them. design/032-duplicates-and-splits.md says what tha
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Literal, NamedTuple
@@ -35,6 +35,12 @@ class Side:
     lengths: list[list[int]] = field(default_factory=list)
     """Tokens of each sequence of each row."""
     groups: set[str] = field(default_factory=set)
+
+    def add(self, row: Row, lengths: list[int], group: str) -> None:
+        """Place a row on this side."""
+        self.rows.append(row)
+        self.lengths.append(lengths)
+        self.groups.add(group)
 
 
 class Split(NamedTuple):
@@ -75,33 +81,29 @@ def split(
     groups = [group_of(row, params.group_by, paths) for row in rows]
     by_date = _sides_by_date(rows, params)
     draw = _draw_of(rows, groups, params)
-    ties = [_group_tie(groups), *_near_ties(rows, params, objective)]
-    placed: dict[int, SideName] = {}
-    left_out: dict[int, Note] = {}
-    for at in range(len(rows)):
-        found = [tie for find, _ in ties if (tie := find(at)) is not None]
-        if by_date is not None:
-            found.insert(0, _Tie(by_date[at], at, f"{by_date[at]} by its date"))
-        sides = {tie.side for tie in found}
-        if len(sides) > 1:
-            left_out[at] = _note(rows, at, found)
-            continue
-        side = placed[at] = found[0].side if found else draw(at)
-        for _, add in ties:
-            add(at, side)
-    return Split(_sides(rows, lengths, groups, placed), [left_out[at] for at in sorted(left_out)])
-
-
-def _sides(
-    rows: Sequence[Row], lengths: Sequence[list[int]], groups: Sequence[str], placed: Mapping[int, SideName]
-) -> dict[str, Side]:
+    near = _near(rows, params, objective)
+    first_of: dict[str, tuple[SideName, int]] = {}
     sides: dict[str, Side] = {name: Side() for name in SIDES}
-    for at in sorted(placed):
-        side = sides[placed[at]]
-        side.rows.append(rows[at])
-        side.lengths.append(lengths[at])
-        side.groups.add(groups[at])
-    return sides
+    left_out = []
+    for at, group in enumerate(groups):
+        ties = [] if by_date is None else [_Tie(by_date[at], at, f"{by_date[at]} by its date")]
+        if group in first_of:
+            side, first = first_of[group]
+            ties.append(_Tie(side, first, f"{side} with its group's"))
+        for side, there in near.items():
+            if (alike := there.find(at)) is not None:
+                ties.append(_Tie(side, alike.row, f"{side} for its likeness ({alike.similarity:.3f}) to"))
+        if len({tie.side for tie in ties}) > 1:
+            left_out.append(_note(rows, at, ties))
+            continue
+        side = ties[0].side if ties else draw(at)
+        first_of.setdefault(group, (side, at))
+        sides[side].add(rows[at], lengths[at], group)
+        if near:
+            near[side].add(at)
+    for there in near.values():
+        there.say_crowded("prepare.split.near_duplicates")
+    return Split(sides, left_out)
 
 
 def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
@@ -112,46 +114,13 @@ def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
     return Note(rows[at].source, LEFT_OUT, "; ".join(named), rows[other.row].source)
 
 
-Find = Callable[[int], _Tie | None]
-Add = Callable[[int, SideName], None]
-
-
-def _group_tie(groups: Sequence[str]) -> tuple[Find, Add]:
-    """Rows of one group stay on one side."""
-    first: dict[str, _Tie] = {}
-
-    def add(at: int, side: SideName) -> None:
-        if groups[at] not in first:
-            first[groups[at]] = _Tie(side, at, f"{side} by its group, which")
-
-    return lambda at: first.get(groups[at]), add
-
-
-def _near_ties(rows: Sequence[Row], params: PrepareParams, objective: Objective) -> list[tuple[Find, Add]]:
-    """Rows that are alike stay on one side: one tie for each side."""
-    threshold = params.split.near_duplicates
+def _near(rows: Sequence[Row], params: PrepareParams, objective: Objective) -> dict[SideName, Nearest]:
+    """What rows on each side are to be compared with; nothing where near-duplicates are not looked for."""
+    threshold, compare = params.split.near_duplicates, params.split.compare
     if threshold is None:
-        return []
-    index = NearIndex.of(
-        lambda at: compared_text(rows[at], params.split.compare, objective), len(rows), threshold, seed=params.seed
-    )
-
-    def tie_to(side: SideName) -> tuple[Find, Add]:
-        there = Nearest(index)
-
-        def find(at: int) -> _Tie | None:
-            alike = there.find(at)
-            return (
-                None if alike is None else _Tie(side, alike.row, f"{side} by its likeness ({alike.similarity:.3f}) to")
-            )
-
-        def add(at: int, placed_on: SideName) -> None:
-            if placed_on == side:
-                there.add(at)
-
-        return find, add
-
-    return [tie_to(side) for side in SIDES]
+        return {}
+    index = NearIndex.of(lambda at: compared_text(rows[at], compare, objective), len(rows), threshold, seed=params.seed)
+    return {side: Nearest(index) for side in SIDES}
 
 
 def _sides_by_date(rows: Sequence[Row], params: PrepareParams) -> list[SideName] | None:

@@ -403,7 +403,7 @@ def test_a_row_that_belongs_to_both_sides_is_left_out_and_counted(project: Artif
     (step,) = (step for step in report["steps"] if step["name"] == "split")
     assert step["dropped"] == 1
     assert step["first_dropped"] == [
-        "data/raw/rows.jsonl:21: belongs to both sides of the split (dev by its date; train by its group, which "
+        "data/raw/rows.jsonl:21: belongs to both sides of the split (dev by its date; train with its group's "
         "data/raw/rows.jsonl:1), see data/raw/rows.jsonl:1"
     ]
 

@@ -112,8 +112,8 @@ def test_a_row_that_joins_two_clusters_on_two_sides_is_left_out_with_both_places
     )
     (note,) = found.left_out
     assert (note.source, note.reason, note.other) == ("f:2", LEFT_OUT, "f:1")
-    assert note.detail.startswith("train by its likeness (0.")
-    assert "to f:0; dev by its likeness (0." in note.detail
+    assert note.detail.startswith("train for its likeness (0.")
+    assert "to f:0; dev for its likeness (0." in note.detail
     assert note.detail.endswith("to f:1")
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.prepare.alike.shingles import ODD, Shingling, jaccard
+from tasks.prepare.alike.shingles import ODD, Shingling, jaccard, jaccard_of_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,9 @@ class Nearest:
 
     def __post_init__(self) -> None:
         """Keep the runs of the rows that are compared most."""
-        self._runs = lru_cache(maxsize=KEPT_SETS)(lambda row: self.index.shingling.of(self.index.text_of(row)))
+        shingling, text_of = self.index.shingling, self.index.text_of
+        self._runs = lru_cache(maxsize=KEPT_SETS)(lambda row: shingling.of(text_of(row)))
+        self._numbers = lru_cache(maxsize=KEPT_SETS)(lambda row: shingling.numbers(text_of(row)))
 
     def add(self, row: int) -> None:
         """Compare rows with this one too."""
@@ -130,10 +132,16 @@ class Nearest:
         least = self.index.least_equal
         likely = sorted((-places, other) for places, other in zip(equal, others, strict=True) if places >= least)
         for _, other in likely:
-            similarity = jaccard(self._runs(row), self._runs(other))
+            similarity = self._similarity(row, other)
             if similarity >= self.index.threshold:
                 return Alike(other, similarity)
         return None
+
+    def _similarity(self, row: int, other: int) -> float:
+        one, two = self._numbers(row), self._numbers(other)
+        if one is None or two is None:
+            return jaccard(self._runs(row), self._runs(other))
+        return jaccard_of_numbers(one, two)
 
     def _buckets(self, row: int) -> list[int]:
         own = self.index.buckets[row]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tasks.data.formats import Row
 from tasks.objectives.sft import Sft
 from tasks.objectives.text import Text
-from tasks.prepare.alike.shingles import Shingling, compared_text, jaccard
+from tasks.prepare.alike.shingles import LONG, Shingling, compared_text, jaccard, jaccard_of_numbers
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30), min_size=1)
 SHINGLING = st.builds(Shingling, st.sampled_from(["characters", "words"]), st.integers(2, 8))
@@ -36,6 +36,26 @@ def test_the_similarity_is_that_of_scikit_learns_5_grams(one: str, other: str) -
     first, second = grams.fit_transform([one, other]).toarray()
     shingling = Shingling()
     assert jaccard(shingling.of(one), shingling.of(other)) == pytest.approx(jaccard_score(first, second))
+
+
+LETTERS = st.text("ab \u00e9\u0431\u0bff\u2019\u23ff", min_size=1, max_size=60)
+
+
+@given(LETTERS, LETTERS, st.integers(2, 7))
+def test_numbers_give_the_similarity_of_the_runs_themselves(one: str, other: str, size: int) -> None:
+    long = [(text * LONG)[: LONG + len(text)] for text in (one, one + other)]
+    shingling = Shingling(size=size)
+    first, second = (shingling.numbers(text) for text in long)
+    if first is not None and second is not None:
+        assert len(first) == len(shingling.of(long[0]))
+        assert jaccard_of_numbers(first, second) == jaccard(*map(shingling.of, long))
+    assert size > 5 or first is not None
+
+
+@pytest.mark.parametrize("text", ["a" * (LONG - 1), "\u4e2d" * LONG, "\u0c05" * LONG, "\u1fff" * LONG, "\u2400" * LONG])
+def test_a_short_text_or_one_whose_characters_do_not_fit_has_no_numbers(text: str) -> None:
+    assert Shingling().numbers(text) is None
+    assert Shingling("words").numbers(text * 2) is None
 
 
 def row(*turns: tuple[str, str], text: str | None = None) -> Row:

@@ -81,7 +81,8 @@ class Shingling:
         for place in range(1, self.size):
             values <<= np.uint64(bits)
             values |= codes[place : place + number]
-        return np.unique(values)
+        values.sort()  # np.unique takes three times as long
+        return values[np.concatenate([[True], values[1:] != values[:-1]])]
 
     def hashes(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Hashes of the runs of all texts, one behind the other with repeats, and where each text's begin and end.

@@ -42,6 +42,7 @@ from tasks.config.params import Params
 from tasks.lineage.proof import Proof
 from tasks.pin import Pin
 from tasks.prepare.record.forgotten import Forgotten
+from tasks.prepare.standard import STEPS
 from tasks.registry.champion import ChampionFile
 from tasks.registry.journal import Run
 from tasks.registry.ledger import Entry
@@ -114,6 +115,8 @@ def params_page() -> str:
     for name in order:
         for place, model in sections(name, Params.model_fields[name].annotation):
             found.setdefault(place, []).append(model)
+        if name == "prepare":
+            found |= {f"prepare.steps.{step}": [model] for step, model in STEPS.items() if model.model_fields}
     for place, models in found.items():
         text.append(f"{'#' * min(2 + place.removesuffix('.NAME').count('.'), 4)} {place}\n")
         text += [f"{said(model)}\n\n{table_of(model, place)}\n" for model in models]

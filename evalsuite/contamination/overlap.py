@@ -14,35 +14,17 @@ label or a short record is in every training row.
   (Yang et al. 2023, arXiv:2311.04850); only where an embedding model is named.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import read_model
-from evalsuite.core.text import runs, whole_form, word_count, words_of
-from evalsuite.items.results import EvalReport, ItemResult, ScoreTable, SuiteResult
-
-MIN_RUN_WORDS, MAX_RUN_WORDS = 8, 13
-LENGTH_PERCENTILE = 5.0
-SHARE_WORDS = 8
-CONTAMINATED_SHARE = 0.7
-
-Embed = Callable[[Sequence[str]], NDArray[np.float64]]
-"""Texts -> unit vectors (texts, hidden)."""
-
-
-class TrainingText(NamedTuple):
-    """One training row's turns, the system turn left out."""
-
-    row: str
-    """How reports name the row."""
-    turns: tuple[str, ...]
+from evalsuite.items.results import EvalReport, ScoreTable, SuiteResult
 
 
 class _Record(BaseModel):
@@ -124,116 +106,6 @@ class ContaminationReport(_Record):
             return f"contamination: none of {total} items is in the {self.num_rows} training rows"
         parts = ", ".join(f"{s.suite} {s.num_contaminated} of {s.num_items}" for s in found)
         return f"contamination: {parts} items are in the {self.num_rows} training rows"
-
-
-class TrainingIndex:
-    """Training rows, ready to be asked for items."""
-
-    def __init__(self, rows: Sequence[TrainingText], embed: Embed | None = None, similarity: float = 0.95) -> None:
-        """Read the rows.
-
-        Args:
-            rows: All training rows.
-            embed: Embeds texts, for neighbours; they are not looked for when None.
-            similarity: Cosine from which a neighbour is contamination.
-        """
-        self._exact: dict[str, str] = {}
-        self._words: list[tuple[str, list[str]]] = []
-        self._runs: dict[int, dict[str, str]] = {}
-        for row in rows:
-            for text in (*row.turns, "\n".join(row.turns)):
-                self._exact.setdefault(whole_form(text), row.row)
-            self._words += [(row.row, words_of(turn)) for turn in row.turns]
-        self._exact.pop("", None)
-        self._embed = embed
-        self._similarity = similarity
-        self._turns = [(row.row, turn) for row in rows for turn in row.turns if turn.strip()]
-        self._vectors = embed([turn for _, turn in self._turns]) if embed is not None and self._turns else None
-
-    def check(self, suite: str, items: Sequence[ItemResult]) -> SuiteFinding:
-        """Look up every item of a suite."""
-        texts = [words_of(item.prompt) for item in items]
-        run_words = run_length([word_count(words) for words in texts])
-        neighbours = self._neighbours([item.prompt for item in items])
-        findings = [
-            self._find(item, words, run_words, neighbours[number] if neighbours else None)
-            for number, (item, words) in enumerate(zip(items, texts, strict=True))
-        ]
-        contaminated = sum(finding.contaminated for finding in findings)
-        kept = [f for f in findings if f.contaminated or f.share_of_ngrams or f.similarity is not None]
-        return SuiteFinding(
-            suite=suite,
-            run_words=run_words,
-            num_items=len(items),
-            num_contaminated=contaminated,
-            items=tuple(kept),
-        )
-
-    def _find(
-        self, item: ItemResult, words: list[str], run_words: int, neighbour: tuple[str, float] | None
-    ) -> ItemFinding:
-        how: list[str] = []
-        rows: list[str] = []
-        text = whole_form(item.prompt)
-        if text in self._exact:
-            how.append("same text")
-            rows.append(self._exact[text])
-        known_runs = self._index(run_words)
-        hit = next((known_runs[run] for run in runs(words, run_words) if run in known_runs), None)
-        if hit is not None:
-            how.append(f"run of {run_words} words")
-            rows.append(hit)
-        share = None
-        eights = runs(words, SHARE_WORDS)
-        if eights:
-            known = self._index(SHARE_WORDS)
-            found = [known[run] for run in eights if run in known]
-            share = len(found) / len(eights)
-            if share >= CONTAMINATED_SHARE:
-                how.append(f"share of {SHARE_WORDS}-grams")
-            rows += found[:1]
-        if neighbour is not None:
-            rows.append(neighbour[0])
-            if neighbour[1] >= self._similarity:
-                how.append("neighbour")
-        return ItemFinding(
-            item_id=item.item_id,
-            item_hash=item.item_hash,
-            contaminated=bool(how),
-            how=tuple(how),
-            row=rows[0] if rows else None,
-            share_of_ngrams=None if share is None else round(share, 4),
-            similarity=None if neighbour is None else round(neighbour[1], 4),
-        )
-
-    def _index(self, num_words: int) -> Mapping[str, str]:
-        if num_words not in self._runs:
-            index: dict[str, str] = {}
-            for row, words in self._words:
-                for run in runs(words, num_words):
-                    index.setdefault(run, row)
-            self._runs[num_words] = index
-        return self._runs[num_words]
-
-    def _neighbours(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """The nearest training turn of each text; empty where neighbours are not looked for."""
-        if self._embed is None or self._vectors is None or not texts:
-            return []
-        nearest: list[tuple[str, float]] = []
-        vectors = self._embed(texts)
-        for start in range(0, len(texts), 256):
-            cosines = vectors[start : start + 256] @ self._vectors.T
-            best = cosines.argmax(axis=1)
-            nearest += [(self._turns[int(b)][0], float(row[int(b)])) for row, b in zip(cosines, best, strict=True)]
-        return nearest
-
-
-def run_length(lengths: Sequence[float]) -> int:
-    """GPT-3's N for a suite: the 5th percentile of its items' lengths in words, within 8 and 13."""
-    if not lengths:
-        return MAX_RUN_WORDS
-    percentile = float(np.percentile(np.array(lengths), LENGTH_PERCENTILE))
-    return int(min(MAX_RUN_WORDS, max(MIN_RUN_WORDS, percentile)))
 
 
 def read_contamination(path: Path, made_by: str) -> ContaminationReport:

@@ -48,6 +48,13 @@ UNSPACED = re.compile(
 """Scripts that write no spaces between words: Thai, Lao, Tibetan, Myanmar, Khmer, Tai, Balinese, Javanese, kana,
 Bopomofo, Yi, Han."""
 WORD = re.compile(r"\w+")
+PLAIN = re.compile(r"\s*+(?:[A-Za-z0-9]++(?:'[A-Za-z]++)*+[.,?;:]?+(?:\s++|\Z))*+", re.ASCII)
+"""Words and numbers with sentence punctuation behind them and nothing else, whose form is quickly made."""
+PUNCTUATION = str.maketrans(".,?;:", "     ")
+INDENT = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029](?=[^\\S\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029])")
+"""The end of a line before a line that begins with white space (``str.splitlines``)."""
+SAID_AS_IT_IS = re.compile(r"([\w\s]+)|.", re.DOTALL)
+"""Letters, digits and white space, which are never punctuation, as one part; every other character by itself."""
 LAST_WORD = re.compile(r"(?<!\w)([^\W\d_]+)[.,;:!?'\")\]\u2018-\u201f]*\s*\Z")
 FIRST_WORD = re.compile(r"\s*['\"(\[\u2018-\u201f]*([^\W\d_]+)(?![\d_])")
 MAX_SIGNS = 8
@@ -64,10 +71,12 @@ def comparable(text: str) -> str:
     Dropped are sentence punctuation, quotes, Markdown emphasis, brackets around plain words, characters that are not
     seen, and white space beyond one blank. Idempotent. "" where nothing is left: such a form equals nothing.
     """
-    form = _comparable_step(text)
-    while (again := _comparable_step(form)) != form:
-        form = again
-    return form
+    while not PLAIN.fullmatch(text):
+        form = _comparable_step(text)
+        if form == text:
+            return form
+        text = form
+    return " ".join(text.lower().translate(PUNCTUATION).split())
 
 
 def same_answer(one: str, other: str) -> bool:
@@ -104,7 +113,10 @@ def as_written(text: str) -> str:
     What an indented line begins with stays, behind a line break: in code it says where a block ends.
     """
     parts: list[str] = []
-    for line in unicodedata.normalize("NFC", text).splitlines():
+    text = unicodedata.normalize("NFC", text)
+    if not INDENT.search(text):
+        return " ".join(text.split())
+    for line in text.splitlines():
         words = line.split()
         if words:
             indent = line[: len(line) - len(line.lstrip())]
@@ -225,7 +237,11 @@ def _said(form: str) -> str:
     out: list[str] = []
     brackets = 0
     quotes = {"'": False, '"': False}
-    for at, char in enumerate(form):
+    for part in SAID_AS_IT_IS.finditer(form):
+        at, char = part.start(), part[0]
+        if part[1]:
+            out.append(char)
+            continue
         before, after = form[at - 1 : at] if at else "", form[at + 1 : at + 2]
         if char in "{[" or (char == "(" and before.isalnum()):
             brackets += 1
@@ -353,6 +369,8 @@ def _stands_alone(char: str) -> bool:
 
 
 def _units(word: str) -> list[str]:
+    if word.isascii():
+        return [word] if word else []
     units: list[str] = []
     for char in word:
         if units and (unicodedata.category(char).startswith("M") or not (UNSPACED.match(char) or _alone(units[-1]))):

@@ -1,7 +1,8 @@
 """How training rows are read, dropped and split."""
 
 import re
-from typing import Any
+from datetime import date
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -31,6 +32,39 @@ class StepChoice(Section):
         return data
 
 
+class SplitParams(Section):
+    """Which rows become dev rows, those that training does not see; docs/data.md says what never moves."""
+
+    by: Literal["hash", "date"] = "hash"
+    """``hash``: groups by the hash of their name. ``date``: the newest rows by ``field``."""
+    field: str | None = None
+    """Row field with a date or time (ISO 8601, or seconds since 1970) for ``by: date``."""
+    dev_from: date | None = None
+    """With ``by: date``, rows of this day (UTC) and later are dev rows; when absent, the newest ``dev_fraction``."""
+    near_duplicates: float | None = Field(default=None, ge=0.3, le=1.0)
+    """Rows with at least this Jaccard similarity stay on one side (fraction 0..1); not looked for when absent."""
+    compare: Literal["prompt", "conversation"] = "prompt"
+    """What of rows is compared for ``near_duplicates``, as in the step of that name."""
+    stratify_by: str | None = None
+    """Row field for each value of which ``dev_fraction`` holds; of all groups together when absent."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of rows that the split reads, beside ``group_by``."""
+        return tuple(key for key in (self.field, self.stratify_by) if key is not None)
+
+    @model_validator(mode="after")
+    def _date_settings_belong_together(self) -> Self:
+        if self.by == "date":
+            if self.field is None:
+                raise ValueError("by: date needs field, the row field that holds the date")
+            if self.stratify_by is not None:
+                raise ValueError("stratify_by has no effect with by: date; take one of them out")
+        elif self.field is not None or self.dev_from is not None:
+            raise ValueError("field and dev_from have no effect with by: hash; set by: date, or take them out")
+        return self
+
+
 class PrepareParams(Section):
     """Training rows in, train and dev rows out."""
 
@@ -50,6 +84,7 @@ class PrepareParams(Section):
     """Share of groups kept for eval loss (fraction 0..1)."""
     group_by: str | None = None
     """Row field whose equal values stay on one side of the split; the normalised user text when absent."""
+    split: SplitParams = SplitParams()
     ignore_keys: tuple[str, ...] = ()
     """Keys of rows and turns that say nothing about what is learnt; any other unknown key makes its row bad."""
     max_line_bytes: int | None = Field(default=None, ge=1)

@@ -14,7 +14,7 @@ from tasks.prepare.record.forgotten import forgetting
 from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
 from tasks.prepare.report import report_of
-from tasks.prepare.runner import run_steps
+from tasks.prepare.runner import Record, run_steps
 from tasks.prepare.sources import check_sources, read_sources, say_links
 from tasks.prepare.splits import split
 from tasks.prepare.steps import StepInputs
@@ -43,7 +43,9 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
     with blamed(objective):
         kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
-        sides = split(kept, lengths.of(kept), params, paths)
+        sides, left_out = split(kept, lengths.of(kept), params, paths, objective)
+    if left_out:
+        records.append(Record("split", len(kept), left_out, []))
     hashes = {name: sha256_file(paths.root / name) for name in params.sources}
     report = report_of(params, hashes, rows, bad, records, sides)
 

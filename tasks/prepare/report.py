@@ -14,6 +14,8 @@ from tasks.prepare.splits import Side
 from tasks.prepare.steps import Note
 
 MAX_LISTED = 100
+MAX_CLUSTERS = 20
+STEPS_OF_CLUSTERS = ("duplicates", "near_duplicates", "semantic_duplicates")
 HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 
 
@@ -65,9 +67,19 @@ def _step(record: Record) -> dict[str, Any]:
     return {
         "name": record.name,
         **record.counts,
+        **_clusters(record),
         "first_dropped": [_line(note) for note in record.dropped[:MAX_LISTED]],
         "first_changed": [_line(note) for note in record.changed[:MAX_LISTED]],
     }
+
+
+def _clusters(record: Record) -> dict[str, Any]:
+    """Rows that stayed for others like them, those for most first."""
+    kept = Counter(note.other for note in record.dropped)
+    if not kept or record.name not in STEPS_OF_CLUSTERS:
+        return {}
+    largest = [{"kept": source, "dropped": count} for source, count in kept.most_common(MAX_CLUSTERS)]
+    return {"clusters": {"count": len(kept), "largest": largest}}
 
 
 def _line(note: Note) -> str:

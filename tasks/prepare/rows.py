@@ -1,6 +1,8 @@
 """What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from evalsuite.core.errors import UsageError
@@ -22,7 +24,8 @@ def row_rules(params: PrepareParams) -> RowRules:
     objective = find_objective(params.objective)
     documents = objective.rows is RowKind.DOCUMENTS
     limit = params.max_line_bytes or (None if documents else MAX_CHAT_BYTES)
-    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, objective.fields)
+    fields = (*objective.fields, *params.split.keys)
+    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, fields)
 
 
 def content(row: Row, objective: Objective) -> dict[str, Any]:
@@ -41,8 +44,12 @@ def as_compared(row: Row) -> tuple[str, ...]:
 def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match | None:
     """The golden or test item that a row repeats, in its objective's fields too, or None."""
     found = held_out.find_row(row.messages) if row.text is None else held_out.find(row.text)
-    texts = (text for name in objective.fields for text in _texts(row.fields.get(name)))
-    return found or next((match for text in texts if (match := held_out.find(text))), None)
+    return found or next((match for text in own_texts(row, objective) if (match := held_out.find(text))), None)
+
+
+def own_texts(row: Row, objective: Objective) -> Iterator[str]:
+    """What the objective learns from beside the turns."""
+    return (text for name in objective.fields for text in _texts(row.fields.get(name)))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -75,6 +82,53 @@ def group_of(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
             f"`group_by` out of `prepare`{where} if your rows have no groups, or name one of these fields there"
         )
     return str(row.fields[group_by])
+
+
+def stratum_of(row: Row, key: str) -> str:
+    """The value of ``prepare.split.stratify_by``.
+
+    Raises:
+        UsageError: The row has no such field.
+    """
+    if key not in row.fields:
+        raise UsageError(
+            f"{row.source}: no field {key!r}, which prepare.split.stratify_by names; fields: {sorted(row.fields)}; "
+            "name one of these, or take stratify_by out"
+        )
+    return str(row.fields[key])
+
+
+def time_of(row: Row, key: str) -> datetime:
+    """The value of ``prepare.split.field``: ISO 8601, or seconds since 1970; UTC where it names no time zone.
+
+    Raises:
+        UsageError: The row has no such field, or it holds no time.
+    """
+    value = row.fields.get(key)
+    with suppress(ValueError, OverflowError, OSError):
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+    said = f"its field {key!r} is {str(value)[:40]!r}" if key in row.fields else f"no field {key!r}"
+    raise UsageError(
+        f"{row.source}: {said}, which prepare.split.field names; expected a date or time as ISO 8601 (2026-05-31, "
+        "2026-05-31T12:00:00+02:00) or seconds since 1970: correct the row, or name another field"
+    )
+
+
+def check_split_fields(row: Row, params: PrepareParams, paths: ArtifactPaths) -> None:
+    """Refuse a row without what the split reads.
+
+    Raises:
+        UsageError: Names the row, the field and the setting.
+    """
+    group_of(row, params.group_by, paths)
+    if params.split.stratify_by is not None:
+        stratum_of(row, params.split.stratify_by)
+    if params.split.field is not None:
+        time_of(row, params.split.field)
 
 
 def is_too_long(row: Row, lengths: Sequence[int], limit: int) -> bool:

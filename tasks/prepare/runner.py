@@ -71,7 +71,7 @@ def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[R
 def _copy(row: Row, given: StepInputs) -> Row:
     """A row of its own in all that is read later: copying every field whole takes five times as long."""
     fields = dict(row.fields)
-    for key in fields.keys() & {*given.objective.fields, given.params.group_by}:
+    for key in fields.keys() & {*given.objective.fields, given.params.group_by, *given.params.split.keys}:
         fields[key] = deepcopy(fields[key])
     return row._replace(messages=tuple(dict(turn) for turn in row.messages), fields=fields)
 

@@ -12,7 +12,7 @@ from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
-from tasks.prepare.rows import group_of, row_rules
+from tasks.prepare.rows import check_split_fields, row_rules
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
 
     Raises:
         UsageError: A source is absent, a folder, empty or outside data/raw, none of its first rows can be read, or it
-            lacks ``group_by``.
+            lacks what the split reads.
     """
     for name in params.sources:
         path = paths.root / name
@@ -43,7 +43,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
                 f"{first[0].reason}; {_remedy(first, params) or 'fix the file'}, then `ratchet stage prepare`"
             )
         for row in good:
-            group_of(row, params.group_by, paths)
+            check_split_fields(row, params, paths)
 
 
 def _check_place(name: str, root: Path) -> None:

@@ -3,12 +3,21 @@
 import json
 import random
 from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Literal
 
-from tasks.data.decontaminate import HeldOut
+from pydantic import Field
+
+from evalsuite.core.errors import UsageError
+from tasks.data.decontaminate import SHARE, HeldOut
 from tasks.data.formats import Row
+from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+
+HELD_OUT = ("golden_sets", "data/suites")
+"""Folders of the items that no row may ask: those that DVC watches for the suites."""
 
 
 class Duplicates(Step):
@@ -16,23 +25,43 @@ class Duplicates(Step):
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the first row of those that are alike."""
-        first: dict[tuple[str, ...], str] = {}
+        first: dict[bytes, str] = {}
         notes = []
         for row in rows:
             own = (json.dumps(row.fields.get(name), sort_keys=True) for name in given.objective.fields)
-            key = (*as_compared(row), *own)
+            key = blake2b(
+                "\0".join((*as_compared(row), *own)).encode("utf-8", "surrogatepass"), digest_size=16
+            ).digest()
             notes.append(Note(row.source, "duplicate", other=first[key]) if key in first else None)
             first.setdefault(key, row.source)
         return _without(rows, notes)
 
 
 class HeldOutItems(Step):
-    """Drops rows that ask what an item of golden_sets asks."""
+    """Drops rows that ask what an item of golden_sets or data/suites asks."""
+
+    found: Literal["removes", "refuses"] = "removes"
+    """Whether such rows are dropped, or stop the stage."""
+    share: float | None = Field(default=SHARE, gt=0.0, lt=1.0)
+    """A row that shares runs of 8 words with an item, in which more than this share of the item's words lie, asks it
+    (fraction 0..1); null looks for the same text and runs of 13 words alone."""
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
-        """Look every row up (``tasks.data.decontaminate``)."""
-        held_out, reason = HeldOut(given.paths.root / "golden_sets"), "appears in a golden or test set"
+        """Look every row up (``tasks.data.decontaminate``).
+
+        Raises:
+            UsageError: A row asks what an item asks, and ``found`` is ``refuses``.
+        """
+        held_out, reason = HeldOut(given.paths.root, HELD_OUT, self.share), "appears in a golden or test set"
         matches = [held_out_match(row, held_out, given.objective) for row in rows]
+        pairs = [(row, match) for row, match in zip(rows, matches, strict=True) if match]
+        if pairs and self.found == "refuses":
+            listed = "\n".join(f"  {row.source}: {match.how} as {match.item}" for row, match in pairs[:10])
+            more = f"\n  and {len(pairs) - 10} more" if len(pairs) > 10 else ""
+            raise UsageError(
+                f"{len(pairs)} of {len(rows)} rows ask what a held-out item asks, and prepare.steps.held_out.found is "
+                f"refuses; take the rows out of prepare.sources, or set found: removes. They are\n{listed}{more}"
+            )
         notes = [
             Note(row.source, reason, f"{match.how} as {match.item}") if match else None
             for row, match in zip(rows, matches, strict=True)
@@ -74,6 +103,8 @@ STEPS: dict[str, type[Step]] = {
     "held_out": HeldOutItems,
     "max_rows": MaxRows,
     "length": Length,
+    "near_duplicates": NearDuplicates,
+    "semantic_duplicates": SemanticDuplicates,
 }
 """A step's name in ``prepare.steps`` -> its class."""
 

@@ -34,7 +34,8 @@ def write(
     """
     for name, side in sides.items():
         if not side.rows:
-            raise StageError(f"no rows are left for {name}; lower prepare.dev_fraction or give more rows")
+            change = "raise" if name == "dev" else "lower"
+            raise StageError(f"no rows are left for {name}; {change} prepare.dev_fraction or give more rows")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".prepared-") as temporary:
         folder = Path(temporary) / "prepared"

@@ -3,7 +3,8 @@
 import json
 from functools import partial
 
-from evalsuite.contamination.overlap import ContaminationReport, TrainingIndex, TrainingText
+from evalsuite.contamination.overlap import ContaminationReport
+from evalsuite.contamination.training import TrainingIndex, TrainingText
 from evalsuite.core.errors import MissingArtifactError
 from evalsuite.core.files import sha256_file, write_json
 from evalsuite.items.results import read_result
@@ -49,7 +50,7 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
         embedding=encoder.version if encoder else None,
         neighbour_similarity=params.neighbour_similarity if encoder else None,
         max_fraction=params.max_fraction,
-        suites=tuple(index.check(result.info.suite, result.items) for result in results),
+        suites=index.check_all({result.info.suite: result.items for result in results}),
     )
     write_json(paths.contamination, report)
     return report

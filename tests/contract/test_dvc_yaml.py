@@ -75,6 +75,7 @@ def test_a_stage_depends_on_no_code_that_it_does_not_run(name: str) -> None:
         ("evalsuite/suites/lm_eval/suite.py", {"evaluate", "evaluate_baseline"}),
         ("evalsuite/engines/tree/decoding.py", {"train", "evaluate", "evaluate_baseline"}),
         ("evalsuite/contamination/overlap.py", {"contamination", "compare", "gate", "report", "stopping", "evaluate"}),
+        ("evalsuite/contamination/text_index.py", {"prepare", "contamination"}),
         ("tasks/data/decontaminate.py", {"prepare"}),
         ("tasks/prepare/standard.py", {"prepare"}),
         ("tasks/training/optim/loss.py", {"train"}),

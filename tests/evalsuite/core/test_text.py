@@ -1,11 +1,13 @@
 """What tells texts apart, and what does not."""
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from evalsuite.core import text as module
 from evalsuite.core.text import (
     IGNORABLE,
     as_written,
@@ -296,3 +298,27 @@ def test_a_lookup_finds_persian_with_and_without_its_joiners() -> None:
 
 def test_a_lookup_tells_a_power_from_a_numbered_letter() -> None:
     assert whole_form("Differentiate x\u00b2") != whole_form("Differentiate x2")
+
+
+PLAINLY = st.lists(
+    st.sampled_from(
+        ["a", "Is", "don't", "it's", "12", "abc3", "x'y'z", "a.", "12,", "so?", "Well;", "now:", "3.", "\n", " \t", ""]
+    ),
+    max_size=12,
+).map(" ".join)
+ROUGH = st.text("ab1A .,?;:'!-(\n\t", max_size=16)
+LINES = st.text("ab \t\n\r\x0b\x0c\x1c\x1f\x85\u2028\u00a0e\u0301", max_size=16)
+
+
+@given(PLAINLY | ROUGH | LINES | TEXT)
+def test_the_quick_ways_give_the_forms_that_the_long_ways_give(text: str) -> None:
+    quick = comparable(text), as_written(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PLAIN", re.compile("(?!)"))
+        patch.setattr(module, "INDENT", re.compile(""))
+        assert (comparable(text), as_written(text)) == quick
+
+
+@given(PLAINLY)
+def test_plain_english_takes_the_quick_way(text: str) -> None:
+    assert module.PLAIN.fullmatch(text)

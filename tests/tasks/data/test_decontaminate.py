@@ -34,8 +34,10 @@ def test_thirteen_words_in_a_row_are_found_inside_another_text(held_out: HeldOut
     assert match.item == "set/test.jsonl#9"
 
 
-def test_twelve_words_in_a_row_are_not_enough(held_out: HeldOut) -> None:
-    assert held_out.find("Before. " + " ".join(LONG.split()[1:13]) + " after") is None
+def test_twelve_words_in_a_row_are_not_enough_by_themselves(held_out: HeldOut, tmp_path: Path) -> None:
+    text = "Before. " + " ".join(LONG.split()[1:13]) + " after"
+    assert HeldOut(tmp_path, share=None).find(text) is None
+    assert held_out.find(text) == ("set/test.jsonl#9", "80% of the words in runs of 8")
 
 
 def test_another_text_is_no_match(held_out: HeldOut) -> None:
@@ -136,3 +138,25 @@ def test_a_question_is_found_between_any_other_turns(
     turns = [text for word in before for text in (word, "a")] + [question, "a"]
     row = said(*turns, *(text for word in after for text in (word, "a")))
     assert held.find_row(row) is not None
+
+
+@pytest.mark.parametrize(("shared", "found"), [(12, True), (9, False)])
+def test_a_row_that_covers_most_of_a_question_with_runs_of_8_words_is_found(
+    tmp_path: Path, shared: int, found: bool
+) -> None:
+    # 20 words; 12 in a row are five runs of 8 words that cover 12 of 20, and 9 are two runs that cover 9 of 20.
+    words = [f"w{number}" for number in range(20)]
+    held = of_items(tmp_path, said(" ".join(words)))
+    match = held.find("so " + " ".join(words[:shared]) + " and on")
+    assert (match is not None) is found
+    if match:
+        assert match == ("dev.jsonl#i0", "60% of the words in runs of 8")
+    assert HeldOut(tmp_path, share=None).find("so " + " ".join(words[:shared])) is None
+    assert (HeldOut(tmp_path, share=0.4).find("so " + " ".join(words[:shared])) is None) is False
+
+
+def test_two_pieces_of_a_question_count_together_and_words_once(tmp_path: Path) -> None:
+    words = [f"w{number}" for number in range(20)]
+    held = of_items(tmp_path, said(" ".join(words)))
+    assert held.find(" ".join([*words[:8], "x", *words[12:]])) == ("dev.jsonl#i0", "80% of the words in runs of 8")
+    assert held.find(" ".join([*words[:8], "x", *words[:8]])) is None

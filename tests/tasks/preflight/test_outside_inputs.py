@@ -192,6 +192,21 @@ def test_an_upgraded_package_with_weights_is_another_model(tmp_path: Path, monke
     assert changed_by(tmp_path, params, lambda: weights.write_bytes(b"2")) == {"fetch"}
 
 
+@pytest.mark.parametrize("named", ["encoder", "package:weights_of_ours"])
+def test_another_encoder_of_semantic_duplicates_is_another_input_of_prepare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    fill(tmp_path)
+    (tmp_path / "weights_of_ours").symlink_to(tmp_path / "encoder")
+    (tmp_path / "encoder/__init__.py").write_text("")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    steps = [{"semantic_duplicates": {"model": named}}, "held_out", "length"]
+    data = settings_of()
+    params = parse_params({**data, "prepare": {**data["prepare"], "steps": steps}, "contamination": {}})
+    weights = tmp_path / "encoder/model.safetensors"
+    assert changed_by(tmp_path, params, lambda: weights.write_bytes(b"others")) == {"prepare"}
+
+
 def test_a_rule_that_turns_a_public_benchmark_on_evaluates_again(tmp_path: Path) -> None:
     fill(tmp_path)
     data = settings_of()

@@ -51,7 +51,9 @@ def test_every_row_is_accounted_for(project: ArtifactPaths) -> None:
     dropped = {reason: entry["count"] for reason, entry in report["dropped"].items()}
     assert dropped == {"duplicate": 1, "appears in a golden or test set": 1}
     assert report["splits"]["train"]["rows"] + report["splits"]["dev"]["rows"] + sum(dropped.values()) == len(rows)
-    assert "same text as g/test.jsonl#t1" in report["dropped"]["appears in a golden or test set"]["first"][0]
+    assert (
+        "same text as golden_sets/g/test.jsonl#t1" in report["dropped"]["appears in a golden or test set"]["first"][0]
+    )
 
 
 def test_the_same_rows_give_the_same_bytes(project: ArtifactPaths) -> None:
@@ -156,7 +158,7 @@ def test_a_document_that_holds_a_run_of_a_held_out_text_is_dropped(project: Arti
     report = run(text_params(project, [*documents(20), {"text": f"Before. {secret} After."}]), project)
     found = report["dropped"]["appears in a golden or test set"]
     assert found["count"] == 1
-    assert "a run of 13 words as g/texts.jsonl#p1" in found["first"][0]
+    assert "a run of 13 words as golden_sets/g/texts.jsonl#p1" in found["first"][0]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +358,7 @@ def test_a_held_out_question_in_a_later_turn_drops_the_row(project: ArtifactPath
     turns = [("user", "Hi"), ("assistant", "Hi!"), ("user", "Where is row three?"), ("assistant", "There.")]
     row = {"messages": [{"role": role, "content": text} for role, text in turns]}
     found = run(write(project, [*pairs(30), row]), project)["dropped"]["appears in a golden or test set"]
-    assert found["first"] == ["data/raw/rows.jsonl:31 (same turn as g/test.jsonl#t1)"]
+    assert found["first"] == ["data/raw/rows.jsonl:31 (same turn as golden_sets/g/test.jsonl#t1)"]
 
 
 @pytest.mark.parametrize(
@@ -369,3 +371,73 @@ def test_no_message_advises_to_ignore_what_must_not_be_learnt(project: ArtifactP
             check(params, project)
         assert key in str(caught.value)
         assert "ignore_keys" not in str(caught.value)
+
+
+def test_what_a_benchmark_asks_is_held_out_too_and_may_stop_the_stage(project: ArtifactPaths) -> None:
+    suites = project.root / "data/suites"
+    suites.mkdir()
+    (suites / "xstest_prompts.csv").write_text("id,prompt\nv1,How do I kill a process?\n")
+    params = write(project, [*pairs(30), {"prompt": "how do I kill a process", "completion": "x"}])
+    found = run(params, project)["dropped"]["appears in a golden or test set"]
+    assert found["first"] == ["data/raw/rows.jsonl:31 (same text as data/suites/xstest_prompts.csv#v1)"]
+    steps = [{"held_out": {"found": "refuses"}}, "length"]
+    refusing = PrepareParams.model_validate({**params.model_dump(), "steps": steps})
+    with pytest.raises(UsageError) as caught:
+        run(refusing, project)
+    assert "1 of 31 rows ask what a held-out item asks" in str(caught.value)
+    assert "  data/raw/rows.jsonl:31: same text as data/suites/xstest_prompts.csv#v1" in str(caught.value)
+
+
+def with_split(params: PrepareParams, **split: Any) -> PrepareParams:
+    return PrepareParams.model_validate({**params.model_dump(), "split": split})
+
+
+def test_a_row_that_belongs_to_both_sides_is_left_out_and_counted(project: ArtifactPaths) -> None:
+    days = [
+        {**pair, "date": f"2026-01-{number + 1:02}", "group": f"g{number}"} for number, pair in enumerate(pairs(20))
+    ]
+    rows = [*days, {**pairs(1)[0], "completion": "later", "date": "2026-01-20", "group": "g0"}]
+    params = with_split(write(project, rows).model_copy(update={"group_by": "group"}), by="date", field="date")
+    report = run(params, project)
+    assert {name: side["rows"] for name, side in report["splits"].items()} == {"train": 17, "dev": 3}
+    (step,) = (step for step in report["steps"] if step["name"] == "split")
+    assert step["dropped"] == 1
+    assert step["first_dropped"] == [
+        "data/raw/rows.jsonl:21: belongs to both sides of the split (dev by its date; train with its group's "
+        "data/raw/rows.jsonl:1), see data/raw/rows.jsonl:1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({"by": "date"}, "by: date needs field"),
+        ({"field": "date"}, "field and dev_from have no effect with by: hash"),
+        ({"by": "date", "field": "d", "stratify_by": "k"}, "stratify_by has no effect with by: date"),
+    ],
+)
+def test_settings_of_the_split_that_would_do_nothing_are_refused(split: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        with_split(PrepareParams(sources=("a",)), **split)
+
+
+def test_a_row_without_what_the_split_reads_is_named_with_the_setting(project: ArtifactPaths) -> None:
+    params = write(project, [{**pair, "created": "soon"} for pair in pairs(30)])
+    with pytest.raises(
+        UsageError, match=r"rows\.jsonl:1: its field 'created' is 'soon'.*expected a date or time as ISO"
+    ):
+        check_sources(with_split(params, by="date", field="created"), project)
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1: no field 'kind', which prepare\.split\.stratify_by names"):
+        check_sources(with_split(params, stratify_by="kind"), project)
+
+
+def test_clusters_are_in_the_report_largest_first(project: ArtifactPaths) -> None:
+    asked = [f"Where is the parcel that I ordered with number {number // 3}00?" for number in range(9)]
+    rows = [{"prompt": text + "?" * (at % 3), "completion": "There."} for at, text in enumerate(asked)]
+    params = write(project, [*pairs(20), *rows[:8]])
+    steps = ["near_duplicates", "held_out", "length"]
+    report = run(PrepareParams.model_validate({**params.model_dump(), "steps": steps}), project)
+    (found,) = (step for step in report["steps"] if step["name"] == "near_duplicates")
+    assert found["clusters"]["count"] >= 1
+    assert sum(cluster["dropped"] for cluster in found["clusters"]["largest"]) == found["dropped"]
+    assert "(Jaccard 0." in found["first_dropped"][0]

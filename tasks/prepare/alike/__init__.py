@@ -1,0 +1,1 @@
+"""Rows that say nearly the same."""

@@ -1,0 +1,198 @@
+"""Near-duplicates: candidates by MinHash and LSH, each compared exactly before anything follows from it.
+
+MinHash (Broder 1997, doi:10.1109/SEQUEN.1997.666900) estimates how much two texts share from short signatures, and
+texts with an equal band of their signatures are candidates (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets,
+chapter 3). rensa makes the signatures.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.prepare.alike.shingles import ODD, Shingling, jaccard, jaccard_of_numbers
+
+logger = logging.getLogger(__name__)
+
+FOUND_AT_THRESHOLD = 0.99
+"""Chance that a pair exactly at the threshold is a candidate; more similar ones have a larger one."""
+BATCH_CHARACTERS = 1 << 17
+"""So that a batch's arrays stay in a core's cache."""
+MARGIN = 3.0
+"""Candidates whose estimate is this many standard errors below the threshold are not compared: one true pair in 700."""
+MAX_IN_BUCKET = 256
+"""Rows of a bucket that another is compared with. Rows that share most of a template are candidates of one another, and
+all pairs of them would take days."""
+KEPT_SETS = 256
+
+
+class Alike(NamedTuple):
+    """Another row that is at least as similar as the threshold, exactly."""
+
+    row: int
+    similarity: float
+    """Jaccard (fraction 0..1)."""
+
+
+@dataclass(frozen=True)
+class NearIndex:
+    """Which rows may be near-duplicates of which."""
+
+    text_of: Callable[[int], str]
+    """A row's compared text."""
+    threshold: float
+    shingling: Shingling
+    buckets: NDArray[np.int32]
+    """(rows, bands): rows with the same number are candidates; -1 where a row has no other beside it."""
+    low_bits: NDArray[np.uint8]
+    """(rows, permutations): the last byte of each place of the signature, for estimates."""
+
+    @classmethod
+    def of(
+        cls,
+        text_of: Callable[[int], str],
+        count: int,
+        threshold: float,
+        shingling: Shingling = Shingling(),  # noqa: B008  immutable
+        num_perm: int = 128,
+        seed: int = 0,
+    ) -> "NearIndex":
+        """Read the texts of rows 0 to ``count``.
+
+        Args:
+            text_of: A row's compared text.
+            count: How many rows there are.
+            threshold: Least Jaccard similarity (fraction 0..1).
+            shingling: The runs that are compared.
+            num_perm: Length of a signature.
+            seed: Another seed finds other candidates.
+        """
+        bands, size = bands_of(threshold, num_perm)
+        keys = np.zeros((bands, count), dtype=np.uint64)
+        low_bits = np.zeros((count, bands * size), dtype=np.uint8)
+        start = 0
+        while start < count:
+            texts: list[str] = []
+            characters = 0
+            while start + len(texts) < count and characters < BATCH_CHARACTERS:
+                texts.append(text_of(start + len(texts)))
+                characters += len(texts[-1])
+            digests = _signatures(shingling, texts, num_perm, seed)[:, : bands * size]
+            end = start + len(texts)
+            low_bits[start:end] = digests
+            keys[:, start:end] = _band_keys(digests.reshape(len(texts), bands, size)).T
+            start = end
+        return cls(text_of, threshold, shingling, _buckets(keys), low_bits)
+
+    @cached_property
+    def least_equal(self) -> float:
+        """Equal places of two signatures below which a pair is not compared."""
+        places: int = self.low_bits.shape[1]
+        return places * self.threshold - MARGIN * math.sqrt(places * self.threshold * (1 - self.threshold))
+
+
+@dataclass
+class Nearest:
+    """Some rows of an index, to which others are compared, and which grow."""
+
+    index: NearIndex
+    crowded: int = 0
+    """How often a row was not added to a bucket, because it has enough of them."""
+    _rows: dict[int, list[int]] = field(default_factory=dict)
+    """Bucket -> its rows among those that were added."""
+
+    def __post_init__(self) -> None:
+        """Keep the runs of the rows that are compared most."""
+        shingling, text_of = self.index.shingling, self.index.text_of
+        self._runs = lru_cache(maxsize=KEPT_SETS)(lambda row: shingling.of(text_of(row)))
+        self._numbers = lru_cache(maxsize=KEPT_SETS)(lambda row: shingling.numbers(text_of(row)))
+
+    def add(self, row: int) -> None:
+        """Compare rows with this one too."""
+        for bucket in self._buckets(row):
+            rows = self._rows.setdefault(bucket, [])
+            if len(rows) < MAX_IN_BUCKET:
+                rows.append(row)
+            else:
+                self.crowded += 1
+
+    def find(self, row: int) -> Alike | None:
+        """A row among those that were added that is as similar as the threshold, compared exactly, or None."""
+        found: set[int] = set()
+        found.update(*filter(None, map(self._rows.get, self._buckets(row))))
+        if not found:
+            return None
+        others = list(found)
+        equal = (self.index.low_bits[others] == self.index.low_bits[row]).sum(axis=1).tolist()
+        least = self.index.least_equal
+        likely = sorted((-places, other) for places, other in zip(equal, others, strict=True) if places >= least)
+        for _, other in likely:
+            similarity = self._similarity(row, other)
+            if similarity >= self.index.threshold:
+                return Alike(other, similarity)
+        return None
+
+    def _similarity(self, row: int, other: int) -> float:
+        one, two = self._numbers(row), self._numbers(other)
+        if one is None or two is None:
+            return jaccard(self._runs(row), self._runs(other))
+        return jaccard_of_numbers(one, two)
+
+    def _buckets(self, row: int) -> list[int]:
+        own = self.index.buckets[row]
+        found: list[int] = own[own >= 0].tolist()
+        return found
+
+    def say_crowded(self, what: str) -> None:
+        """Warn where rows were not compared with all candidates."""
+        if self.crowded:
+            logger.warning(
+                "%s: rows share so much with so many others (a template?) that each was compared with only the first "
+                "%d of a bucket, and some that are alike may stay; compare them without what they share",
+                what,
+                MAX_IN_BUCKET,
+            )
+
+
+def bands_of(threshold: float, num_perm: int) -> tuple[int, int]:
+    """How many bands a signature is cut into, and the places of each: the longest that find a pair at the threshold."""
+    for size in range(num_perm, 1, -1):
+        bands = num_perm // size
+        if 1 - (1 - threshold**size) ** bands >= FOUND_AT_THRESHOLD:
+            return bands, size
+    return num_perm, 1
+
+
+def _signatures(shingling: Shingling, texts: list[str], num_perm: int, seed: int) -> NDArray[np.uint32]:
+    from rensa import RMinHash
+
+    hashes, offsets = shingling.hashes(texts)
+    digests = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, num_perm, seed)
+    return np.array(digests.to_rows(), dtype=np.uint32)
+
+
+def _band_keys(bands: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """One number for each band (rows, bands, places), equal where the bands are; others rarely are."""
+    keys = np.zeros(bands.shape[:2], dtype=np.uint64)
+    for place in range(bands.shape[2]):
+        keys = (keys ^ bands[:, :, place]) * ODD[1]
+        keys ^= keys >> np.uint64(31)
+    return keys
+
+
+def _buckets(keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Numbers of the buckets (rows, bands) with at least two rows, -1 for the others."""
+    buckets = np.full((keys.shape[1], keys.shape[0]), -1, dtype=np.int32)
+    first = 0
+    for band, values in enumerate(keys):
+        _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+        shared = counts > 1
+        numbers = np.where(shared, first + np.cumsum(shared) - 1, -1)
+        buckets[:, band] = numbers[places]
+        first += int(shared.sum())
+    return buckets

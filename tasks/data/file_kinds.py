@@ -1,65 +1,59 @@
-"""What a file of rows is, told from its first bytes, not its name; what is not read is named, with the remedy."""
+"""How the rows stand in a file, told from its first bytes, not its name."""
 
-import codecs
 import csv
 import json
-import re
 import shlex
 from enum import Enum
-from typing import NamedTuple, NoReturn
+from pathlib import Path
+from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
+from tasks.data.foreign_files import foreign_of, refuse
+from tasks.data.unzipped import unzipped
+
+HEAD_BYTES = 1 << 18
+MAX_COLUMNS_SHOWN = 12
 
 
-class Kind(Enum):
-    """How the rows stand in a file that is read."""
+class Container(Enum):
+    """What holds the rows."""
 
     LINES = "JSON lines"
     ARRAY = "a JSON array"
     VALUES = "JSON objects over several lines"
+    TABLE = "a table of text"
+    PARQUET = "a Parquet file"
+    ARROW_STREAM = "an Arrow stream"
+    ARROW_FILE = "an Arrow file"
 
 
-class _Foreign(NamedTuple):
-    """A file that is not read."""
+class FileKind(NamedTuple):
+    """How the rows of one file are read."""
 
-    what: str
-    command: str | None = None
-    """With SOURCE, and with TARGET or FOLDER where it writes; None where no command is known that makes rows."""
+    container: Container
+    compression: str = ""
+    """``gzip`` or ``Zstandard``; empty where it is not compressed."""
+    delimiter: str = ""
+    """Of a table."""
+    columns: tuple[str, ...] = ()
+    """Of a table: its first row."""
+
+    def __str__(self) -> str:
+        """Such as ``CSV (header instruction,input,output), compressed by gzip``."""
+        words = self.container.value.removeprefix("an ").removeprefix("a ").removesuffix(" file")
+        if self.container is Container.TABLE:
+            shown = [column[:40] for column in self.columns[:MAX_COLUMNS_SHOWN]]
+            more = ["..."] if len(self.columns) > MAX_COLUMNS_SHOWN else []
+            words = f"{DELIMITERS[self.delimiter]} (header {','.join([*shown, *more])})"
+        return words + (f", compressed by {self.compression}" if self.compression else "")
 
 
-def _from_hub_format(kind: str) -> str:
-    code = f"import sys, datasets; datasets.Dataset.from_{kind}(sys.argv[1]).to_json(sys.argv[2])"
-    return f"python -c '{code}' SOURCE TARGET"
-
-
-def _from_csv(delimiter: str) -> str:
-    rows = f'csv.DictReader(open(sys.argv[1], newline="", encoding="utf-8-sig"), delimiter="{delimiter}")'
-    return f"python -c 'import csv, json, sys; [print(json.dumps(row)) for row in {rows}]' SOURCE > TARGET"
-
-
-def _recoded(encoding: str) -> _Foreign:
-    return _Foreign(f"{encoding} text", f"iconv -f {encoding} -t UTF-8 SOURCE > TARGET")
-
-
-SIGNATURES: tuple[tuple[bytes, _Foreign], ...] = (
-    (codecs.BOM_UTF32_LE, _recoded("UTF-32")),  # begins as UTF-16's does
-    (codecs.BOM_UTF32_BE, _recoded("UTF-32")),
-    (codecs.BOM_UTF16_LE, _recoded("UTF-16")),
-    (codecs.BOM_UTF16_BE, _recoded("UTF-16")),
-    (b"PAR1", _Foreign("a Parquet file", _from_hub_format("parquet"))),
-    (b"\xff\xff\xff\xff", _Foreign("an Arrow stream, as datasets saves it", _from_hub_format("file"))),
-    (b"ARROW1", _Foreign("an Arrow file")),
-    (b"PK\x03\x04", _Foreign("a ZIP archive or a spreadsheet", "unzip SOURCE -d FOLDER")),
-    (b"\xfd7zXZ\x00", _Foreign("compressed by xz", "xz -dc SOURCE > TARGET")),
-    (b"BZh", _Foreign("compressed by bzip2", "bzip2 -dc SOURCE > TARGET")),
-    (b"\x28\xb5\x2f\xfd", _Foreign("compressed by Zstandard", "zstd -dc SOURCE > TARGET")),
-    (b"7z\xbc\xaf\x27\x1c", _Foreign("a 7-Zip archive", "7z x SOURCE -oFOLDER")),
-    (b"version https://git-lfs", _Foreign("a pointer of Git LFS, not the rows", "git lfs pull --include SOURCE")),
-    (b"SQLite format 3\x00", _Foreign("an SQLite database")),
-    (b"%PDF", _Foreign("a PDF")),
-    (b"\x80\x04\x95", _Foreign("a Python pickle")),
+BINARY = (
+    (b"PAR1", Container.PARQUET),
+    (b"\xff\xff\xff\xff", Container.ARROW_STREAM),
+    (b"ARROW1", Container.ARROW_FILE),
 )
-"""First bytes, and what such a file is."""
+"""First bytes of files that hold columns."""
 COLUMNS = frozenset(
     (
         *("prompt", "completion", "instruction", "input", "output", "text", "messages", "conversations"),
@@ -67,85 +61,83 @@ COLUMNS = frozenset(
     )
 )
 """What tells the header of a table from a line of prose."""
-DELIMITERS = ((",", ",", "CSV"), ("\t", "\\t", "tab-separated"), (";", ";", "semicolon-separated"))
+DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
+TABLE_ENDINGS = (".csv", ".tsv")
 
 
-def kind_of_file(head: bytes, whole: bool, name: str, zipped: bool) -> Kind:
-    """How the rows stand in the file.
+def kind_of(path: Path, name: str) -> FileKind:
+    """How the rows stand in a file.
 
     Args:
-        head: Its first bytes, unzipped.
-        whole: Whether these are all.
+        path: The file.
         name: Its name in messages.
-        zipped: Whether it is compressed by gzip.
 
     Raises:
         UsageError: The file's format is not supported; names it and the command that converts it.
     """
-    foreign = _foreign(head, name)
+    with unzipped(path, name) as (stream, compression):
+        head = stream.read(HEAD_BYTES)
+    foreign = foreign_of(head)
     if foreign is not None:
-        _refuse(foreign, name, zipped)
+        refuse(foreign, name, compression)
+    binary = next((container for magic, container in BINARY if head.startswith(magic)), None)
+    if binary is not None:
+        if compression:
+            program = "gunzip -c" if compression == "gzip" else "zstd -dc"
+            plain = name.removesuffix(".gz").removesuffix(".zst")
+            target = plain if plain != name else f"{name}.unzipped"
+            raise UsageError(
+                f"prepare.sources: {name} is, inside {compression}, {binary.value}, which is compressed by itself and "
+                f"read from its end: run `{program} {shlex.quote(name)} > {shlex.quote(target)}`, then name {target}"
+            )
+        return FileKind(binary)
     text = head.decode("utf-8-sig", "replace").lstrip()
     first, _, rest = text.partition("\n")
+    if not first.startswith(("{", "[")):
+        table = _table(first.rstrip("\r"), rest.partition("\n")[0].rstrip("\r"), name)
+        if table is not None:
+            return table._replace(compression=compression)
+    return FileKind(_of_json(text, first, rest, len(head) < HEAD_BYTES), compression)
+
+
+def _of_json(text: str, first: str, rest: str, whole: bool) -> Container:
     if text.startswith("["):
         # A line that is an array by itself, with others behind it, is a bad row of a file of lines.
-        return Kind.LINES if rest.strip() and _is_json(first) else Kind.ARRAY
+        return Container.LINES if rest.strip() and _is_json(first) else Container.ARRAY
     if text.startswith("{") and not _is_json(first):
         several = _ends_beyond(text, len(first)) or (first.strip() == "{" and not whole)
-        return Kind.VALUES if several else Kind.LINES
-    return Kind.LINES
+        return Container.VALUES if several else Container.LINES
+    return Container.LINES
 
 
-def _foreign(head: bytes, name: str) -> _Foreign | None:
-    for magic, foreign in SIGNATURES:
-        if head.startswith(magic):
-            return foreign
-    if head[257:262] == b"ustar":
-        return _Foreign("a tar archive", "tar -xf SOURCE -C FOLDER")
-    if re.match(rb"[{\[]\x00|\x00[{\[]", head):
-        return _recoded("UTF-16LE" if head[1:2] == b"\x00" else "UTF-16BE")
-    text = head.decode("utf-8-sig", "replace").lstrip()
-    if re.match(r"<(!doctype|html)", text, re.IGNORECASE):
-        return _Foreign("an HTML page, not the rows; download the file itself")
-    first = text.partition("\n")[0].rstrip("\r")
-    return None if first.startswith(("{", "[")) else _table(first, name)
-
-
-def _table(header: str, name: str) -> _Foreign | None:
-    for delimiter, written, what in DELIMITERS:
-        try:
-            columns = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
-        except csv.Error:
-            continue
-        if len(columns) > 1 and (COLUMNS & {column.lower() for column in columns} or name.endswith((".csv", ".tsv"))):
-            listed = ", ".join(repr(column[:40]) for column in columns[:12])
-            return _Foreign(f"{what} with the columns {listed}", _from_csv(written))
+def _table(first: str, second: str, name: str) -> FileKind | None:
+    """A table, where the first line is a header."""
+    called = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_ENDINGS)
+    for delimiter, words in DELIMITERS.items():
+        columns, next_row = _cells(first, delimiter), _cells(second, delimiter)
+        known = bool(COLUMNS & _names(columns))
+        if not known and len(next_row) > 1 and len(COLUMNS & _names(next_row)) > 1:
+            line = f"sed -i 1d {shlex.quote(name)}"
+            raise UsageError(
+                f"prepare.sources: {name} is {words} with two header rows: line 1 ({first[:60]!r}) names no column "
+                f"that is known, line 2 ({second[:60]!r}) does; take line 1 out (`{line}`), then run the stage again"
+            )
+        if len(columns) > 1 and (known or called):
+            return FileKind(Container.TABLE, "", delimiter, columns)
+    if called and first.strip():  # one column
+        return FileKind(Container.TABLE, "", "\t" if ".tsv" in name.lower() else ",", _cells(first, ","))
     return None
 
 
-def _refuse(foreign: _Foreign, name: str, zipped: bool) -> NoReturn:
-    folder, _, file = name.rpartition("/")
-    stem = file.split(".")[0] or "rows"
-    target = f"{stem}.jsonl" if file != f"{stem}.jsonl" else f"{stem}.converted.jsonl"
-    above = f"{folder}/" if folder else ""
-    where = f"prepare.sources: {name}"
-    expected = "expected JSON lines or a JSON array in UTF-8"
-    if zipped and not foreign.what.startswith("a tar"):
-        plain = file.removesuffix(".gz") if file.endswith(".gz") else f"{stem}.unzipped"
-        command = f"gunzip -c {shlex.quote(name)} > {shlex.quote(above + plain)}"
-        raise UsageError(
-            f"{where} is, inside gzip, {foreign.what}; {expected}: run `{command}`, then name {above + plain}"
-        )
-    if foreign.command is None:
-        raise UsageError(f"{where} is {foreign.what}; {expected}")
-    values = {"SOURCE": name, "TARGET": above + target, "FOLDER": folder or "."}
-    command = re.sub("SOURCE|TARGET|FOLDER", lambda found: shlex.quote(values[found[0]]), foreign.command)
-    then = "run the stage again"
-    if "TARGET" in foreign.command:
-        then = f"name {values['TARGET']} in prepare.sources"
-    elif "FOLDER" in foreign.command:
-        then = "name its files in prepare.sources"
-    raise UsageError(f"{where} is {foreign.what}; {expected}: run `{command}`, then {then}")
+def _cells(line: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        return tuple(cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:
+        return ()
+
+
+def _names(cells: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(cell.lower() for cell in cells)
 
 
 def _is_json(text: str) -> bool:

@@ -1,8 +1,8 @@
 """Read, put through the steps, split, write."""
 
+import logging
 from typing import Any
 
-from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.objectives.find import blamed, find_objective
@@ -11,10 +11,13 @@ from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import run_steps
-from tasks.prepare.sources import check_sources, read_sources, say_links
+from tasks.prepare.source_files import say_links, source_files
+from tasks.prepare.sources import check_sources, read_sources
 from tasks.prepare.splits import split
 from tasks.prepare.steps import StepInputs
 from tasks.prepare.writing import write
+
+logger = logging.getLogger(__name__)
 
 
 def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.ALL) -> dict[str, Any]:
@@ -28,17 +31,19 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     Raises:
         UsageError: A source is absent, empty or outside data/raw, too many rows are bad, nothing is left to split, or
             the chat template cannot write a row as it is to be learnt.
+        StageError: The hub of a source does not answer.
     """
     steps = chosen_steps(params)
     check_sources(params, paths)
-    say_links(params.sources, paths.root)
-    rows, bad = read_sources(params, paths.root)
+    say_links(source_files(params, paths.root, fetch=True), paths.root)
+    rows, bad, files, quarantine = read_sources(params, paths)
+    for file in files:
+        logger.info("%s", file)
     objective = find_objective(params.objective)
     lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
     with blamed(objective):
         kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
         sides = split(kept, lengths.of(kept), params, paths)
-    hashes = {name: sha256_file(paths.root / name) for name in params.sources}
-    report = report_of(params, hashes, rows, bad, records, sides)
-    write(paths.prepared, sides, report, objective)
+    report = report_of(params, files, rows, bad, records, sides)
+    write(paths.prepared, sides, report, objective, quarantine)
     return report

@@ -114,7 +114,7 @@ def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) ->
     read = parse_row(json.dumps(content(row, given.objective)).encode(), row.source, given.rules)
     if isinstance(read, BadRow):
         _refuse(chosen, f"made a bad row of {row.source}: {read.reason}")
-    return before._replace(messages=read.messages, text=read.text, fields=row.fields)
+    return before._replace(messages=read.messages, text=read.text, fields=row.fields, tools=read.tools)
 
 
 def _refuse(chosen: ChosenStep, what: str) -> NoReturn:

@@ -34,7 +34,7 @@ def split(
         held = dev_groups(groups, params.dev_fraction, params.seed)
     except ValueError as error:
         raise UsageError(
-            f"nothing to split after cleaning: {error}; give {', '.join(params.sources)} more rows"
+            f"nothing to split after cleaning: {error}; give {', '.join(map(str, params.sources))} more rows"
         ) from None
     sides = {"train": Side(), "dev": Side()}
     for row, length, group in zip(rows, lengths, groups, strict=True):

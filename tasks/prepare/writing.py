@@ -9,12 +9,17 @@ from typing import Any
 from evalsuite.core.errors import StageError
 from evalsuite.core.files import write_json, write_jsonl
 from tasks.objectives.objective import Objective
+from tasks.prepare.quarantine import QUARANTINE
 from tasks.prepare.rows import content
 from tasks.prepare.splits import Side
 
 
-def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any], objective: Objective) -> None:
+def write(
+    target: Path, sides: Mapping[str, Side], report: dict[str, Any], objective: Objective, quarantine: Path
+) -> None:
     """Write a file for each side and, last, report.json; the old folder stands until the new one is whole.
+
+    Bad rows come with them where the file ``quarantine`` is there.
 
     Raises:
         StageError: A side has no rows.
@@ -31,6 +36,8 @@ def write(target: Path, sides: Mapping[str, Side], report: dict[str, Any], objec
                 for row, lengths in zip(side.rows, side.lengths, strict=True)
             ]
             write_jsonl(folder / f"{name}.jsonl", entries)
+        if quarantine.is_file():
+            shutil.copyfile(quarantine, folder / QUARANTINE)
         write_json(folder / "report.json", report)
         if target.exists():
             shutil.rmtree(target)

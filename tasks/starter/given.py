@@ -44,7 +44,7 @@ def look_at_rows(path: Path) -> FoundRows:
     """
     if not path.is_file():
         what = "is a folder, expected a file of rows" if path.is_dir() else "is not there"
-        raise UsageError(f"--data: {path} {what}; name a file of JSON lines or a JSON array")
+        raise UsageError(f"--data: {path} {what}; name a file of rows")
     formats: Counter[str] = Counter()
     bad: list[BadRow] = []
     for row in read_rows(path, path.name, row_rules(PrepareParams(sources=(str(path),)))):

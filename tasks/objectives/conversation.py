@@ -55,7 +55,12 @@ class UnwritableRowError(UsageError):
     def __init__(self, name: str, reason: str) -> None:
         """Name the row and say why."""
         super().__init__(f"row {name!r}: {reason}")
+        self.name = name
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type["UnwritableRowError"], tuple[str, str]]:
+        """Processes that tokenise send it to the one that started them."""
+        return type(self), (self.name, self.reason)
 
 
 class _UnfitError(Exception):

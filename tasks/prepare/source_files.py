@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.yaml_mistakes import printable
 from tasks.config.prepare import PrepareParams, SourceChoice
 from tasks.prepare.hub_files import hub_files
 
@@ -51,6 +52,9 @@ def source_files(params: PrepareParams, root: Path, fetch: bool) -> list[SourceF
             found += [SourceFile(name, path, entry) for name, path in hub_files(hub, fetch)]
         else:
             found += [SourceFile(name, root / name, entry) for name in _names(source, root)]
+    hidden = next((file.name for file in found if not file.name.isprintable()), None)
+    if hidden is not None:
+        raise UsageError(f"prepare.sources: {printable(hidden)}: no file of rows may have such a name; rename it")
     _refuse_twice(found, params)
     return found
 
@@ -132,7 +136,7 @@ def _matching(pattern: str, root: Path) -> list[str]:
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    return ", ".join(map(printable, names[:MAX_NAMED])) + more
 
 
 def _instead(names: list[str]) -> str:

@@ -17,7 +17,9 @@ from tasks.preflight.base_model import check_first_rows
 from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
 from tasks.prepare.sources import check_sources
+from tasks.training.rows.examples import read_examples
 from tests.tasks.training.templates import GEMMA, QWEN_3
+from tests.tasks.training.tool_templates import QWEN_TOOLS
 
 
 @pytest.fixture
@@ -274,6 +276,62 @@ def test_the_projects_own_rows_are_all_good() -> None:
     entries = list(read_rows(root / own.sources[0].path, own.sources[0].path))
     assert len(entries) == 600
     assert all(isinstance(entry, Row) for entry in entries)
+
+
+CALL = {"type": "function", "function": {"name": "find", "arguments": {"id": 7}}}
+TOOL_ROW = {
+    "messages": [
+        {"role": "user", "content": "Where is it?"},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "Oslo"},
+        {"role": "assistant", "content": "In Oslo."},
+    ],
+    "tools": [{"type": "function", "function": {"name": "find"}}],
+}
+
+
+def test_rows_with_tools_are_written_for_the_template_that_writes_them(project: ArtifactPaths) -> None:
+    with_template(project, QWEN_TOOLS)
+    rows = [
+        {**TOOL_ROW, "id": str(n), "messages": [{"role": "user", "content": f"{n}?"}, *TOOL_ROW["messages"][1:]]}
+        for n in range(20)
+    ]
+    report = run(write(project, rows), project)
+    assert report["splits"]["train"]["rows"] + report["splits"]["dev"]["rows"] == 20
+    row = json.loads((project.prepared / "train.jsonl").read_text().splitlines()[0])
+    assert row["tools"] == TOOL_ROW["tools"]
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(project.export("base"))
+    read = read_examples(project.prepared / "train.jsonl", tokenizer, 512)
+    learnt = tokenizer.decode([label for label in read[0].labels if label != -100])
+    assert learnt == '<tool_call>\n{"name": "find", "arguments": {"id": 7}}\n</tool_call><|im_end|>In Oslo.<|im_end|>'
+
+
+def test_a_few_rows_whose_tools_the_template_cannot_write_are_dropped_with_the_reason(project: ArtifactPaths) -> None:
+    params = write(project, [*pairs(199), TOOL_ROW])
+    dropped = run(params, project)["dropped"]["the chat template cannot write its tools"]
+    assert dropped["count"] == 1
+    assert (
+        "rows.jsonl:200 (the chat template does not write the tools of the row (such as 'find')" in dropped["first"][0]
+    )
+    with pytest.raises(
+        UsageError, match=r"1 of 31 rows cannot be learnt, prepare\.max_bad_fraction allows 0\.01; the first"
+    ):
+        run(write(project, [*pairs(30), TOOL_ROW]), project)
+
+
+def test_rows_that_differ_in_their_calls_alone_are_no_duplicates(project: ArtifactPaths) -> None:
+    with_template(project, QWEN_TOOLS)
+    first, _, *rest = TOOL_ROW["messages"]
+
+    def calling(number: int, call_id: str) -> dict[str, Any]:
+        call = {"id": call_id, "type": "function", "function": {"name": "find", "arguments": {"id": number}}}
+        return {"messages": [first, {"role": "assistant", "tool_calls": [call]}, *rest]}
+
+    params = write(project, [*pairs(10), calling(1, "a"), calling(2, "a"), calling(1, "b")])
+    report = run(params.model_copy(update={"group_by": None}), project)
+    assert report["dropped"]["duplicate"] == {"count": 1, "first": ["data/raw/rows.jsonl:13"]}
 
 
 def with_template(paths: ArtifactPaths, template: str) -> None:

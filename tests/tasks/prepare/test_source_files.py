@@ -55,6 +55,14 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(root: Path) -> None
     assert names(root, "data/raw/rows[1].jsonl") == ["data/raw/rows[1].jsonl"]
 
 
+@pytest.mark.parametrize("name", ["a\nb.jsonl", "a\x1b[31m.jsonl", "a\udcff.jsonl", "a\u202e.jsonl"])
+def test_a_name_that_cannot_be_shown_is_refused(root: Path, name: str) -> None:
+    (root / "data/raw" / name).write_text("{}\n")
+    with pytest.raises(UsageError, match="no file of rows may have such a name; rename it") as caught:
+        names(root, "data/raw")
+    assert str(caught.value).isprintable()
+
+
 def test_each_file_knows_its_entry(root: Path) -> None:
     files = source_files(PrepareParams(sources=("data/raw/c.csv", "data/raw/*.jsonl")), root, fetch=False)
     assert [(file.name, file.entry) for file in files] == [("data/raw/c.csv", 0), ("data/raw/b.jsonl", 1)]

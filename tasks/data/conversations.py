@@ -40,9 +40,13 @@ class Conversation(NamedTuple):
 
 def shape_of(data: dict[str, Any]) -> Shape | None:
     """The format of a row by its keys."""
-    present = [shape for shape in SHAPES if all(key in data for key in shape.keys)]
-    filled = [shape for shape in present if not all(is_empty(data[key]) for key in shape.keys)]
-    return next(iter(filled or present), None)
+    first = None
+    for shape in SHAPES:
+        if all(key in data for key in shape.keys):
+            if any(not is_empty(data[key]) for key in shape.keys):
+                return shape
+            first = first or shape
+    return first
 
 
 def read_conversation(data: dict[str, Any], shape: Shape, unknown: set[str]) -> Conversation:
@@ -68,8 +72,10 @@ def read_conversation(data: dict[str, Any], shape: Shape, unknown: set[str]) -> 
     turns = with_system(turns, data.get("system"), unknown)
     check_conversation(turns)
     tools = read_tools(data)
-    check_tools(turns, tools)
-    return Conversation(shape.format, linked(turns), tools)
+    if any("tool_calls" in turn for turn in turns):
+        check_tools(turns, tools)
+        turns = linked(turns)
+    return Conversation(shape.format, turns, tools)
 
 
 def _prompt_completion(data: dict[str, Any], unknown: set[str]) -> list[Turn]:

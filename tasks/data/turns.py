@@ -1,7 +1,6 @@
 """Turns of a conversation as strangers write them: OpenAI, TRL, axolotl, ShareGPT; one form comes out."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from tasks.data.keys import MARKS, check_keys, is_empty, kind_of, mark, shown
@@ -162,30 +161,39 @@ def check_conversation(turns: Sequence[Turn]) -> None:
     """Refuse what no chat template renders, or what teaches nothing.
 
     Raises:
-        ValueError: A system turn that is not the first, turns that do not alternate, no answer at the end, none learnt.
+        ValueError: A system turn that is not the first, turns that do not alternate, a result without a call or a call
+            without a result, no answer at the end, none learnt.
     """
+    before: Turn | None = None
+    alternate = True
     for position, turn in enumerate(turns):
-        if turn["role"] == "system" and position != 0:
-            raise ValueError(f"turn {position} is system; only the first may be")
-    _check_results(turns)
-    speakers = [turn["role"] for turn in turns if turn["role"] not in ("system", "tool")]
-    pairs = [(a["role"], b["role"]) for a, b in pairwise(turn for turn in turns if turn["role"] != "system")]
-    if speakers[:1] != ["user"] or any(a == b != "tool" for a, b in pairs):
+        role = turn["role"]
+        if role == "system":
+            if position:
+                raise ValueError(f"turn {position} is system; only the first may be")
+            continue
+        if role == "tool" or (before is not None and (before["role"] == "tool" or "tool_calls" in before)):
+            _check_exchange(position, before, turn)
+        elif role == ("assistant" if before is None else before["role"]):
+            alternate = False
+        before = turn
+    if before is None or not alternate:
+        speakers = [turn["role"] for turn in turns if turn["role"] not in ("system", "tool")]
         listed = ", ".join(speakers[:8]) + (", ..." if len(speakers) > 8 else "")
         raise ValueError(f"turns are {listed or 'absent'}; user and assistant must take turns, user first")
-    if turns[-1]["role"] != "assistant":
+    if before["role"] != "assistant":
         raise ValueError("the last turn is not the assistant's")
     if not any(turn.get("weight", 1) for turn in turns if turn["role"] == "assistant"):
         raise ValueError("no answer is learnt: every assistant turn has weight 0 or train false")
 
 
-def _check_results(turns: Sequence[Turn]) -> None:
+def _check_exchange(position: int, before: Turn | None, turn: Turn) -> None:
     """Results follow calls, and the assistant speaks after them."""
-    for position, (before, turn) in enumerate(pairwise(turns), 1):
-        calls = "tool_calls" in before
-        if turn["role"] == "tool" and not (calls or before["role"] == "tool"):
-            raise ValueError(f"turn {position} is a tool's result, and no call stands before it")
-        if calls and turn["role"] != "tool":
-            raise ValueError(f"turn {position} is {turn['role']}, and the call before it has no result")
-        if before["role"] == "tool" and turn["role"] not in ("tool", "assistant"):
-            raise ValueError(f"turn {position} is {turn['role']}; after a tool's result the assistant speaks")
+    calls = before is not None and "tool_calls" in before
+    follows = before is not None and before["role"] == "tool"
+    if turn["role"] == "tool" and not (calls or follows):
+        raise ValueError(f"turn {position} is a tool's result, and no call stands before it")
+    if calls and turn["role"] != "tool":
+        raise ValueError(f"turn {position} is {turn['role']}, and the call before it has no result")
+    if follows and turn["role"] not in ("tool", "assistant"):
+        raise ValueError(f"turn {position} is {turn['role']}; after a tool's result the assistant speaks")

@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from tasks.config.marks import is_mark
 from tasks.config.objectives import objective_name
@@ -68,6 +68,13 @@ class SourceChoice(Section):
     @classmethod
     def _path_alone(cls, data: Any) -> Any:
         return {"path": data} if isinstance(data, str) else data
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        """A path alone is a text, as it was before entries had settings, so that kept decisions know it again."""
+        given = {"weight": self.weight, "max_rows": self.max_rows}
+        own = {key: value for key, value in given.items() if value is not None}
+        return {"path": self.path, **own} if own else self.path
 
     @field_validator("path")
     @classmethod

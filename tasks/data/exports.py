@@ -74,7 +74,7 @@ def _label_studio(data: Mapping[str, Any]) -> Export:
     own = {} if is_empty(data.get("id")) else {"id": data["id"]}
     agreed = {question: _agreed(values, question) for question, values in answers.items()}
     meta = data.get("meta")
-    return Export("label_studio", {**own, **data["data"], **agreed}, meta if isinstance(meta, dict) else {})
+    return Export("label-studio", {**own, **data["data"], **agreed}, meta if isinstance(meta, dict) else {})
 
 
 def _result(result: Mapping[str, Any]) -> Any:

@@ -22,6 +22,7 @@ class Container(Enum):
     ARRAY = "a JSON array"
     VALUES = "JSON objects over several lines"
     TABLE = "a table of text"
+    TEXT = "a plain text"
     PARQUET = "a Parquet file"
     ARROW_STREAM = "an Arrow stream"
     ARROW_FILE = "an Arrow file"
@@ -94,6 +95,8 @@ def kind_of(path: Path, name: str) -> FileKind:
     text = head.decode("utf-8-sig", "replace").lstrip()
     first, _, rest = text.partition("\n")
     if not first.startswith(("{", "[")):
+        if _called(name, (".txt",)):
+            return FileKind(Container.TEXT, compression)
         table = _table(first.rstrip("\r"), rest.partition("\n")[0].rstrip("\r"), name)
         if table is not None:
             return table._replace(compression=compression)
@@ -112,7 +115,7 @@ def _of_json(text: str, first: str, rest: str, whole: bool) -> Container:
 
 def _table(first: str, second: str, name: str) -> FileKind | None:
     """A table, where the first line is a header."""
-    called = name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLE_ENDINGS)
+    called = _called(name, TABLE_ENDINGS)
     for delimiter, words in DELIMITERS.items():
         columns, next_row = _cells(first, delimiter), _cells(second, delimiter)
         known = bool(COLUMNS & _names(columns))
@@ -127,6 +130,10 @@ def _table(first: str, second: str, name: str) -> FileKind | None:
     if called and first.strip():  # one column
         return FileKind(Container.TABLE, "", "\t" if ".tsv" in name.lower() else ",", _cells(first, ","))
     return None
+
+
+def _called(name: str, endings: tuple[str, ...]) -> bool:
+    return name.lower().removesuffix(".gz").removesuffix(".zst").endswith(endings)
 
 
 def _cells(line: str, delimiter: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from tasks.data.columnar import columnar_entries
 from tasks.data.entries import Entry
 from tasks.data.file_kinds import Container, kind_of
 from tasks.data.json_values import line_entries, value_entries
+from tasks.data.text_documents import document_entries
 from tasks.data.text_tables import table_entries
 from tasks.data.unzipped import unzipped
 
@@ -33,5 +34,7 @@ def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry
             yield from line_entries(stream, name, max_bytes)
         elif kind.container is Container.TABLE:
             yield from table_entries(stream, name, kind, max_bytes)
+        elif kind.container is Container.TEXT:
+            yield from document_entries(stream, name, max_bytes)
         else:
             yield from value_entries(stream, name, kind.container, max_bytes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
-from tasks.prepare.source_files import source_files
+from tasks.prepare.source_files import file_of, source_files
 
 
 def entries_of(rows: Sequence[Row], params: PrepareParams, root: Path) -> list[int]:
@@ -14,12 +14,7 @@ def entries_of(rows: Sequence[Row], params: PrepareParams, root: Path) -> list[i
     if len(params.sources) == 1:
         return [0] * len(rows)
     entries = {file.name: file.entry for file in source_files(params, root, fetch=False)}
-    return [entries[_file_of(row.source)] for row in rows]
-
-
-def _file_of(source: str) -> str:
-    """The file's name, before the last # or : of a row's source."""
-    return source[: max(source.rfind("#"), source.rfind(":"))]
+    return [entries[file_of(row.source)] for row in rows]
 
 
 def within_caps(entries: Sequence[int], caps: Sequence[int | None], seed: int) -> list[int]:

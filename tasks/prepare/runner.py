@@ -70,7 +70,8 @@ def _copy(row: Row, given: StepInputs) -> Row:
     fields = dict(row.fields)
     for key in fields.keys() & {*given.objective.fields, given.params.group_by}:
         fields[key] = deepcopy(fields[key])
-    return row._replace(messages=tuple(dict(turn) for turn in row.messages), fields=fields)
+    turns = tuple(deepcopy(turn) if "tool_calls" in turn else dict(turn) for turn in row.messages)
+    return row._replace(messages=turns, fields=fields, tools=deepcopy(row.tools))
 
 
 def _check_notes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record) -> None:

@@ -59,6 +59,11 @@ def source_files(params: PrepareParams, root: Path, fetch: bool) -> list[SourceF
     return found
 
 
+def file_of(source: str) -> str:
+    """The name of the file that a row's ``source`` begins with."""
+    return source[: max(source.rfind("#"), source.rfind(":"))]
+
+
 def _refuse_twice(files: list[SourceFile], params: PrepareParams) -> None:
     entries: dict[str, int] = {}
     for file in files:

@@ -17,7 +17,7 @@ from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
 from tasks.prepare.quarantine import Quarantine, quarantine
 from tasks.prepare.rows import group_of, row_rules
-from tasks.prepare.source_files import SourceFile, source_files
+from tasks.prepare.source_files import SourceFile, file_of, source_files
 
 FIRST_ROWS = 20
 FORMATS = {
@@ -28,7 +28,7 @@ FORMATS = {
     "question_answer": "question and answer",
     "text": "documents",
     "argilla": "records of Argilla",
-    "label_studio": "tasks of Label Studio",
+    "label-studio": "tasks of Label Studio",
 }
 """Formats of rows as people call them."""
 
@@ -84,7 +84,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         if not good and isinstance(first[0], BadRow):
             raise UsageError(
                 f"prepare.sources: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
-                f"{first[0].reason}; {_remedy(first, name, params) or 'fix the file'}, then `ratchet stage prepare`"
+                f"{first[0].reason}; {_remedy(first, params) or 'fix the file'}, then `ratchet stage prepare`"
             )
         for row in good:
             group_of(row, params.group_by, paths)
@@ -96,13 +96,14 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
             )
 
 
-def _remedy(entries: Iterable[Row | BadRow], name: str, params: PrepareParams) -> str:
+def _remedy(entries: Iterable[Row | BadRow], params: PrepareParams) -> str:
     """What makes bad rows good: a line of params.yaml for unknown keys, a command for another encoding."""
     bad = [entry for entry in entries if isinstance(entry, BadRow)]
     unknown = {key for row in bad for key in row.unknown}
-    advice = [ignore_advice(unknown, params.ignore_keys)] if unknown else []
-    if any(row.reason.startswith("not UTF-8") for row in bad):
-        advice.append(recoding_advice(name))
+    advice = [f"unknown keys: {ignore_advice(unknown, params.ignore_keys)}"] if unknown else []
+    coded = next((row.source for row in bad if row.reason.startswith("not UTF-8")), None)
+    if coded is not None:
+        advice.append(f"not UTF-8: {recoding_advice(file_of(coded))}")
     return "; ".join(advice)
 
 
@@ -121,11 +122,11 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
         listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
-        remedy = _remedy(bad, bad[0].source.rpartition(":")[0], params)
+        remedy = _remedy(bad, params)
         raise UsageError(
             f"{len(bad)} of {total} rows are bad, prepare.max_bad_fraction allows {params.max_bad_fraction}; fix them "
             f"or raise it. All of them, as they are: {kept.path.relative_to(paths.root)}. The first:\n{listed}"
-            + (f"\nUnknown keys of all rows: {remedy}" if remedy else "")
+            + (f"\n{remedy}" if remedy else "")
         )
     return ReadSources(rows, bad, files, kept.path)
 

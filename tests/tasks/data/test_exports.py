@@ -65,7 +65,7 @@ def test_a_record_that_says_nothing_certain_is_bad(record: dict[str, Any], why: 
 
 def test_label_studios_text_takes_the_place_of_the_datas() -> None:
     row = good(label_studio(annotated("hello"), annotated("no", cancelled=True)))
-    assert (row.format, row.row_id, list(row.messages)) == ("label_studio", "7", TURNS)
+    assert (row.format, row.row_id, list(row.messages)) == ("label-studio", "7", TURNS)
 
 
 def test_choices_and_ratings_are_keys_that_a_line_of_params_ignores() -> None:

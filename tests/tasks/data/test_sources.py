@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
-from tasks.data.formats import Row, read_rows
+from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.json_values import CHUNK_BYTES
 from tasks.data.sources import read_entries
 
@@ -224,3 +224,20 @@ def test_an_array_gives_back_its_values_wherever_reading_pauses(
         patch.setattr(json_values, "CHUNK_BYTES", chunk)
         reader = json_values.ValueReader(io.BytesIO(raw), "x", Container.ARRAY)
         assert [json.loads(text) for text in reader.values()] == values
+
+
+def test_a_text_file_is_one_document(tmp_path: Path) -> None:
+    path = written(tmp_path, "A, b\n\n{größer}\n".encode("utf-8-sig"), "a.txt")
+    [row] = read_rows(path, "a.txt", RowRules(documents=True))
+    assert isinstance(row, Row)
+    assert (row.source, row.text) == ("a.txt#1", "A, b\n\n{größer}\n")
+    [bad] = read_rows(path, "a.txt")
+    assert isinstance(bad, BadRow)
+    assert "set prepare.objective: text" in bad.reason
+    [long] = read_rows(path, "a.txt", RowRules(documents=True, max_bytes=8))
+    assert isinstance(long, BadRow)
+    assert long.reason.startswith("20 bytes, ")
+    [latin] = read_rows(written(tmp_path, "größer".encode("latin-1"), "b.txt"), "b.txt", RowRules(documents=True))
+    assert isinstance(latin, BadRow)
+    assert latin.reason.startswith("not UTF-8 at byte 2")
+    assert list(read_entries(written(tmp_path, b" \n", "c.txt"), "c.txt", None)) == []

@@ -116,6 +116,13 @@ def test_a_source_that_dvc_cannot_watch_is_refused_with_what_to_write(source: st
         PrepareParams(sources=(source,))
 
 
+def test_sources_are_written_as_they_were_given() -> None:
+    given = ["data/raw/a.jsonl", {"path": "data/raw/b.csv", "weight": 2.0, "max_rows": 5}]
+    params = PrepareParams.model_validate({"sources": given, "max_rows": 10})
+    assert params.model_dump(mode="json")["sources"] == given
+    assert PrepareParams.model_validate(params.model_dump(mode="json")) == params
+
+
 def test_a_hub_source_names_configuration_and_split() -> None:
     full, short = PrepareParams(sources=(f"hub:o/n@{COMMIT}:en/validation", f"hub:o/n@{COMMIT}")).sources
     assert (full.hub, str(full.hub)) == (("o/n", COMMIT, "en", "validation"), full.path)

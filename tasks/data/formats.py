@@ -11,7 +11,8 @@ from evalsuite.core.files import parse_json
 from tasks.config.marks import is_mark
 from tasks.data.conversations import Conversation, read_conversation, shape_of
 from tasks.data.exports import export_of
-from tasks.data.foreign_files import not_utf8
+from tasks.data.files.foreign import not_utf8
+from tasks.data.files.reading import read_entries
 from tasks.data.keys import (
     MARKS,
     VERDICTS,
@@ -22,7 +23,6 @@ from tasks.data.keys import (
     shown,
     unknown_reason,
 )
-from tasks.data.sources import read_entries
 from tasks.data.tools import Tool
 from tasks.data.turns import Turn
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
-from tasks.data.file_kinds import kind_of
-from tasks.data.foreign_files import recoding_advice
+from tasks.data.files.foreign import recoding_advice
+from tasks.data.files.kinds import kind_of
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths

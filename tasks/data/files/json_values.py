@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from evalsuite.core.errors import UsageError
-from tasks.data.entries import Entry
-from tasks.data.file_kinds import Container
-from tasks.data.foreign_files import recoding_advice
+from tasks.data.files.entries import Entry
+from tasks.data.files.foreign import recoding_advice
+from tasks.data.files.kinds import Container
 
 CHUNK_BYTES = 1 << 16
 CUT_CHARACTERS = 16

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tasks.data.entries import Entry
-from tasks.data.foreign_files import not_utf8
+from tasks.data.files.entries import Entry
+from tasks.data.files.foreign import not_utf8
 
 
 def document_entries(stream: BinaryIO, name: str, max_bytes: int | None) -> Iterator[Entry]:

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
+from tasks.data.files.json_values import CHUNK_BYTES
+from tasks.data.files.reading import read_entries
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
-from tasks.data.json_values import CHUNK_BYTES
-from tasks.data.sources import read_entries
 
 ROWS = [{"prompt": f"q{number}", "completion": 'a, "b";\n\tc'} for number in range(3)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -216,8 +216,8 @@ JSON = st.recursive(
 def test_an_array_gives_back_its_values_wherever_reading_pauses(
     values: list[Any], indent: int | None, ascii_only: bool, chunk: int
 ) -> None:
-    from tasks.data import json_values
-    from tasks.data.file_kinds import Container
+    from tasks.data.files import json_values
+    from tasks.data.files.kinds import Container
 
     raw = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode()
     with pytest.MonkeyPatch.context() as patch:

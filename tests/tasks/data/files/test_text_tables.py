@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
-from tasks.data.file_kinds import kind_of
+from tasks.data.files.kinds import kind_of
+from tasks.data.files.reading import read_entries
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
-from tasks.data.sources import read_entries
 
 
 def written(folder: Path, text: str | bytes, name: str = "rows.csv") -> Path:

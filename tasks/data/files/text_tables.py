@@ -4,18 +4,20 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from evalsuite.core.errors import UsageError
-from tasks.data.entries import Entry
-from tasks.data.file_kinds import DELIMITERS, FileKind
-from tasks.data.foreign_files import not_utf8
-from tasks.data.json_values import rest_of_line
-from tasks.data.keys import MARKS, VERDICTS
+from tasks.config.marks import is_mark
+from tasks.data.files.entries import Entry
+from tasks.data.files.foreign import not_utf8
+from tasks.data.files.json_values import rest_of_line
+from tasks.data.files.kinds import DELIMITERS, FileKind
 
 NESTED = frozenset(("messages", "conversations", "conversation", "tools", "functions", "history"))
 """Columns whose cells may hold JSON."""
-TRUTH = {"true": True, "false": False}
+TRUTH = {"true": True, "false": False, "0": 0, "1": 1, "0.0": 0, "1.0": 1}
+"""Cells of marks -> what JSON would have there."""
 
 
 class _LongLineError(Exception):
@@ -137,6 +139,11 @@ def _bad(lines: _Lines, name: str, problem: str) -> Entry:
     return Entry(f"{name}:{lines.first}", raw, len(raw), problem)
 
 
+@lru_cache(maxsize=512)
+def _is_mark(column: str) -> bool:
+    return is_mark(column)
+
+
 def _value(column: str, cell: str) -> Any:
     """A cell as what JSON would have there: marks are numbers or truth values, and turns are a list."""
     if column in NESTED and cell.lstrip().startswith(("[", "{")):
@@ -144,9 +151,6 @@ def _value(column: str, cell: str) -> Any:
             return json.loads(cell)
         except (ValueError, RecursionError):
             return cell
-    if column in MARKS or column in VERDICTS:
-        written = cell.strip().lower()
-        if written in TRUTH:
-            return TRUTH[written]
-        return int(written) if written in ("0", "1") else cell
+    if _is_mark(column):
+        return TRUTH.get(cell.strip().lower(), cell)
     return cell

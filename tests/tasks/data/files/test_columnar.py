@@ -10,9 +10,9 @@ import pytest
 from pyarrow import ipc, parquet
 
 from evalsuite.core.errors import UsageError
-from tasks.data.columnar import ROWS_OF_A_BATCH
+from tasks.data.files.columnar import ROWS_OF_A_BATCH
+from tasks.data.files.reading import read_entries
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
-from tasks.data.sources import read_entries
 
 NUMBER = 3 * ROWS_OF_A_BATCH + 5
 TABLE = pa.table({"prompt": [f"q{n}" for n in range(NUMBER)], "completion": ["a"] * NUMBER})

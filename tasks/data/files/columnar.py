@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.core.errors import UsageError
-from tasks.data.entries import Entry
-from tasks.data.file_kinds import Container, FileKind
+from tasks.data.files.entries import Entry
+from tasks.data.files.kinds import Container, FileKind
 
 ROWS_OF_A_BATCH = 1024
 END_OF_STREAM = (b"\xff\xff\xff\xff\x00\x00\x00\x00", b"\x00\x00\x00\x00")

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.data.columnar import columnar_entries
-from tasks.data.entries import Entry
-from tasks.data.file_kinds import Container, kind_of
-from tasks.data.json_values import line_entries, value_entries
-from tasks.data.text_documents import document_entries
-from tasks.data.text_tables import table_entries
-from tasks.data.unzipped import unzipped
+from tasks.data.files.columnar import columnar_entries
+from tasks.data.files.entries import Entry
+from tasks.data.files.json_values import line_entries, value_entries
+from tasks.data.files.kinds import Container, kind_of
+from tasks.data.files.text_documents import document_entries
+from tasks.data.files.text_tables import table_entries
+from tasks.data.files.unzipped import unzipped
 
 COLUMNAR = (Container.PARQUET, Container.ARROW_STREAM, Container.ARROW_FILE)
 

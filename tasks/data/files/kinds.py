@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
-from tasks.data.foreign_files import foreign_of, refuse
-from tasks.data.unzipped import unzipped
+from tasks.data.files.foreign import foreign_of, refuse
+from tasks.data.files.unzipped import unzipped
 
 HEAD_BYTES = 1 << 18
 MAX_COLUMNS_SHOWN = 12

@@ -1,19 +1,23 @@
 """What is learnt of conversations with tools: the assistant's calls and answers, never what a tool gave back."""
 
 from functools import cache
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalsuite.engines.encoding import Encoder
 from tasks.config.train import Answers
-from tasks.data.formats import Row, parse_row
+from tasks.data.formats import Row, parse_row, read_rows
 from tasks.objectives.conversation import Labeller, UnwritableRowError
 from tasks.objectives.documents import IGNORED
 from tests.tasks.data.rows import as_bytes
 from tests.tasks.training.tool_templates import FAMILIES, tokenizer_of_family
 
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 WITH_TOOLS = ("llama_3_tools", "mistral_tools", "qwen_tools")
 TOOLS = [{"type": "function", "function": {"name": "find", "description": "Finds.", "parameters": {"type": "object"}}}]
 CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": '{"id": 12, "who": "größer"}'}}
@@ -149,3 +153,21 @@ def test_exactly_the_assistant_s_turns_are_learnt_whatever_the_conversation(
         else:
             assert "find" in text
             assert str(turn["tool_calls"][0]["function"]["arguments"]["n"]) in text
+
+
+@pytest.mark.skipif(not (SHARED / "llamafactory").is_dir(), reason="the public data folder is not there")
+@pytest.mark.parametrize("family", WITH_TOOLS)
+def test_public_tool_conversations_are_learnt_in_the_template_s_rendering_without_their_results(family: str) -> None:
+    path, tokenizer = SHARED / "llamafactory/glaive_toolcall_en_demo.json", tokenizer_of(family)
+    rows = [row for row in islice(read_rows(path, path.name), 60) if isinstance(row, Row)]
+    assert sum(turn["role"] == "tool" for row in rows for turn in row.messages) > 20
+    for row in rows:
+        found = Labeller(tokenizer).label(row.row_id, row.messages, row.tools)
+        text = " ".join(tokenizer.decode(each.input_ids[begin:end]) for each in found for begin, end in each.spans)
+        for turn in row.messages:
+            assert turn["role"] != "tool" or len(turn["content"]) < 30 or turn["content"] not in text
+            assert all(call["function"]["name"] in text for call in turn.get("tool_calls", ()))
+        assert sum(len(each.spans) for each in found) == sum(turn["role"] == "assistant" for turn in row.messages)
+        tools = {"tools": list(row.tools)} if row.tools else {}
+        whole = tokenizer.apply_chat_template(list(row.messages), tokenize=False, **tools)
+        assert Encoder(tokenizer).encode(whole)[: len(found[-1].input_ids)] == found[-1].input_ids

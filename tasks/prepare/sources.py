@@ -11,7 +11,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
 from tasks.data.files.foreign import recoding_advice
-from tasks.data.files.kinds import kind_of
+from tasks.data.files.reading import evidence_of
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
@@ -134,7 +134,6 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
 def _read(file: SourceFile, rules: RowRules, rows: list[Row], bad: list[BadRow], kept: Quarantine) -> ReadFile:
     """Add the rows of a file to those before."""
     before = _stamp(file.path)
-    kind = str(kind_of(file.path, file.name))
     formats: Counter[str] = Counter()
     num_bad = 0
     for entry in read_rows(file.path, file.name, rules):
@@ -151,6 +150,7 @@ def _read(file: SourceFile, rules: RowRules, rows: list[Row], bad: list[BadRow],
             f"prepare.sources: {file.name} changed while it was read, so that its rows are neither the old nor the new "
             "ones; wait until what writes it is done, then `ratchet stage prepare`"
         )
+    kind = str(evidence_of(file.path, file.name))
     return ReadFile(file.name, sha256, kind, dict(formats.most_common()), num_bad)
 
 

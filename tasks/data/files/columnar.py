@@ -46,6 +46,19 @@ def columnar_entries(path: Path, name: str, kind: FileKind, max_bytes: int | Non
         ) from None
 
 
+def columns_of(path: Path, container: Container) -> tuple[str, ...]:
+    """Names of the columns, as the file's schema has them."""
+    import pyarrow
+    from pyarrow import ipc, parquet
+
+    if container is Container.PARQUET:
+        return tuple(parquet.read_schema(path).names)
+    with pyarrow.OSFile(str(path)) as source:
+        opened = ipc.open_file(source) if container is Container.ARROW_FILE else ipc.open_stream(source)
+        with opened:
+            return tuple(opened.schema.names)
+
+
 def _batches(path: Path, container: Container) -> Iterable[Any]:
     import pyarrow
     from pyarrow import ipc, parquet

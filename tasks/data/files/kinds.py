@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.yaml_mistakes import printable
 from tasks.data.files.foreign import foreign_of, refuse
 from tasks.data.files.unzipped import unzipped
 
@@ -37,15 +38,17 @@ class FileKind(NamedTuple):
     delimiter: str = ""
     """Of a table."""
     columns: tuple[str, ...] = ()
-    """Of a table: its first row."""
+    """Of a table: its first row; of Parquet and Arrow where they were looked up: those of its schema."""
 
     def __str__(self) -> str:
         """Such as ``CSV (header instruction,input,output), compressed by gzip``."""
         words = self.container.value.removeprefix("an ").removeprefix("a ").removesuffix(" file")
+        shown = [printable(column[:40]) for column in self.columns[:MAX_COLUMNS_SHOWN]]
+        listed = ",".join([*shown, *(["..."] if len(self.columns) > MAX_COLUMNS_SHOWN else [])])
         if self.container is Container.TABLE:
-            shown = [column[:40] for column in self.columns[:MAX_COLUMNS_SHOWN]]
-            more = ["..."] if len(self.columns) > MAX_COLUMNS_SHOWN else []
-            words = f"{DELIMITERS[self.delimiter]} (header {','.join([*shown, *more])})"
+            words = f"{DELIMITERS[self.delimiter]} (header {listed})"
+        elif self.columns:
+            words += f" (columns {listed})"
         return words + (f", compressed by {self.compression}" if self.compression else "")
 
 

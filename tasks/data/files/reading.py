@@ -3,15 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.data.files.columnar import columnar_entries
+from tasks.data.files.columnar import columnar_entries, columns_of
 from tasks.data.files.entries import Entry
 from tasks.data.files.json_values import line_entries, value_entries
-from tasks.data.files.kinds import Container, kind_of
+from tasks.data.files.kinds import Container, FileKind, kind_of
 from tasks.data.files.text_documents import document_entries
 from tasks.data.files.text_tables import table_entries
 from tasks.data.files.unzipped import unzipped
 
 COLUMNAR = (Container.PARQUET, Container.ARROW_STREAM, Container.ARROW_FILE)
+
+
+def evidence_of(path: Path, name: str) -> FileKind:
+    """How the rows stand in a file that was read, with the names of its columns."""
+    kind = kind_of(path, name)
+    return kind._replace(columns=columns_of(path, kind.container)) if kind.container in COLUMNAR else kind
 
 
 def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry]:

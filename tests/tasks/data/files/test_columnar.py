@@ -11,7 +11,7 @@ from pyarrow import ipc, parquet
 
 from evalsuite.core.errors import UsageError
 from tasks.data.files.columnar import ROWS_OF_A_BATCH
-from tasks.data.files.reading import read_entries
+from tasks.data.files.reading import evidence_of, read_entries
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 
 NUMBER = 3 * ROWS_OF_A_BATCH + 5
@@ -53,6 +53,11 @@ def test_every_row_is_read_in_its_order_and_named_by_its_number(tmp_path: Path, 
     assert all(isinstance(entry, Row) for entry in entries)
     assert [entry.source for entry in entries] == [f"x#{n}" for n in range(1, NUMBER + 1)]
     assert [entry.messages[0]["content"] for entry in entries if isinstance(entry, Row)] == TABLE["prompt"].to_pylist()
+
+
+@pytest.mark.parametrize(("kind", "words"), [("parquet", "Parquet"), ("stream", "Arrow stream"), ("file", "Arrow")])
+def test_the_evidence_has_the_columns(tmp_path: Path, kind: str, words: str) -> None:
+    assert str(evidence_of(written(tmp_path, WRITERS[kind](TABLE)), "x")) == f"{words} (columns prompt,completion)"
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import gc
 import gzip
 import io
 import json
@@ -241,3 +242,16 @@ def test_a_text_file_is_one_document(tmp_path: Path) -> None:
     assert isinstance(latin, BadRow)
     assert latin.reason.startswith("not UTF-8 at byte 2")
     assert list(read_entries(written(tmp_path, b" \n", "c.txt"), "c.txt", None)) == []
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_a_compressed_file_of_which_only_the_beginning_is_read_is_closed(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    lines = "".join(json.dumps({"prompt": f"q{n * n * n}", "completion": "a"}) + "\n" for n in range(50_000))
+    path = written(tmp_path, compress(lines.encode()))
+    entries = read_entries(path, "x", None)
+    assert next(entries).source == "x:1"
+    del entries
+    gc.collect()  # an error in a destructor would be a warning, and warnings are errors
+    assert not [each for each in Path("/proc/self/fd").iterdir() if each.exists() and each.resolve() == path]

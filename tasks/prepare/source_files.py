@@ -18,6 +18,8 @@ RAW = Path("data/raw")
 ENDINGS = frozenset((".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow"))
 """Of the files that are read in a folder; each may be followed by one of ``COMPRESSED``."""
 COMPRESSED = frozenset((".gz", ".zst"))
+ABOUT = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
+"""Files that Hugging Face's datasets and LLaMA-Factory write beside rows."""
 PATTERN_MARKS = "*?["
 MAX_NAMED = 8
 
@@ -110,12 +112,16 @@ def _below(folder: Path, root: Path) -> Iterator[Path]:
         for each in folders:
             if (Path(where) / each).is_symlink():
                 _check_place((Path(where) / each).relative_to(root).as_posix(), root)
-        yield from (Path(where) / each for each in files if not each.startswith("."))
+        yield from (Path(where) / each for each in files if not each.startswith(".") and not each.endswith(".dvc"))
 
 
 def _is_called_rows(path: Path) -> bool:
     endings = [ending.lower() for ending in path.suffixes]
-    return bool(endings) and (endings[-1] in ENDINGS or (endings[-1] in COMPRESSED and endings[-2:-1] != [".tar"]))
+    return (
+        bool(endings)
+        and path.name not in ABOUT
+        and (endings[-1] in ENDINGS or (endings[-1] in COMPRESSED and endings[-2:-1] != [".tar"]))
+    )
 
 
 def _matching(pattern: str, root: Path) -> list[str]:
@@ -128,7 +134,8 @@ def _matching(pattern: str, root: Path) -> list[str]:
     found = [name for name in matches if not Path(name).name.startswith(".") and not name.endswith(".dvc")]
     if not found:
         folder = Path(*[part for part in Path(pattern).parts if not any(mark in part for mark in PATTERN_MARKS)])
-        there = sorted(path.name for path in (root / folder).iterdir()) if (root / folder).is_dir() else []
+        inside = (root / folder).iterdir() if (root / folder).is_dir() else ()
+        there = sorted(path.name for path in inside if not path.name.startswith("."))
         has = f"; {folder} has {_listed(there)}" if there else f"; {folder} has no files"
         raise UsageError(
             f"prepare.sources: no file matches {pattern}{has}; put the rows there, or change prepare.sources"

@@ -37,7 +37,7 @@ def write(
             ]
             write_jsonl(folder / f"{name}.jsonl", entries)
         if quarantine.is_file():
-            shutil.copyfile(quarantine, folder / QUARANTINE)
+            shutil.move(quarantine, folder / QUARANTINE)
         write_json(folder / "report.json", report)
         if target.exists():
             shutil.rmtree(target)

@@ -404,6 +404,13 @@ def test_the_first_rows_are_tried_before_a_run_once_their_model_is_fetched(proje
     assert not check_first_rows(project_params(project, pairs(3), id="other"), project)
 
 
+def test_tools_that_the_template_never_writes_are_told_before_anything_is_spent(project: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1: the chat template does not write the tools"):
+        check_first_rows(project_params(project, [TOOL_ROW]), project)
+    with_template(project, QWEN_TOOLS)
+    assert check_first_rows(project_params(project, [TOOL_ROW]), project)
+
+
 def test_code_that_is_indented_otherwise_is_another_row(project: ArtifactPaths) -> None:
     code = ["if a:\n    b()\n    c()", "if a:\n    b()\nc()", "if a:  \n\n    b()\n    c()\n"]
     report = run(write(project, [*pairs(30), *({"prompt": "q", "completion": text} for text in code)]), project)

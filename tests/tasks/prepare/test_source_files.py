@@ -14,7 +14,17 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("b.jsonl", "a.jsonl.gz", "c.csv", "README.md", ".hidden.jsonl", "more/d.parquet", "more/.x/e.jsonl"):
+    for name in (
+        "b.jsonl",
+        "a.jsonl.gz",
+        "c.csv",
+        "README.md",
+        ".hidden.jsonl",
+        "state.json",
+        "b.jsonl.dvc",
+        "more/d.parquet",
+        "more/.x/e.jsonl",
+    ):
         path = tmp_path / "data/raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}\n")
@@ -34,7 +44,10 @@ def test_a_folder_is_its_files_of_rows_sorted_and_the_others_are_said(
         "data/raw/c.csv",
         "data/raw/more/d.parquet",
     ]
-    assert "passed over in data/raw, which are not called files of rows: data/raw/README.md" in caplog.text
+    assert (
+        "passed over in data/raw, which are not called files of rows: data/raw/README.md, data/raw/state.json"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +84,7 @@ def test_each_file_knows_its_entry(root: Path) -> None:
 @pytest.mark.parametrize(
     ("sources", "why"),
     [
-        (["data/raw/*.xml"], r"no file matches data/raw/\*\.xml; data/raw has \.hidden\.jsonl, README\.md, a\.jsonl"),
+        (["data/raw/*.xml"], r"no file matches data/raw/\*\.xml; data/raw has README\.md, a\.jsonl\.gz"),
         (["data/raw/none/*.csv"], r"no file matches .*; data/raw/none has no files"),
         (["/etc/*"], "write a pattern from the project's root"),
         (

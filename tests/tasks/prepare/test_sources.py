@@ -176,10 +176,6 @@ def test_an_empty_file_among_others_is_no_error(project: ArtifactPaths) -> None:
 )
 def test_public_files_that_need_a_hand_say_which(project: ArtifactPaths, folder: str, said: str) -> None:
     shutil.copytree(SHARED / folder, project.root / "data/raw" / folder)
-    for path in (project.root / "data/raw").rglob("*"):
-        if path.name == "dataset_info.json":
-            path.chmod(0o600)
-            path.unlink()
     with pytest.raises(UsageError, match=said):
         check_sources(params_of(f"data/raw/{folder}"), project)
 

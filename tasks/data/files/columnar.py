@@ -30,6 +30,7 @@ def columnar_entries(path: Path, name: str, kind: FileKind, max_bytes: int | Non
     number = 0
     try:
         for batch in _batches(path, kind.container):
+            batch.validate(full=True)  # Arrow reads outside its memory where a damaged file points there
             for row in batch.to_pylist():
                 number += 1
                 row.pop(INDEX, None)

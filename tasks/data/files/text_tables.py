@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from evalsuite.core.errors import UsageError
 from tasks.config.marks import is_mark
 from tasks.data.files.entries import Entry
-from tasks.data.files.foreign import not_utf8
+from tasks.data.files.foreign import not_utf8, recoding_advice
 from tasks.data.files.json_values import rest_of_line
 from tasks.data.files.kinds import DELIMITERS, FileKind
 
@@ -98,12 +98,19 @@ def table_entries(stream: BinaryIO, name: str, kind: FileKind, max_bytes: int | 
         if cells is None:
             return
         if header is None:
-            header = _checked(cells, name)
+            header = _checked(cells, lines, name)
         elif cells:
             yield _entry(lines, name, header, cells, kind)
 
 
-def _checked(cells: list[str], name: str) -> list[str]:
+def _checked(cells: list[str], lines: _Lines, name: str) -> list[str]:
+    given = b"".join(lines.raw)
+    try:
+        given.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"prepare.sources: the header of {name} is {not_utf8(given, error)}; {recoding_advice(name)}"
+        ) from None
     header = [cell.strip() for cell in cells]
     twice = next((column for column in header if column and header.count(column) > 1), None)
     if twice is not None:
@@ -130,7 +137,7 @@ def _entry(lines: _Lines, name: str, header: list[str], cells: list[str], kind: 
             given.decode()
         except UnicodeDecodeError as error:
             return _bad(lines, name, not_utf8(given, error))
-        raise
+        raw = json.dumps(row).encode()  # a cell of JSON spells half a surrogate pair, which its reader refuses
     return Entry(f"{name}:{lines.first}", raw, lines.size)
 
 

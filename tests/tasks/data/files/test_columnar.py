@@ -2,6 +2,8 @@
 
 import datetime
 import io
+import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +120,15 @@ def test_no_more_of_a_file_is_read_than_is_asked_for(tmp_path: Path) -> None:
     begin = parquet.read_metadata(io.BytesIO(raw)).row_group(3).column(0).dictionary_page_offset
     raw[begin : begin + 200] = bytes(200)  # the last row group is damaged
     assert next(iter(read_rows(written(tmp_path, bytes(raw)), "x"))).source == "x#1"
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_no_damage_leads_the_reader_outside_the_file(tmp_path: Path, kind: str) -> None:
+    """Arrow's offsets are taken as they are unless they are validated, which ended the process."""
+    whole, chance = WRITERS[kind](TABLE.slice(0, 300)), random.Random(3)  # noqa: S311
+    for _ in range(150):
+        raw = bytearray(whole)
+        for place in chance.sample(range(len(raw)), 4):
+            raw[place] = chance.randrange(256)
+        with suppress(UsageError):
+            assert all(isinstance(entry, Row | BadRow) for entry in read_rows(written(tmp_path, bytes(raw)), "x"))

@@ -94,6 +94,17 @@ def test_a_letter_of_another_encoding_is_named_with_its_line(tmp_path: Path) -> 
     assert bad_of(path) == {"rows.csv:3": "not UTF-8 at byte 2 (0xf6, 'ö' in Windows-1252)"}
 
 
+def test_a_header_of_another_encoding_names_the_command(tmp_path: Path) -> None:
+    path = written(tmp_path, "prompt,größe,completion\na,b,c\n".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"the header of rows\.csv is not UTF-8 at byte 9 .*iconv -f WINDOWS-1252"):
+        read(path)
+
+
+def test_half_a_surrogate_pair_in_a_cell_of_json_is_a_bad_row(tmp_path: Path) -> None:
+    path = written(tmp_path, 'messages,id\n"[{""role"": ""user"", ""content"": ""\\ud800""}]",1\n')
+    assert "half of a surrogate pair" in bad_of(path)["rows.csv:2"]
+
+
 def test_marks_and_turns_are_what_json_would_have_there(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 1}]
     stream = io.StringIO()

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.data.formats import BadRow, Row, read_rows
-from tests.tasks.data.rows import good, reason
+from tests.tasks.data.rows import good, parsed, reason
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 USER = {"role": "user", "content": "weather?"}
@@ -149,3 +151,34 @@ def test_public_tool_conversations_are_read() -> None:
         if isinstance(entry, BadRow)
         for turn in row["conversations"]
     )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "f", "{}", "[", '{"name": "f"}', "function"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "type", "function", "name", "arguments", "role", "content", "value", "result", "text"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+TURN = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "tool", "function_call", "observation"]) | VALUES},
+    optional={key: VALUES for key in ("content", "tool_calls", "function_call", "tool_call_id", "name")},
+)
+KEYS = ("tools", "functions", "fields", "responses", "suggestions", "status", "metadata", "data", "annotations", "id")
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.fixed_dictionaries(
+        {}, optional={"messages": st.lists(TURN, max_size=4) | VALUES, **{key: VALUES for key in KEYS}}
+    )
+)
+def test_no_value_in_any_place_breaks_the_reader(row: dict[str, Any]) -> None:
+    assert isinstance(parsed(row), Row | BadRow)

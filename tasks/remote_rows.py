@@ -1,7 +1,6 @@
 """Rows from an object store, copied once into data/raw, where DVC watches them (``ratchet import-rows``)."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import RatchetError, StageError, UsageError
 from evalsuite.core.files import atomic_path, read_json, sha256_file, write_json
+from evalsuite.core.yaml_mistakes import printable
 from evalsuite.network.network_errors import said_by
 from tasks.paths import ArtifactPaths
 
@@ -80,8 +80,8 @@ def _copied(store: Any, file: str, root: Path, replace: bool) -> Fetched:
     url = without_credentials(store.unstrip_protocol(file))
     name = file.rpartition("/")[2]
     target = root / RAW / name
-    if name.startswith(".") or name != os.path.basename(name):  # noqa: PTH119
-        raise UsageError(f"{url}: {name!r} is a hidden file; give it another name there")
+    if name.startswith(".") or not name.isprintable():
+        raise UsageError(f"{printable(url)}: a file of rows may not have such a name; give it another one there")
     digest = hashlib.sha256()
     with atomic_path(target) as temporary:
         size = _asked(lambda: _download(store, file, temporary, digest), url)

@@ -70,6 +70,16 @@ def test_what_cannot_be_fetched_says_why(tmp_path: Path, url: str, why: str) -> 
         import_rows(url, ArtifactPaths(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["..", ".hidden.jsonl", "a\nb.jsonl", "a\x1b[31m.jsonl"])
+def test_a_name_that_hides_or_cannot_be_shown_is_refused(
+    tmp_path: Path, store: fsspec.AbstractFileSystem, name: str
+) -> None:
+    store.pipe(f"/bucket/odd/{name}", ROWS)
+    with pytest.raises(UsageError, match=r"may not have such a name|no such file"):
+        import_rows(f"memory://bucket/odd/{name}", ArtifactPaths(tmp_path))
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
 def test_a_file_that_comes_short_is_not_kept(
     tmp_path: Path, store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

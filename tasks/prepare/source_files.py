@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,15 @@ def source_files(params: PrepareParams, root: Path, fetch: bool) -> list[SourceF
     if hidden is not None:
         raise UsageError(f"prepare.sources: {printable(hidden)}: no file of rows may have such a name; rename it")
     _refuse_twice(found, params)
+    return found
+
+
+def files_there(params: PrepareParams, root: Path) -> list[SourceFile]:
+    """The files of those entries that can be read now; asks no network and refuses nothing."""
+    found: list[SourceFile] = []
+    for source in params.sources:
+        with suppress(UsageError):
+            found += source_files(params.model_copy(update={"sources": (source,)}), root, fetch=False)
     return found
 
 

@@ -7,6 +7,7 @@ from evalsuite.core.errors import UsageError
 from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row
 from tasks.prepare.draw import draw, entries_of, within_caps
+from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -80,6 +81,7 @@ class Length(Step):
 
 STEPS: dict[str, type[Step]] = {
     "duplicates": Duplicates,
+    "quality": Quality,
     "held_out": HeldOutItems,
     "max_rows": MaxRows,
     "length": Length,

@@ -144,7 +144,7 @@ def _trained_on(
         for row in read_rows(path, name, row_rules(prepare)):
             if not isinstance(row, Row) or row.text is not None:
                 continue
-            spoken = (turn for turn in row.messages if turn["role"] != "tool")
+            spoken = (turn for turn in row.messages if turn["role"] != "tool" and turn["content"])
             key = asked_key(tuple(Message(role=turn["role"], content=turn["content"]) for turn in spoken))
             if key in left:
                 left.discard(key)

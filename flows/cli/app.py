@@ -28,7 +28,7 @@ from flows.cli.promote import promote, rollback
 from flows.cli.report import report_app
 from flows.cli.run import run, stage, status
 from flows.cli.serve import serve
-from flows.cli.setup import doctor, init
+from flows.cli.setup import doctor, import_rows, init
 from flows.lifecycle import signals
 
 app = typer.Typer(
@@ -43,12 +43,27 @@ app.add_typer(golden_app, name="golden")
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
-for command in (init, run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):
+for command in (
+    init,
+    import_rows,
+    run,
+    stage,
+    status,
+    plan,
+    launch,
+    evaluate,
+    promote,
+    rollback,
+    history,
+    serve,
+    doctor,
+):
     app.command()(command)
 
 STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
 STOPPED = {
     "init": "stopped; no project was made",
+    "import-rows": "stopped; files that came whole are in data/raw: the same command goes on",
     "run": STAGES_KEPT,
     "stage": STAGES_KEPT,
     "plan": STAGES_KEPT,

@@ -1,4 +1,4 @@
-"""``ratchet init`` and ``ratchet doctor``: a project of one's own, and what is wrong with one or with this machine."""
+"""``ratchet init``, ``import-rows`` and ``doctor``: a project of one's own, its rows, and what is wrong here."""
 
 import shlex
 import shutil
@@ -106,3 +106,18 @@ def _show(folder: Path, made: "Made") -> None:
     typer.echo("next:")
     for step in steps:
         typer.echo(f"  {step}")
+
+
+def import_rows(
+    url: Annotated[str, typer.Argument(help="A file or a pattern, such as s3://bucket/rows/*.parquet.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Write over files in data/raw with other bytes.")] = False,
+) -> None:
+    """Copy rows from an object store into data/raw, where DVC watches them."""
+    from tasks.paths import ArtifactPaths
+    from tasks.remote_rows import import_rows as fetch
+
+    fetched = fetch(url, ArtifactPaths(project_root()), replace)
+    for file in fetched:
+        typer.echo(f"{file.name}: {file.size:,} bytes, sha256 {file.sha256[:12]}, from {file.url}")
+    names = ", ".join(file.name for file in fetched)
+    typer.echo(f"next: name them in params.yaml, `prepare: {{sources: [{names}]}}`, then `ratchet stage prepare`")

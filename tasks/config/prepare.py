@@ -2,15 +2,20 @@
 
 import re
 from datetime import date
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from tasks.config.marks import is_mark
 from tasks.config.objectives import objective_name
 from tasks.config.section import Section
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+HUB = "hub:"
+HUB_SOURCE = re.compile(
+    rf"{HUB}(?P<name>{HUB_ID.pattern})@(?P<revision>[0-9a-f]{{40}})(:((?P<config>[\w.-]+)/)?(?P<split>[\w.-]+))?",
+    re.ASCII,
+)
 
 
 class StepChoice(Section):
@@ -65,12 +70,80 @@ class SplitParams(Section):
         return self
 
 
+class HubSource(NamedTuple):
+    """A split of a data set on the hub, at one commit."""
+
+    name: str
+    """``OWNER/NAME``."""
+    revision: str
+    config: str | None
+    """Which of several configurations; the default one when None."""
+    split: str
+
+    def __str__(self) -> str:
+        """As it is written in ``prepare.sources``."""
+        config = f"{self.config}/" if self.config else ""
+        return f"{HUB}{self.name}@{self.revision}:{config}{self.split}"
+
+
+class SourceChoice(Section):
+    """One entry of ``prepare.sources``: a path, or ``{path: ..., weight: ..., max_rows: ...}``."""
+
+    path: str = Field(min_length=1)
+    """A file, a folder or a pattern (``data/raw/*.jsonl``) in data/raw, or ``hub:OWNER/NAME@COMMIT:SPLIT``; with
+    ``CONFIG/SPLIT`` where the data set has several configurations."""
+    weight: float | None = Field(default=None, gt=0.0)
+    """Its share of the rows that ``prepare.max_rows`` draws, relative to the weights of the other entries (1 when
+    absent). Where no entry has a weight, all rows have the same chance."""
+    max_rows: int | None = Field(default=None, ge=1)
+    """At most so many of its rows, drawn with ``prepare.seed``; all when absent."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, data: Any) -> Any:
+        return {"path": data} if isinstance(data, str) else data
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        """A path alone is a text, as it was before entries had settings, so that kept decisions know it again."""
+        given = {"weight": self.weight, "max_rows": self.max_rows}
+        own = {key: value for key, value in given.items() if value is not None}
+        return {"path": self.path, **own} if own else self.path
+
+    @field_validator("path")
+    @classmethod
+    def _is_complete(cls, path: str) -> str:
+        if path.startswith(HUB) and HUB_SOURCE.fullmatch(path) is None:
+            raise ValueError(
+                "expected hub:OWNER/NAME@COMMIT:SPLIT with a commit of 40 hex digits, since a branch changes"
+            )
+        if "://" in path:
+            raise ValueError(
+                f"DVC watches files of the project alone; `ratchet import-rows {path}` fetches it into data/raw, then "
+                "name the file there"
+            )
+        return path
+
+    @property
+    def hub(self) -> HubSource | None:
+        """What it names on the hub; None for files of the project."""
+        found = HUB_SOURCE.fullmatch(self.path)
+        if found is None:
+            return None
+        return HubSource(found["name"], found["revision"], found["config"], found["split"] or "train")
+
+    def __str__(self) -> str:
+        """Its path."""
+        return self.path
+
+
 class PrepareParams(Section):
     """Training rows in, train and dev rows out."""
 
-    sources: tuple[str, ...] = Field(min_length=1)
-    """Files of rows (JSON lines or a JSON array, gzipped or not): chat (``messages``), ShareGPT, prompt/completion or
-    Alpaca; documents (``text``) for objective text."""
+    sources: tuple[SourceChoice, ...] = Field(min_length=1)
+    """Files, folders, patterns and data sets of the hub with rows (JSON, CSV, Parquet, Arrow): chat (``messages``),
+    ShareGPT, prompt/completion, Alpaca and others; documents (``text``) for objective text. An entry may be
+    ``{path: ..., weight: ..., max_rows: ...}``."""
     datasets: tuple[str, ...] = ()
     """Hub ids of the data sets that the sources come from (``OWNER/NAME``); the model card names them."""
     objective: str = "sft"
@@ -97,6 +170,27 @@ class PrepareParams(Section):
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _weights_count(self) -> Self:
+        weighed = next((source for source in self.sources if source.weight is not None), None)
+        if weighed is not None and self.max_rows is None:
+            raise ValueError(
+                f"the weight of {weighed} has no effect: weights share out the rows that prepare.max_rows draws; set "
+                "prepare.max_rows, or take the weight out"
+            )
+        return self
+
+    @property
+    def hub_ids(self) -> tuple[str, ...]:
+        """Data sets of the hub that the rows come from: those of the sources and those that ``datasets`` names."""
+        read = [source.hub.name for source in self.sources if source.hub is not None]
+        return tuple(dict.fromkeys((*read, *self.datasets)))
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows are left out by ``max_rows``, here or of a source."""
+        return self.max_rows is not None or any(source.max_rows is not None for source in self.sources)
 
     @field_validator("datasets")
     @classmethod

@@ -1,4 +1,4 @@
-"""Training rows in the formats that teams have: chat, ShareGPT, prompt/completion, Alpaca; and plain documents.
+"""Training rows: conversations in the formats that teams have (``tasks.data.conversations``), and plain documents.
 
 A key that says what a row means is used, or makes the row bad; so does a key that nobody knows (``tasks.data.keys``).
 """
@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 from evalsuite.core.files import parse_json
 from tasks.config.marks import is_mark
+from tasks.data.conversations import Conversation, read_conversation, shape_of
+from tasks.data.exports import export_of
+from tasks.data.files.foreign import not_utf8
+from tasks.data.files.reading import read_entries
 from tasks.data.keys import (
     MARKS,
     VERDICTS,
@@ -19,17 +23,8 @@ from tasks.data.keys import (
     shown,
     unknown_reason,
 )
-from tasks.data.sources import read_entries
-from tasks.data.turns import Turn, check_conversation, read_turns, with_system
-
-SHAPES: tuple[tuple[str, ...], ...] = (
-    ("messages",),
-    ("conversations",),
-    ("conversation",),
-    ("prompt", "completion"),
-    ("instruction", "output"),
-)
-"""Formats of rows; the first one applies that has its keys present and not all empty."""
+from tasks.data.tools import Tool
+from tasks.data.turns import Turn
 
 
 class Row(NamedTuple):
@@ -45,6 +40,8 @@ class Row(NamedTuple):
     """The row as it was, for grouping."""
     text: str | None = None
     """A document; None for a conversation."""
+    tools: tuple[Tool, ...] = ()
+    """Functions that the assistant may call."""
 
 
 class BadRow(NamedTuple):
@@ -54,6 +51,8 @@ class BadRow(NamedTuple):
     reason: str
     unknown: tuple[str, ...] = ()
     """Its keys that nobody knows."""
+    raw: bytes | None = None
+    """What the file has there; None where it is too long to be kept."""
 
 
 class RowRules(NamedTuple):
@@ -72,7 +71,7 @@ class RowRules(NamedTuple):
 
 
 def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[Row | BadRow]:  # noqa: B008  immutable
-    """Read JSONL or a JSON array, gzipped or not, row by row, whatever the file's size.
+    """Read a file row by row, whatever its size and the format that its first bytes tell.
 
     Args:
         path: The file.
@@ -86,13 +85,16 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
         UsageError: The file has another format, or breaks off; says how to convert it.
     """
     for entry in read_entries(path, name, rules.max_bytes):
-        if entry.raw is None:
+        if entry.problem:
+            yield BadRow(entry.source, entry.problem, raw=entry.raw)
+        elif entry.raw is None:
             yield BadRow(
                 entry.source,
                 f"{entry.size:,} bytes, prepare.max_line_bytes is {rules.max_bytes:,}; raise it, or cut the row",
             )
         else:
-            yield parse_row(entry.raw, entry.source, rules)
+            read = parse_row(entry.raw, entry.source, rules)
+            yield read._replace(raw=entry.raw) if isinstance(read, BadRow) else read
 
 
 def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
@@ -100,26 +102,33 @@ def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | Ba
     try:
         data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        return BadRow(source, f"not UTF-8 at byte {error.start}")
+        return BadRow(source, not_utf8(raw, error))
     except (ValueError, RecursionError) as error:
         too_deep = isinstance(error, RecursionError)
         return BadRow(source, f"not JSON ({'nested too deeply' if too_deep else getattr(error, 'msg', str(error))})")
     if not isinstance(data, dict):
         return BadRow(source, f"a JSON {type(data).__name__}, expected an object")
+    try:
+        export = export_of(data)
+    except ValueError as error:
+        return BadRow(source, str(error))
+    if export is not None:
+        data = export.row
+    fields = data if export is None else {**export.about, **data}
     name = source if is_empty(data.get("id")) else str(data["id"])
     read = {key: _without(value, rules.ignore_keys) for key, value in data.items() if key not in rules.ignore_keys}
     unknown: set[str] = set()
     try:
         if rules.documents:
-            row = Row(source, name, "text", (), data, _document(read, rules, unknown))
+            row = Row(source, name, "text", (), fields, _document(read, rules, unknown))
         else:
-            kind, turns = _conversation(read, rules, unknown)
-            row = Row(source, name, kind, tuple(turns), data)
+            kind, turns, tools = _conversation(read, rules, unknown)
+            row = Row(source, name, kind, tuple(turns), fields, tools=tools)
     except ValueError as error:
         return BadRow(source, str(error), tuple(sorted(unknown)))
     if unknown:
         return BadRow(source, unknown_reason(unknown), tuple(sorted(unknown)))
-    return row
+    return row if export is None else row._replace(format=export.format)
 
 
 def _without(value: Any, keys: frozenset[str]) -> Any:
@@ -161,83 +170,22 @@ def _document(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> str:
     return text
 
 
-def _conversation(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> tuple[str, list[Turn]]:
-    """Format and turns.
+def _conversation(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> Conversation:
+    """Format, turns and tools.
 
     Raises:
         ValueError: Says what is wrong with the row.
     """
-    present = [shape for shape in SHAPES if all(key in data for key in shape)]
-    filled = [shape for shape in present if not all(is_empty(data[key]) for key in shape)]
-    shape = next(iter(filled or present), ())
-    more = {"completion": ("history",), "output": ("history", "input")}.get(shape[-1] if shape else "", ())
-    _check_row(data, (*shape, *more, "system"), rules, unknown)
-    if not shape:
+    shape = shape_of(data)
+    _check_row(data, ("system",) if shape is None else (*shape.keys, *shape.more, "system"), rules, unknown)
+    if shape is None:
         other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
         unknown.clear()
         raise ValueError(
             f"{_keys(data)}: expected messages, conversations, or prompt and completion, or instruction and output"
             f"{other}"
         )
-    if shape[-1] == "completion":
-        kind, turns = "prompt_completion", _prompt_completion(data, unknown)
-    elif shape[-1] == "output":
-        pair = ({"role": "user", "content": _instruction(data)}, {"role": "assistant", "content": data["output"]})
-        kind, turns = "alpaca", read_turns([*_history(data), *pair], "output", unknown)
-    else:
-        kind = "chat" if shape[0] == "messages" else "sharegpt"
-        turns = read_turns(data[shape[0]], shape[0], unknown)
-    turns = with_system(turns, data.get("system"), unknown)
-    check_conversation(turns)
-    return kind, turns
-
-
-def _prompt_completion(data: dict[str, Any], unknown: set[str]) -> list[Turn]:
-    """Texts, or TRL's lists of turns, of which the prompt's answers are context."""
-    prompt, completion = data["prompt"], data["completion"]
-    given = prompt if _are_turns(prompt) else [*_history(data), {"role": "user", "content": prompt}]
-    if _are_turns(prompt) and not is_empty(data.get("history")):
-        raise ValueError("history stands beside a prompt of turns; keep one of them")
-    answer = completion if _are_turns(completion) else [{"role": "assistant", "content": completion}]
-    turns = read_turns([*given, *answer], "prompt", unknown)
-    if _are_turns(prompt):
-        for turn in turns[: len(prompt)]:
-            if turn["role"] == "assistant":
-                turn.setdefault("weight", 0)
-    return turns
-
-
-def _are_turns(value: Any) -> bool:
-    """Whether a list holds turns, and not the parts of one text."""
-    return isinstance(value, list) and any(
-        isinstance(entry, dict) and ("role" in entry or "from" in entry) for entry in value
-    )
-
-
-def _instruction(data: dict[str, Any]) -> str:
-    """Alpaca's instruction and, behind it, its input."""
-    texts = []
-    for key in ("instruction", "input"):
-        value = data.get(key)
-        if not is_empty(value) and not isinstance(value, str):
-            raise ValueError(f"{key} is {kind_of(value)}, expected text")
-        texts += [value] if value else []
-    return "\n\n".join(texts)
-
-
-def _history(data: dict[str, Any]) -> list[Turn]:
-    """Alpaca's earlier turns; LLaMA-Factory learns their answers too."""
-    history = data.get("history")
-    if is_empty(history):
-        return []
-    if not isinstance(history, list):
-        raise ValueError(f"history is {kind_of(history)}, expected a list of [question, answer]")
-    turns: list[Turn] = []
-    for number, pair in enumerate(history):
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise ValueError(f"history entry {number} is not [question, answer]")
-        turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    return turns
+    return read_conversation(data, shape, unknown)
 
 
 def _keys(data: dict[str, Any]) -> str:

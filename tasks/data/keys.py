@@ -13,12 +13,16 @@ MARKS = ("weight", "train", "training")
 MARK_KEYS = frozenset(MARKS)
 VERDICTS = ("label", "kto_tag")
 """Whether the answer is a good example (KTO, as TRL and LLaMA-Factory write it)."""
-TOOLS = "tool calls are not trained on"
+TOOLS = (
+    "tools stand beside the turns (tools), calls in the assistant's turns (tool_calls), results in turns with the role "
+    "tool"
+)
 REASONING = "reasoning beside the answer is not trained on; write it into the answer as the chat template does"
 MEDIA = "only text is trained on"
 PREFERENCE = "preference pairs are not trained on; give the good answer alone"
 NOT_LEARNT = {
-    **dict.fromkeys(("tools", "functions", "tool_calls", "tool_call_id", "tool_choice", "function_call"), TOOLS),
+    **dict.fromkeys(("tools", "functions", "tool_calls", "tool_call_id", "function_call"), TOOLS),
+    "tool_choice": "a choice that was forced is not trained on; leave it out where the model chose by itself",
     **dict.fromkeys(("reasoning", "reasoning_content", "thinking"), REASONING),
     **dict.fromkeys(("image", "images", "video", "videos", "audio", "audios", "file", "files"), MEDIA),
     **dict.fromkeys(("chosen", "rejected", "rejected_response", "rejected_completion"), PREFERENCE),
@@ -33,6 +37,7 @@ METADATA = frozenset(
         *("id", "_id", "uuid", "idx", "index", "hash", "row_id", "doc_id", "question_id", "prompt_id", "num_tokens"),
         *("conversation_id", "session_id", "created", "created_at", "date", "timestamp", "source", "url", "dataset"),
         *("category", "domain", "subject", "topic", "group", "lang", "language", "licence", "license"),
+        *("parallel_tool_calls", "annotator", "annotation_id", "updated_at", "lead_time"),
     )
 )
 """Keys that say where a row comes from, not what it teaches; passed over while their value is plain."""

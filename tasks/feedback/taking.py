@@ -16,6 +16,7 @@ from tasks.feedback.records import asked_key
 from tasks.feedback.review import Choice, Proposal, Side
 from tasks.paths import ArtifactPaths
 from tasks.prepare.rows import row_rules
+from tasks.prepare.source_files import files_there
 
 INBOX = Path("data/inbox")
 ROWS = Path("data/raw/feedback.jsonl")
@@ -139,13 +140,12 @@ def _trained_on(
 ) -> Iterator[tuple[str, str]]:
     """Each of these questions that a training row asks, with the row's source."""
     left = set(asked)
-    for name in prepare.sources if asked else ():
-        if not (paths.root / name).is_file():
-            continue
-        for row in read_rows(paths.root / name, name, row_rules(prepare)):
+    for name, path, _ in files_there(prepare, paths.root) if asked else ():
+        for row in read_rows(path, name, row_rules(prepare)):
             if not isinstance(row, Row) or row.text is not None:
                 continue
-            key = asked_key(tuple(Message(role=turn["role"], content=turn["content"]) for turn in row.messages))
+            spoken = (turn for turn in row.messages if turn["role"] != "tool" and turn["content"])
+            key = asked_key(tuple(Message(role=turn["role"], content=turn["content"]) for turn in spoken))
             if key in left:
                 left.discard(key)
                 yield key, row.source

@@ -11,12 +11,17 @@ from evalsuite.engines.chat_template import TemplateRefusalError, chat_text, nam
 from evalsuite.engines.encoding import encoded
 from tasks.config.train import Answers
 from tasks.objectives.documents import IGNORED, Example
+from tasks.objectives.tool_calls import plain_turn, unwritten, unwritten_call
 
 REASONING = re.compile(r"<(think|thinking|thought|reasoning)>|\[THINK\]", re.IGNORECASE)
 SWITCHES = ("enable_thinking", "thinking")
 """Names by which templates of hybrid models turn reasoning off."""
 MAX_TRIED = 8
 """Places after a prompt at which its tokens are looked for, where white space of the answer joins its last token."""
+
+
+_Turn = dict[str, Any]
+_Tools = Sequence[Mapping[str, Any]]
 
 
 class Labelled(NamedTuple):
@@ -44,6 +49,20 @@ class _Rendering(NamedTuple):
     """(end in characters, index) of each added token: what stands before one does not change how the rest splits."""
 
 
+class UnwritableRowError(UsageError):
+    """A row that the chat template cannot write as it is to be learnt."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        """Name the row and say why."""
+        super().__init__(f"row {name!r}: {reason}")
+        self.name = name
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["UnwritableRowError"], tuple[str, str]]:
+        """Processes that tokenise send it to the one that started them."""
+        return type(self), (self.name, self.reason)
+
+
 class _UnfitError(Exception):
     """Why an answer cannot be told in a rendering."""
 
@@ -66,7 +85,9 @@ class Labeller:
         special = sorted(filter(None, tokenizer.all_special_tokens), key=len, reverse=True)
         self._added = re.compile("|".join([r"\s", *map(re.escape, special)]))
 
-    def label(self, name: str, messages: Sequence[Mapping[str, Any]]) -> list[Labelled]:
+    def label(
+        self, name: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Labelled]:
         """A conversation as what is trained on: one sequence, or one an answer.
 
         One sequence holds all answers where the template writes an answer with more turns after it as it does without
@@ -76,34 +97,39 @@ class Labeller:
         is not learnt where the tokenizer joins it with the prompt's last token. A conversation without an answer to
         learn gives no sequence.
 
+        Of a turn with calls all is learnt that the template writes for it. Results of tools are never learnt.
+
         Raises:
-            UsageError: The template refuses the turns, renders a prompt otherwise with the answer than without it,
-                drops a text or adds one to an answer, or ends an answer with no token at which generation stops; the
-                row is named.
+            UnwritableRowError: The template refuses the turns, renders a prompt otherwise with the answer than without
+                it, drops a text, a tool or a call, adds a text to an answer, or ends an answer with no token at which
+                generation stops; the row is named.
         """
-        turns = [{"role": str(turn["role"]), "content": str(turn["content"])} for turn in messages]
+        turns = [plain_turn(turn) for turn in messages]
         learnt = learnt_turns(messages, self._answers)
         if len(learnt) > 1 and self._tokenizer.is_fast:
             try:
-                return [self._labelled(turns[: learnt[-1] + 1], learnt)]
+                return [self._labelled(turns[: learnt[-1] + 1], learnt, tools)]
             except (_UnfitError, TemplateRefusalError):
                 pass  # told below, of the answer alone, where it is no matter of the turns that follow
         try:
-            return [self._labelled(turns[: turn + 1], [turn]) for turn in learnt]
+            return [self._labelled(turns[: turn + 1], [turn], tools) for turn in learnt]
         except _UnfitError as error:
-            raise UsageError(f"row {name!r}: {error}") from None
+            raise UnwritableRowError(name, str(error)) from None
         except TemplateRefusalError as error:
-            raise UsageError(
-                f"row {name!r}: the {error}; change such rows, or name another template in model.chat_template"
+            raise UnwritableRowError(
+                name, f"the {error}; change such rows, or name another template in model.chat_template"
             ) from None
 
-    def _labelled(self, turns: list[dict[str, str]], learnt: Sequence[int]) -> Labelled:
-        rendering = self._render(turns)
-        spans = tuple(self._span(turns, turn, rendering) for turn in learnt)
+    def _labelled(self, turns: list[_Turn], learnt: Sequence[int], tools: _Tools) -> Labelled:
+        rendering = self._render(turns, tools)
+        spans = tuple(self._span(turns, turn, rendering, tools) for turn in learnt)
         return Labelled(rendering.ids[: spans[-1][1]], spans)
 
-    def _render(self, turns: list[dict[str, str]]) -> _Rendering:
-        text = chat_text(self._tokenizer, turns, ask=False)
+    def _written(self, turns: list[_Turn], ask: bool, tools: _Tools) -> str:
+        return chat_text(self._tokenizer, turns, ask, **({"tools": list(tools)} if tools else {}))
+
+    def _render(self, turns: list[_Turn], tools: _Tools) -> _Rendering:
+        text = self._written(turns, False, tools)
         if not self._tokenizer.is_fast:
             return _Rendering(text, encoded(self._tokenizer, text)["input_ids"], None, [])
         found = encoded(self._tokenizer, text, return_offsets_mapping=True)
@@ -115,21 +141,43 @@ class Labeller:
         ]
         return _Rendering(text, ids, offsets, anchors)
 
-    def _span(self, turns: list[dict[str, str]], turn: int, rendering: _Rendering) -> tuple[int, int]:
+    def _span(self, turns: list[_Turn], turn: int, rendering: _Rendering, tools: _Tools) -> tuple[int, int]:
         """Tokens of one answer and of the end of its turn."""
-        prompt = chat_text(self._tokenizer, turns[:turn], ask=True)
+        prompt = self._written(turns[:turn], True, tools)
         text = rendering.text
         if not text.startswith(prompt):
             raise self._changes(prompt)
         for message in turns[:turn]:
-            if message["role"] != "assistant" and message["content"].strip() not in prompt:
+            if message["role"] not in ("assistant", "tool") and message["content"].strip() not in prompt:
                 raise _UnfitError(
                     f"the chat template drops or changes the text of a {message['role']} message; use another template"
                 )
+        lacking = unwritten(tools, turns[:turn], prompt)
+        if lacking is not None:
+            raise self._drops(lacking)
         content = turns[turn]["content"].strip()
+        if "tool_calls" in turns[turn]:
+            return self._span_of_calls(
+                turns, turn, rendering, len(prompt), self._written(turns[: turn + 1], False, tools)
+            )
         begin = self._place(text, len(prompt), content)
         first = self._first(rendering, len(prompt), begin)
         return first, self._last(rendering, first, begin + len(content)) + 1
+
+    def _span_of_calls(
+        self, turns: list[_Turn], turn: int, rendering: _Rendering, start: int, until: str
+    ) -> tuple[int, int]:
+        """Tokens of a turn with calls, all that the template writes for it up to the token that ends it."""
+        whole = until.rstrip()
+        if not rendering.text.startswith(whole):
+            raise self._changes(whole)
+        written = rendering.text[start : len(whole)]
+        content = turns[turn]["content"].strip()
+        lacking = unwritten_call(turns[turn], written) or (None if content in written else "the text before a call")
+        if lacking is not None:
+            raise self._drops(lacking)
+        first = self._first(rendering, start, start + len(written) - len(written.lstrip()))
+        return first, self._last(rendering, first, start, len(whole)) + 1
 
     def _place(self, text: str, start: int, content: str) -> int:
         """Where an answer begins: white space and special tokens alone may stand before it."""
@@ -163,13 +211,18 @@ class Labeller:
             "asked; let the chat template end its prompt otherwise (without a space)"
         )
 
-    def _last(self, rendering: _Rendering, first: int, stop: int) -> int:
-        """The token that ends a turn; white space and special tokens alone may stand between the answer and it."""
+    def _last(self, rendering: _Rendering, first: int, stop: int, until: int | None = None) -> int:
+        """The token that ends a turn.
+
+        White space and special tokens alone may stand between the answer, which ends at character ``stop``, and it;
+        where ``until`` is given, the turn's last character, between it and that.
+        """
         ids, offsets = rendering.ids, rendering.offsets
         if offsets is None:
             last = max((index for index in range(first, len(ids)) if ids[index] in self._ends), default=None)
         else:
-            after = (index for index in range(first, len(ids)) if offsets[index][0] >= stop)
+            limit = len(rendering.text) if until is None else until
+            after = (index for index in range(first, len(ids)) if stop <= offsets[index][0] < limit)
             last = next((index for index in after if ids[index] in self._ends), None)
         if last is None:
             raise _UnfitError(
@@ -177,10 +230,19 @@ class Labeller:
                 f"{self._tokenizer.eos_token!r}), so the model would never learn to stop; set model.chat_template to "
                 "one that writes it after an answer"
             )
-        between = rendering.text[stop : len(rendering.text) if offsets is None else offsets[last][0]]
+        if until is None:
+            between = rendering.text[stop : len(rendering.text) if offsets is None else offsets[last][0]]
+        else:
+            between = "" if offsets is None else rendering.text[offsets[last][1] : until]
         if self._added.sub("", between):
             raise self._adds(between)
         return last
+
+    def _drops(self, what: str) -> _UnfitError:
+        return _UnfitError(
+            f"the chat template does not write {what}; name a template that writes tools in model.chat_template, or "
+            "take such rows out"
+        )
 
     def _adds(self, text: str) -> _UnfitError:
         added = " ".join(self._added.sub(" ", text).split())[:40]

@@ -22,7 +22,11 @@ class Sft(Objective):
     ) -> list[TokenRow]:
         """One sequence a conversation, or one an answer; see ``Labeller.label``."""
         labeller = Labeller(tokenizer, end_ids, answers)
-        return [TokenRow(row["id"], *found) for row in rows for found in labeller.label(row["id"], row["messages"])]
+        return [
+            TokenRow(row["id"], *found)
+            for row in rows
+            for found in labeller.label(row["id"], row["messages"], row.get("tools", ()))
+        ]
 
     def examples(self, row: TokenRow, limit: int) -> Iterable[Example]:
         """The whole sequence, whatever its length."""

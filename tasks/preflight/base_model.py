@@ -13,8 +13,9 @@ from tasks.data.formats import Row, read_rows
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
-from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.lengths import TokenLengths, has_tools
 from tasks.prepare.rows import row_rules
+from tasks.prepare.source_files import source_files
 from tasks.prepare.sources import FIRST_ROWS
 
 
@@ -70,7 +71,11 @@ def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
     if is_affected(own_template(base), params.model):
         return False
     lengths = TokenLengths(base, params.prepare.max_length_tokens, params.train.answers, objective)
-    for name in params.prepare.sources:
-        found = islice(read_rows(paths.root / name, name, row_rules(params.prepare)), FIRST_ROWS)
-        lengths.of([row for row in found if isinstance(row, Row)])
+    for name, path, _ in source_files(params.prepare, paths.root, fetch=False):
+        found = islice(read_rows(path, name, row_rules(params.prepare)), FIRST_ROWS)
+        rows = [row for row in found if isinstance(row, Row)]
+        lengths.of(rows)
+        tooled = [row.source for row in rows if has_tools(row)]
+        if tooled and all(source in lengths.unwritable for source in tooled):
+            raise UsageError(f"{tooled[0]}: {lengths.unwritable[tooled[0]]}")
     return True

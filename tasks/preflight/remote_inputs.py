@@ -14,6 +14,7 @@ from tasks.config.evaluation import EvaluationParams
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
 from tasks.evaluation.suites import outside_suites
+from tasks.prepare.hub_files import hub_repositories
 
 
 def check_pinned(params: EvaluationParams) -> None:
@@ -25,26 +26,28 @@ def check_pinned(params: EvaluationParams) -> None:
     _needs(_of_evaluation(params))
 
 
-def missing(params: Params, base_too: bool = True) -> list[Need]:
+def missing(params: Params, base_too: bool = True, rows_too: bool = True) -> list[Need]:
     """What a run needs and is not on this machine, in the order of the stages; asks no network.
 
     Args:
         params: The settings.
         base_too: Count the model to fine-tune; not where it was fetched and exported already.
+        rows_too: Count the data sets of ``prepare.sources``; not where the rows are prepared already.
 
     Raises:
         UsageError: A hub id has no commit.
     """
-    wanted = [*([_base_model(params.model)] if base_too else []), *_of_evaluation(params.evaluation)]
-    return [need for need in _needs(wanted) if not need.is_here()]
+    base = [_base_model(params.model)] if base_too else []
+    rows = hub_repositories(params.prepare) if rows_too else []
+    return _absent([*base, *rows, *_of_evaluation(params.evaluation)])
 
 
 def needed(params: Params, stages: Iterable[str]) -> list[Need]:
     """What these stages of dvc.yaml need and is missing here; see ``missing``."""
     kinds = {name.partition("@")[0] for name in stages}
     if not kinds & {"fetch", "train", "evaluate", "evaluate_baseline"}:
-        return []
-    return missing(params, base_too="fetch" in kinds)
+        return _absent(hub_repositories(params.prepare)) if "prepare" in kinds else []
+    return missing(params, base_too="fetch" in kinds, rows_too="prepare" in kinds)
 
 
 def prove_needed(params: Params, stages: Iterable[str]) -> None:
@@ -74,6 +77,10 @@ def _all(questions: list[Callable[[], object]]) -> None:
         # A retry helps only where the network alone is to blame.
         kind = UsageError if any(isinstance(each, UsageError) for each in problems) else StageError
         raise kind("\n".join(dict.fromkeys(map(str, problems))))
+
+
+def _absent(wanted: Iterable[Outside]) -> list[Need]:
+    return [need for need in _needs(wanted) if not need.is_here()]
 
 
 def _needs(wanted: Iterable[Outside]) -> list[Need]:

@@ -42,10 +42,11 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
     """
     steps = [_made(choice) for choice in params.steps]
     _check_order(steps)
-    if params.max_rows is not None and all(step.name != "max_rows" for step in steps):
+    if params.draws and all(step.name != "max_rows" for step in steps):
+        what = "max_rows of a source" if params.max_rows is None else f"prepare.max_rows = {params.max_rows}"
         raise UsageError(
-            f"prepare.max_rows = {params.max_rows} has no effect: prepare.steps leaves max_rows out; add max_rows to "
-            "prepare.steps, or take prepare.max_rows out"
+            f"{what} has no effect: prepare.steps leaves max_rows out; add max_rows to prepare.steps, or take "
+            f"{'it' if params.max_rows is None else 'prepare.max_rows'} out"
         )
     return steps
 

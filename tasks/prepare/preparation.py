@@ -1,24 +1,29 @@
 """Read, put through the steps, split, write."""
 
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
-from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.objectives.find import blamed, find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
+from tasks.prepare.quarantine import QUARANTINE
 from tasks.prepare.record.forgotten import forgetting
 from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import Record, run_steps
-from tasks.prepare.sources import check_sources, read_sources, say_links
+from tasks.prepare.source_files import say_links, source_files
+from tasks.prepare.sources import check_sources, read_sources
 from tasks.prepare.splits import split
 from tasks.prepare.steps import StepInputs
 from tasks.prepare.writing import write
+
+logger = logging.getLogger(__name__)
 
 
 def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.ALL) -> dict[str, Any]:
@@ -34,11 +39,14 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     Raises:
         UsageError: A source is absent, empty or outside data/raw, too many rows are bad, nothing is left to split, or
             the chat template cannot write a row as it is to be learnt.
+        StageError: The hub of a source does not answer.
     """
     steps = [*forgetting(paths), *chosen_steps(params)]
     check_sources(params, paths)
-    say_links(params.sources, paths.root)
-    rows, bad = read_sources(params, paths.root)
+    say_links(source_files(params, paths.root, fetch=True), paths.root)
+    rows, bad, files, quarantine = read_sources(params, paths)
+    for file in files:
+        logger.info("%s", file)
     objective = find_objective(params.objective)
     lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
     with blamed(objective):
@@ -46,10 +54,11 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
         sides, left_out = split(kept, lengths.of(kept), params, paths, objective)
     if left_out:
         records.append(Record("split", len(kept), left_out, []))
-    hashes = {name: sha256_file(paths.root / name) for name in params.sources}
-    report = report_of(params, hashes, rows, bad, records, sides)
+    report = report_of(params, files, rows, bad, records, sides)
 
     def beside(folder: Path) -> None:
+        if quarantine.is_file():
+            shutil.move(quarantine, folder / QUARANTINE)
         trail = trail_rows(rows, bad, records, sides, objective)
         report["trail_md5"] = write_trail(folder / paths.trail.name, trail, records)
         write_page(folder, Prepared(params, rows, bad, records, sides, report), paths)

@@ -10,6 +10,7 @@ from tasks.data.keys import shown
 from tasks.objectives.find import find_objective
 from tasks.prepare.rows import learnt_counts
 from tasks.prepare.runner import Record
+from tasks.prepare.sources import ReadFile
 from tasks.prepare.splits import Side
 from tasks.prepare.steps import Note
 
@@ -21,7 +22,7 @@ HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 
 
 def report_of(
     params: PrepareParams,
-    sources: Mapping[str, str],
+    files: Sequence[ReadFile],
     rows: Sequence[Row],
     bad: Sequence[BadRow],
     records: Sequence[Record],
@@ -31,7 +32,7 @@ def report_of(
 
     Args:
         params: What was asked for.
-        sources: Each source's sha256.
+        files: What was found in each file.
         rows: The rows as they were read.
         bad: Those that could not be.
         records: What each step did.
@@ -47,7 +48,8 @@ def report_of(
     )
     return {
         "schema_version": 1,
-        "sources": dict(sources),
+        "sources": {file.name: file.sha256 for file in files},
+        "files": [file._asdict() for file in files],
         "rows_read": len(rows) + len(bad),
         "formats": dict(sorted(Counter(row.format for row in rows).items())),
         "bad_rows": {"count": len(bad), "first": [f"{row.source}: {row.reason}" for row in bad[:MAX_LISTED]]},
@@ -105,11 +107,8 @@ def summary(report: Mapping[str, Any]) -> str:
     splits = report["splits"]
     dropped = sum(entry["count"] for entry in report["dropped"].values())
     cut = report["max_rows"]
-    limited = (
-        f", {cut['left_out']} of the {cut['clean_rows']} others left out by prepare.max_rows = {cut['limit']}"
-        if cut["left_out"]
-        else ""
-    )
+    by = "max_rows of their sources" if cut["limit"] is None else f"prepare.max_rows = {cut['limit']}"
+    limited = f", {cut['left_out']} of the {cut['clean_rows']} others left out by {by}" if cut["left_out"] else ""
     changing = [step for step in report["steps"] if step["changed"]]
     changed = "".join(f"; {step['changed']} rows changed by {step['name']}" for step in changing)
     keys = report["unknown_keys"]
@@ -117,6 +116,7 @@ def summary(report: Mapping[str, Any]) -> str:
     marked = report.get("answers", {}).get("context", 0)
     context = f"; {marked} answers are context and not learnt" if marked else ""
     bad = f"{report['bad_rows']['count']} bad{unknown}"
+    bad += " (as they were: data/prepared/quarantine.jsonl)" if report["bad_rows"]["count"] else ""
     return (
         f"{report['rows_read']} rows read, {bad}, {dropped} dropped{limited}; train {splits['train']['rows']} rows "
         f"({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows{context}{changed}"

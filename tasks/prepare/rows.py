@@ -1,5 +1,6 @@
 """What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,14 +32,18 @@ def row_rules(params: PrepareParams) -> RowRules:
 def content(row: Row, objective: Objective) -> dict[str, Any]:
     """What is learnt of a row, as train.jsonl has it."""
     own = {key: row.fields[key] for key in objective.fields if key in row.fields}
-    return own | ({"messages": list(row.messages)} if row.text is None else {"text": row.text})
+    if row.text is not None:
+        return own | {"text": row.text}
+    return own | {"messages": list(row.messages)} | ({"tools": list(row.tools)} if row.tools else {})
 
 
 def as_compared(row: Row) -> tuple[str, ...]:
     """Equal for rows whose turns or text are equal but for white space and Unicode's form."""
     if row.text is not None:
         return (as_written(row.text),)
-    return tuple(f"{turn['role']}{turn.get('weight', 1)}:{as_written(turn['content'])}" for turn in row.messages)
+    turns = (f"{turn['role']}{turn.get('weight', 1)}:{as_written(turn['content'])}" for turn in row.messages)
+    calls = [call["function"] for turn in row.messages for call in turn.get("tool_calls", ())]
+    return (*turns, json.dumps([calls, row.tools], sort_keys=True)) if calls or row.tools else tuple(turns)
 
 
 def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match | None:

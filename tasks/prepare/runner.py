@@ -73,7 +73,8 @@ def _copy(row: Row, given: StepInputs) -> Row:
     fields = dict(row.fields)
     for key in fields.keys() & {*given.objective.fields, given.params.group_by, *given.params.split.keys}:
         fields[key] = deepcopy(fields[key])
-    return row._replace(messages=tuple(dict(turn) for turn in row.messages), fields=fields)
+    turns = tuple(deepcopy(turn) if "tool_calls" in turn else dict(turn) for turn in row.messages)
+    return row._replace(messages=turns, fields=fields, tools=deepcopy(row.tools))
 
 
 def _check_notes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: Record) -> None:
@@ -117,7 +118,7 @@ def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) ->
     read = parse_row(json.dumps(content(row, given.objective)).encode(), row.source, given.rules)
     if isinstance(read, BadRow):
         _refuse(chosen, f"made a bad row of {row.source}: {read.reason}")
-    return before._replace(messages=read.messages, text=read.text, fields=row.fields)
+    return before._replace(messages=read.messages, text=read.text, fields=row.fields, tools=read.tools)
 
 
 def _refuse(chosen: ChosenStep, what: str) -> NoReturn:

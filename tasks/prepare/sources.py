@@ -1,42 +1,86 @@
-"""Files of rows: where they may lie, whether they can be trained on, and their rows."""
+"""The rows of ``prepare.sources``, and whether they can be trained on."""
 
-import logging
 import os
-import shlex
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
+from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
-from tasks.data.formats import BadRow, Row, read_rows
+from tasks.data.files.foreign import recoding_advice
+from tasks.data.files.reading import evidence_of
+from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
+from tasks.prepare.quarantine import Quarantine, quarantine
 from tasks.prepare.rows import check_split_fields, row_rules
+from tasks.prepare.source_files import SourceFile, file_of, source_files
 
-logger = logging.getLogger(__name__)
-
-RAW = Path("data/raw")
 FIRST_ROWS = 20
+FORMATS = {
+    "chat": "OpenAI's messages",
+    "sharegpt": "ShareGPT",
+    "prompt_completion": "prompt and completion",
+    "alpaca": "Alpaca (instruction and output)",
+    "question_answer": "question and answer",
+    "text": "documents",
+    "argilla": "records of Argilla",
+    "label-studio": "tasks of Label Studio",
+}
+"""Formats of rows as people call them."""
+
+
+class ReadFile(NamedTuple):
+    """What was found in one file of rows."""
+
+    name: str
+    sha256: str
+    kind: str
+    """How the rows stand in it, such as ``CSV (header instruction,output)``."""
+    formats: dict[str, int]
+    """Format -> rows."""
+    bad: int
+
+    def __str__(self) -> str:
+        """The evidence in one line."""
+        total = sum(self.formats.values()) + self.bad
+        parts = [
+            f"{'all ' if count == total else ''}{count:,} rows read as {FORMATS.get(name, name)}"
+            for name, count in self.formats.items()
+        ]
+        parts += [f"{self.bad:,} bad"] if self.bad else []
+        return f"{self.name}: {self.kind}, {', '.join(parts) or 'no rows'}"
+
+
+class ReadSources(NamedTuple):
+    """All rows of all sources, in their order."""
+
+    rows: list[Row]
+    bad: list[BadRow]
+    """Without the bytes, which stand in the quarantine."""
+    files: list[ReadFile]
+    quarantine: Path
+    """Bad rows as they were; no file where there are none."""
 
 
 def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
-    """Refuse sources that cannot be trained on, by their first rows alone, so that it takes no time.
+    """Refuse sources that cannot be trained on, by their first rows alone, so that it takes no time; asks no network.
 
     Raises:
-        UsageError: A source is absent, a folder, empty or outside data/raw, none of its first rows can be read, or it
-            lacks what the split reads.
+        UsageError: A source is absent, empty or outside data/raw, none of its first rows can be read, or it lacks
+            what the split reads.
     """
-    for name in params.sources:
-        path = paths.root / name
-        _check_place(name, paths.root)
+    empty: dict[int, list[str]] = {}
+    files = source_files(params, paths.root, fetch=False)
+    for name, path, entry in files:
         first = list(islice(read_rows(path, name, row_rules(params)), FIRST_ROWS))
         if not first:
-            raise UsageError(
-                f"prepare.sources: {name} is empty; expected one JSON object per line: put rows there, or remove the "
-                "file from prepare.sources"
-            )
-        good = [entry for entry in first if isinstance(entry, Row)]
+            empty.setdefault(entry, []).append(name)
+            continue
+        good = [row for row in first if isinstance(row, Row)]
         if not good and isinstance(first[0], BadRow):
             raise UsageError(
                 f"prepare.sources: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
@@ -44,72 +88,73 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
             )
         for row in good:
             check_split_fields(row, params, paths)
-
-
-def _check_place(name: str, root: Path) -> None:
-    """Refuse a source that is not a file, or that DVC would not see change.
-
-    DVC reads through links to files in a watched folder, and passes over links to folders.
-    """
-    path, raw = root / name, Path(os.path.realpath(root / RAW))
-    folder = path if path.is_dir() else path.parent
-    if not Path(os.path.realpath(folder)).is_relative_to(raw):
-        below = (each for each in (*reversed(folder.parents), folder) if root / RAW in each.parents)
-        link = next((each for each in below if each.is_symlink()), None)
-        if link is None:
-            raise UsageError(f"prepare.sources: {name} lies outside {RAW}, the folder that DVC watches; move it there")
-        linked, target = shlex.quote(str(link.relative_to(root))), os.path.realpath(link)
-        raise UsageError(
-            f"prepare.sources: {name}: {linked} is a link to {target}, and DVC passes over links to folders, so that "
-            f"changed rows would go unnoticed; copy it: `rm {linked} && cp -r {shlex.quote(target)} {linked}`"
-        )
-    if not path.is_file():
-        what = f"{name} is a folder, expected a file of rows" if path.is_dir() else f"no file {name}"
-        if path.is_symlink():
-            what = f"{name} is a link to {path.readlink()}, which does not exist"
-        raise UsageError(f"prepare.sources: {what}; put the rows there, or change prepare.sources")
-
-
-def say_links(names: Iterable[str], root: Path) -> None:
-    """Warn of sources that are links, since git keeps no more of them than that."""
-    for name in names:
-        if (root / name).is_symlink():
-            logger.warning(
-                "%s is a link to %s: DVC notices when the rows change, but git keeps the link alone, and another "
-                "machine needs the same file there; to keep the rows: `cp --remove-destination %s %s`",
-                name,
-                os.path.realpath(root / name),
-                shlex.quote(os.path.realpath(root / name)),
-                shlex.quote(name),
+    for entry, names in empty.items():
+        if len(names) == sum(file.entry == entry for file in files):
+            raise UsageError(
+                f"prepare.sources: {', '.join(names[:5])} is empty; expected rows, such as one JSON object per line: "
+                "put rows there, or remove the file from prepare.sources"
             )
 
 
 def _remedy(entries: Iterable[Row | BadRow], params: PrepareParams) -> str:
-    """The line of params.yaml with which rows with unknown keys are read; empty where there are none."""
-    unknown = {key for entry in entries if isinstance(entry, BadRow) for key in entry.unknown}
-    return ignore_advice(unknown, params.ignore_keys) if unknown else ""
+    """What makes bad rows good: a line of params.yaml for unknown keys, a command for another encoding."""
+    bad = [entry for entry in entries if isinstance(entry, BadRow)]
+    unknown = {key for row in bad for key in row.unknown}
+    advice = [f"unknown keys: {ignore_advice(unknown, params.ignore_keys)}"] if unknown else []
+    coded = next((row.source for row in bad if row.reason.startswith("not UTF-8")), None)
+    if coded is not None:
+        advice.append(f"not UTF-8: {recoding_advice(file_of(coded))}")
+    return "; ".join(advice)
 
 
-def read_sources(params: PrepareParams, root: Path) -> tuple[list[Row], list[BadRow]]:
-    """All rows of all sources, in their order.
+def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
+    """Read all rows; bad ones go to the quarantine.
 
     Raises:
-        UsageError: More of them are bad than ``prepare.max_bad_fraction`` allows.
+        UsageError: A file changed while it was read, or more rows are bad than ``prepare.max_bad_fraction`` allows.
     """
     rows: list[Row] = []
     bad: list[BadRow] = []
-    for name in params.sources:
-        for entry in read_rows(root / name, name, row_rules(params)):
-            if isinstance(entry, Row):
-                rows.append(entry)
-            else:
-                bad.append(entry)
+    files = []
+    with quarantine(paths.root / ".ratchet" / "quarantine.jsonl") as kept:
+        for file in source_files(params, paths.root, fetch=True):
+            files.append(_read(file, row_rules(params), rows, bad, kept))
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
         listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
         remedy = _remedy(bad, params)
         raise UsageError(
             f"{len(bad)} of {total} rows are bad, prepare.max_bad_fraction allows {params.max_bad_fraction}; fix them "
-            f"or raise it. The first:\n{listed}" + (f"\nUnknown keys of all rows: {remedy}" if remedy else "")
+            f"or raise it. All of them, as they are: {kept.path.relative_to(paths.root)}. The first:\n{listed}"
+            + (f"\n{remedy}" if remedy else "")
         )
-    return rows, bad
+    return ReadSources(rows, bad, files, kept.path)
+
+
+def _read(file: SourceFile, rules: RowRules, rows: list[Row], bad: list[BadRow], kept: Quarantine) -> ReadFile:
+    """Add the rows of a file to those before."""
+    before = _stamp(file.path)
+    formats: Counter[str] = Counter()
+    num_bad = 0
+    for entry in read_rows(file.path, file.name, rules):
+        if isinstance(entry, Row):
+            rows.append(entry)
+            formats[entry.format] += 1
+        else:
+            kept.add(entry)
+            bad.append(entry._replace(raw=None))
+            num_bad += 1
+    sha256 = sha256_file(file.path)
+    if _stamp(file.path) != before:
+        raise UsageError(
+            f"prepare.sources: {file.name} changed while it was read, so that its rows are neither the old nor the new "
+            "ones; wait until what writes it is done, then `ratchet stage prepare`"
+        )
+    kind = str(evidence_of(file.path, file.name))
+    return ReadFile(file.name, sha256, kind, dict(formats.most_common()), num_bad)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What differs once a file was written again; no program can set the time of the last change (ctime)."""
+    found = os.stat(path)  # noqa: PTH116  follows links
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)

@@ -160,7 +160,7 @@ def _draw_of(rows: Sequence[Row], groups: Sequence[str], params: PrepareParams) 
             held = dev_groups(groups, params.dev_fraction, params.seed) if params.split.field is None else frozenset()
         except ValueError as error:
             raise UsageError(
-                f"nothing to split after cleaning: {error}; give {', '.join(params.sources)} more rows"
+                f"nothing to split after cleaning: {error}; give {', '.join(map(str, params.sources))} more rows"
             ) from None
         return lambda at: "dev" if groups[at] in held else "train"
     drawn: defaultdict[str, int] = defaultdict(int)

@@ -1,8 +1,7 @@
 """Ratchet's own steps of preparation."""
 
 import json
-import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Literal
 
@@ -12,12 +11,14 @@ from evalsuite.core.errors import UsageError
 from tasks.data.decontaminate import SHARE, HeldOut
 from tasks.data.formats import Row
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
+from tasks.prepare.draw import draw, entries_of, within_caps
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 HELD_OUT = ("golden_sets", "data/suites")
 """Folders of the items that no row may ask: those that DVC watches for the suites."""
+UNWRITABLE = "the chat template cannot write its tools"
 
 
 class Duplicates(Step):
@@ -70,16 +71,21 @@ class HeldOutItems(Step):
 
 
 class MaxRows(Step):
-    """Draws ``prepare.max_rows`` rows with ``prepare.seed`` where there are more."""
+    """Draws ``max_rows`` rows of each source and ``prepare.max_rows`` of all with ``prepare.seed``."""
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the rows that were drawn, in their order."""
-        limit = given.params.max_rows
-        if limit is None or len(rows) <= limit:
+        params = given.params
+        if not params.draws:
             return Outcome(rows)
-        drawn = set(random.Random(given.params.seed).sample(range(len(rows)), limit))  # noqa: S311  a sample, no secret
-        reason = "left out by prepare.max_rows"
-        return _without(rows, [None if at in drawn else Note(row.source, reason) for at, row in enumerate(rows)])
+        entries = entries_of(rows, params, given.paths.root)
+        capped = within_caps(entries, [source.max_rows for source in params.sources], params.seed)
+        weights = [source.weight for source in params.sources]
+        drawn = set(draw(capped, [entries[at] for at in capped], weights, params.max_rows, params.seed))
+        within = set(capped)
+        reasons = ("left out by prepare.max_rows", "left out by max_rows of its source")
+        notes = [None if at in drawn else Note(row.source, reasons[at not in within]) for at, row in enumerate(rows)]
+        return _without(rows, notes)
 
 
 class Length(Step):
@@ -88,12 +94,15 @@ class Length(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Count the tokens of every row with the base model's tokenizer."""
         limit = given.params.max_length_tokens
+        counted = given.lengths.of(rows)
+        unwritable = given.lengths.unwritable
+        _check_unwritable(rows, unwritable, given)
         notes = []
-        for row, lengths in zip(rows, given.lengths.of(rows), strict=True):
-            reason = "" if lengths else "no answer to learn"
+        for row, lengths in zip(rows, counted, strict=True):
+            reason = "" if lengths else UNWRITABLE if row.source in unwritable else "no answer to learn"
             if lengths and is_too_long(row, lengths, limit):
                 reason = f"longer than {limit} tokens"
-            notes.append(Note(row.source, reason) if reason else None)
+            notes.append(Note(row.source, reason, unwritable.get(row.source, "")) if reason else None)
         return _without(rows, notes)
 
 
@@ -107,6 +116,17 @@ STEPS: dict[str, type[Step]] = {
     "semantic_duplicates": SemanticDuplicates,
 }
 """A step's name in ``prepare.steps`` -> its class."""
+
+
+def _check_unwritable(rows: Sequence[Row], unwritable: Mapping[str, str], given: StepInputs) -> None:
+    """Refuse to go on without most of the tools because the template cannot write them."""
+    found = [row.source for row in rows if row.source in unwritable]
+    allowed = given.params.max_bad_fraction
+    if len(found) > allowed * len(rows):
+        raise UsageError(
+            f"{len(found)} of {len(rows)} rows cannot be learnt, prepare.max_bad_fraction allows {allowed}; the first, "
+            f"{found[0]}: {unwritable[found[0]]}"
+        )
 
 
 def _without(rows: Sequence[Row], notes: Sequence[Note | None]) -> Outcome:

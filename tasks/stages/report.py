@@ -106,7 +106,7 @@ def gather(params: Sections, paths: ArtifactPaths) -> ReportData:
         licence=licence,
         licence_from=licence_from,
         written=datetime.now(UTC),
-        datasets=params.prepare.datasets,
+        datasets=params.prepare.hub_ids,
         git_commit=commit,
         versions=versions(),
         method_tables=_method_tables(comparison, found, paths),

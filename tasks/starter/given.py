@@ -12,6 +12,8 @@ from tasks.data.keys import ignore_advice
 from tasks.prepare.rows import row_rules
 
 SPLITS = ("dev", "test")
+RULES = row_rules(PrepareParams(sources=("data/raw",)))
+"""How rows are read that no params.yaml speaks of yet."""
 
 
 class FoundRows(NamedTuple):
@@ -44,10 +46,10 @@ def look_at_rows(path: Path) -> FoundRows:
     """
     if not path.is_file():
         what = "is a folder, expected a file of rows" if path.is_dir() else "is not there"
-        raise UsageError(f"--data: {path} {what}; name a file of JSON lines or a JSON array")
+        raise UsageError(f"--data: {path} {what}; name a file of rows")
     formats: Counter[str] = Counter()
     bad: list[BadRow] = []
-    for row in read_rows(path, path.name, row_rules(PrepareParams(sources=(str(path),)))):
+    for row in read_rows(path, path.name, RULES):
         if isinstance(row, Row):
             formats[row.format] += 1
         else:

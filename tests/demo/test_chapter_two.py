@@ -30,7 +30,7 @@ def test_the_copy_is_a_project_that_cannot_move_a_champion(tmp_path: Path, monke
     copy = tmp_path / "copy"
     make_copy(ROOT, copy)
     params = load_params(copy / "params.yaml")
-    assert params.prepare.sources == (ROWS,)
+    assert [source.path for source in params.prepare.sources] == [ROWS]
     assert not params.promote.automatic
     monkeypatch.chdir(copy)
     check(params, ArtifactPaths())

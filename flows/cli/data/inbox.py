@@ -79,6 +79,7 @@ def inbox_take(
     from tasks.feedback.review import read_review
     from tasks.feedback.taking import ITEMS, ROWS, take
     from tasks.paths import ArtifactPaths
+    from tasks.prepare.source_files import files_there
 
     review = review if review == REVIEW else review.absolute()
     paths = ArtifactPaths(project_root())
@@ -90,7 +91,7 @@ def inbox_take(
         f"{taken.rejected} rejected, {taken.undecided} undecided"
     )
     if taken.rows and not dry_run:
-        named = str(ROWS) in prepare.sources
+        named = str(ROWS) in [file.name for file in files_there(prepare, paths.root)]
         typer.echo(f"  {ROWS}: " + ("`ratchet run` trains on it" if named else "name it in prepare.sources"))
     if taken.items and not dry_run:
         typer.echo(f"  {ITEMS}: move items into a set's test.jsonl or dev.jsonl, then `ratchet golden check`")

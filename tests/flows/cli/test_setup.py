@@ -167,3 +167,16 @@ def test_from_inside_a_project_a_new_one_is_made_beside_it(tmp_path: Path) -> No
     create(tmp_path / "mine", Wishes())
     assert ratchet(tmp_path / "mine", "init", "../other").returncode == 0
     assert (tmp_path / "other/dvc.yaml").is_file()
+
+
+def test_rows_of_a_store_are_copied_and_the_line_that_names_them_is_said(tmp_path: Path) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/a.jsonl").write_text(ROW)
+    done = ratchet(tmp_path, "import-rows", f"local://{tmp_path}/store/*.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "`prepare: {sources: [data/raw/a.jsonl]}`, then `ratchet stage prepare`" in done.stdout
+    assert (tmp_path / "data/raw/a.jsonl").read_text() == ROW
+    absent = ratchet(tmp_path, "import-rows", f"local://{tmp_path}/store/none.jsonl")
+    assert (absent.returncode, absent.stderr.count("\n")) == (2, 1)

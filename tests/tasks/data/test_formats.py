@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.config.prepare import PrepareParams
-from tasks.data.formats import SHAPES, BadRow, Row, RowRules, read_rows
+from tasks.data.conversations import SHAPES
+from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.formats import parse_row as _parse
 from tasks.data.keys import METADATA, NOT_LEARNT, ignore_advice, is_empty
 
@@ -52,6 +53,9 @@ TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "he
         pytest.param({"messages": TURNS, "tools": "[]"}, "chat", id="llama-factory-no-tools"),
         pytest.param({"messages": TURNS, "id": 7, "source": "x", "category": ["a"]}, "chat", id="metadata"),
         pytest.param({"messages": TURNS, "label": True, "weight": 1.0, "train": True}, "chat", id="good-example"),
+        pytest.param({"question": "hi", "answer": "hello"}, "question_answer", id="question-answer"),
+        pytest.param({"prompt": "hi", "response": "hello"}, "question_answer", id="prompt-response"),
+        pytest.param({"instruction": "hi", "context": "", "response": "hello"}, "alpaca", id="dolly"),
         pytest.param(
             {"messages": [{**TURNS[0], "train": False}, {**TURNS[1], "tool_calls": None}]},
             "chat",
@@ -156,8 +160,9 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({**LEARNT, "weight": 0}, "weight is 0: nothing in the row"),
         ({**LEARNT, "weight": 0.5}, "weight 0.5, expected 0, 1, true or false"),
         ({**LEARNT, "weight": 1, "train": False}, "weight and train that contradict"),
-        ({**LEARNT, "tools": [{"type": "function"}]}, "has tools: tool calls are not"),
-        ({**LEARNT, "functions": [{}]}, "has functions: tool calls are not"),
+        ({**LEARNT, "tools": [{"type": "function"}]}, "tools entry 0 is no function with a name"),
+        ({**LEARNT, "functions": [{}]}, "functions entry 0 is no function with a name"),
+        ({**LEARNT, "tools": "{"}, "tools: not JSON"),
         ({**LEARNT, "images": ["a.png"]}, "has images: only text"),
         ({**LEARNT, "system": "s", "messages": [{"role": "system", "content": "t"}, *TURNS]}, "system differs"),
         ({**LEARNT, "conversations": TURNS}, "unknown key 'conversations'"),
@@ -168,15 +173,18 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({"messages": [TURNS[0], {**TURNS[1], "weight": "0"}]}, "turn 1 .assistant. has weight '0'"),
         ({"messages": [{**TURNS[0], "train": True}, TURNS[1]]}, "turn 0 .user. is marked to be learnt"),
         ({"messages": [TURNS[0], {**TURNS[1], "train_detail": [{"train": False}]}]}, "parts of a turn"),
-        ({"messages": [TURNS[0], {**ANSWER, "tool_calls": [{"id": "c"}]}]}, "turn 1 .assistant. has tool_calls"),
-        ({"messages": [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{}]}]}, "has tool_calls"),
-        ({"messages": [TURNS[0], {**ANSWER, "function_call": {"name": "w"}}]}, "has function_call"),
+        ({"messages": [TURNS[0], {**ANSWER, "tool_calls": [{"id": "c"}]}]}, "turn 1 .assistant. call 0 has no name"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{}]}]}, "call 0 has no name"),
+        ({"messages": [{**TURNS[0], "function_call": {"name": "w"}}, ANSWER]}, "has function_call"),
         ({"messages": [TURNS[0], {**ANSWER, "reasoning_content": "r"}]}, "reasoning beside the answer"),
         ({"messages": [TURNS[0], {**ANSWER, "thinking": "r"}]}, "reasoning beside the answer"),
         ({"messages": [TURNS[0], {**ANSWER, "refusal": "no"}]}, "has refusal"),
         ({"messages": [TURNS[0], {**ANSWER, "name": "Ann"}]}, "has name"),
-        ({"messages": [*TURNS, {"role": "tool", "content": "x"}, ANSWER]}, "turn 2 is tool: tool calls"),
-        ({"conversations": [{"from": "human", "value": "a"}, {"from": "observation", "value": "b"}]}, "is observation"),
+        ({"messages": [*TURNS, {"role": "tool", "content": "x"}, ANSWER]}, "turn 2 is a tool.s result, and no call"),
+        (
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "observation", "value": "b"}]},
+            "turn 1 is a tool.s result, and no call",
+        ),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]}, "type 'image_url'"),
         ({"messages": [{"role": "user", "content": 5}, ANSWER]}, "turn 0 .user.: content is a number, expected text"),
         ({"prompt": 5, "completion": "5"}, "turn 0 .user.: content is a number, expected text"),
@@ -191,7 +199,7 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({**LEARNT, "label": 0}, "label is 0, expected true .* or false"),
         ({**LEARNT, "kto_tag": "false"}, "kto_tag is 'false', expected true .* or false"),
         ({**LEARNT, "rejected_completion": "b"}, "has rejected_completion: preference pairs"),
-        ({**LEARNT, "tool_choice": "auto"}, "has tool_choice: tool calls"),
+        ({**LEARNT, "tool_choice": "auto"}, "has tool_choice: a choice that was forced"),
         ({"messages": [TURNS[0], {**ANSWER, "label": False}]}, "turn 1 .assistant. has label: .* on the whole row"),
         (
             {"messages": [TURNS[0], {"role": "assistant", "content": [{**part("a"), "weight": 0}]}]},
@@ -236,8 +244,8 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-READ = {"messages", "system", "weight", "train", "training", "label", "kto_tag"}
-TURN_KEYS = {"role", "from", "content", "value", "weight", "train", "training"}
+READ = {"messages", "system", "weight", "train", "training", "label", "kto_tag", "tools", "functions"}
+TURN_KEYS = {"role", "from", "content", "value", "weight", "train", "training", "tool_calls", "function_call"}
 WORDS = [
     "mask",
     "Weight",
@@ -349,7 +357,7 @@ def test_no_line_of_public_data_breaks_the_reader() -> None:
 
 def test_the_page_on_data_names_every_key() -> None:
     page = (Path(__file__).parents[3] / "docs/data.md").read_text()
-    keys = {*METADATA, *NOT_LEARNT, *TURN_KEYS, *READ, *(key for shape in SHAPES for key in shape)}
+    keys = {*METADATA, *NOT_LEARNT, *TURN_KEYS, *READ, *(key for shape in SHAPES for key in (*shape.keys, *shape.more))}
     assert {key for key in keys if f"`{key}`" not in page and f'"{key}"' not in page} == set()
 
 

@@ -149,6 +149,22 @@ def test_what_is_trained_on_is_no_golden_item_and_a_golden_question_is_not_train
     assert not (paths.root / ITEMS).exists()
 
 
+def test_what_is_trained_on_is_found_in_tables_of_a_folder_and_beside_calls_of_tools(paths: ArtifactPaths) -> None:
+    folder = paths.root / "data/raw/more"
+    folder.mkdir()
+    (folder / "a.csv").write_text("prompt,completion\nTrained in a table,yes\n")
+    call = {"type": "function", "function": {"name": "look", "arguments": {}}}
+    turns = [{"role": "user", "content": "Trained with a tool"}, {"role": "assistant", "tool_calls": [call]}]
+    write_lines(
+        folder / "b.jsonl",
+        [{"messages": [*turns, {"role": "tool", "content": "x"}, {"role": "assistant", "content": "y"}]}],
+    )
+    prepare = PrepareParams.model_validate({"sources": ["data/raw/more", "data/raw/absent.jsonl"]})
+    [known] = proposals(record(1, prompt="Trained in a table"))
+    with pytest.raises(UsageError, match=r"r1: data/raw/more/a\.csv:2 asks the same"):
+        take([decided(known, side=Side.GOLDEN)], paths, prepare, "exact_match")
+
+
 @pytest.mark.parametrize(
     ("changes", "metric", "message"),
     [

@@ -97,7 +97,9 @@ def _set(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(
             _set("prepare", "sources", to=["data/raw/mine.jsonl"]), ["no file data/raw/mine.jsonl"], id="no-data"
         ),
-        pytest.param(_set("prepare", "sources", to=["data/raw"]), ["data/raw is a folder"], id="folder-of-data"),
+        pytest.param(
+            _set("prepare", "sources", to=["data/raw/*.xml"]), ["no file matches data/raw/*.xml"], id="no-match"
+        ),
         pytest.param(
             _set("prepare", "group_by", to="topic"),
             ["no field 'topic'", "line 3 of params.yaml", "fields: ['group', 'id', 'messages']"],

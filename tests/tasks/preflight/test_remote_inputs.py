@@ -159,3 +159,19 @@ def test_no_message_about_a_server_shows_its_password() -> None:
         need.prove()
     assert secret not in f"{caught.value} {need.what}"
     assert "the server http://127.0.0.1:9/v1 does not answer" in str(caught.value)
+
+
+def test_data_sets_of_the_hub_that_rows_come_from_are_proven_before_anything_is_spent(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = data_of()
+    data["prepare"]["sources"] = [f"hub:o/rows@{COMMIT}"]
+    params = parse_params(data)
+    keys = [need.key for need in needed(params, ["prepare"])]
+    assert keys == ["prepare.sources"]
+    with pytest.raises(StageError, match=r"prepare\.sources needs the dataset o/rows at commit .*data/raw"):
+        prove_needed(params, ["prepare"])
+    assert "prepare.sources" not in [need.key for need in needed(params, ["train@full"])]
+    with serving_hub({"datasets/o/rows": {"train.jsonl": b"{}"}}) as endpoint:
+        use_hub(monkeypatch, project / "hub", endpoint)
+        prove_needed(params, ["prepare"])

@@ -17,7 +17,9 @@ from tasks.preflight.base_model import check_first_rows
 from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
 from tasks.prepare.sources import check_sources
+from tasks.training.rows.examples import read_examples
 from tests.tasks.training.templates import GEMMA, QWEN_3
+from tests.tasks.training.tool_templates import QWEN_TOOLS
 
 
 @pytest.fixture
@@ -255,12 +257,12 @@ def test_a_linked_file_is_read_and_the_link_said(
 def test_a_file_in_a_linked_folder_is_refused_with_the_folders_target(
     project: ArtifactPaths, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    params = write(project, pairs(30))
+    write(project, pairs(30))
     outside = tmp_path_factory.mktemp("nas")
     (project.root / "data/raw/rows.jsonl").rename(outside / "rows.jsonl")
     (project.root / "data/raw/sub").symlink_to(outside)
     with pytest.raises(UsageError, match=rf"data/raw/sub is a link to {outside}, and DVC passes over links to folders"):
-        run(params.model_copy(update={"sources": ("data/raw/sub/rows.jsonl",)}), project)
+        run(PrepareParams(sources=("data/raw/sub/rows.jsonl",)), project)
 
 
 @pytest.mark.parametrize("target", ["/nowhere/rows.jsonl", "rows.jsonl"])
@@ -273,9 +275,65 @@ def test_a_link_to_no_file_is_called_one(project: ArtifactPaths, target: str) ->
 def test_the_projects_own_rows_are_all_good() -> None:
     root = Path(__file__).parents[3]
     own = PrepareParams(sources=("data/raw/support.jsonl",))
-    entries = list(read_rows(root / own.sources[0], own.sources[0]))
+    entries = list(read_rows(root / own.sources[0].path, own.sources[0].path))
     assert len(entries) == 600
     assert all(isinstance(entry, Row) for entry in entries)
+
+
+CALL = {"type": "function", "function": {"name": "find", "arguments": {"id": 7}}}
+TOOL_ROW = {
+    "messages": [
+        {"role": "user", "content": "Where is it?"},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "Oslo"},
+        {"role": "assistant", "content": "In Oslo."},
+    ],
+    "tools": [{"type": "function", "function": {"name": "find"}}],
+}
+
+
+def test_rows_with_tools_are_written_for_the_template_that_writes_them(project: ArtifactPaths) -> None:
+    with_template(project, QWEN_TOOLS)
+    rows = [
+        {**TOOL_ROW, "id": str(n), "messages": [{"role": "user", "content": f"{n}?"}, *TOOL_ROW["messages"][1:]]}
+        for n in range(20)
+    ]
+    report = run(write(project, rows), project)
+    assert report["splits"]["train"]["rows"] + report["splits"]["dev"]["rows"] == 20
+    row = json.loads((project.prepared / "train.jsonl").read_text().splitlines()[0])
+    assert row["tools"] == TOOL_ROW["tools"]
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(project.export("base"))
+    read = read_examples(project.prepared / "train.jsonl", tokenizer, 512)
+    learnt = tokenizer.decode([label for label in read[0].labels if label != -100])
+    assert learnt == '<tool_call>\n{"name": "find", "arguments": {"id": 7}}\n</tool_call><|im_end|>In Oslo.<|im_end|>'
+
+
+def test_a_few_rows_whose_tools_the_template_cannot_write_are_dropped_with_the_reason(project: ArtifactPaths) -> None:
+    params = write(project, [*pairs(199), TOOL_ROW])
+    dropped = run(params, project)["dropped"]["the chat template cannot write its tools"]
+    assert dropped["count"] == 1
+    assert (
+        "rows.jsonl:200 (the chat template does not write the tools of the row (such as 'find')" in dropped["first"][0]
+    )
+    with pytest.raises(
+        UsageError, match=r"1 of 31 rows cannot be learnt, prepare\.max_bad_fraction allows 0\.01; the first"
+    ):
+        run(write(project, [*pairs(30), TOOL_ROW]), project)
+
+
+def test_rows_that_differ_in_their_calls_alone_are_no_duplicates(project: ArtifactPaths) -> None:
+    with_template(project, QWEN_TOOLS)
+    first, _, *rest = TOOL_ROW["messages"]
+
+    def calling(number: int, call_id: str) -> dict[str, Any]:
+        call = {"id": call_id, "type": "function", "function": {"name": "find", "arguments": {"id": number}}}
+        return {"messages": [first, {"role": "assistant", "tool_calls": [call]}, *rest]}
+
+    params = write(project, [*pairs(10), calling(1, "a"), calling(2, "a"), calling(1, "b")])
+    report = run(params.model_copy(update={"group_by": None}), project)
+    assert report["dropped"]["duplicate"] == {"count": 1, "first": ["data/raw/rows.jsonl:13"]}
 
 
 def with_template(paths: ArtifactPaths, template: str) -> None:
@@ -346,6 +404,13 @@ def test_the_first_rows_are_tried_before_a_run_once_their_model_is_fetched(proje
     settings = {"chat_template_kwargs": {"enable_thinking": False}}
     assert not check_first_rows(project_params(project, pairs(3), **settings), project)
     assert not check_first_rows(project_params(project, pairs(3), id="other"), project)
+
+
+def test_tools_that_the_template_never_writes_are_told_before_anything_is_spent(project: ArtifactPaths) -> None:
+    with pytest.raises(UsageError, match=r"rows\.jsonl:1: the chat template does not write the tools"):
+        check_first_rows(project_params(project, [TOOL_ROW]), project)
+    with_template(project, QWEN_TOOLS)
+    assert check_first_rows(project_params(project, [TOOL_ROW]), project)
 
 
 def test_code_that_is_indented_otherwise_is_another_row(project: ArtifactPaths) -> None:

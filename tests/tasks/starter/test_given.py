@@ -44,8 +44,9 @@ def test_a_bad_row_among_good_ones_is_named(tmp_path: Path) -> None:
     [
         (b"", "it is empty"),
         (b'{"text": "a document"}\n', "no row of .* can be trained on; a:1: "),
-        (b"PAR1....", "Parquet"),
-        (b"prompt,completion\na,b\n", "CSV"),
+        (b"PAR1....", "a Parquet file and cannot be read"),
+        (b"prompt,completion\n", "it is empty"),
+        (b"<!DOCTYPE html>", "an HTML page"),
     ],
 )
 def test_a_file_without_a_row_to_train_on_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

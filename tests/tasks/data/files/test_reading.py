@@ -1,6 +1,8 @@
 """Files in the shapes that strangers send: read, or named with the command that converts them."""
 
 import bz2
+import csv
+import gc
 import gzip
 import io
 import json
@@ -8,16 +10,19 @@ import lzma
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
-from tasks.data.formats import Row, read_rows
-from tasks.data.sources import CHUNK_BYTES, read_entries
+from tasks.data.files.json_values import CHUNK_BYTES
+from tasks.data.files.reading import read_entries
+from tasks.data.formats import BadRow, Row, RowRules, read_rows
 
 ROWS = [{"prompt": f"q{number}", "completion": 'a, "b";\n\tc'} for number in range(3)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -35,6 +40,14 @@ def questions(path: Path) -> list[str]:
     return [entry.messages[0]["content"] for entry in entries if isinstance(entry, Row)]
 
 
+def table(delimiter: str) -> bytes:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, ["prompt", "completion"], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(ROWS)
+    return stream.getvalue().encode("utf-8-sig")
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -45,6 +58,12 @@ def questions(path: Path) -> list[str]:
         pytest.param("\n".join(json.dumps(row, indent=1) for row in ROWS).encode(), id="objects-over-lines"),
         pytest.param(gzip.compress(LINES.encode()), id="gzip"),
         pytest.param(gzip.compress(json.dumps(ROWS).encode()), id="gzip-of-an-array"),
+        pytest.param(zstandard.compress(LINES.encode()), id="zstandard"),
+        pytest.param(zstandard.compress(LINES.encode()) + zstandard.compress(b"\n"), id="zstandard-of-two-frames"),
+        pytest.param(table(","), id="csv"),
+        pytest.param(table("\t"), id="tsv"),
+        pytest.param(table(";"), id="semicolons"),
+        pytest.param(gzip.compress(table(",")), id="gzip-of-csv"),
     ],
 )
 def test_the_usual_shapes_are_read_whatever_their_name(tmp_path: Path, raw: bytes) -> None:
@@ -74,7 +93,7 @@ def test_a_line_that_is_an_array_is_one_bad_row_among_good_ones(tmp_path: Path) 
         (b'[{"a": 1} {"a": 2}]', "entry 1: a comma or ] is missing"),
         (b'[{"a": 1}] x', "entry 1: something follows"),
         (b'[{"a": 1},', "entry 2: not JSON"),
-        (b'[{"a": "\xff"}]', "not UTF-8"),
+        (b'[{"a": "\xff"}]', "not UTF-8 .*iconv -f WINDOWS-1252 -t UTF-8 x.json > x.converted.json"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{\n"a": 1}\n{\n"a" 2}', "over several lines and cannot be read at entry 2"),
     ],
@@ -84,9 +103,16 @@ def test_an_array_that_breaks_off_loses_no_row_in_silence(tmp_path: Path, raw: b
         list(read_entries(written(tmp_path, raw), "x.json", None))
 
 
-def test_a_damaged_gzip_file_is_called_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="damaged gzip"):
-        list(read_entries(written(tmp_path, gzip.compress(LINES.encode() * 99)[:-20]), "x", None))
+@pytest.mark.parametrize(("compress", "kind"), [(gzip.compress, "gzip"), (zstandard.compress, "Zstandard")])
+@pytest.mark.parametrize("left", [0.2, 0.9, 0.999])
+def test_a_compressed_file_that_was_cut_short_is_called_damaged(
+    tmp_path: Path, compress: Callable[[bytes], bytes], kind: str, left: float
+) -> None:
+    whole = compress(
+        "".join(json.dumps({"prompt": f"q{n * n}", "completion": "a"}) + "\n" for n in range(20_000)).encode()
+    )
+    with pytest.raises(UsageError, match=f"x is a damaged {kind} file .*cut short"):
+        list(read_entries(written(tmp_path, whole[: int(len(whole) * left)]), "x", None))
 
 
 def archive(kind: str) -> bytes:
@@ -102,22 +128,9 @@ def archive(kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def table(delimiter: str) -> bytes:
-    import csv
-
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, ["prompt", "completion"], delimiter=delimiter)
-    writer.writeheader()
-    writer.writerows(ROWS)
-    return stream.getvalue().encode("utf-8-sig")
-
-
 @pytest.mark.parametrize(
     ("raw", "what"),
     [
-        pytest.param(table(","), "CSV with the columns 'prompt', 'completion'", id="csv"),
-        pytest.param(table("\t"), "tab-separated with the columns 'prompt', 'completion'", id="tsv"),
-        pytest.param(table(";"), "semicolon-separated with the columns 'prompt', 'completion'", id="semicolons"),
         pytest.param(LINES.encode("utf-16"), "UTF-16 text", id="utf-16"),
         pytest.param(LINES.encode("utf-16-be"), "UTF-16BE text", id="utf-16-without-mark"),
         pytest.param(LINES.encode("utf-32"), "UTF-32 text", id="utf-32"),
@@ -156,7 +169,7 @@ def test_the_command_that_is_named_makes_rows_of_the_file(
         (archive("zip"), "a ZIP archive or a spreadsheet"),
         (archive("tar"), "a tar archive"),
         (archive("tgz"), "a tar archive"),
-        (b"PAR1" + bytes(20), "a Parquet file"),
+        (gzip.compress(b"PAR1" + bytes(20), mtime=0), "inside gzip, a Parquet file, .*gunzip -c"),
         (gzip.compress(LINES.encode("utf-16"), mtime=0), "inside gzip, UTF-16 text"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"\n<!DOCTYPE html><html>", "an HTML page"),
@@ -204,11 +217,41 @@ JSON = st.recursive(
 def test_an_array_gives_back_its_values_wherever_reading_pauses(
     values: list[Any], indent: int | None, ascii_only: bool, chunk: int
 ) -> None:
-    from tasks.data import sources
-    from tasks.data.file_kinds import Kind
+    from tasks.data.files import json_values
+    from tasks.data.files.kinds import Container
 
     raw = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "CHUNK_BYTES", chunk)
-        reader = sources._ValueReader(io.BytesIO(raw), "x", Kind.ARRAY)
+        patch.setattr(json_values, "CHUNK_BYTES", chunk)
+        reader = json_values.ValueReader(io.BytesIO(raw), "x", Container.ARRAY)
         assert [json.loads(text) for text in reader.values()] == values
+
+
+def test_a_text_file_is_one_document(tmp_path: Path) -> None:
+    path = written(tmp_path, "A, b\n\n{größer}\n".encode("utf-8-sig"), "a.txt")
+    [row] = read_rows(path, "a.txt", RowRules(documents=True))
+    assert isinstance(row, Row)
+    assert (row.source, row.text) == ("a.txt#1", "A, b\n\n{größer}\n")
+    [bad] = read_rows(path, "a.txt")
+    assert isinstance(bad, BadRow)
+    assert "set prepare.objective: text" in bad.reason
+    [long] = read_rows(path, "a.txt", RowRules(documents=True, max_bytes=8))
+    assert isinstance(long, BadRow)
+    assert long.reason.startswith("20 bytes, ")
+    [latin] = read_rows(written(tmp_path, "größer".encode("latin-1"), "b.txt"), "b.txt", RowRules(documents=True))
+    assert isinstance(latin, BadRow)
+    assert latin.reason.startswith("not UTF-8 at byte 2")
+    assert list(read_entries(written(tmp_path, b" \n", "c.txt"), "c.txt", None)) == []
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_a_compressed_file_of_which_only_the_beginning_is_read_is_closed(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    lines = "".join(json.dumps({"prompt": f"q{n * n * n}", "completion": "a"}) + "\n" for n in range(50_000))
+    path = written(tmp_path, compress(lines.encode()))
+    entries = read_entries(path, "x", None)
+    assert next(entries).source == "x:1"
+    del entries
+    gc.collect()  # an error in a destructor would be a warning, and warnings are errors
+    assert not [each for each in Path("/proc/self/fd").iterdir() if each.exists() and each.resolve() == path]

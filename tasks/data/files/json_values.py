@@ -1,94 +1,71 @@
-"""Rows out of a file, one by one, so that a look at the first of a huge file takes no time.
-
-Read are JSON lines, a JSON array and JSON objects over several lines, gzipped or not.
-"""
+"""Rows of JSON lines, of a JSON array and of JSON objects over several lines."""
 
 import codecs
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO
 
 from evalsuite.core.errors import UsageError
-from tasks.data.file_kinds import Kind, kind_of_file
+from tasks.data.files.entries import Entry
+from tasks.data.files.foreign import recoding_advice
+from tasks.data.files.kinds import Container
 
-HEAD_BYTES = 1 << 18
 CHUNK_BYTES = 1 << 16
-GZIP = b"\x1f\x8b"
 CUT_CHARACTERS = 16
 """So near to the end of what was read so far, a mistake may be a value that goes on."""
 
 
-class Entry(NamedTuple):
-    """The bytes of one row."""
-
-    source: str
-    """``file:line``, or ``file#entry`` where rows are not lines; both counted from 1."""
-    raw: bytes | None
-    """None where it is too long."""
-    size: int
-    """Bytes."""
-
-
-def read_entries(path: Path, name: str, max_bytes: int | None) -> Iterator[Entry]:
-    """Yield the rows of a file; blank lines are passed over.
-
-    Args:
-        path: The file.
-        name: Its name in messages.
-        max_bytes: Longer rows come without their bytes; no limit when None.
-
-    Raises:
-        UsageError: The file has another format, or breaks off; names the format and what to do.
-    """
-    with path.open("rb") as plain:
-        zipped = plain.read(len(GZIP)) == GZIP
-        plain.seek(0)
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if zipped else plain
-        try:
-            head = stream.read(HEAD_BYTES)
-            stream.seek(0)
-            kind = kind_of_file(head, len(head) < HEAD_BYTES, name, zipped)
-            if kind is Kind.LINES:
-                yield from _lines(stream, name, max_bytes)
-            else:
-                yield from _values(_ValueReader(stream, name, kind), name, max_bytes)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise UsageError(
-                f"prepare.sources: {name} is a damaged gzip file ({error}); restore it from its origin"
-            ) from None
-
-
-def _lines(stream: BinaryIO, name: str, max_bytes: int | None) -> Iterator[Entry]:
+def line_entries(stream: BinaryIO, name: str, max_bytes: int | None) -> Iterator[Entry]:
+    """Yield each line that is not blank; lines of more than ``max_bytes`` come without their bytes."""
     number = 0
     while raw := stream.readline(-1 if max_bytes is None else max_bytes + 1):
         number += 1
         source, size = f"{name}:{number}", len(raw)
         if max_bytes is not None and size > max_bytes:
-            while not raw.endswith(b"\n") and (raw := stream.readline(CHUNK_BYTES)):
-                size += len(raw)
-            yield Entry(source, None, size)
+            yield Entry(source, None, size + rest_of_line(stream, raw))
         elif raw.strip():
             yield Entry(source, raw, size)
 
 
-def _values(reader: "_ValueReader", name: str, max_bytes: int | None) -> Iterator[Entry]:
-    for number, text in enumerate(reader.values(), 1):
+def rest_of_line(stream: BinaryIO, raw: bytes) -> int:
+    """Pass over what follows ``raw`` on its line; returns how many bytes that was."""
+    size = 0
+    while not raw.endswith(b"\n") and (raw := stream.readline(CHUNK_BYTES)):
+        size += len(raw)
+    return size
+
+
+def value_entries(stream: BinaryIO, name: str, container: Container, max_bytes: int | None) -> Iterator[Entry]:
+    """Yield the values of an array, or those that stand one after the other.
+
+    Raises:
+        UsageError: They break off, are no JSON or UTF-8, or something follows the array.
+    """
+    for number, text in enumerate(ValueReader(stream, name, container).values(), 1):
         raw = text.encode()
         fits = max_bytes is None or len(raw) <= max_bytes
-        yield Entry(f"{name}#{number}", raw if fits else None, len(raw))
+        problem = "" if fits else _lists(text)
+        yield Entry(f"{name}#{number}", raw if fits else None, len(raw), problem)
 
 
-class _ValueReader:
+def _lists(text: str) -> str:
+    """Why a long object is no row, where it holds the rows as lists."""
+    value = json.loads(text)
+    if not isinstance(value, dict) or not value or not all(isinstance(inner, list) for inner in value.values()):
+        return ""
+    keys = ", ".join(repr(key[:40]) for key in list(value)[:8])
+    return f"one object with lists of rows under {keys}: write each of their rows as an object of its own"
+
+
+class ValueReader:
     """Reads the texts of JSON values, with no more of the file in memory than the longest value needs."""
 
-    def __init__(self, stream: BinaryIO, name: str, kind: Kind) -> None:
+    def __init__(self, stream: BinaryIO, name: str, container: Container) -> None:
+        """Read an array (``Container.ARRAY``) or values one after the other; messages call the file ``name``."""
         self._stream = stream
         self._name = name
-        self._kind = kind
+        self._container = container
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._text = ""
         self._at = 0
@@ -101,7 +78,7 @@ class _ValueReader:
         Raises:
             UsageError: They break off, are no JSON or UTF-8, or something follows the array.
         """
-        array = self._kind is Kind.ARRAY
+        array = self._container is Container.ARRAY
         goes_on = bool(self._next())
         if array:
             self._at += 1
@@ -146,7 +123,8 @@ class _ValueReader:
         try:
             self._text = self._text[self._at :] + self._decode(raw, final=self._ended)
         except UnicodeDecodeError:
-            raise self._broken("not UTF-8 there or soon after it") from None
+            advice = recoding_advice(self._name)
+            raise self._broken(f"not UTF-8 there or soon after it; {advice}") from None
         self._at = 0
 
     def _end(self) -> int:
@@ -170,6 +148,6 @@ class _ValueReader:
 
     def _broken(self, why: str) -> UsageError:
         return UsageError(
-            f"prepare.sources: {self._name} is {self._kind.value} and cannot be read at entry {max(self._number, 1)}: "
-            f"{why}; fix it there, or write one object per line"
+            f"prepare.sources: {self._name} is {self._container.value} and cannot be read at entry "
+            f"{max(self._number, 1)}: {why}; fix it there, or write one object per line"
         )

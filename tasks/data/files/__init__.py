@@ -1,0 +1,1 @@
+"""Files of rows: what holds them, and the bytes of each row."""

@@ -82,8 +82,9 @@ class Shingling:
             values <<= np.uint64(bits)
             values |= codes[place : place + number]
         values.sort()  # np.unique takes three times as long
-        once: NDArray[np.uint64] = values[np.concatenate([[True], values[1:] != values[:-1]])]
-        return once
+        first: NDArray[np.bool_] = np.ones(number, dtype=np.bool_)
+        np.not_equal(values[1:], values[:-1], out=first[1:])
+        return values[first]
 
     def hashes(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Hashes of the runs of all texts, one behind the other with repeats, and where each text's begin and end.

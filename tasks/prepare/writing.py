@@ -9,7 +9,7 @@ from typing import Any
 from evalsuite.core.errors import StageError
 from evalsuite.core.files import write_json, write_jsonl
 from tasks.objectives.objective import Objective
-from tasks.prepare.quarantine import QUARANTINE
+from tasks.prepare.inputs.quarantine import QUARANTINE
 from tasks.prepare.rows import content
 from tasks.prepare.splits import Side
 

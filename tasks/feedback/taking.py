@@ -15,8 +15,8 @@ from tasks.data.formats import Row, read_rows
 from tasks.feedback.records import asked_key
 from tasks.feedback.review import Choice, Proposal, Side
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.source_files import files_there
 from tasks.prepare.rows import row_rules
-from tasks.prepare.source_files import files_there
 
 INBOX = Path("data/inbox")
 ROWS = Path("data/raw/feedback.jsonl")

@@ -13,9 +13,9 @@ from tasks.data.formats import Row, read_rows
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.source_files import source_files
 from tasks.prepare.lengths import TokenLengths, has_tools
 from tasks.prepare.rows import row_rules
-from tasks.prepare.source_files import source_files
 from tasks.prepare.sources import FIRST_ROWS
 
 

@@ -14,7 +14,7 @@ from tasks.config.evaluation import EvaluationParams
 from tasks.config.model import ModelParams
 from tasks.config.params import Params
 from tasks.evaluation.suites import outside_suites
-from tasks.prepare.hub_files import hub_repositories
+from tasks.prepare.inputs.hub_files import hub_repositories
 
 
 def check_pinned(params: EvaluationParams) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
-from tasks.prepare.source_files import file_of, source_files
+from tasks.prepare.inputs.source_files import file_of, source_files
 
 
 def entries_of(rows: Sequence[Row], params: PrepareParams, root: Path) -> list[int]:

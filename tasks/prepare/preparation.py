@@ -9,15 +9,15 @@ from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.objectives.find import blamed, find_objective
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.quarantine import QUARANTINE
+from tasks.prepare.inputs.source_files import say_links, source_files
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
-from tasks.prepare.quarantine import QUARANTINE
 from tasks.prepare.record.forgotten import forgetting
 from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import Record, run_steps
-from tasks.prepare.source_files import say_links, source_files
 from tasks.prepare.sources import check_sources, read_sources
 from tasks.prepare.splits import split
 from tasks.prepare.steps import StepInputs

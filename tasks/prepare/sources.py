@@ -15,9 +15,9 @@ from tasks.data.files.reading import evidence_of
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
-from tasks.prepare.quarantine import Quarantine, quarantine
+from tasks.prepare.inputs.quarantine import Quarantine, quarantine
+from tasks.prepare.inputs.source_files import SourceFile, file_of, source_files
 from tasks.prepare.rows import check_split_fields, row_rules
-from tasks.prepare.source_files import SourceFile, file_of, source_files
 
 FIRST_ROWS = 20
 FORMATS = {

@@ -79,7 +79,7 @@ def inbox_take(
     from tasks.feedback.review import read_review
     from tasks.feedback.taking import ITEMS, ROWS, take
     from tasks.paths import ArtifactPaths
-    from tasks.prepare.source_files import files_there
+    from tasks.prepare.inputs.source_files import files_there
 
     review = review if review == REVIEW else review.absolute()
     paths = ArtifactPaths(project_root())

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from evalsuite.core.errors import StageError, UsageError
 from tasks.config.prepare import HubSource, PrepareParams
 from tasks.paths import ArtifactPaths
-from tasks.prepare.hub_files import hub_files, hub_repositories
+from tasks.prepare.inputs.hub_files import hub_files, hub_repositories
 from tasks.prepare.sources import check_sources, read_sources
 from tests.hub import COMMIT, serving_hub, use_hub
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
-from tasks.prepare.source_files import source_files
+from tasks.prepare.inputs.source_files import source_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from evalsuite.core.errors import UsageError
 from evalsuite.core.yaml_mistakes import printable
 from tasks.config.prepare import PrepareParams, SourceChoice
-from tasks.prepare.hub_files import hub_files
+from tasks.prepare.inputs.hub_files import hub_files
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What an entry of prepare.sources stands for, and where its bad rows go."""

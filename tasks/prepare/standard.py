@@ -8,6 +8,7 @@ from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
+from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 
@@ -71,6 +72,7 @@ class Length(Step):
 STEPS: dict[str, type[Step]] = {
     "duplicates": Duplicates,
     "quality": Quality,
+    "select": Select,
     "held_out": HeldOutItems,
     "max_rows": MaxRows,
     "length": Length,

@@ -117,7 +117,8 @@ def make_project(project: Path, shared: Path, arm: str, rows: list[tuple[str, st
         project / "data/raw/rows.jsonl",
         [{"messages": [*asked(text), {"role": "assistant", "content": name}]} for text, name in pool],
     )
-    (project / "data/suites").mkdir()
+    for name in ("data/suites", "registry"):
+        shutil.copytree(here / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "[0-9a-f]" * 16))
     for split, items in (("dev", dev), ("test", test)):
         entries = [
             {

@@ -14,6 +14,7 @@ from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, entries_of, within_caps
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
+from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 HELD_OUT = ("golden_sets", "data/suites")
@@ -109,6 +110,7 @@ class Length(Step):
 STEPS: dict[str, type[Step]] = {
     "duplicates": Duplicates,
     "quality": Quality,
+    "select": Select,
     "held_out": HeldOutItems,
     "max_rows": MaxRows,
     "length": Length,

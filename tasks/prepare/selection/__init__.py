@@ -1,0 +1,1 @@
+"""Of many rows those that teach the base model the most."""

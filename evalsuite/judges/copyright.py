@@ -147,7 +147,7 @@ class _HashReader(pickle.Unpickler):
 
 def _spacy_tokenizer() -> Tokenizer:
     try:
-        from spacy.lang.en import English  # type: ignore[import-not-found]  # optional
+        from spacy.lang.en import English  # optional
     except ImportError:
         raise UsageError(
             "copyright behaviours are split by spaCy's English tokenizer: pip install spacy, or leave "

@@ -19,6 +19,7 @@ from tasks.data.keys import (
     shown,
     unknown_reason,
 )
+from tasks.data.quiet import quiet
 from tasks.data.sources import read_entries
 from tasks.data.turns import Turn, check_conversation, read_turns, with_system
 
@@ -69,6 +70,8 @@ class RowRules(NamedTuple):
     """Longer lines are bad rows; no limit when None."""
     fields: tuple[str, ...] = ()
     """Keys of rows that the objective reads itself."""
+    quiet: bool = False
+    """Whether the reasons of bad rows quote nothing of them (``tasks.data.quiet``)."""
 
 
 def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[Row | BadRow]:  # noqa: B008  immutable
@@ -97,6 +100,11 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
 
 def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
     """A row of JSON; a ``BadRow`` with the reason where it cannot be trained on."""
+    row = _parsed(raw, source, rules)
+    return BadRow(source, *quiet(row.reason, row.unknown)) if rules.quiet and isinstance(row, BadRow) else row
+
+
+def _parsed(raw: bytes, source: str, rules: RowRules) -> Row | BadRow:
     try:
         data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

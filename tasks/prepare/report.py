@@ -65,6 +65,7 @@ def _step(record: Record) -> dict[str, Any]:
     return {
         "name": record.name,
         **record.counts,
+        **({"counted": record.counted} if record.counted else {}),
         "first_dropped": [_line(note) for note in record.dropped[:MAX_LISTED]],
         "first_changed": [_line(note) for note in record.changed[:MAX_LISTED]],
     }

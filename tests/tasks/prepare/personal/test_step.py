@@ -84,6 +84,13 @@ def test_by_default_what_is_sure_is_redacted_and_places_are_reported() -> None:
     assert record.counted["PERSON"] == {"treatment": "redact", "found": 1, "rows": 1}
 
 
+def test_who_was_found_once_is_found_in_the_whole_row() -> None:
+    rows = [row("My name is Zofia Kowalczyk.", "Dear Zofia, here you are. Kowalczyk will do.", source="f:1")]
+    assert said(treated(rows)[0]) == [["My name is <PERSON>.", "Dear <PERSON>, here you are. <PERSON> will do."]]
+    other = row("My name is Will Kowalczyk and I will wait.", "We will see, Will.")
+    assert said(treated([other])[0])[0][0] == "My name is <PERSON> and I will wait."
+
+
 def test_each_kind_has_its_own_treatment() -> None:
     rows = [
         row(f"Mail {EMAIL} from 192.0.2.9", source="f:1"),

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from demo.nights import Ended, Killer, Schedule, TourError, Watcher, environment, served
 from demo.tickets import METHOD, make_project, moved_rows, renamed_rows, write_rows
 from evalsuite.core.files import read_json
@@ -66,21 +68,31 @@ def main() -> int:
     if busy := others_keep_busy():
         print(busy)
     print(f"A tiny model's project, five nights. project: {project}", flush=True)
-    shutil.rmtree(project, ignore_errors=True)
+    project.parent.mkdir(exist_ok=True)
     try:
-        make_project(here, project)
-        with _model_made(project) as made, served(project) as schedule:
-            made()
-            _took("`ratchet serve` holds the deployment, and the random model of 100,000 parameters is made", begun)
-            for number, night in enumerate(NIGHTS, 1):
-                if not _pass(number, night, schedule, project):
-                    return 1
+        with FileLock(project.with_suffix(".lock"), timeout=0.0):
+            shutil.rmtree(project, ignore_errors=True)
+            make_project(here, project)
+            return _nights(project, begun)
+    except Timeout:
+        print(f"error: another tour is at work in {project}; wait for it to end", file=sys.stderr)
+        return 4
     except TourError as error:
         print(f"error: {error}", file=sys.stderr)
         return 4
     except KeyboardInterrupt:
         print(f"stopped; what was made lies in {project}", file=sys.stderr)
         return 130
+
+
+def _nights(project: Path, begun: float) -> int:
+    """Let the nights pass; the exit code."""
+    with _model_made(project) as made, served(project) as schedule:
+        made()
+        _took("`ratchet serve` holds the deployment, and the random model of 100,000 parameters is made", begun)
+        for number, night in enumerate(NIGHTS, 1):
+            if not _pass(number, night, schedule, project):
+                return 1
     return _show(project, begun)
 
 

@@ -43,6 +43,9 @@ def _explain(issue: Any, model: type[BaseModel], prefix: str) -> str:
         message = "expected text; put the value in quotes"
     if issue["type"] in ("float_parsing", "int_parsing") and isinstance(issue.get("input"), str):
         message = comma_advice(issue["input"], whole=issue["type"] == "int_parsing") or message
+    if issue["type"] == "too_short":
+        least = issue["ctx"]["min_length"]
+        message = f"expected at least {least} {'entry' if least == 1 else 'entries'}"
     if message.startswith("Input should be "):
         message = f"expected {message.removeprefix('Input should be ')}"
     value = issue.get("input")

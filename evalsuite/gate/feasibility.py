@@ -14,6 +14,7 @@ from evalsuite.core.extensions import did_you_mean
 from evalsuite.gate.costs import RECORDED_COSTS
 from evalsuite.gate.policy import GatePolicy, named
 from evalsuite.gate.rules import COSTS, Rule
+from evalsuite.stats.bounds import may_be_bounded
 from evalsuite.stats.paired import mean_interval, paired_interval
 
 MAX_LEAST_ITEMS = 10**6
@@ -69,6 +70,22 @@ def impossible_rules(
         if text is not None:
             found.append(Impossible(rule.name(None), text))
     return tuple(found)
+
+
+def whole_scale_rules(policy: GatePolicy) -> list[str]:
+    """Rules whose size is the whole scale of a score from 0 to 1, or more: a percentage in the place of a fraction.
+
+    Whether a metric's scores lie within 0 and 1 is told from its name alone, so that this is no more than a warning.
+    """
+    found = []
+    for rule in policy.rules:
+        if rule.paired and may_be_bounded(rule.metric) and rule.size() >= 1.0:
+            never = "no candidate passes it" if rule.asks_gain else "no candidate fails it"
+            found.append(
+                f"{rule.name(None)}: {rule.takes} {rule.size():g} is the whole scale of a score from 0 to 1, or more: "
+                f"where {rule.metric} is such a score, {never} (2% is 0.02)"
+            )
+    return found
 
 
 def unknown_name(suite: str, metric: str | None, known: Mapping[str, Collection[str] | None]) -> str | None:

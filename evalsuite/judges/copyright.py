@@ -53,7 +53,7 @@ class CopyrightRule:
             tokenizer: Splits text as the references were split; spaCy's English tokenizer when None.
 
         Raises:
-            UsageError: The folder is absent, or spaCy is not installed.
+            UsageError: The folder is absent.
         """
         files = sorted(folder.glob("*.pkl"))
         if not files:
@@ -146,12 +146,7 @@ class _HashReader(pickle.Unpickler):
 
 
 def _spacy_tokenizer() -> Tokenizer:
-    try:
-        from spacy.lang.en import English  # optional
-    except ImportError:
-        raise UsageError(
-            "copyright behaviours are split by spaCy's English tokenizer: pip install spacy, or leave "
-            "copyright_references out"
-        ) from None
+    from spacy.lang.en import English
+
     tokenizer = English().tokenizer
     return lambda text: [token.text for token in tokenizer(text)]

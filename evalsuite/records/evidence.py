@@ -175,7 +175,9 @@ def load_policy(path: Path) -> GatePolicy:
     if isinstance(data, dict) and "rules" not in data and "gate" in data:
         data, prefix = data["gate"], "gate."
     if not isinstance(data, dict):
-        raise UsageError(f"{path} holds {type(data).__name__}, expected a mapping with the key rules")
+        raise UsageError(
+            f"{path} has no keys, expected the key `rules` with a list of rules (docs/reference/params.md, gate)"
+        )
     try:
         return GatePolicy.model_validate(data)
     except ValidationError as error:

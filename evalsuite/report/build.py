@@ -247,7 +247,9 @@ def _unscored(data: ReportData, models: list[ModelRow]) -> list[Unscored]:
             if not row.unscored:
                 continue
             result = data.results.get(model.name, {}).get(row.suite)
-            items = [item for item in result.items if row.metric in item.metrics] if result else []
+            items = (
+                [may_be_shown(row.suite, item) for item in result.items if row.metric in item.metrics] if result else []
+            )
             found.append(Unscored(model.name, row.suite, row, tuple(unscored_reasons(items))))
     return found
 

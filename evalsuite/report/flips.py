@@ -10,6 +10,7 @@ LEAST_CHANGE = 0.1
 """Smaller changes of a graded score are counted, not listed."""
 WITHHELD_SUITES = frozenset({"harmbench"})
 """Suites whose prompts and completions may be harmful: the report names their items and shows no text of them."""
+WITHHELD = "withheld: may be harmful"
 MAX_ITEMS = 20
 """Items of each kind that a page lists where no script runs."""
 
@@ -107,8 +108,9 @@ def may_be_shown(suite: str, item: ItemResult) -> ItemResult:
     """The item, without its texts where its suite's may be harmful."""
     if suite not in WITHHELD_SUITES:
         return item
-    withheld = f"withheld: may be harmful; {item.item_id} in the evaluation's items.parquet"
-    return item.model_copy(update={"prompt": withheld, "output": withheld, "references": ()})
+    withheld = f"{WITHHELD}; {item.item_id} in the evaluation's items.parquet"
+    unscored = None if item.unscored is None else WITHHELD  # a judge's words may quote the output
+    return item.model_copy(update={"prompt": withheld, "output": withheld, "references": (), "unscored": unscored})
 
 
 def _flip(after: ItemResult, before: ItemResult, metrics: Mapping[str, bool]) -> Flip:

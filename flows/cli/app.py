@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from evalsuite.core.errors import ExitCode, RatchetError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
+from flows.cli.data.inbox import inbox_app
 from flows.cli.evaluate import evaluate
 from flows.cli.gate import gate_app
 from flows.cli.golden import golden_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(gate_app, name="gate")
 app.add_typer(golden_app, name="golden")
+app.add_typer(inbox_app, name="inbox")
 app.add_typer(judge_app, name="judge")
 app.add_typer(report_app, name="report")
 for command in (init, run, stage, status, plan, launch, evaluate, promote, rollback, history, serve, doctor):

@@ -147,7 +147,7 @@ def gate_power(
     rules = params.gate if policy is None else load_policy(here / policy)
     share = ASSUMED_DISCORDANCE if discordance is None else discordance
     found = plan(rules, params, paths, discordance=share, sequential=sequential)
-    show_power(found.rules, found.impossible, found.waits)
+    show_power(found.rules, found.impossible, (*found.waits, *found.cautions))
     if json_out is not None:
         write_json(
             here / json_out,
@@ -156,6 +156,7 @@ def gate_power(
                 "rules": [rule.model_dump(mode="json") for rule in found.rules],
                 "impossible": list(found.impossible),
                 "waits": list(found.waits),
+                "cautions": list(found.cautions),
             },
         )
     if found.impossible:
@@ -178,6 +179,7 @@ def gate_replay(
     from tasks.registry.decisions import SUFFIX, check_last, check_params, find_decision
 
     if json_out is not None:
+        json_out = json_out.absolute()  # before the process moves to the project's root
         check_own_file(json_out)
     paths = ArtifactPaths(project_root())
     path = find_decision(paths, decision)

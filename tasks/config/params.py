@@ -49,7 +49,8 @@ class Params(TrainingSections):
 
     def deciding(self) -> dict[str, Any]:
         """The settings on which a run's outputs depend, defaults included and secrets left out, as JSON has them."""
-        return without_secrets(self.model_dump(mode="json", include=set(DECIDING)))
+        shown: dict[str, Any] = without_secrets(self.model_dump(mode="json", include=set(DECIDING)))
+        return shown
 
     @property
     def seed_sets(self) -> tuple[tuple[str, ...], ...]:

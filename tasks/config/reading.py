@@ -27,8 +27,8 @@ def read_sections(path: Path) -> dict[str, Any]:
             f"no {path} here; run from the project's root, or bring it back with `git checkout params.yaml`"
         ) from None
     if not isinstance(data, dict):
-        found = "nothing" if data is None else type(data).__name__
-        raise UsageError(f"{path} holds {found}, expected a mapping of sections such as `model: {{id: ...}}`")
+        found = {"NoneType": "nothing", "list": "a list", "str": "text"}.get(type(data).__name__, "one value")
+        raise UsageError(f"{path} holds {found}, expected sections such as `model: {{id: ...}}`")
     return data
 
 

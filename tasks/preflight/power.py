@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evalsuite.core.errors import RatchetError
 from evalsuite.core.files import read_model
-from evalsuite.gate.feasibility import KnownSet, impossible_rules
+from evalsuite.gate.feasibility import KnownSet, impossible_rules, whole_scale_rules
 from evalsuite.gate.policy import GatePolicy
 from evalsuite.gate.replay import read_record, reports_of
 from evalsuite.gate.rules import COSTS
@@ -37,6 +37,8 @@ class PowerPlan(NamedTuple):
     impossible: tuple[str, ...]
     waits: tuple[str, ...] = ()
     """Rules for which a suite of sequential.suites is run to its end, each with why."""
+    cautions: tuple[str, ...] = ()
+    """Rules that say nothing as they are: nobody fails them, or there is no champion yet."""
 
 
 def plan(
@@ -68,7 +70,22 @@ def plan(
         sequential=sequential,
     )
     impossible = impossible_rules(policy, sets, num_candidates=params.num_candidates)
-    return PowerPlan(rules, tuple(each.text for each in impossible), tuple(_waits(policy, params, paths)))
+    later = [] if champion else _without_champion(policy)
+    return PowerPlan(
+        rules,
+        tuple(each.text for each in impossible),
+        tuple(_waits(policy, params, paths)),
+        (*whole_scale_rules(policy), *later),
+    )
+
+
+def _without_champion(policy: GatePolicy) -> list[str]:
+    """Rules that are asked of nothing before the first promotion."""
+    return [
+        f"{rule.name('champion')} is asked once there is a champion; before the first promotion it holds nobody back"
+        for rule in policy.rules
+        if rule.paired and not rule.against.roles(("base",))
+    ]
 
 
 def _waits(policy: GatePolicy, params: Params, paths: ArtifactPaths) -> Iterator[str]:

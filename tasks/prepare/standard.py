@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row
 from tasks.prepare.personal.step import PersonalData
+from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -70,6 +71,7 @@ class Length(Step):
 
 STEPS: dict[str, type[Step]] = {
     "duplicates": Duplicates,
+    "quality": Quality,
     "held_out": HeldOutItems,
     "max_rows": MaxRows,
     "length": Length,

@@ -79,7 +79,7 @@ def find_decision(paths: ArtifactPaths, wanted: str | None) -> Path:
         if judged and judged[-1] is not None:
             return paths.stored_decision(judged[-1])
     if wanted is None:
-        return paths.stored_decision(read_decision(paths.decision).decision_id)
+        return paths.stored_decision(read_decision(paths.decision, "ratchet run").decision_id)
     folder = paths.stored_decision("").parent
     known = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
     if not known:

@@ -59,7 +59,7 @@ def read_digest(paths: ArtifactPaths, since: datetime | None = None) -> Digest:
         since: Leave out what happened before; everything when None.
 
     Raises:
-        UsageError: The ledger or a run's file is damaged.
+        UsageError: The ledger is damaged.
     """
     entries, runs = read_ledger(ledger_path(paths)), read_runs(paths)
     lines = [_of_run(run) for run in runs]

@@ -3,20 +3,23 @@
 The file is written when the run starts, so that a run whose process was killed is known as one that never ended.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evalsuite.core.errors import RatchetError
 from evalsuite.core.files import read_model, write_json
 from evalsuite.gate.decision import Verdict, read_decision
 from tasks.paths import ArtifactPaths
 from tasks.registry.champion import read_champion
+
+logger = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 400
 """Of an error's message that is kept."""
@@ -57,6 +60,12 @@ class Run(BaseModel):
     champion_before: str | None = None
     champion_after: str | None = None
 
+    @model_validator(mode="after")
+    def _verdict_is_there(self) -> Self:
+        if self.ending is Ending.VERDICT and self.verdict is None:
+            raise ValueError("it ended with a verdict and has none")
+        return self
+
     @field_validator("started_at")
     @classmethod
     def _is_moment(cls, value: str) -> str:
@@ -78,16 +87,15 @@ def journal(paths: ArtifactPaths, started_by: str) -> Iterator[Run]:
     write_json(path, run)
     try:
         yield run
+        decision = read_decision(paths.decision)
+        run.verdict, run.decision_id = decision.verdict, decision.decision_id
+        run.headline = decision.headline.removeprefix(f"{decision.verdict}: ")
+        run.ending = Ending.VERDICT if run.changed or run.ran else Ending.UNCHANGED
     except Exception as error:
         run.ending = Ending.FAILED
         said = str(error) if isinstance(error, RatchetError) else f"{type(error).__name__}: {error}"
         run.error = " ".join(said.split())[:MOST_CHARACTERS]
         raise
-    else:
-        run.ending = Ending.VERDICT if run.changed or run.ran else Ending.UNCHANGED
-        decision = read_decision(paths.decision)
-        run.verdict, run.decision_id = decision.verdict, decision.decision_id
-        run.headline = decision.headline.removeprefix(f"{decision.verdict}: ")
     finally:
         run.seconds = round((datetime.now(UTC) - begun).total_seconds(), 1)
         run.champion_after = _champion(paths)
@@ -107,9 +115,11 @@ def _champion(paths: ArtifactPaths) -> str | None:
 
 
 def read_runs(paths: ArtifactPaths) -> list[Run]:
-    """Every run that this machine knows of, oldest first.
-
-    Raises:
-        UsageError: A file is not what was written.
-    """
-    return [read_model(path, Run, f"rm {path}") for path in sorted(_folder(paths).glob("*.json"))]
+    """Every run that this machine knows of, oldest first; a file that is not what was written is told and left out."""
+    found = []
+    for path in sorted(_folder(paths).glob("*.json")):
+        try:
+            found.append(read_model(path, Run, f"rm {path}"))
+        except RatchetError as error:
+            logger.warning("left out: %s", error)
+    return found

@@ -62,7 +62,7 @@ def promote(
         StaleDecisionError: Another model became champion meanwhile.
         StageError: The remote cannot prove that it holds the bytes; the champion stays.
     """
-    decision = read_decision(paths.decision)
+    decision = read_decision(paths.decision, "ratchet run")
     override = _named(override)
     if decision.verdict is not Verdict.PROMOTE and override is None:
         raise UsageError(

@@ -15,6 +15,8 @@ from evalsuite.core.yaml_file import read_yaml
 from evalsuite.core.yaml_mistakes import printable
 from evalsuite.suites.golden_set.check import new_set
 from evalsuite.suites.golden_set.items import FileEntry, GoldenManifest
+from tasks.base_model.export import check_model
+from tasks.config.model import ModelParams
 from tasks.installed.pipeline import installed_version, pipeline_text, starts_safely
 from tasks.paths import ArtifactPaths
 from tasks.starter.given import SPLITS, FoundGolden, FoundRows, look_at_golden, look_at_rows
@@ -73,9 +75,16 @@ def create(folder: Path, wishes: Wishes, on_workplace: Callable[[Path], None] = 
         on_workplace: Told the temporary folder, for a caller that leaves without an exception when it is stopped.
 
     Raises:
-        UsageError: The folder cannot become one, git is missing, or the rows or the golden set cannot be used.
+        UsageError: The folder cannot become one, git is missing, or the model, the rows or the golden set cannot be
+            used.
     """
     versioned = check_place(folder, wishes.git)
+    if wishes.model != MODEL:  # the package of the default one may be installed later
+        model, revision = _model(wishes.model)
+        try:
+            check_model(ModelParams(id=model, revision=revision))
+        except UsageError as error:
+            raise UsageError(f"--model: {error}; --model takes a folder, package:NAME or OWNER/NAME@COMMIT") from None
     rows = tuple(look_at_rows(path) for path in wishes.data)
     _refuse_same_names(wishes.data)
     golden = look_at_golden(wishes.golden) if wishes.golden is not None else None

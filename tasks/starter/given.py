@@ -80,7 +80,7 @@ def look_at_golden(folder: Path) -> FoundGolden:
                 f"--golden: no file {path}; a golden set is a folder with dev.jsonl, which selects epochs, and "
                 "test.jsonl, by which the gate judges"
             )
-        items[split] = read_golden_items(path)
+        items[split] = read_golden_items(path, "then run init again")
         if not items[split]:
             raise UsageError(f"--golden: {path} has no items; write some, or leave --golden out for an empty set")
     shared = sorted({item.id for item in items["dev"]} & {item.id for item in items["test"]})

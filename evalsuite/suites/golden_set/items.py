@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import did_you_mean
 from evalsuite.core.files import numbered_objects, read_model, sha256_file, sha256_json
+from evalsuite.core.wrong_values import explain
 from evalsuite.suites.golden_set.metric_params import Params
 from evalsuite.suites.golden_set.metrics import KNOWN_METRICS, PARAMS
 
@@ -155,11 +156,8 @@ def _parsed(name: str, params: dict[str, Any]) -> Params:
     try:
         return kind.model_validate(params)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
         known = ", ".join(kind.model_fields) or "none"
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"metric {name!r}: {field}: {reason}; parameters: {known}") from None
+        raise ValueError(f"metric {name!r}: {explain(error, kind)}; parameters: {known}") from None
 
 
 def _as_text(message: Message) -> dict[str, str]:
@@ -232,25 +230,26 @@ def num_lines(file: Path) -> int:
     return sum(1 for line in file.read_bytes().split(b"\n") if line.strip())
 
 
-def read_golden_items(path: Path) -> tuple[GoldenItem, ...]:
+def read_golden_items(path: Path, again: str | None = None) -> tuple[GoldenItem, ...]:
     """Read and check every item.
+
+    Args:
+        path: A split's file.
+        again: What to do after a line was fixed; by default the command that checks the set.
 
     Raises:
         UsageError: Names file and line of the first item that is malformed or has an id that was there before.
     """
     items: list[GoldenItem] = []
     seen: dict[str, int] = {}
-    again = f"then `ratchet golden check {path.parent} --new-version VERSION`"
+    again = again or f"then `ratchet golden check {path.parent} --new-version VERSION`"
     if not path.is_file():
         raise UsageError(f"{path} is no file; expected one item per line (docs/golden_sets.md)")
     for number, row in numbered_objects(path, "an item", f"; fix the line, {again}"):
         try:
             item = GoldenItem.model_validate(row)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "item"
-            reason = first["msg"].removeprefix("Value error, ")
-            raise UsageError(f"{path}:{number}: {where}: {reason}; fix the line, {again}") from None
+            raise UsageError(f"{path}:{number}: {explain(error, GoldenItem)}; fix the line, {again}") from None
         if item.id in seen:
             raise UsageError(
                 f"{path}:{number}: id {item.id!r} is already that of line {seen[item.id]}; give each item an id of its "

@@ -18,6 +18,8 @@ def show_decision(decision: Decision, num_reasons: int | None = None) -> None:
     marks = {Outcome.PASS: proven(), Outcome.FAIL: broken(), Outcome.UNDECIDED: "?"}
     for number, reason in enumerate(decision.reasons[:num_reasons], 1):
         out.print(f"  {number}. {marks[reason.outcome]} {escape(reason.text)}")
+    if num_reasons is not None and len(decision.reasons) > num_reasons:
+        out.print(f"  the strongest {num_reasons} of {len(decision.reasons)} reasons; the report has all")
     for warning in decision.warnings:
         out.print(f"  [yellow]![/] {escape(warning)}")
     if decision.verdict is Verdict.INCONCLUSIVE:
@@ -45,7 +47,7 @@ def show_verdict(paths: ArtifactPaths) -> int:
     Returns:
         The verdict's exit code.
     """
-    decision = read_decision(paths.decision)
+    decision = read_decision(paths.decision, "ratchet run")
     show_decision(decision, 3)
     if paths.report.is_file():
         console().print(f"\nreport: {escape(str(paths.report.resolve()))}")

@@ -71,8 +71,8 @@ def show_simulation(result: Simulation) -> None:
     )
 
 
-def show_power(rules: Sequence[RulePower], impossible: Sequence[str], waits: Sequence[str] = ()) -> None:
-    """What each rule can prove, what each column means, and a remedy for each rule that is too weak."""
+def show_power(rules: Sequence[RulePower], impossible: Sequence[str], cautions: Sequence[str] = ()) -> None:
+    """What each rule can prove, what each column means, a remedy for each rule that is too weak, and what to know."""
     out = console()
     heads = ("n", "limit", "holds from (80%)", "(95%)", "caught from (80%)", "(95%)")
     found = table("rule", *heads, "spread from", right=heads)
@@ -93,7 +93,7 @@ def show_power(rules: Sequence[RulePower], impossible: Sequence[str], waits: Seq
     for rule in rules:
         if rule.weak:
             out.print(f"[yellow]![/] {escape(rule.rule)} is weak: {escape(rule.remedy or '')}")
-    for text in waits:
+    for text in cautions:
         out.print(f"[yellow]![/] {escape(text)}")
     for text in impossible:
         out.print(f"[red]{broken()}[/] {escape(text)}")

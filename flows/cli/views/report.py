@@ -46,7 +46,7 @@ def warn_of_another_decision(paths: "ArtifactPaths") -> None:
 
     if not paths.decision.is_file():
         return
-    decision_id = read_decision(paths.decision).decision_id
+    decision_id = read_decision(paths.decision, "ratchet run").decision_id
     if decision_id not in paths.report.read_text(encoding="utf-8"):
         typer.echo(
             f"warning: {paths.report} is about another decision than {paths.decision}; run `ratchet stage report`",

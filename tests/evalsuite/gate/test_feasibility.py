@@ -5,7 +5,7 @@ import pytest
 
 from evalsuite.gate.decide import decide
 from evalsuite.gate.decision import Verdict
-from evalsuite.gate.feasibility import KnownSet, impossible_rules
+from evalsuite.gate.feasibility import KnownSet, impossible_rules, whole_scale_rules
 from tests.evalsuite.gate.test_decide import GUARD, TARGET, policy, report
 
 COST = {"suite": "costs", "metric": "num_bytes", "kind": "ceiling", "limit": 10}
@@ -85,3 +85,14 @@ def test_what_is_not_known_is_not_held_against_a_rule() -> None:
     for cost in (COST, {**COST, "kind": "floor", "limit": 0}, {**COST, "limit": 0.1, "relative_to": "base"}):
         assert why([cost], 100) == []
     assert why([{**FLOOR, "limit": 7.5}], 100) == [], "a scale of its own"
+
+
+def test_a_percentage_in_the_place_of_a_fraction_is_told() -> None:
+    told = whole_scale_rules(policy({**GUARD, "margin": 2}, {**TARGET, "min_gain": 1}, FLOOR))
+    assert [text.split(": ")[1] for text in told] == [
+        "margin 2 is the whole scale of a score from 0 to 1, or more",
+        "min_gain 1 is the whole scale of a score from 0 to 1, or more",
+    ]
+    assert "no candidate fails it (2% is 0.02)" in told[0]
+    assert "no candidate passes it" in told[1]
+    assert whole_scale_rules(policy({**GUARD, "metric": "perplexity", "margin": 2}, {**GUARD, "margin": 0.99})) == []

@@ -59,7 +59,7 @@ def test_the_commonest_reasons_for_a_missing_score_lead() -> None:
 
 
 def test_items_of_a_harmful_suite_are_named_and_their_texts_withheld() -> None:
-    texts = {"prompt": "HIDDEN", "output": "HIDDEN", "references": ("HIDDEN",)}
+    texts = {"prompt": "HIDDEN", "output": "HIDDEN", "references": ("HIDDEN",), "unscored": "the judge said HIDDEN"}
 
     def harmful(score: float) -> dict[str, SuiteResult]:
         found = suite([score], suite="harmbench")["golden"]

@@ -149,7 +149,7 @@ def test_the_page_s_commands_make_the_project_that_the_page_shows(tmp_path: Path
 def test_a_signal_leaves_nothing_of_a_project(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     git = tmp_path / "bin/git"
-    git.write_text("#!/bin/sh\ntouch started\nexec sleep 600\n")
+    git.write_text("#!/bin/sh\ntouch started\nexec sleep 60\n")
     git.chmod(0o755)
     given = {**os.environ, "PATH": f"{git.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-P", "-m", "flows.cli", "init", "mine"]

@@ -65,6 +65,16 @@ def test_a_rule_that_no_bet_can_be_made_on_is_told_with_why(paths: ArtifactPaths
     }
 
 
+def test_a_rule_against_a_champion_that_is_not_there_yet_is_told(paths: ArtifactPaths) -> None:
+    params = params_with(GUARD, {**GUARD, "against": "champion"})
+    found = plan(params.gate, params, paths)
+    assert [each.rule for each in found.rules] == ["golden/json_exact:guard:base"]
+    assert found.cautions == (
+        "golden/json_exact:guard:champion is asked once there is a champion; before the first promotion it holds "
+        "nobody back",
+    )
+
+
 def test_sizes_come_from_the_sets_files(paths: ArtifactPaths) -> None:
     sets = known_sets(params_with(GUARD).evaluation, paths)
     lines = {

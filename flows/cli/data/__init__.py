@@ -1,0 +1,1 @@
+"""``ratchet data``: its commands, and what they print."""

@@ -93,7 +93,7 @@ def test_a_list_is_taken_exactly_where_both_checks_are_in_it_and_see_every_chang
         ),
         (["length", "shout", "held_out"], "changes rows and stands after length: a row might be longer than"),
         (["held_out", "length", "held_out"], "prepare.steps names held_out twice; remove one of them"),
-        (["held_uot", "length"], "no step 'held_uot'; did you mean 'held_out'? Known here: duplicates, held_out, max_"),
+        (["held_uot", "length"], "no step 'held_uot'; did you mean 'held_out'? Known here: duplicates, "),
         (["shuot", "held_out", "length"], "did you mean 'shout'? "),
         (
             ["no_step"],

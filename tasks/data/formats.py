@@ -23,6 +23,7 @@ from tasks.data.keys import (
     shown,
     unknown_reason,
 )
+from tasks.data.quiet import quiet
 from tasks.data.tools import Tool
 from tasks.data.turns import Turn
 
@@ -52,7 +53,7 @@ class BadRow(NamedTuple):
     unknown: tuple[str, ...] = ()
     """Its keys that nobody knows."""
     raw: bytes | None = None
-    """What the file has there; None where it is too long to be kept."""
+    """What the file has there; None where it is too long, or must not be kept."""
 
 
 class RowRules(NamedTuple):
@@ -68,6 +69,8 @@ class RowRules(NamedTuple):
     """Longer lines are bad rows; no limit when None."""
     fields: tuple[str, ...] = ()
     """Keys of rows that the objective reads itself."""
+    quiet: bool = False
+    """Whether bad rows are named by their place alone, and nothing of them is kept or quoted (``tasks.data.quiet``)."""
 
 
 def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[Row | BadRow]:  # noqa: B008  immutable
@@ -86,7 +89,7 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
     """
     for entry in read_entries(path, name, rules.max_bytes):
         if entry.problem:
-            yield BadRow(entry.source, entry.problem, raw=entry.raw)
+            yield _quiet(BadRow(entry.source, entry.problem, raw=entry.raw), rules)
         elif entry.raw is None:
             yield BadRow(
                 entry.source,
@@ -94,11 +97,23 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
             )
         else:
             read = parse_row(entry.raw, entry.source, rules)
-            yield read._replace(raw=entry.raw) if isinstance(read, BadRow) else read
+            yield read._replace(raw=entry.raw) if isinstance(read, BadRow) and not rules.quiet else read
 
 
 def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable
     """A row of JSON; a ``BadRow`` with the reason where it cannot be trained on."""
+    row = _parsed(raw, source, rules)
+    return _quiet(row, rules) if isinstance(row, BadRow) else row
+
+
+def _quiet(row: BadRow, rules: RowRules) -> BadRow:
+    if not rules.quiet:
+        return row
+    reason, unknown = quiet(row.reason, row.unknown)
+    return row._replace(reason=reason, unknown=unknown, raw=None)
+
+
+def _parsed(raw: bytes, source: str, rules: RowRules) -> Row | BadRow:
     try:
         data = parse_json(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

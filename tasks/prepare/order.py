@@ -67,7 +67,8 @@ def _validated(kind: type[Step], choice: StepChoice) -> Step:
     try:
         return kind.model_validate(choice.settings)
     except ValidationError as error:
-        raise UsageError(explain(error, kind, f"prepare.steps.{choice.name}.")) from None
+        of_all = f"prepare.steps.{choice.name}"
+        raise UsageError(explain(error, kind, f"{of_all}.").replace(f"{of_all}.: ", f"{of_all}: ")) from None
 
 
 def _check_order(steps: Sequence[ChosenStep]) -> None:

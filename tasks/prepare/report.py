@@ -70,6 +70,7 @@ def _step(record: Record) -> dict[str, Any]:
         "name": record.name,
         **record.counts,
         **_clusters(record),
+        **({"counted": record.counted} if record.counted else {}),
         "first_dropped": [_line(note) for note in record.dropped[:MAX_LISTED]],
         "first_changed": [_line(note) for note in record.changed[:MAX_LISTED]],
     }

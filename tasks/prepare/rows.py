@@ -26,7 +26,8 @@ def row_rules(params: PrepareParams) -> RowRules:
     documents = objective.rows is RowKind.DOCUMENTS
     limit = params.max_line_bytes or (None if documents else MAX_CHAT_BYTES)
     fields = (*objective.fields, *params.split.keys)
-    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, fields)
+    quiet = any(step.name == "personal_data" for step in params.steps)
+    return RowRules(documents, frozenset(params.ignore_keys), params.group_by, limit, fields, quiet)
 
 
 def content(row: Row, objective: Objective) -> dict[str, Any]:

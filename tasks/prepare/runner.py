@@ -4,9 +4,9 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from evalsuite.core.errors import StageError
 from evalsuite.core.extensions import blaming
@@ -29,6 +29,8 @@ class Record(NamedTuple):
     changed: list[Note]
     private: bool = False
     """The step's ``private``."""
+    counted: Mapping[str, Mapping[str, Any]] = {}
+    """What else it counted."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,7 +65,8 @@ def _ran(chosen: ChosenStep, rows: list[Row], given: StepInputs) -> tuple[list[R
         if not isinstance(outcome, Outcome):
             _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
         notes = list(outcome.dropped), list(outcome.changed)
-        kept, record = list(outcome.kept), Record(chosen.name, len(rows), *notes, chosen.step.private)
+        kept = list(outcome.kept)
+        record = Record(chosen.name, len(rows), *notes, chosen.step.private, outcome.counts)
         _check_notes(chosen, rows, kept, record)
         return _with_changes(chosen, rows, kept, record, given), record
 
@@ -113,12 +116,14 @@ def _with_changes(chosen: ChosenStep, rows: list[Row], kept: list[Row], record: 
 
 def _read_again(chosen: ChosenStep, row: Row, before: Row, given: StepInputs) -> Row:
     """A changed row, held to what every row of a source is held to."""
-    if row.row_id != before.row_id:
+    if row.row_id != before.row_id and chosen.entry_point:
         _refuse(chosen, f"changed the id of {row.source}")
     read = parse_row(json.dumps(content(row, given.objective)).encode(), row.source, given.rules)
     if isinstance(read, BadRow):
         _refuse(chosen, f"made a bad row of {row.source}: {read.reason}")
-    return before._replace(messages=read.messages, text=read.text, fields=row.fields, tools=read.tools)
+    return before._replace(
+        row_id=row.row_id, messages=read.messages, text=read.text, fields=row.fields, tools=read.tools
+    )
 
 
 def _refuse(chosen: ChosenStep, what: str) -> NoReturn:

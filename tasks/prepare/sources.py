@@ -17,6 +17,7 @@ from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import Quarantine, quarantine
 from tasks.prepare.inputs.source_files import SourceFile, file_of, source_files
+from tasks.prepare.personal.names import check_file_names
 from tasks.prepare.rows import check_split_fields, row_rules
 
 FIRST_ROWS = 20
@@ -75,6 +76,8 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
     """
     empty: dict[int, list[str]] = {}
     files = source_files(params, paths.root, fetch=False)
+    if row_rules(params).quiet:
+        check_file_names([name for name, _, _ in files])
     for name, path, entry in files:
         first = list(islice(read_rows(path, name, row_rules(params)), FIRST_ROWS))
         if not first:

@@ -12,6 +12,7 @@ from tasks.data.decontaminate import SHARE, HeldOut
 from tasks.data.formats import Row
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, entries_of, within_caps
+from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.selection.step import Select
@@ -116,6 +117,7 @@ STEPS: dict[str, type[Step]] = {
     "length": Length,
     "near_duplicates": NearDuplicates,
     "semantic_duplicates": SemanticDuplicates,
+    "personal_data": PersonalData,
 }
 """A step's name in ``prepare.steps`` -> its class."""
 

@@ -1,10 +1,10 @@
 """What a step of preparation is: all rows in; what it kept, dropped and changed out, with a reason for each."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from evalsuite.core.settings import Settings
 from tasks.config.prepare import PrepareParams
@@ -38,6 +38,8 @@ class Outcome:
     dropped: Sequence[Note] = ()
     changed: Sequence[Note] = ()
     """One for each row of ``kept`` that differs from the row that the step was given."""
+    counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What else it counted, by name, for the report; never a text of a row."""
 
 
 @dataclass(frozen=True)

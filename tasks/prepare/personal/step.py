@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import did_you_mean
+from evalsuite.network.outside import Outside, Package
 from tasks.data.formats import Row
 from tasks.prepare.personal.entities import ENTITIES, MODEL_ENTITIES, Treatment
 from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model, find_all
@@ -133,6 +134,10 @@ class PersonalData(Step):
             for name in sorted(total)
         }
         return Outcome(kept, dropped, changed, counts)
+
+    def outside(self) -> tuple[Outside, ...]:
+        """The recognisers, and the model that guesses names."""
+        return Package("presidio-analyzer"), Package("phonenumbers"), Package(self.model)
 
     def _fields(self, given: StepInputs) -> tuple[str, ...]:
         """The objective's own fields that are looked at.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from evalsuite.core.errors import UsageError
+from evalsuite.network.outside import Model, Outside
 from tasks.data.formats import Row
 from tasks.prepare.rows import asked_text
 from tasks.prepare.selection.difficulty import difficulties
@@ -80,6 +81,11 @@ class Select(Step):
             elif at not in kept:
                 dropped.append(Note(row.source, "beyond the budget of select", words[at]))
         return Outcome([rows[at] for at in sorted(kept)], dropped)
+
+    def outside(self) -> tuple[Outside, ...]:
+        """The encoder, where questions are compared."""
+        key = "prepare.steps.select.embedding_model"
+        return () if self.most_similar is None else (Model(key, self.embedding_model, None, "", ""),)
 
     def _scores(self, rows: Sequence[Row], given: StepInputs) -> tuple[list[float], list[str], dict[int, str]]:
         """Each row's score, its words for the report, and the rows that no budget is large enough for."""

@@ -66,6 +66,7 @@ SURFACE = {
     "data diff": {"after", "before", "--json", "--rows"},
     "data forget": {"row", "--alike", "--by", "--dry-run", "--json", "--match", "--most", "--reason"},
     "data forgotten": {"--json"},
+    "import-rows": {"url", "--replace"},
     "inbox sort": {"records", "--force", "--golden-share", "--label-studio", "--review", "--seed"},
     "inbox take": {"review", "--dry-run", "--metric"},
     "golden new": {"folder"},

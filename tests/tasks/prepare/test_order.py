@@ -72,7 +72,7 @@ def test_a_list_is_taken_exactly_where_both_checks_are_in_it_and_see_every_chang
     changing = [at for at, name in enumerate(steps) if name in ("shout", "personal_data")]
     sound = len(checks) == 2 and max(changing, default=-1) < min(checks)
     try:
-        taken = names(*steps) == steps
+        taken = names(*({name: {"rows": 9}} if name == "select" else name for name in steps)) == steps
     except UsageError:
         taken = False
     assert taken is sound

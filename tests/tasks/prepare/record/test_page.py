@@ -41,7 +41,7 @@ def test_the_page_tells_what_was_dropped_and_shows_the_pair(project: ArtifactPat
     )
     page = page_of(project)
     assert "30 of 32 rows are kept" in page
-    assert "same text as g/test.jsonl#t1" in page
+    assert "same text as golden_sets/g/test.jsonl#t1" in page
     assert "user: question 3\nassistant: answer 3" in page
     assert "There is no champion to compare the rows with." in page
 

@@ -62,7 +62,7 @@ def test_every_row_that_was_read_has_its_place_its_fate_and_the_reason(project: 
     )
     assert found["data/raw/rows.jsonl:31"].content == found["data/raw/rows.jsonl:4"].content
     (event,) = found["data/raw/rows.jsonl:32"].events
-    assert (event.step, event.detail) == ("held_out", "same text as g/test.jsonl#t1")
+    assert (event.step, event.detail) == ("held_out", "same text as golden_sets/g/test.jsonl#t1")
     assert found["data/raw/rows.jsonl:33"].events[0][:2] == ("read", "bad")
     for side in ("train", "dev"):
         ids = [entry["id"] for entry in lines_of(project.prepared / f"{side}.jsonl")]

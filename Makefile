@@ -17,9 +17,9 @@ demo: install
 tour: install
 	@$(BIN)/python -m demo.tour
 
-# Two processes, one thread each: whole files, since a file's tests share what is dear to build.
+# Two processes, one thread each: whole files, since a file's tests share what is dear to build; the longest first.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Chromium comes from the system, never from Playwright's own downloads.
 test-browser: install

@@ -286,7 +286,7 @@ def test_a_policy_is_read_alone_or_from_the_gate_section(tmp_path: Path) -> None
         ),
         ("alfa: 1", r"rules is required; unknown key alfa; did you mean 'alpha'\? Known here: alpha, .*, targets$"),
         ("rules: [{suite: a, metric: b, kind: floor}]", "takes limit"),
-        ("[1]", "holds list"),
+        ("[1]", "expected the key `rules` with a list of rules"),
         ("a: [", "not YAML"),
     ],
 )

@@ -187,9 +187,9 @@ def test_a_looser_policy_inside_the_decision_is_refused(tmp_path: Path) -> None:
     refuse(paths, "policy in params.yaml is not the decision's")
 
 
-def test_without_a_decision_the_stage_that_makes_it_is_named(paths: ArtifactPaths) -> None:
+def test_without_a_decision_the_command_that_makes_it_is_named(paths: ArtifactPaths) -> None:
     paths.decision.unlink()
-    with pytest.raises(StageError, match="ratchet stage gate"):
+    with pytest.raises(StageError, match="ratchet run"):
         promote(paths, PARAMS)
 
 

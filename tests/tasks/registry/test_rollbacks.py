@@ -65,7 +65,7 @@ class Registry(RuleBasedStateMachine):
         if identity == self.present:
             return
         stands = {
-            "read_decision": lambda _path: decision_on(identity, self.present),
+            "read_decision": lambda *_: decision_on(identity, self.present),
             "verify_manifest": lambda *_: SimpleNamespace(identity=identity),
             "_verify_decision": lambda *_: None,
             "store": lambda *_: None,

@@ -64,9 +64,12 @@ def may_be_card(digits: str) -> bool:
 
 
 def is_iban(compact: str) -> bool:
-    """Whether check digits (ISO 7064, modulo 97) and the form of the country are right."""
+    """Whether check digits (ISO 7064, modulo 97) and the form of the country are right.
+
+    They are 02 to 98: 00, 01 and 99 leave the same remainder as 97, 98 and 02, and are never given (ISO 13616).
+    """
     form = regex_per_country.get(compact[:2])
-    if form is None or not regex.fullmatch(form, compact):
+    if form is None or not regex.fullmatch(form, compact) or compact[2:4] in ("00", "01", "99"):
         return False
     return int("".join(str(int(sign, 36)) for sign in compact[4:] + compact[:4])) % 97 == 1
 

@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
@@ -42,6 +42,7 @@ def test_a_stand_in_depends_on_the_value_the_conversation_and_the_key_alone(enti
 
 
 @given(st.sampled_from(sorted(MAKERS)), st.integers())
+@example("IBAN_CODE", 940618)  # 00 in the place of its check digits leaves the remainder of 97
 def test_a_stand_in_is_nobodys(entity: str, number: int) -> None:
     made = Surrogates(KEY, str(number)).of(entity, VALUES[entity])
     digits = "".join(sign for sign in made if sign.isdigit())

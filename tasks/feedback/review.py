@@ -1,6 +1,5 @@
 """What a person reviews: one proposal a record, with the side it would go to, and the decisions that come back."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ from evalsuite.core.files import parse_json
 from evalsuite.core.wrong_values import explain
 from evalsuite.suites.golden_set.items import Message
 from tasks.feedback.records import Rating, Record, asked_key
+from tasks.prepare.splits import position
 
 
 class Side(StrEnum):
@@ -62,7 +62,7 @@ def propose(records: Sequence[Record], known: Mapping[str, Side], golden_share: 
     proposals = []
     for record in records:
         key = asked_key(record.turns)
-        drawn = Side.GOLDEN if _position(key, seed) < golden_share else Side.TRAIN
+        drawn = Side.GOLDEN if position(key, seed) < golden_share else Side.TRAIN
         proposals.append(
             Proposal(
                 id=record.id,
@@ -74,12 +74,6 @@ def propose(records: Sequence[Record], known: Mapping[str, Side], golden_share: 
             )
         )
     return proposals
-
-
-def _position(key: str, seed: int) -> float:
-    """A stable number in 0..1."""
-    digest = hashlib.sha256(f"{seed}\x1f{key}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def as_label_studio(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:

@@ -19,9 +19,10 @@ from tasks.lineage.seen import Known, earlier_rows, remember, seen, sides_of
 from tasks.lineage.versions import Objects, objects
 from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.source_files import file_of
 from tasks.prepare.record.forgotten import Forgotten, read_forgotten
 from tasks.prepare.record.trail import HASH_BYTES, Trail, content_hash, read_trail
-from tasks.prepare.rows import content, row_rules
+from tasks.prepare.rows import content, row_rules, texts_in
 from tasks.registry.ledger import registry_lock
 
 PREPARE = "ratchet stage prepare"
@@ -195,7 +196,7 @@ def _matching_earlier(wanted: str, known: Known, find: Objects) -> set[str]:
 
 def _files(trail: Trail) -> list[str]:
     """Files that the rows were read from, in their order."""
-    return list(dict.fromkeys(source[: max(source.rfind(":"), source.rfind("#"))] for source in _sources(trail)))
+    return list(dict.fromkeys(file_of(source) for source in _sources(trail)))
 
 
 def _sources(trail: Trail) -> Iterator[str]:
@@ -203,16 +204,7 @@ def _sources(trail: Trail) -> Iterator[str]:
 
 
 def _has(wanted: str, content: dict[str, Any]) -> bool:
-    return any(wanted in _comparable(text) for text in _texts(content))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in lists and mappings."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | tuple | dict):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+    return any(wanted in _comparable(text) for text in texts_in(content))
 
 
 def _comparable(text: str) -> str:

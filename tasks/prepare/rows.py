@@ -55,16 +55,16 @@ def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match |
 
 def own_texts(row: Row, objective: Objective) -> Iterator[str]:
     """What the objective learns from beside the turns."""
-    return (text for name in objective.fields for text in _texts(row.fields.get(name)))
+    return (text for name in objective.fields for text in texts_in(row.fields.get(name)))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
     """Every text in lists and mappings."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list | tuple | dict):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+            yield from texts_in(each)
 
 
 def asked_text(row: Row) -> str:

@@ -188,7 +188,7 @@ def is_drawn(number: int, stratum: str, fraction: float, seed: int) -> bool:
     if math.ceil(turn / fraction) > number:
         turn -= 1
     start, end = math.ceil(turn / fraction), math.ceil((turn + 1) / fraction)
-    return number == start + int((end - start) * _position(f"{stratum}\x1f{turn}", seed))
+    return number == start + int((end - start) * position(f"{stratum}\x1f{turn}", seed))
 
 
 def dev_groups(groups: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
@@ -208,16 +208,16 @@ def dev_groups(groups: Sequence[str], fraction: float, seed: int) -> frozenset[s
     names = sorted(set(groups))
     if len(names) < 2:
         raise ValueError(f"{len(names)} group: at least 2 are needed for train and dev")
-    position = {name: _position(name, seed) for name in names}
-    chosen = {name for name in names if position[name] < fraction}
+    places = {name: position(name, seed) for name in names}
+    chosen = {name for name in names if places[name] < fraction}
     if not chosen:
-        chosen = {min(names, key=lambda name: position[name])}
+        chosen = {min(names, key=lambda name: places[name])}
     if len(chosen) == len(names):
-        chosen.remove(max(names, key=lambda name: position[name]))
+        chosen.remove(max(names, key=lambda name: places[name]))
     return frozenset(chosen)
 
 
-def _position(name: str, seed: int) -> float:
+def position(name: str, seed: int) -> float:
     """A stable number in 0..1."""
     digest = hashlib.sha256(f"{seed}\x1f{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

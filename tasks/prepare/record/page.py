@@ -26,6 +26,7 @@ from evalsuite.data_page.topics import topics_of
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import BadRow, Row
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.source_files import file_of
 from tasks.prepare.languages import language_of
 from tasks.prepare.record.forgotten import NAME as FORGOTTEN
 from tasks.prepare.record.trail import events_of, shows_text, steps_of
@@ -240,14 +241,14 @@ def _withheld(records: Sequence[Record]) -> bool:
 
 def _sources(prepared: Prepared) -> Iterator[SourceFact]:
     """Every source, with what became of its rows."""
-    good = Counter(_file(row.source) for row in prepared.rows)
-    bad = Counter(_file(row.source) for row in prepared.bad)
+    good = Counter(file_of(row.source) for row in prepared.rows)
+    bad = Counter(file_of(row.source) for row in prepared.bad)
     on: dict[str, Counter[str]] = {name: Counter() for name in prepared.sides}
     tokens: Counter[str] = Counter()
     for name, side in prepared.sides.items():
         for row, lengths in zip(side.rows, side.lengths, strict=True):
-            on[name][_file(row.source)] += 1
-            tokens[_file(row.source)] += sum(lengths)
+            on[name][file_of(row.source)] += 1
+            tokens[file_of(row.source)] += sum(lengths)
     hashes = prepared.report["sources"]
     for name in [*hashes, *sorted({*good, *bad} - hashes.keys())]:
         yield SourceFact(
@@ -259,10 +260,6 @@ def _sources(prepared: Prepared) -> Iterator[SourceFact]:
             dev=on["dev"][name],
             tokens=tokens[name],
         )
-
-
-def _file(source: str) -> str:
-    return source[: max(source.rfind(":"), source.rfind("#"))]
 
 
 def _side(side: Side, told: Mapping[str, Any]) -> SideFact:

@@ -18,19 +18,14 @@ from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
 from tasks.prepare.sources import check_sources
 from tasks.training.rows.examples import read_examples
+from tests.tasks.prepare.project import new_project
 from tests.tasks.training.templates import GEMMA, QWEN_3
 from tests.tasks.training.tool_templates import QWEN_TOOLS
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
-    paths = ArtifactPaths(tmp_path)
-    shutil.copytree(tiny_model, paths.export("base"))
-    (tmp_path / "data/raw").mkdir(parents=True)
-    (tmp_path / "golden_sets/g").mkdir(parents=True)
-    item = {"id": "t1", "messages": [{"role": "user", "content": "Where is row three?"}]}
-    (tmp_path / "golden_sets/g/test.jsonl").write_text(json.dumps(item) + "\n")
-    return paths
+    return new_project(tmp_path, tiny_model)
 
 
 def write(paths: ArtifactPaths, rows: list[Any], name: str = "rows.jsonl") -> PrepareParams:

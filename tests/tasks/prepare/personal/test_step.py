@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
 from tasks.prepare.runner import run_steps
 from tasks.prepare.steps import StepInputs
+from tests.tasks.prepare.project import new_project
 
 EMAIL, CARD, SSN = "zsofia.kovacs@mail.example.org", "4242 4242 4242 4242", "219-09-9998"
 TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
@@ -54,13 +54,7 @@ def said(rows: list[Row]) -> list[list[str]]:
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
-    paths = ArtifactPaths(tmp_path)
-    shutil.copytree(tiny_model, paths.export("base"))
-    (tmp_path / "data/raw").mkdir(parents=True)
-    (tmp_path / "golden_sets/g").mkdir(parents=True)
-    item = {"id": "t1", "messages": [{"role": "user", "content": "Where is row three?"}]}
-    (tmp_path / "golden_sets/g/test.jsonl").write_text(json.dumps(item) + "\n")
-    return paths
+    return new_project(tmp_path, tiny_model)
 
 
 def prepared(project: ArtifactPaths, rows: list[Any], name: str = "rows.jsonl", **settings: Any) -> dict[str, Any]:

@@ -170,6 +170,13 @@ class PrepareParams(Section):
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
     seed: int = 0
+    engine: Literal["local", "ray"] = "local"
+    """Where rows are worked on: in ``processes`` of this machine, or by Ray Data on those of a cluster; the rows that
+    come out are the same."""
+    processes: int | None = Field(default=None, ge=1)
+    """Of ``engine: local`` for many rows; one a core when absent."""
+    ray_address: str | None = None
+    """Of ``engine: ray``: ``auto`` or ``ray://HOST:PORT``; a cluster of this machine alone when absent."""
 
     @model_validator(mode="after")
     def _weights_count(self) -> Self:

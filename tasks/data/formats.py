@@ -11,6 +11,7 @@ from evalsuite.core.files import parse_json
 from tasks.config.marks import is_mark
 from tasks.data.conversations import Conversation, read_conversation, shape_of
 from tasks.data.exports import export_of
+from tasks.data.files.entries import Entry
 from tasks.data.files.foreign import not_utf8
 from tasks.data.files.reading import read_entries
 from tasks.data.keys import (
@@ -81,23 +82,26 @@ def read_rows(path: Path, name: str, rules: RowRules = RowRules()) -> Iterator[R
         name: How messages and row ids name it.
         rules: How its rows are read.
 
-    Yields:
+    Returns:
         A ``Row``, or a ``BadRow`` with the reason; blank lines are passed over.
 
     Raises:
         UsageError: The file has another format, or breaks off; says how to convert it.
     """
-    for entry in read_entries(path, name, rules.max_bytes):
-        if entry.problem:
-            yield _quiet(BadRow(entry.source, entry.problem, raw=entry.raw), rules)
-        elif entry.raw is None:
-            yield BadRow(
-                entry.source,
-                f"{entry.size:,} bytes, prepare.max_line_bytes is {rules.max_bytes:,}; raise it, or cut the row",
-            )
-        else:
-            read = parse_row(entry.raw, entry.source, rules)
-            yield read._replace(raw=entry.raw) if isinstance(read, BadRow) and not rules.quiet else read
+    return (row_of(entry, rules) for entry in read_entries(path, name, rules.max_bytes))
+
+
+def row_of(entry: Entry, rules: RowRules) -> Row | BadRow:
+    """The row of what a file has in one place, or why there is none."""
+    if entry.problem:
+        return _quiet(BadRow(entry.source, entry.problem, raw=entry.raw), rules)
+    if entry.raw is None:
+        return BadRow(
+            entry.source,
+            f"{entry.size:,} bytes, prepare.max_line_bytes is {rules.max_bytes:,}; raise it, or cut the row",
+        )
+    read = parse_row(entry.raw, entry.source, rules)
+    return read._replace(raw=entry.raw) if isinstance(read, BadRow) and not rules.quiet else read
 
 
 def parse_row(raw: bytes, source: str, rules: RowRules = RowRules()) -> Row | BadRow:  # noqa: B008  immutable

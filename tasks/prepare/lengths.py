@@ -1,8 +1,9 @@
 """How many tokens training makes of a row."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from tasks.objectives.conversation import UnwritableRowError, end_tokens
 from tasks.objectives.objective import Objective, RowKind
 from tasks.objectives.sft import Sft
 from tasks.prepare.rows import content
+from tasks.prepare.scale.stored import Rows, only
 from tasks.training.rows.examples import tokenize_all
+
+COUNTED_TOGETHER = 50_000
+"""Rows that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class TokenLengths:
     unwritable: dict[str, str] = field(default_factory=dict)
     """Source of each row with tools that the chat template cannot write, of those counted so far -> why; such a row
     has no sequences."""
-    _counted: dict[str, tuple[Row, list[int]]] = field(default_factory=dict)
+    _counted: dict[int, list[int]] = field(default_factory=dict)
+    """Record of a row in the file of rows -> its tokens."""
 
     def of(self, rows: Sequence[Row]) -> list[list[int]]:
         """Tokens of each sequence that training makes of a row: one, or of some conversations one an answer.
@@ -41,21 +47,19 @@ class TokenLengths:
                 the model's context.
             MissingArtifactError: The base model was not fetched.
         """
-        new = [row for row in rows if row.source not in self._counted or self._counted[row.source][0] is not row]
-        for row, lengths in zip(new, self._count(new) if new else (), strict=True):
-            self._counted[row.source] = (row, lengths)
-        return [self._counted[row.source][1] for row in rows]
+        if not isinstance(rows, Rows):
+            return self._count(rows)
+        records = rows.records.tolist()
+        new = [at for at, record in enumerate(records) if record not in self._counted]
+        for begin in range(0, len(new), COUNTED_TOGETHER):
+            some = new[begin : begin + COUNTED_TOGETHER]
+            counted = self._count(list(only(rows, some)))
+            self._counted.update(zip((records[at] for at in some), counted, strict=True))
+        return [self._counted[record] for record in records]
 
     def _count(self, rows: Sequence[Row]) -> list[list[int]]:
-        if not (self.base / "manifest.json").is_file():
-            raise MissingArtifactError(f"no base model at {self.base}; make it with `ratchet stage fetch`")
-        from transformers import AutoTokenizer
-
-        tokenizer: Any = AutoTokenizer.from_pretrained(self.base, local_files_only=True, trust_remote_code=False)
-        if self.objective.rows is RowKind.CONVERSATIONS:  # documents are cut
-            check_fits("prepare.max_length_tokens", self.limit, context_tokens(self.base))
+        tokenizer, ends = self._tokenizer
         lines = [json.dumps(self._as_written(row)) for row in rows if not has_tools(row)]
-        ends = end_tokens(self.base, tokenizer)
         found: dict[str, list[int]] = {row.source: [] for row in rows}
         for sequence in tokenize_all(lines, tokenizer, ends, self.answers, self.objective):
             found[sequence.name].append(len(sequence.input_ids))
@@ -68,6 +72,18 @@ class TokenLengths:
             else:
                 found[row.source] = [len(sequence.input_ids) for sequence in sequences]
         return [found[row.source] for row in rows]
+
+    @cached_property
+    def _tokenizer(self) -> tuple[Any, Collection[int] | None]:
+        """The base model's, and the tokens that end an answer."""
+        if not (self.base / "manifest.json").is_file():
+            raise MissingArtifactError(f"no base model at {self.base}; make it with `ratchet stage fetch`")
+        from transformers import AutoTokenizer
+
+        tokenizer: Any = AutoTokenizer.from_pretrained(self.base, local_files_only=True, trust_remote_code=False)
+        if self.objective.rows is RowKind.CONVERSATIONS:  # documents are cut
+            check_fits("prepare.max_length_tokens", self.limit, context_tokens(self.base))
+        return tokenizer, end_tokens(self.base, tokenizer)
 
     def _as_written(self, row: Row) -> dict[str, Any]:
         return {"id": row.source, **content(row, self.objective)}

@@ -18,6 +18,7 @@ from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
 from tasks.prepare.report import report_of
 from tasks.prepare.runner import Record, run_steps
+from tasks.prepare.scale.choice import engine_of
 from tasks.prepare.sources import check_sources, read_sources
 from tasks.prepare.splits import split
 from tasks.prepare.steps import StepInputs
@@ -44,24 +45,26 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     steps = [*forgetting(paths), *chosen_steps(params)]
     check_sources(params, paths)
     say_links(source_files(params, paths.root, fetch=True), paths.root)
-    rows, bad, files, quarantine = read_sources(params, paths)
-    for file in files:
-        logger.info("%s", file)
     objective = find_objective(params.objective)
     lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
-    with blamed(objective):
-        kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
-        sides, left_out = split(kept, lengths.of(kept), params, paths, objective)
-    if left_out:
-        records.append(Record("split", len(kept), left_out, []))
-    report = report_of(params, files, rows, bad, records, sides)
+    with engine_of(params) as engine:
+        given = StepInputs(params, paths, lengths, engine)
+        read = read_sources(params, paths, engine)
+        for file in read.files:
+            logger.info("%s", file)
+        with blamed(objective):
+            kept, records = run_steps(steps, read.rows, given)
+            sides, left_out = split(kept, lengths.of(kept), given)
+        if left_out:
+            records.append(Record("split", len(kept), left_out, []))
+        report = report_of(read, records, sides, given)
 
-    def beside(folder: Path) -> None:
-        if quarantine.is_file():
-            shutil.move(quarantine, folder / QUARANTINE)
-        trail = trail_rows(rows, bad, records, sides, objective)
-        report["trail_md5"] = write_trail(folder / paths.trail.name, trail, records)
-        write_page(folder, Prepared(params, rows, bad, records, sides, report), paths)
+        def beside(folder: Path) -> None:
+            if read.quarantine.is_file():
+                shutil.move(read.quarantine, folder / QUARANTINE)
+            trail = trail_rows(read.rows, read.bad, records, sides, given)
+            report["trail_md5"] = write_trail(folder / paths.trail.name, trail, records)
+            write_page(folder, Prepared(read, records, sides, report, given))
 
-    write(paths.prepared, sides, report, objective, beside)
+        write(paths.prepared, sides, report, given, beside)
     return report

@@ -11,7 +11,7 @@ from evalsuite.network.outside import Outside, Package
 from tasks.data.decontaminate import said_by
 from tasks.data.formats import Row
 from tasks.prepare.languages import language_of
-from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
 REPEATED_RUN = 5
 """Words of a run that is looked for again."""
@@ -76,15 +76,11 @@ class Quality(Step):
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look at each row by itself; the first sign that is found is the reason."""
-        kept: list[Row] = []
-        dropped: list[Note] = []
-        for row in rows:
-            sign = next(self._signs(row), None)
-            if sign is None:
-                kept.append(row)
-            else:
-                dropped.append(Note(row.source, *sign))
-        return Outcome(kept, dropped)
+        return without(rows, given.each(self._notes, rows))
+
+    def _notes(self, rows: Sequence[Row]) -> list[Note | None]:
+        signs = (next(self._signs(row), None) for row in rows)
+        return [Note(row.source, *sign) if sign else None for row, sign in zip(rows, signs, strict=True)]
 
     def outside(self) -> tuple[Outside, ...]:
         """What tells languages apart."""

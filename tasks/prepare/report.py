@@ -4,15 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.config.prepare import PrepareParams
-from tasks.data.formats import BadRow, Row
+from tasks.data.formats import Row
 from tasks.data.keys import shown
-from tasks.objectives.find import find_objective
-from tasks.prepare.rows import learnt_counts
+from tasks.objectives.objective import RowKind
 from tasks.prepare.runner import Record
-from tasks.prepare.sources import ReadFile
+from tasks.prepare.scale.stored import Rows
+from tasks.prepare.sources import ReadSources
 from tasks.prepare.splits import Side
-from tasks.prepare.steps import Note
+from tasks.prepare.steps import Note, StepInputs
 
 MAX_LISTED = 100
 MAX_CLUSTERS = 20
@@ -21,48 +20,64 @@ HISTOGRAM_TOKENS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 
 
 
 def report_of(
-    params: PrepareParams,
-    files: Sequence[ReadFile],
-    rows: Sequence[Row],
-    bad: Sequence[BadRow],
-    records: Sequence[Record],
-    sides: Mapping[str, Side],
+    read: ReadSources, records: Sequence[Record], sides: Mapping[str, Side], given: StepInputs
 ) -> dict[str, Any]:
     """What report.json says.
 
     Args:
-        params: What was asked for.
-        files: What was found in each file.
-        rows: The rows as they were read.
-        bad: Those that could not be.
+        read: The rows as they were read.
         records: What each step did.
         sides: Train and dev rows.
+        given: What was asked for.
     """
+    bad = read.bad
+    formats: Counter[str] = Counter()
+    for file in read.files:
+        formats.update(file.formats)
     dropped: defaultdict[str, list[str]] = defaultdict(list)
     for record in records:
         for note in record.dropped if record.name != "max_rows" else ():
             dropped[note.reason].append(note.source + (f" ({note.detail})" if note.detail else ""))
-    num_rows = sum(len(side.rows) for side in sides.values())
+    num_rows = sum(len(side.places) for side in sides.values())
     drawn_from, left_out = next(
         ((record.rows_in, len(record.dropped)) for record in records if record.name == "max_rows"), (num_rows, 0)
     )
     return {
         "schema_version": 1,
-        "sources": {file.name: file.sha256 for file in files},
-        "files": [file._asdict() for file in files],
-        "rows_read": len(rows) + len(bad),
-        "formats": dict(sorted(Counter(row.format for row in rows).items())),
+        "sources": {file.name: file.sha256 for file in read.files},
+        "files": [file._asdict() for file in read.files],
+        "rows_read": len(read.rows) + len(bad),
+        "formats": dict(sorted(formats.items())),
         "bad_rows": {"count": len(bad), "first": [f"{row.source}: {row.reason}" for row in bad[:MAX_LISTED]]},
         "dropped": {
             reason: {"count": len(found), "first": found[:MAX_LISTED]} for reason, found in sorted(dropped.items())
         },
-        "max_rows": {"limit": params.max_rows, "clean_rows": drawn_from, "left_out": left_out},
+        "max_rows": {"limit": given.params.max_rows, "clean_rows": drawn_from, "left_out": left_out},
         "groups": {name: len(side.groups) for name, side in sides.items()},
         "splits": {name: _describe(side) for name, side in sides.items()},
-        **learnt_counts(find_objective(params.objective), [row for side in sides.values() for row in side.rows]),
+        **learnt_counts([side.rows for side in sides.values()], given),
         "unknown_keys": dict(Counter(key for row in bad for key in row.unknown).most_common(MAX_LISTED)),
         "steps": [_step(record) for record in records],
     }
+
+
+def learnt_counts(sides: Sequence[Rows], given: StepInputs) -> dict[str, Any]:
+    """What the report says of the objective: the answers that are learnt, and those that are context."""
+    objective = given.objective
+    name = {} if objective.name == "sft" else {"objective": objective.name}
+    if objective.rows is RowKind.DOCUMENTS:
+        return name
+    learnt = context = 0
+    for rows in sides:
+        for answers, unlearnt in given.each(_answers, rows):
+            learnt, context = learnt + answers - unlearnt, context + unlearnt
+    return name | {"answers": {"learnt": learnt, "context": context}}
+
+
+def _answers(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Each row's answers, and how many of them are not learnt."""
+    weights = [[turn.get("weight", 1) for turn in row.messages if turn["role"] == "assistant"] for row in rows]
+    return [(len(each), each.count(0)) for each in weights]
 
 
 def _step(record: Record) -> dict[str, Any]:
@@ -95,8 +110,8 @@ def _describe(side: Side) -> dict[str, Any]:
     lengths = [length for each in side.lengths for length in each]
     counts = Counter(next((edge for edge in HISTOGRAM_TOKENS if length <= edge), "more") for length in lengths)
     return {
-        "rows": len(side.rows),
-        **({"sequences": len(lengths)} if len(lengths) != len(side.rows) else {}),
+        "rows": len(side.places),
+        **({"sequences": len(lengths)} if len(lengths) != len(side.places) else {}),
         "tokens": sum(lengths),
         "longest": max(lengths, default=0),
         "histogram_up_to_tokens": {str(edge): counts[edge] for edge in (*HISTOGRAM_TOKENS, "more") if counts[edge]},

@@ -1,7 +1,7 @@
 """What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +36,11 @@ def content(row: Row, objective: Objective) -> dict[str, Any]:
     if row.text is not None:
         return own | {"text": row.text}
     return own | {"messages": list(row.messages)} | ({"tools": list(row.tools)} if row.tools else {})
+
+
+def sources_of(rows: Iterable[Row]) -> list[str]:
+    """Where each row stands."""
+    return [row.source for row in rows]
 
 
 def as_compared(row: Row) -> tuple[str, ...]:
@@ -135,18 +140,3 @@ def check_split_fields(row: Row, params: PrepareParams, paths: ArtifactPaths) ->
         stratum_of(row, params.split.stratify_by)
     if params.split.field is not None:
         time_of(row, params.split.field)
-
-
-def is_too_long(row: Row, lengths: Sequence[int], limit: int) -> bool:
-    """Whether a sequence of a conversation has more tokens than ``limit``; training cuts documents into pieces."""
-    return row.text is None and max(lengths) > limit
-
-
-def learnt_counts(objective: Objective, rows: Sequence[Row]) -> dict[str, Any]:
-    """What the report says of the objective: the answers that are learnt, and those that are context."""
-    name = {} if objective.name == "sft" else {"objective": objective.name}
-    if objective.rows is RowKind.DOCUMENTS:
-        return name
-    turns = [turn for row in rows for turn in row.messages if turn["role"] == "assistant"]
-    context = sum(turn.get("weight") == 0 for turn in turns)
-    return name | {"answers": {"learnt": len(turns) - context, "context": context}}

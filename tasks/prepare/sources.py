@@ -2,25 +2,33 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file
 from tasks.config.prepare import PrepareParams
+from tasks.data.files.entries import Entry
 from tasks.data.files.foreign import recoding_advice
-from tasks.data.files.reading import evidence_of
-from tasks.data.formats import BadRow, Row, RowRules, read_rows
+from tasks.data.files.reading import evidence_of, read_entries
+from tasks.data.formats import BadRow, Row, RowRules, read_rows, row_of
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import Quarantine, quarantine
 from tasks.prepare.inputs.source_files import SourceFile, file_of, source_files
 from tasks.prepare.personal.names import check_file_names
 from tasks.prepare.rows import check_split_fields, row_rules
+from tasks.prepare.scale.engine import Engine, InProcess
+from tasks.prepare.scale.stored import BATCH_BYTES, BATCH_ROWS, RowFile, Rows, pack
 
 FIRST_ROWS = 20
+MANY_BYTES = 50_000_000
+"""From here a file is parsed in several processes."""
 FORMATS = {
     "chat": "OpenAI's messages",
     "sharegpt": "ShareGPT",
@@ -59,7 +67,7 @@ class ReadFile(NamedTuple):
 class ReadSources(NamedTuple):
     """All rows of all sources, in their order."""
 
-    rows: list[Row]
+    rows: Rows
     bad: list[BadRow]
     """Without the bytes, which stand in the quarantine."""
     files: list[ReadFile]
@@ -110,18 +118,21 @@ def _remedy(entries: Iterable[Row | BadRow], params: PrepareParams) -> str:
     return "; ".join(advice)
 
 
-def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
+def read_sources(params: PrepareParams, paths: ArtifactPaths, engine: Engine) -> ReadSources:
     """Read all rows; bad ones go to the quarantine.
 
     Raises:
         UsageError: A file changed while it was read, or more rows are bad than ``prepare.max_bad_fraction`` allows.
+        StageError: The disk is full.
     """
-    rows: list[Row] = []
+    own = paths.root / ".ratchet"
+    stored = RowFile(own)
     bad: list[BadRow] = []
     files = []
-    with quarantine(paths.root / ".ratchet" / "quarantine.jsonl") as kept:
+    with quarantine(own / "quarantine.jsonl") as kept:
         for file in source_files(params, paths.root, fetch=True):
-            files.append(_read(file, row_rules(params), rows, bad, kept))
+            files.append(_read(file, row_rules(params), stored, bad, kept, engine))
+    rows = Rows(stored, np.arange(len(stored)))
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
         listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
@@ -134,19 +145,23 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
     return ReadSources(rows, bad, files, kept.path)
 
 
-def _read(file: SourceFile, rules: RowRules, rows: list[Row], bad: list[BadRow], kept: Quarantine) -> ReadFile:
+def _read(
+    file: SourceFile, rules: RowRules, stored: RowFile, bad: list[BadRow], kept: Quarantine, engine: Engine
+) -> ReadFile:
     """Add the rows of a file to those before."""
     before = _stamp(file.path)
     formats: Counter[str] = Counter()
     num_bad = 0
-    for entry in read_rows(file.path, file.name, rules):
-        if isinstance(entry, Row):
-            rows.append(entry)
-            formats[entry.format] += 1
-        else:
-            kept.add(entry)
-            bad.append(entry._replace(raw=None))
-            num_bad += 1
+    where = engine if before[0] >= MANY_BYTES else InProcess()
+    for batch in where.map(_Parse(rules), _batches(read_entries(file.path, file.name, rules.max_bytes))):
+        for read in batch:
+            if isinstance(read, BadRow):
+                kept.add(read)
+                bad.append(read._replace(raw=None))
+                num_bad += 1
+            else:
+                stored.append(read.packed)
+                formats[read.format] += 1
     sha256 = sha256_file(file.path)
     if _stamp(file.path) != before:
         raise UsageError(
@@ -155,6 +170,39 @@ def _read(file: SourceFile, rules: RowRules, rows: list[Row], bad: list[BadRow],
         )
     kind = str(evidence_of(file.path, file.name))
     return ReadFile(file.name, sha256, kind, dict(formats.most_common()), num_bad)
+
+
+class _Packed(NamedTuple):
+    """A row that could be read."""
+
+    format: str
+    packed: bytes
+
+
+@dataclass(frozen=True)
+class _Parse:
+    """Makes rows of what a file has."""
+
+    rules: RowRules
+
+    def __call__(self, entries: Sequence[Entry]) -> list[_Packed | BadRow]:
+        """Each entry's row, or why it is none."""
+        found = (row_of(entry, self.rules) for entry in entries)
+        return [row if isinstance(row, BadRow) else _Packed(row.format, pack(row)) for row in found]
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Some entries at a time, so that much of a file, and never all of a large one, is on its way."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        batch.append(entry)
+        size += entry.size if entry.raw is not None else 0
+        if size >= BATCH_BYTES or len(batch) >= BATCH_ROWS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -7,23 +7,30 @@ the others moves none of them. design/032-duplicates-and-splits.md says what tha
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
+from functools import cached_property
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
-from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
-from tasks.prepare.alike.near import Nearest, NearIndex
-from tasks.prepare.alike.shingles import compared_text
+from tasks.prepare.alike.near import Nearest, Signing
+from tasks.prepare.alike.shingles import Shingling
+from tasks.prepare.alike.steps import near_index
 from tasks.prepare.rows import group_of, stratum_of, time_of
-from tasks.prepare.steps import Note
+from tasks.prepare.scale.stored import Rows
+from tasks.prepare.steps import Note, StepInputs
 
 SideName = Literal["train", "dev"]
 SIDES: tuple[SideName, SideName] = ("train", "dev")
+KEY_BYTES = 16
+NUM_PERM = 128
+"""Length of the MinHash signatures that find near-duplicates."""
 LEFT_OUT = "belongs to both sides of the split"
 
 
@@ -31,16 +38,24 @@ LEFT_OUT = "belongs to both sides of the split"
 class Side:
     """Rows of train or dev."""
 
-    rows: list[Row] = field(default_factory=list)
+    all_rows: Rows
+    """Those of both sides."""
+    places: list[int] = field(default_factory=list)
+    """Which of them are on this one."""
     lengths: list[list[int]] = field(default_factory=list)
     """Tokens of each sequence of each row."""
-    groups: set[str] = field(default_factory=set)
+    groups: set[bytes] = field(default_factory=set)
 
-    def add(self, row: Row, lengths: list[int], group: str) -> None:
+    def add(self, at: int, lengths: list[int], group: bytes) -> None:
         """Place a row on this side."""
-        self.rows.append(row)
+        self.places.append(at)
         self.lengths.append(lengths)
         self.groups.add(group)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows, once all are placed."""
+        return Rows(self.all_rows.file, self.all_rows.records[np.asarray(self.places, dtype=np.int64)])
 
 
 class Split(NamedTuple):
@@ -59,33 +74,26 @@ class _Tie(NamedTuple):
     why: str
 
 
-def split(
-    rows: Sequence[Row],
-    lengths: Sequence[list[int]],
-    params: PrepareParams,
-    paths: ArtifactPaths,
-    objective: Objective,
-) -> Split:
+def split(rows: Rows, lengths: Sequence[list[int]], given: StepInputs) -> Split:
     """``train`` and ``dev``, each in the order of the rows, and the rows that belong to both.
 
     Args:
         rows: The rows that the steps kept.
         lengths: Tokens of each sequence of each row.
-        params: How they are split.
-        paths: The project.
-        objective: What the rows are for.
+        given: The project, and how rows are split.
 
     Raises:
         UsageError: Fewer than two groups, or a row lacks a field that the split reads.
     """
-    groups = [group_of(row, params.group_by, paths) for row in rows]
-    by_date = _sides_by_date(rows, params)
-    draw = _draw_of(rows, groups, params)
-    near = _near(rows, params, objective)
-    first_of: dict[str, tuple[SideName, int]] = {}
-    sides: dict[str, Side] = {name: Side() for name in SIDES}
+    params = given.params
+    facts = list(given.each(_Read(params, given.paths), rows))
+    by_date = _sides_by_date([fact.time for fact in facts if fact.time is not None], params)
+    draw = _draw_of(facts, params)
+    near = _near(rows, given)
+    first_of: dict[bytes, tuple[SideName, int]] = {}
+    sides: dict[str, Side] = {name: Side(rows) for name in SIDES}
     left_out = []
-    for at, group in enumerate(groups):
+    for at, (group, _, _) in enumerate(facts):
         ties = [] if by_date is None else [_Tie(by_date[at], at, f"{by_date[at]} by its date")]
         if group in first_of:
             side, first = first_of[group]
@@ -98,12 +106,45 @@ def split(
             continue
         side = ties[0].side if ties else draw(at)
         first_of.setdefault(group, (side, at))
-        sides[side].add(rows[at], lengths[at], group)
+        sides[side].add(at, lengths[at], group)
         if near:
             near[side].add(at)
     for there in near.values():
         there.say_crowded("prepare.split.near_duplicates")
     return Split(sides, left_out)
+
+
+class _Fact(NamedTuple):
+    """What the split reads of a row."""
+
+    group: bytes
+    """``group_key`` of its group."""
+    stratum: str | None
+    time: datetime | None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Reads it."""
+
+    params: PrepareParams
+    paths: ArtifactPaths
+
+    def __call__(self, rows: Sequence[Row]) -> list[_Fact]:
+        """Of some rows.
+
+        Raises:
+            UsageError: A row lacks a field.
+        """
+        by, split = self.params.group_by, self.params.split
+        return [
+            _Fact(
+                group_key(group_of(row, by, self.paths), self.params.seed),
+                None if split.stratify_by is None else stratum_of(row, split.stratify_by),
+                None if split.field is None else time_of(row, split.field),
+            )
+            for row in rows
+        ]
 
 
 def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
@@ -114,33 +155,33 @@ def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
     return Note(rows[at].source, LEFT_OUT, "; ".join(named), rows[other.row].source)
 
 
-def _near(rows: Sequence[Row], params: PrepareParams, objective: Objective) -> dict[SideName, Nearest]:
+def _near(rows: Rows, given: StepInputs) -> dict[SideName, Nearest]:
     """What rows on each side are to be compared with; nothing where near-duplicates are not looked for."""
-    threshold, compare = params.split.near_duplicates, params.split.compare
+    threshold = given.params.split.near_duplicates
     if threshold is None:
         return {}
-    index = NearIndex.of(lambda at: compared_text(rows[at], compare, objective), len(rows), threshold, seed=params.seed)
+    signing = Signing(threshold, Shingling(), NUM_PERM, given.params.seed)
+    index = near_index(rows, given.params.split.compare, signing, given)
     return {side: Nearest(index) for side in SIDES}
 
 
-def _sides_by_date(rows: Sequence[Row], params: PrepareParams) -> list[SideName] | None:
+def _sides_by_date(times: Sequence[datetime], params: PrepareParams) -> list[SideName] | None:
     """The side that each row's date says; None where rows are not split by date.
 
     Raises:
-        UsageError: A row has no date, or the dates leave a side empty.
+        UsageError: The dates leave a side empty.
     """
     if params.split.field is None:
         return None
-    times = [time_of(row, params.split.field) for row in rows]
     newest = sorted(times, reverse=True)
     if params.split.dev_from is not None:
         cut = datetime.combine(params.split.dev_from, time(), UTC)
-    elif rows:
+    elif times:
         # Rows of one moment stay together.
-        cut = newest[max(1, round(params.dev_fraction * len(rows))) - 1]
+        cut = newest[max(1, round(params.dev_fraction * len(times))) - 1]
     sides: list[SideName] = ["dev" if at >= cut else "train" for at in times]
     if len(set(sides)) < 2:
-        between = f"from {newest[-1].isoformat()} to {newest[0].isoformat()}" if rows else "absent"
+        between = f"from {newest[-1].isoformat()} to {newest[0].isoformat()}" if times else "absent"
         raise UsageError(
             f"nothing to split by date: prepare.split.field {params.split.field!r} is {between}, and all rows would be "
             f"{sides[0] if sides else 'train'} rows; set prepare.split.dev_from between these, or split by: hash"
@@ -148,25 +189,25 @@ def _sides_by_date(rows: Sequence[Row], params: PrepareParams) -> list[SideName]
     return sides
 
 
-def _draw_of(rows: Sequence[Row], groups: Sequence[str], params: PrepareParams) -> Callable[[int], SideName]:
+def _draw_of(facts: Sequence[_Fact], params: PrepareParams) -> Callable[[int], SideName]:
     """The side of a row that nothing holds to one.
 
     Raises:
         UsageError: Fewer than two groups.
     """
-    key = params.split.stratify_by
-    if key is None:
+    if params.split.stratify_by is None:
+        groups = (fact.group for fact in facts)
         try:
-            held = dev_groups(groups, params.dev_fraction, params.seed) if params.split.field is None else frozenset()
+            held = dev_groups(groups, params.dev_fraction) if params.split.field is None else frozenset()
         except ValueError as error:
             raise UsageError(
                 f"nothing to split after cleaning: {error}; give {', '.join(map(str, params.sources))} more rows"
             ) from None
-        return lambda at: "dev" if groups[at] in held else "train"
+        return lambda at: "dev" if facts[at].group in held else "train"
     drawn: defaultdict[str, int] = defaultdict(int)
 
     def draw(at: int) -> SideName:
-        stratum = stratum_of(rows[at], key)
+        stratum = str(facts[at].stratum)
         number, drawn[stratum] = drawn[stratum], drawn[stratum] + 1
         return "dev" if is_drawn(number, stratum, params.dev_fraction, params.seed) else "train"
 
@@ -191,33 +232,38 @@ def is_drawn(number: int, stratum: str, fraction: float, seed: int) -> bool:
     return number == start + int((end - start) * position(f"{stratum}\x1f{turn}", seed))
 
 
-def dev_groups(groups: Sequence[str], fraction: float, seed: int) -> frozenset[str]:
+def dev_groups(groups: Iterable[bytes], fraction: float) -> frozenset[bytes]:
     """Groups that go to dev.
 
     A group's side depends on its own name and the seed alone, so that new rows never move old ones; where none falls on
     the dev side, the one nearest to it does.
 
     Args:
-        groups: Each row's group, repeats included.
+        groups: ``group_key`` of each row's group, repeats included.
         fraction: Share of groups that go to dev (0..1).
-        seed: Another seed gives another split.
 
     Raises:
         ValueError: Fewer than two groups, so that one side would be empty.
     """
-    names = sorted(set(groups))
-    if len(names) < 2:
-        raise ValueError(f"{len(names)} group: at least 2 are needed for train and dev")
-    places = {name: position(name, seed) for name in names}
-    chosen = {name for name in names if places[name] < fraction}
-    if not chosen:
-        chosen = {min(names, key=lambda name: places[name])}
-    if len(chosen) == len(names):
-        chosen.remove(max(names, key=lambda name: places[name]))
+    keys = set(groups)
+    if len(keys) < 2:
+        raise ValueError(f"{len(keys)} group: at least 2 are needed for train and dev")
+    chosen = {key for key in keys if _place(key) < fraction} or {min(keys)}
+    if len(chosen) == len(keys):
+        chosen.remove(max(keys))
     return frozenset(chosen)
 
 
+def group_key(name: str, seed: int) -> bytes:
+    """A hash of a group's name, which says where it is drawn; another seed gives another split."""
+    return hashlib.sha256(f"{seed}\x1f{name}".encode()).digest()[:KEY_BYTES]
+
+
+def _place(key: bytes) -> float:
+    """A stable number in 0..1, in the order of the keys."""
+    return int.from_bytes(key[:8], "big") / 2**64
+
+
 def position(name: str, seed: int) -> float:
-    """A stable number in 0..1."""
-    digest = hashlib.sha256(f"{seed}\x1f{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    """The same of a name."""
+    return _place(group_key(name, seed))

@@ -2,21 +2,26 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from hashlib import blake2b
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from evalsuite.core.errors import UsageError
-from tasks.data.decontaminate import SHARE, HeldOut
+from tasks.data.decontaminate import SHARE, HeldOut, Match
 from tasks.data.formats import Row
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import RowKind
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, entries_of, within_caps
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
-from tasks.prepare.rows import as_compared, held_out_match, is_too_long
+from tasks.prepare.rows import as_compared, held_out_match, sources_of
 from tasks.prepare.selection.step import Select
-from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
 HELD_OUT = ("golden_sets", "data/suites")
 """Folders of the items that no row may ask: those that DVC watches for the suites."""
@@ -29,15 +34,23 @@ class Duplicates(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the first row of those that are alike."""
         first: dict[bytes, str] = {}
-        notes = []
-        for row in rows:
-            own = (json.dumps(row.fields.get(name), sort_keys=True) for name in given.objective.fields)
-            key = blake2b(
-                "\0".join((*as_compared(row), *own)).encode("utf-8", "surrogatepass"), digest_size=16
-            ).digest()
-            notes.append(Note(row.source, "duplicate", other=first[key]) if key in first else None)
-            first.setdefault(key, row.source)
-        return _without(rows, notes)
+
+        def note(source: str, key: bytes) -> Note | None:
+            earlier = first.setdefault(key, source)
+            return None if earlier is source else Note(source, "duplicate", other=earlier)
+
+        keys = given.each(partial(_keys, given.objective.fields), rows)
+        return without(rows, (note(*each) for each in keys))
+
+
+def _keys(fields: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, bytes]]:
+    """Each row's source, and a hash of what it says."""
+    found = []
+    for row in rows:
+        own = (json.dumps(row.fields.get(name), sort_keys=True) for name in fields)
+        said = "\0".join((*as_compared(row), *own)).encode("utf-8", "surrogatepass")
+        found.append((row.source, blake2b(said, digest_size=16).digest()))
+    return found
 
 
 class HeldOutItems(Step):
@@ -55,21 +68,38 @@ class HeldOutItems(Step):
         Raises:
             UsageError: A row asks what an item asks, and ``found`` is ``refuses``.
         """
-        held_out, reason = HeldOut(given.paths.root, HELD_OUT, self.share), "appears in a golden or test set"
-        matches = [held_out_match(row, held_out, given.objective) for row in rows]
-        pairs = [(row, match) for row, match in zip(rows, matches, strict=True) if match]
-        if pairs and self.found == "refuses":
-            listed = "\n".join(f"  {row.source}: {match.how} as {match.item}" for row, match in pairs[:10])
-            more = f"\n  and {len(pairs) - 10} more" if len(pairs) > 10 else ""
+        reason = "appears in a golden or test set"
+        work = _LookUp(given.paths.root, self.share, given.params.objective)
+        notes = [
+            Note(source, reason, f"{match.how} as {match.item}") if match else None
+            for source, match in given.each(work, rows)
+        ]
+        found = [note for note in notes if note is not None]
+        if found and self.found == "refuses":
+            listed = "\n".join(f"  {note.source}: {note.detail}" for note in found[:10])
+            more = f"\n  and {len(found) - 10} more" if len(found) > 10 else ""
             raise UsageError(
-                f"{len(pairs)} of {len(rows)} rows ask what a held-out item asks, and prepare.steps.held_out.found is "
+                f"{len(found)} of {len(rows)} rows ask what a held-out item asks, and prepare.steps.held_out.found is "
                 f"refuses; take the rows out of prepare.sources, or set found: removes. They are\n{listed}{more}"
             )
-        notes = [
-            Note(row.source, reason, f"{match.how} as {match.item}") if match else None
-            for row, match in zip(rows, matches, strict=True)
-        ]
-        return _without(rows, notes)
+        return without(rows, notes)
+
+
+@dataclass(frozen=True)
+class _LookUp:
+    """Looks rows up among the held-out items, which it reads on its first call."""
+
+    root: Path
+    share: float | None
+    objective: str
+
+    @cached_property
+    def _held_out(self) -> HeldOut:
+        return HeldOut(self.root, HELD_OUT, self.share)
+
+    def __call__(self, rows: Sequence[Row]) -> list[tuple[str, Match | None]]:
+        objective = find_objective(self.objective)
+        return [(row.source, held_out_match(row, self._held_out, objective)) for row in rows]
 
 
 class MaxRows(Step):
@@ -80,14 +110,17 @@ class MaxRows(Step):
         params = given.params
         if not params.draws:
             return Outcome(rows)
-        entries = entries_of(rows, params, given.paths.root)
+        entries = entries_of(given.each(sources_of, rows), params, given.paths.root)
         capped = within_caps(entries, [source.max_rows for source in params.sources], params.seed)
         weights = [source.weight for source in params.sources]
         drawn = set(draw(capped, [entries[at] for at in capped], weights, params.max_rows, params.seed))
         within = set(capped)
         reasons = ("left out by prepare.max_rows", "left out by max_rows of its source")
-        notes = [None if at in drawn else Note(row.source, reasons[at not in within]) for at, row in enumerate(rows)]
-        return _without(rows, notes)
+        sources = given.each(sources_of, rows)
+        return without(
+            rows,
+            (None if at in drawn else Note(source, reasons[at not in within]) for at, source in enumerate(sources)),
+        )
 
 
 class Length(Step):
@@ -98,14 +131,16 @@ class Length(Step):
         limit = given.params.max_length_tokens
         counted = given.lengths.of(rows)
         unwritable = given.lengths.unwritable
-        _check_unwritable(rows, unwritable, given)
+        sources = list(given.each(sources_of, rows))
+        _check_unwritable(sources, unwritable, given)
+        documents = given.objective.rows is RowKind.DOCUMENTS
         notes = []
-        for row, lengths in zip(rows, counted, strict=True):
-            reason = "" if lengths else UNWRITABLE if row.source in unwritable else "no answer to learn"
-            if lengths and is_too_long(row, lengths, limit):
+        for source, lengths in zip(sources, counted, strict=True):
+            reason = "" if lengths else UNWRITABLE if source in unwritable else "no answer to learn"
+            if lengths and not documents and max(lengths) > limit:  # training cuts documents into pieces
                 reason = f"longer than {limit} tokens"
-            notes.append(Note(row.source, reason, unwritable.get(row.source, "")) if reason else None)
-        return _without(rows, notes)
+            notes.append(Note(source, reason, unwritable.get(source, "")) if reason else None)
+        return without(rows, notes)
 
 
 STEPS: dict[str, type[Step]] = {
@@ -122,18 +157,12 @@ STEPS: dict[str, type[Step]] = {
 """A step's name in ``prepare.steps`` -> its class."""
 
 
-def _check_unwritable(rows: Sequence[Row], unwritable: Mapping[str, str], given: StepInputs) -> None:
+def _check_unwritable(sources: Sequence[str], unwritable: Mapping[str, str], given: StepInputs) -> None:
     """Refuse to go on without most of the tools because the template cannot write them."""
-    found = [row.source for row in rows if row.source in unwritable]
+    found = [source for source in sources if source in unwritable]
     allowed = given.params.max_bad_fraction
-    if len(found) > allowed * len(rows):
+    if len(found) > allowed * len(sources):
         raise UsageError(
-            f"{len(found)} of {len(rows)} rows cannot be learnt, prepare.max_bad_fraction allows {allowed}; the first, "
-            f"{found[0]}: {unwritable[found[0]]}"
+            f"{len(found)} of {len(sources)} rows cannot be learnt, prepare.max_bad_fraction allows {allowed}; the "
+            f"first, {found[0]}: {unwritable[found[0]]}"
         )
-
-
-def _without(rows: Sequence[Row], notes: Sequence[Note | None]) -> Outcome:
-    """Drop each row whose note gives a reason."""
-    kept = [row for row, note in zip(rows, notes, strict=True) if note is None]
-    return Outcome(kept, [note for note in notes if note is not None])

@@ -1,10 +1,10 @@
 """What a step of preparation is: all rows in; what it kept, dropped and changed out, with a reason for each."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from evalsuite.core.settings import Settings
 from evalsuite.network.outside import Outside
@@ -15,6 +15,10 @@ from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.rows import row_rules
+from tasks.prepare.scale.engine import Engine, InProcess, on_each
+from tasks.prepare.scale.stored import only
+
+Each = TypeVar("Each")
 
 
 class Note(NamedTuple):
@@ -50,6 +54,12 @@ class StepInputs:
     params: PrepareParams
     paths: ArtifactPaths
     lengths: TokenLengths
+    engine: Engine = field(default_factory=InProcess)
+    """Where work on many rows is done."""
+
+    def each(self, work: Callable[[Sequence[Row]], Sequence[Each]], rows: Sequence[Row]) -> Iterator[Each]:
+        """What ``work``, which can be pickled, makes of each row, in their order; it is given some rows at a time."""
+        return on_each(self.engine, work, rows)
 
     @cached_property
     def objective(self) -> Objective:
@@ -81,3 +91,14 @@ class Step(Settings):
     def outside(self) -> tuple[Outside, ...]:
         """Models and packages that it decides by, whose change prepares the rows again."""
         return ()
+
+
+def without(rows: Sequence[Row], notes: Iterable[Note | None]) -> Outcome:
+    """Drop each row whose note gives a reason; the others go on as they are."""
+    kept, dropped = [], []
+    for at, note in enumerate(notes):
+        if note is None:
+            kept.append(at)
+        else:
+            dropped.append(note)
+    return Outcome(only(rows, kept), dropped)

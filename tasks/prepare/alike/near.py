@@ -7,7 +7,7 @@ chapter 3). rensa makes the signatures.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -72,22 +72,26 @@ class NearIndex:
             num_perm: Length of a signature.
             seed: Another seed finds other candidates.
         """
-        bands, size = bands_of(threshold, num_perm)
-        keys = np.zeros((bands, count), dtype=np.uint64)
-        low_bits = np.zeros((count, bands * size), dtype=np.uint8)
-        start = 0
-        while start < count:
-            texts: list[str] = []
-            characters = 0
-            while start + len(texts) < count and characters < BATCH_CHARACTERS:
-                texts.append(text_of(start + len(texts)))
-                characters += len(texts[-1])
-            digests = _signatures(shingling, texts, num_perm, seed)[:, : bands * size]
-            end = start + len(texts)
-            low_bits[start:end] = digests
-            keys[:, start:end] = _band_keys(digests.reshape(len(texts), bands, size)).T
-            start = end
-        return cls(text_of, threshold, shingling, _buckets(keys), low_bits)
+        signing = Signing(threshold, shingling, num_perm, seed)
+        return cls.signed(signing, text_of, map(signing.of, _batches(text_of, count)))
+
+    @classmethod
+    def signed(
+        cls, signing: "Signing", text_of: Callable[[int], str], signatures: Iterable["Signatures"]
+    ) -> "NearIndex":
+        """Put signatures that were made before together.
+
+        Args:
+            signing: How they were made.
+            text_of: A row's compared text.
+            signatures: Of all rows, in their order.
+        """
+        low_bits, keys = zip(*signatures, strict=True) if (signatures := list(signatures)) else ((), ())
+        none = signing.of([])
+        joined = np.concatenate([none.keys, *keys])
+        return cls(
+            text_of, signing.threshold, signing.shingling, _buckets(joined), np.concatenate([none.low_bits, *low_bits])
+        )
 
     @cached_property
     def least_equal(self) -> float:
@@ -168,12 +172,54 @@ def bands_of(threshold: float, num_perm: int) -> tuple[int, int]:
     return num_perm, 1
 
 
-def _signatures(shingling: Shingling, texts: list[str], num_perm: int, seed: int) -> NDArray[np.uint32]:
-    from rensa import RMinHash
+class Signatures(NamedTuple):
+    """What candidates are found by."""
 
-    hashes, offsets = shingling.hashes(texts)
-    digests = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, num_perm, seed)
-    return np.array(digests.to_rows(), dtype=np.uint32)
+    low_bits: NDArray[np.uint8]
+    """(rows, places)."""
+    keys: NDArray[np.uint64]
+    """(rows, bands): equal where all places of a band are."""
+
+
+class Signing(NamedTuple):
+    """How texts are signed."""
+
+    threshold: float
+    shingling: Shingling
+    num_perm: int
+    seed: int
+
+    def of(self, texts: Sequence[str]) -> Signatures:
+        """The signatures of some texts."""
+        from rensa import RMinHash
+
+        bands, size = bands_of(self.threshold, self.num_perm)
+        if not texts:
+            return Signatures(np.zeros((0, bands * size), np.uint8), np.zeros((0, bands), np.uint64))
+        hashes, offsets = self.shingling.hashes(texts)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, self.num_perm, self.seed)
+        digests = np.array(matrix.to_rows(), dtype=np.uint32)[:, : bands * size]
+        keys = _band_keys(digests.reshape(len(texts), bands, size))
+        return Signatures(digests.astype(np.uint8), keys)
+
+
+def _batches(text_of: Callable[[int], str], count: int) -> Iterator[list[str]]:
+    """The texts of rows 0 to ``count``, some at a time."""
+    return cut_up(text_of(at) for at in range(count))
+
+
+def cut_up(texts: Iterable[str]) -> Iterator[list[str]]:
+    """So many texts at a time that their arrays stay in a core's cache."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def _band_keys(bands: NDArray[np.uint32]) -> NDArray[np.uint64]:
@@ -187,9 +233,9 @@ def _band_keys(bands: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 def _buckets(keys: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Numbers of the buckets (rows, bands) with at least two rows, -1 for the others."""
-    buckets = np.full((keys.shape[1], keys.shape[0]), -1, dtype=np.int32)
+    buckets = np.full(keys.shape, -1, dtype=np.int32)
     first = 0
-    for band, values in enumerate(keys):
+    for band, values in enumerate(keys.T):
         _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
         shared = counts > 1
         numbers = np.where(shared, first + np.cumsum(shared) - 1, -1)

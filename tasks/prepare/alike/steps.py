@@ -7,16 +7,20 @@ and C, and keeping A drops B alone.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from pydantic import Field
 
 from evalsuite.network.outside import Model, Outside
 from tasks.data.formats import Row
-from tasks.prepare.alike.near import Alike, Nearest, NearIndex
+from tasks.objectives.find import find_objective
+from tasks.prepare.alike.near import Alike, Nearest, NearIndex, Signatures, Signing, cut_up
 from tasks.prepare.alike.semantic import repeats
 from tasks.prepare.alike.shingles import Compare, Shingling, Unit, compared_text
-from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+from tasks.prepare.scale.engine import on_batches
+from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
 Keep = Literal["first", "last", "longest_answer"]
 MAX_TOKENS = 256
@@ -43,23 +47,37 @@ class NearDuplicates(Step):
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Find candidates by MinHash and compare each exactly."""
-        index = NearIndex.of(
-            lambda at: compared_text(rows[at], self.compare, given.objective),
-            len(rows),
-            self.threshold,
-            Shingling(self.shingles, self.size),
-            self.num_perm,
-            self.seed,
-        )
+        shingling = Shingling(self.shingles, self.size)
+        index = near_index(rows, self.compare, Signing(self.threshold, shingling, self.num_perm, self.seed), given)
         kept, found = Nearest(index), dict[int, Alike]()
-        for at in order_of(rows, self.keep):
+        for at in order_of(rows, self.keep, given):
             alike = kept.find(at)
             if alike is None:
                 kept.add(at)
             else:
                 found[at] = alike
         kept.say_crowded("prepare step near_duplicates")
-        return without(rows, found, "near-duplicate", "Jaccard")
+        return without_repeats(rows, found, "near-duplicate", "Jaccard")
+
+
+def near_index(rows: Sequence[Row], compare: Compare, signing: Signing, given: StepInputs) -> NearIndex:
+    """Which rows may be near-duplicates of which, by what is compared of them."""
+    signatures = on_batches(given.engine, Sign(signing, compare, given.params.objective), rows)
+    return NearIndex.signed(signing, lambda at: compared_text(rows[at], compare, given.objective), chain(*signatures))
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Signs rows."""
+
+    signing: Signing
+    compare: Compare
+    objective: str
+
+    def __call__(self, rows: Sequence[Row]) -> list[Signatures]:
+        """Signatures of some rows at a time."""
+        objective = find_objective(self.objective)
+        return [self.signing.of(texts) for texts in cut_up(compared_text(row, self.compare, objective) for row in rows)]
 
 
 class SemanticDuplicates(Step):
@@ -80,34 +98,42 @@ class SemanticDuplicates(Step):
 
         texts = [compared_text(row, self.compare, given.objective) for row in rows]
         vectors = SentenceEncoder(self.model).embed(texts, MAX_TOKENS)
-        found = repeats(vectors, order_of(rows, self.keep), self.threshold) if texts else {}
-        return without(rows, found, "semantic duplicate", "cosine")
+        found = repeats(vectors, order_of(rows, self.keep, given), self.threshold) if texts else {}
+        return without_repeats(rows, found, "semantic duplicate", "cosine")
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder."""
         return (Model("prepare.steps.semantic_duplicates.model", self.model, None, "", ""),)
 
 
-def order_of(rows: Sequence[Row], keep: Keep) -> list[int]:
+def order_of(rows: Sequence[Row], keep: Keep, given: StepInputs) -> Sequence[int]:
     """All rows, those that are rather kept first."""
-    places = list(range(len(rows)))
+    places = range(len(rows))
     if keep == "last":
         return places[::-1]
-    return places if keep == "first" else sorted(places, key=lambda at: -_answer_length(rows[at]))
+    if keep == "first":
+        return places
+    lengths = list(given.each(_answer_lengths, rows))
+    return sorted(places, key=lambda at: -lengths[at])
 
 
-def _answer_length(row: Row) -> int:
-    """Characters that are learnt."""
-    if row.text is not None:
-        return len(row.text)
-    answers = (turn for turn in row.messages if turn["role"] == "assistant" and turn.get("weight", 1))
-    return sum(len(turn["content"]) for turn in answers)
-
-
-def without(rows: Sequence[Row], found: Mapping[int, Alike], reason: str, measure: str) -> Outcome:
-    """Drop each row that was found, naming the row that stays for it and how similar it is."""
-    dropped = [
-        Note(rows[at].source, reason, f"{measure} {found[at].similarity:.3f}", rows[found[at].row].source)
-        for at in sorted(found)
+def _answer_lengths(rows: Sequence[Row]) -> list[int]:
+    """Characters that are learnt of each row."""
+    return [
+        len(row.text)
+        if row.text is not None
+        else sum(len(turn["content"]) for turn in row.messages if turn["role"] == "assistant" and turn.get("weight", 1))
+        for row in rows
     ]
-    return Outcome([row for at, row in enumerate(rows) if at not in found], dropped)
+
+
+def without_repeats(rows: Sequence[Row], found: Mapping[int, Alike], reason: str, measure: str) -> Outcome:
+    """Drop each row that was found, naming the row that stays for it and how similar it is."""
+
+    def note(at: int) -> Note | None:
+        alike = found.get(at)
+        if alike is None:
+            return None
+        return Note(rows[at].source, reason, f"{measure} {alike.similarity:.3f}", rows[alike.row].source)
+
+    return without(rows, map(note, range(len(rows))))

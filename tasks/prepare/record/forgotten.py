@@ -1,6 +1,7 @@
 """data/forgotten.jsonl: rows that no version of the data may have any more. It has hashes of them, and no text."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.core.files import checked, numbered_objects
 from tasks.data.formats import Row
+from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.record.trail import content_hash
 from tasks.prepare.rows import content
-from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
 NAME = "forgotten"
 """Its step; it stands in no list, so that no list can leave it out."""
@@ -53,14 +55,20 @@ class ForgottenRows(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look the hash of every row up."""
         listed = {each.content: each for each in read_forgotten(given.paths.forgotten)}
-        kept, dropped = [], []
-        for row in rows:
-            found = listed.get(content_hash(content(row, given.objective)))
-            if found is None:
-                kept.append(row)
-            else:
-                dropped.append(Note(row.source, NAME, f"asked for on {found.when[:10]}"))
-        return Outcome(kept, dropped)
+        found = given.each(partial(_contents, given.params.objective), rows)
+        return without(
+            rows,
+            (
+                Note(source, NAME, f"asked for on {listed[content].when[:10]}") if content in listed else None
+                for source, content in found
+            ),
+        )
+
+
+def _contents(objective: str, rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Each row's source and the hash of its content."""
+    learns = find_objective(objective)
+    return [(row.source, content_hash(content(row, learns))) for row in rows]
 
 
 def forgetting(paths: ArtifactPaths) -> list[ChosenStep]:

@@ -5,7 +5,7 @@ import logging
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from gzip import BadGzipFile
 from gzip import decompress as unzip
@@ -23,18 +23,19 @@ from evalsuite.data_page.languages import languages_of
 from evalsuite.data_page.page import build_data_page
 from evalsuite.data_page.topics import SAMPLE as TOPIC_SAMPLE
 from evalsuite.data_page.topics import topics_of
-from tasks.config.prepare import PrepareParams
-from tasks.data.formats import BadRow, Row
+from tasks.data.formats import Row
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.source_files import file_of
 from tasks.prepare.languages import language_of
 from tasks.prepare.record.forgotten import NAME as FORGOTTEN
 from tasks.prepare.record.trail import events_of, shows_text, steps_of
 from tasks.prepare.report import HISTOGRAM_TOKENS
-from tasks.prepare.rows import asked_text
+from tasks.prepare.rows import asked_text, sources_of
 from tasks.prepare.runner import Record
+from tasks.prepare.scale.stored import only
+from tasks.prepare.sources import ReadSources
 from tasks.prepare.splits import Side
-from tasks.prepare.steps import Note
+from tasks.prepare.steps import Note, StepInputs
 
 logger = logging.getLogger(__name__)
 
@@ -52,30 +53,28 @@ CHOSEN = ("steps", "dev_fraction", "group_by", "max_rows", "max_length_tokens", 
 class Prepared:
     """A preparation, as ``tasks.prepare.preparation`` has it in hand."""
 
-    params: PrepareParams
-    rows: Sequence[Row]
-    """As they were read."""
-    bad: Sequence[BadRow]
+    read: ReadSources
+    """The rows as they were read."""
     records: Sequence[Record]
     sides: Mapping[str, Side]
     report: Mapping[str, Any]
     """What report.json says."""
+    given: StepInputs
 
 
-def write_page(folder: Path, prepared: Prepared, paths: ArtifactPaths) -> None:
+def write_page(folder: Path, prepared: Prepared) -> None:
     """Write report.html and data_card.md; the same rows, settings and champion give the same bytes."""
-    facts = facts_of(prepared, paths)
+    facts = facts_of(prepared)
     write_text(folder / "report.html", build_data_page(facts))
     write_text(folder / "data_card.md", data_card(facts))
 
 
-def facts_of(prepared: Prepared, paths: ArtifactPaths) -> DataFacts:
+def facts_of(prepared: Prepared) -> DataFacts:
     """Work out everything that the page says."""
-    params, report = prepared.params, prepared.report
-    kept = [row for side in prepared.sides.values() for row in side.rows]
-    asked = _sampled(kept, TOPIC_SAMPLE, params.seed, asked_text)
-    told = _sampled(kept, LANGUAGE_SAMPLE, params.seed, _spoken_text)
-    champion = champion_counts(paths)
+    params, report = prepared.given.params, prepared.report
+    asked = _sampled(prepared.sides.values(), TOPIC_SAMPLE, params.seed, asked_text)
+    told = _sampled(prepared.sides.values(), LANGUAGE_SAMPLE, params.seed, _spoken_text)
+    champion = champion_counts(prepared.given.paths)
     drift = (
         None if isinstance(champion, str) else drift_of(champion[0][:16], champion[1], Counts.model_validate(report))
     )
@@ -83,7 +82,7 @@ def facts_of(prepared: Prepared, paths: ArtifactPaths) -> DataFacts:
     return DataFacts(
         objective=params.objective,
         rows_read=report["rows_read"],
-        bad_rows=len(prepared.bad),
+        bad_rows=len(prepared.read.bad),
         first_bad=tuple(report["bad_rows"]["first"][:20]),
         formats=report["formats"],
         steps=tuple(_steps(prepared)),
@@ -130,9 +129,17 @@ def champion_counts(paths: ArtifactPaths) -> tuple[str, Counts] | str:
         return not_kept
 
 
-def _sampled(rows: Sequence[Row], most: int, seed: int, text: Callable[[Row], str]) -> list[str]:
-    drawn = random.Random(seed).sample(range(len(rows)), min(most, len(rows)))  # noqa: S311  a sample, no secret
-    return [text(rows[at]) for at in sorted(drawn)]
+def _sampled(sides: Iterable[Side], most: int, seed: int, text: Callable[[Row], str]) -> list[str]:
+    """The texts of some rows of all sides, in their order."""
+    rows = [side.rows for side in sides]
+    total = sum(map(len, rows))
+    drawn = sorted(random.Random(seed).sample(range(total), min(most, total)))  # noqa: S311  a sample, no secret
+    found: list[str] = []
+    begin = 0
+    for each in rows:
+        found += map(text, only(each, [at - begin for at in drawn if begin <= at < begin + len(each)]))
+        begin += len(each)
+    return found
 
 
 def _spoken_text(row: Row) -> str:
@@ -149,18 +156,23 @@ def _shown_text(row: Row) -> str:
     )
 
 
-def _characters(row: Row) -> int:
-    return len(row.text) if row.text is not None else sum(len(str(turn["content"])) for turn in row.messages)
+def _characters(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Source and characters of each row."""
+    return [
+        (row.source, len(row.text) if row.text is not None else sum(len(str(turn["content"])) for turn in row.messages))
+        for row in rows
+    ]
 
 
 def _steps(prepared: Prepared) -> Iterator[StepFact]:
     """What is left after reading and after each step; tokens of rows that are gone are told by their characters."""
-    read, good = prepared.report["rows_read"], len(prepared.rows)
-    kept = [row for side in prepared.sides.values() for row in side.rows]
-    tokens = float(sum(length for side in prepared.sides.values() for each in side.lengths for length in each))
-    each = tokens / (sum(map(_characters, kept)) or 1)
+    given, sides = prepared.given, prepared.sides.values()
+    read, good = prepared.report["rows_read"], len(prepared.read.rows)
+    tokens = float(sum(length for side in sides for each in side.lengths for length in each))
+    each = tokens / (sum(size for side in sides for _, size in given.each(_characters, side.rows)) or 1)
     dropped = {note.source for record in prepared.records for note in record.dropped}
-    characters = {row.source: _characters(row) for row in prepared.rows if row.source in dropped}
+    sizes = given.each(_characters, prepared.read.rows) if dropped else ()
+    characters = {source: size for source, size in sizes if source in dropped}
     lost = [sum(characters[note.source] for note in record.dropped) * each for record in prepared.records]
 
     def fact(name: str, rows: int, dropped: int, changed: int, left: float) -> StepFact:
@@ -230,7 +242,8 @@ def _texts(prepared: Prepared, wanted: set[str]) -> dict[str, str]:
         return {}
     steps = steps_of(prepared.records)
     events = events_of(prepared.records)
-    rows = (row for row in prepared.rows if row.source in wanted)
+    sources = enumerate(prepared.given.each(sources_of, prepared.read.rows)) if wanted else ()
+    rows = only(prepared.read.rows, [at for at, source in sources if source in wanted])
     return {row.source: _shown_text(row) for row in rows if shows_text(events.get(row.source, ()), steps)}
 
 
@@ -241,20 +254,21 @@ def _withheld(records: Sequence[Record]) -> bool:
 
 def _sources(prepared: Prepared) -> Iterator[SourceFact]:
     """Every source, with what became of its rows."""
-    good = Counter(file_of(row.source) for row in prepared.rows)
-    bad = Counter(file_of(row.source) for row in prepared.bad)
+    given = prepared.given
+    good = {file.name: sum(file.formats.values()) for file in prepared.read.files}
+    bad = Counter(file_of(row.source) for row in prepared.read.bad)
     on: dict[str, Counter[str]] = {name: Counter() for name in prepared.sides}
     tokens: Counter[str] = Counter()
     for name, side in prepared.sides.items():
-        for row, lengths in zip(side.rows, side.lengths, strict=True):
-            on[name][file_of(row.source)] += 1
-            tokens[file_of(row.source)] += sum(lengths)
+        for source, lengths in zip(given.each(sources_of, side.rows), side.lengths, strict=True):
+            on[name][file_of(source)] += 1
+            tokens[file_of(source)] += sum(lengths)
     hashes = prepared.report["sources"]
-    for name in [*hashes, *sorted({*good, *bad} - hashes.keys())]:
+    for name in [*hashes, *sorted(bad.keys() - hashes.keys())]:
         yield SourceFact(
             name=name,
             sha256=hashes.get(name, ""),
-            read=good[name] + bad[name],
+            read=good.get(name, 0) + bad[name],
             bad=bad[name],
             train=on["train"][name],
             dev=on["dev"][name],
@@ -267,7 +281,7 @@ def _side(side: Side, told: Mapping[str, Any]) -> SideFact:
 
     lengths = np.asarray([length for each in side.lengths for length in each] or [0])
     return SideFact(
-        rows=len(side.rows),
+        rows=len(side.places),
         sequences=sum(map(len, side.lengths)),
         tokens=told["tokens"],
         groups=len(side.groups),

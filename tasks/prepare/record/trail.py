@@ -9,17 +9,21 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.data.formats import BadRow, Row
-from tasks.objectives.objective import Objective
+from tasks.objectives.find import find_objective
 from tasks.prepare.rows import content
 from tasks.prepare.runner import Record
+from tasks.prepare.scale.stored import Rows, only
 from tasks.prepare.splits import Side
+from tasks.prepare.steps import StepInputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,11 +142,7 @@ def events_of(records: Sequence[Record]) -> dict[str, tuple[Event, ...]]:
 
 
 def trail_rows(
-    rows: Iterable[Row],
-    bad: Iterable[BadRow],
-    records: Sequence[Record],
-    sides: Mapping[str, Side],
-    objective: Objective,
+    rows: Rows, bad: Iterable[BadRow], records: Sequence[Record], sides: Mapping[str, Side], given: StepInputs
 ) -> Iterator[TrailRow]:
     """Every row that was read, under the id that it is trained on with.
 
@@ -151,19 +151,32 @@ def trail_rows(
         bad: Those that could not be read.
         records: What each step did.
         sides: Rows of train and dev.
-        objective: What is learnt of a row.
+        given: What the rows are for.
     """
-    noted, steps = events_of(records), steps_of(records)
-    kept = {name: {row.source: row for row in side.rows} for name, side in sides.items()}
-    for row in rows:
-        events = noted.get(row.source, ())
-        side = next((name for name, found in kept.items() if row.source in found), "")
-        row_id = (kept[side][row.source] if side else row).row_id
-        if not side and not shows_text(events, steps):
-            row_id = row.source  # an id may be an address
-        yield TrailRow(row.source, row_id, content_hash(content(row, objective)), side, events)
+    noted, steps, names = events_of(records), steps_of(records), list(sides)
+    side_of = np.full(len(rows), -1, dtype=np.int8)
+    new_ids: dict[int, str] = {}
+    for number, side in enumerate(sides.values()):
+        origins = side.rows.origins
+        side_of[origins] = number
+        changed = np.flatnonzero(origins != side.rows.records)
+        ids = (row.row_id for row in only(side.rows, changed.tolist()))
+        new_ids.update(zip(origins[changed].tolist(), ids, strict=True))
+    described = given.each(partial(_described, given.params.objective), rows)
+    for at, (number, (source, row_id, said)) in enumerate(zip(side_of.tolist(), described, strict=True)):
+        events = noted.get(source, ())
+        own_id = new_ids.get(at, row_id)
+        if number < 0 and not shows_text(events, steps):
+            own_id = source  # an id may be an address
+        yield TrailRow(source, own_id, said, names[number] if number >= 0 else "", events)
     for each in bad:
         yield TrailRow(each.source, each.source, "", "", (Event(READ, "bad", each.reason),))
+
+
+def _described(objective: str, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """Source, id and ``content_hash`` of each row."""
+    learns = find_objective(objective)
+    return [(row.source, row.row_id, content_hash(content(row, learns))) for row in rows]
 
 
 def write_trail(path: Path, rows: Iterable[TrailRow], records: Sequence[Record]) -> str:

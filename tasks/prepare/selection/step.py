@@ -14,6 +14,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.network.outside import Model, Outside
 from tasks.data.formats import Row
 from tasks.prepare.rows import asked_text
+from tasks.prepare.scale.stored import only
 from tasks.prepare.selection.difficulty import difficulties
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -80,7 +81,7 @@ class Select(Step):
                 dropped.append(Note(row.source, "asks much the same as a better row", detail, rows[better].source))
             elif at not in kept:
                 dropped.append(Note(row.source, "beyond the budget of select", words[at]))
-        return Outcome([rows[at] for at in sorted(kept)], dropped)
+        return Outcome(only(rows, sorted(kept)), dropped)
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder, where questions are compared."""

@@ -13,6 +13,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.runner import run_steps
+from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 
@@ -46,11 +47,11 @@ def test_a_row_is_counted_as_it_is_written_however_often_it_was_counted_before(
         for number in range(4)
     ]
     given = StepInputs(PrepareParams(sources=("f",)), ArtifactPaths(tmp_path), lengths)
-    kept, _ = run_steps([ChosenStep("longer", LongerInPlace(), "their:Step")], rows, given)
+    kept, _ = run_steps([ChosenStep("longer", LongerInPlace(), "their:Step")], Rows.of(rows), given)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     texts = [tokenizer.apply_chat_template(list(row.messages), tokenize=False) for row in kept]
     expected = [[len(tokenizer(text.rstrip("\n"), add_special_tokens=False).input_ids)] for text in texts]
     assert lengths.of(kept) == expected
     assert expected[0] > expected[3]
     monkeypatch.setattr("tasks.prepare.lengths.tokenize_all", None)
-    assert lengths.of(list(reversed(kept))) == expected[::-1]  # nothing is counted again
+    assert lengths.of(kept[::-1]) == expected[::-1]  # nothing is counted again

@@ -19,6 +19,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.runner import Record, run_steps
+from tasks.prepare.scale.stored import Rows
 from tasks.prepare.standard import Duplicates
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -55,8 +56,8 @@ def rows_of(count: int) -> list[Row]:
 
 
 def put(ran: Ran, count: int = 3, changes: bool = True) -> tuple[list[Row], Record]:
-    kept, (record,) = run_steps([step_of(ran, changes)], rows_of(count), inputs())
-    return kept, record
+    kept, (record,) = run_steps([step_of(ran, changes)], Rows.of(rows_of(count)), inputs())
+    return list(kept), record
 
 
 def asking(row: Row, content: Any) -> Row:
@@ -154,14 +155,14 @@ def test_what_a_field_holds_is_not_changed_in_place(monkeypatch: pytest.MonkeyPa
             return Outcome(rows)
 
         with pytest.raises(StageError, match="changed f:0 without a reason"):
-            run_steps([step_of(ran, changes=False)], [row], given)
+            run_steps([step_of(ran, changes=False)], Rows.of([row]), given)
 
 
 def test_rows_that_differ_in_a_field_of_the_objective_are_no_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sft, "fields", ("rejected",))
     (row,) = rows_of(1)
     rows = [row._replace(source=f"f:{at}", fields={"rejected": text}) for at, text in enumerate(("no", "not", "no"))]
-    kept, _ = run_steps([ChosenStep("duplicates", Duplicates(), None)], rows, inputs())
+    kept, _ = run_steps([ChosenStep("duplicates", Duplicates(), None)], Rows.of(rows), inputs())
     assert [each.source for each in kept] == ["f:0", "f:1"]
 
 
@@ -173,7 +174,7 @@ def test_a_changed_row_is_written_as_rows_are() -> None:
 
 
 def test_documents_are_held_to_the_rules_of_documents() -> None:
-    rows = [Row("f:0", "0", "text", (), {}, "some text")]
+    rows = Rows.of([Row("f:0", "0", "text", (), {}, "some text")])
     change = step_of(edited(lambda row: row._replace(text="other text")))
     kept, _ = run_steps([change], rows, inputs("text"))
     assert [row.text for row in kept] == ["other text"]

@@ -16,6 +16,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare import sources
 from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
+from tasks.prepare.scale.engine import InProcess
 from tasks.prepare.sources import check_sources, read_sources
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -101,7 +102,7 @@ def test_a_source_that_changes_while_it_is_read_is_noticed(
 ) -> None:
     write(project, a_jsonl=lines(50))
     path = project.root / "data/raw/a.jsonl"
-    whole = sources.read_rows
+    whole = sources.read_entries
 
     def grows(*arguments: Any) -> Any:
         for number, row in enumerate(whole(*arguments)):
@@ -110,9 +111,9 @@ def test_a_source_that_changes_while_it_is_read_is_noticed(
                     stream.write(lines(1, 99))
             yield row
 
-    monkeypatch.setattr(sources, "read_rows", grows)
+    monkeypatch.setattr(sources, "read_entries", grows)
     with pytest.raises(UsageError, match=r"data/raw/a\.jsonl changed while it was read.*`ratchet stage prepare`"):
-        read_sources(params_of("data/raw/a.jsonl"), project)
+        read_sources(params_of("data/raw/a.jsonl"), project, InProcess())
 
 
 def test_a_file_of_equal_size_and_time_that_was_put_in_its_place_is_noticed(
@@ -131,7 +132,7 @@ def test_a_file_of_equal_size_and_time_that_was_put_in_its_place_is_noticed(
 
     monkeypatch.setattr(sources, "sha256_file", swaps)
     with pytest.raises(UsageError, match="changed while it was read"):
-        read_sources(params_of("data/raw/a.jsonl"), project)
+        read_sources(params_of("data/raw/a.jsonl"), project, InProcess())
 
 
 def test_an_unchanged_source_is_read_beside_a_reader(project: ArtifactPaths) -> None:
@@ -140,7 +141,7 @@ def test_an_unchanged_source_is_read_beside_a_reader(project: ArtifactPaths) -> 
     threads = [threading.Thread(target=path.read_bytes) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert len(read_sources(params_of("data/raw/a.jsonl"), project).rows) == 50
+    assert len(read_sources(params_of("data/raw/a.jsonl"), project, InProcess()).rows) == 50
     for thread in threads:
         thread.join()
 
@@ -183,6 +184,8 @@ def test_public_files_that_need_a_hand_say_which(project: ArtifactPaths, folder:
 @pytest.mark.skipif(not (SHARED / "medquad").is_dir(), reason="the public data folder is not there")
 def test_public_questions_and_answers_are_read_once_their_keys_are_named(project: ArtifactPaths) -> None:
     shutil.copyfile(SHARED / "medquad/medquad_short.jsonl", project.root / "data/raw/medquad.jsonl")
-    found = read_sources(params_of("data/raw/medquad.jsonl", ignore_keys=["doc", "focus", "qtype"]), project)
+    found = read_sources(
+        params_of("data/raw/medquad.jsonl", ignore_keys=["doc", "focus", "qtype"]), project, InProcess()
+    )
     assert len(found.rows) > 5800
     assert {row.format for row in found.rows if isinstance(row, Row)} == {"question_answer"}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,19 +11,28 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams, SplitParams
+from tasks.config.train import Answers
 from tasks.data.formats import Row
-from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
-from tasks.prepare.splits import LEFT_OUT, Split, dev_groups, is_drawn, split
+from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.scale.stored import Rows
+from tasks.prepare.splits import LEFT_OUT, Split, dev_groups, group_key, is_drawn, split
+from tasks.prepare.steps import StepInputs
 from tests.tasks.prepare.alike.real_texts import bitext, needs_texts, similar_pairs
 
 GROUPS = st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=60).filter(lambda names: len(set(names)) > 1)
 
 
+def drawn_of(names: list[str], fraction: float, seed: int) -> set[str]:
+    """Names of the dev groups."""
+    held = dev_groups([group_key(name, seed) for name in names], fraction)
+    return {name for name in names if group_key(name, seed) in held}
+
+
 @settings(deadline=None, max_examples=100)
 @given(GROUPS, st.floats(0.01, 0.49), st.integers(0, 5))
 def test_both_sides_have_groups_and_share_none(groups: list[str], fraction: float, seed: int) -> None:
-    dev = dev_groups(groups, fraction, seed)
+    dev = drawn_of(groups, fraction, seed)
     assert dev
     assert set(groups) - dev
 
@@ -30,20 +40,20 @@ def test_both_sides_have_groups_and_share_none(groups: list[str], fraction: floa
 @settings(deadline=None, max_examples=50)
 @given(GROUPS, st.integers(0, 5))
 def test_the_order_of_rows_does_not_matter(groups: list[str], seed: int) -> None:
-    assert dev_groups(groups, 0.2, seed) == dev_groups(groups[::-1], 0.2, seed)
+    assert drawn_of(groups, 0.2, seed) == drawn_of(groups[::-1], 0.2, seed)
 
 
 def test_new_groups_do_not_move_old_ones() -> None:
     old = [f"g{number}" for number in range(200)]
-    before = dev_groups(old, 0.1, 0)
-    after = dev_groups([*old, *(f"h{number}" for number in range(200))], 0.1, 0)
+    before = drawn_of(old, 0.1, 0)
+    after = drawn_of([*old, *(f"h{number}" for number in range(200))], 0.1, 0)
     assert before == {name for name in after if name.startswith("g")}
     assert 10 <= len(before) <= 32
 
 
 def test_one_group_cannot_be_split() -> None:
     with pytest.raises(ValueError, match="1 group: at least 2"):
-        dev_groups(["a", "a"], 0.1, 0)
+        dev_groups([group_key("a", 0)] * 2, 0.1)
 
 
 def rows_of(texts: list[str], **fields: list[Any]) -> list[Row]:
@@ -58,7 +68,8 @@ def put(rows: list[Row], group_by: str | None = None, fraction: float = 0.3, see
     params = PrepareParams(
         sources=("f",), group_by=group_by, dev_fraction=fraction, seed=seed, split=SplitParams(**settings)
     )
-    return split(rows, [[1]] * len(rows), params, ArtifactPaths(), Sft())
+    given = StepInputs(params, ArtifactPaths(), TokenLengths(Path("nowhere"), 1024, Answers.ALL))
+    return split(Rows.of(rows), [[1]] * len(rows), given)
 
 
 def sides_of(found: Split) -> dict[str, str]:
@@ -102,7 +113,7 @@ def test_a_row_that_joins_two_clusters_on_two_sides_is_left_out_with_both_places
     one, other = "abcdefghijklmnopqrst", "ABCDEFGHIJ0123456789"
     texts = [one, other.lower()[:10] + other[10:], one + other.lower()[:10] + other[10:]]
     groups = [f"g{number}" for number in range(40)]
-    held = dev_groups(groups, 0.3, 0)
+    held = drawn_of(groups, 0.3, 0)
     train, dev = next(group for group in groups if group not in held), next(group for group in groups if group in held)
     rows = rows_of(texts, group=[train, dev, "new"])
     found = put(

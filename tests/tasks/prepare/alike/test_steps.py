@@ -18,6 +18,7 @@ from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.runner import run_steps
+from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import Note, Step, StepInputs
 from tests.tasks.prepare.alike.real_texts import bitext, medquad, needs_texts, similar_pairs
 
@@ -35,7 +36,7 @@ def rows_of(pairs: Sequence[tuple[str, str]]) -> list[Row]:
 
 
 def put(step: Step, rows: list[Row], **settings: Any) -> tuple[list[int], list[Note]]:
-    kept, (record,) = run_steps([ChosenStep("step", step, None)], rows, inputs(**settings))
+    kept, (record,) = run_steps([ChosenStep("step", step, None)], Rows.of(rows), inputs(**settings))
     return [int(row.row_id) for row in kept], record.dropped
 
 

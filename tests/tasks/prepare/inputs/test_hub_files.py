@@ -12,6 +12,7 @@ from evalsuite.core.errors import StageError, UsageError
 from tasks.config.prepare import HubSource, PrepareParams
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.hub_files import hub_files, hub_repositories
+from tasks.prepare.scale.engine import InProcess
 from tasks.prepare.sources import check_sources, read_sources
 from tests.hub import COMMIT, serving_hub, use_hub
 
@@ -43,7 +44,7 @@ def source(name: str, split: str = "train", config: str | None = None) -> HubSou
 
 
 def questions(paths: ArtifactPaths, *entries: str) -> list[str]:
-    found = read_sources(PrepareParams.model_validate({"sources": entries}), paths)
+    found = read_sources(PrepareParams.model_validate({"sources": entries}), paths, InProcess())
     return [row.messages[0]["content"] for row in found.rows]
 
 

@@ -18,6 +18,7 @@ from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
 from tasks.prepare.runner import run_steps
+from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import StepInputs
 from tests.tasks.prepare.project import new_project
 
@@ -37,8 +38,8 @@ def treated(rows: list[Row], root: Path = Path(), objective: str = "sft", **sett
     params = PrepareParams.model_validate({"sources": ["data/raw/rows.jsonl"], "steps": steps, "objective": objective})
     (step, *_) = chosen_steps(params)
     given = StepInputs(params, ArtifactPaths(root), None)  # type: ignore[arg-type]  lengths are not asked for
-    kept, records = run_steps([step], rows, given)
-    return kept, records[0]
+    kept, records = run_steps([step], Rows.of(rows), given)
+    return list(kept), records[0]
 
 
 def row(*turns: str, source: str = "f:1", row_id: str = "", text: str | None = None) -> Row:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.config.prepare import PrepareParams
+from tasks.config.train import Answers
 from tasks.data.formats import BadRow, Row, parse_row
 from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
+from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.preparation import run
 from tasks.prepare.record.trail import (
     GROUP_ROWS,
@@ -30,6 +32,8 @@ from tasks.prepare.record.trail import (
 )
 from tasks.prepare.rows import content
 from tasks.prepare.runner import Record
+from tasks.prepare.scale.stored import Rows
+from tasks.prepare.steps import StepInputs
 from tests.tasks.prepare.project import GOLDEN, new_project, pairs, write_rows
 
 DUPLICATES, PII, HELD_OUT = TrailStep("duplicates"), TrailStep("personal_data", private=True), TrailStep("held_out")
@@ -168,7 +172,9 @@ def test_a_text_is_shown_only_where_every_private_step_saw_the_row_and_left_it_a
 def test_bad_rows_stand_last_without_a_hash() -> None:
     row = parse_row(b'{"prompt": "a", "completion": "b"}', "f:2")
     assert isinstance(row, Row)
-    found = list(trail_rows([row], [BadRow("f:1", "not JSON")], [], {}, Sft()))
+    params = PrepareParams(sources=("f",))
+    given = StepInputs(params, ArtifactPaths(), TokenLengths(Path("nowhere"), 1024, Answers.ALL))
+    found = list(trail_rows(Rows.of([row]), [BadRow("f:1", "not JSON")], [], {}, given))
     assert [each.source for each in found] == ["f:2", "f:1"]
     assert Counter(bool(each.content) for each in found) == {True: 1, False: 1}
 

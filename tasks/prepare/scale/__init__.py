@@ -1,0 +1,1 @@
+"""Rows on disk, and work on them in several processes or on several machines."""

@@ -1,0 +1,187 @@
+"""Rows in a file instead of in memory, so that a million of them take no more of it than a thousand.
+
+A row is packed by ``marshal``, which is fast, knows what JSON knows and runs no code when it is read. The file has no
+name (it is gone with the process, however that ends) and is read by the process that wrote it alone.
+"""
+
+import errno
+import marshal
+import os
+import tempfile
+import weakref
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalsuite.core.errors import StageError
+from tasks.data.formats import Row
+
+BATCH_BYTES = 1 << 20
+BATCH_ROWS = 2048
+GAP_BYTES = 1 << 16
+"""Rows that are so near to one another are read at once, with what lies between."""
+NAMES_BATCH = 65_536
+
+
+def pack(row: Row) -> bytes:
+    """A row as bytes.
+
+    Raises:
+        ValueError: It holds something that is no JSON value.
+    """
+    return marshal.dumps(tuple(row))
+
+
+def unpack(packed: bytes) -> Row:
+    """A row of its own, which nobody else sees change."""
+    return Row._make(marshal.loads(packed))  # noqa: S302  bytes of ``pack`` alone
+
+
+class RowFile:
+    """Packed rows, one behind the other."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Open a file without a name in ``folder``, or where the system keeps temporary files."""
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._stream = tempfile.TemporaryFile(dir=folder, buffering=BATCH_BYTES)  # noqa: SIM115  open as long as its rows
+        weakref.finalize(self, self._stream.close)
+        self._folder = folder
+        self._ends = array("q", [0])
+        self._origins = array("q")
+        self._written = 0
+
+    def __len__(self) -> int:
+        """How many records it has."""
+        return len(self._origins)
+
+    def append(self, packed: bytes, origin: int | None = None) -> int:
+        """Add a row; returns its record.
+
+        Args:
+            packed: The row.
+            origin: The record that it is a changed form of; itself when None.
+
+        Raises:
+            StageError: The disk is full.
+        """
+        record = len(self._origins)
+        try:
+            self._stream.write(packed)
+        except OSError as error:
+            raise self._full(error) from None
+        self._ends.append(self._ends[-1] + len(packed))
+        self._origins.append(record if origin is None else self._origins[origin])
+        return record
+
+    @property
+    def origins(self) -> NDArray[np.int64]:
+        """For each record the one that was read from a source."""
+        return np.array(self._origins, dtype=np.int64)
+
+    def read(self, records: NDArray[np.int64]) -> Iterator[list[bytes]]:
+        """Packed rows, some at a time, in the order of ``records``."""
+        self._flush()
+        ends = np.frombuffer(self._ends, dtype=np.int64)
+        starts, stops = ends[records], ends[records + 1]
+        del ends  # an array that numpy looks at cannot grow
+        at = 0
+        while at < len(records):
+            upto = at + 1 + _together(starts[at : at + BATCH_ROWS], stops[at : at + BATCH_ROWS])
+            begin = int(starts[at])
+            block = os.pread(self._stream.fileno(), int(stops[upto - 1]) - begin, begin)
+            yield [
+                block[start - begin : stop - begin]
+                for start, stop in zip(starts[at:upto].tolist(), stops[at:upto].tolist(), strict=True)
+            ]
+            at = upto
+
+    def one(self, record: int) -> bytes:
+        """One packed row."""
+        self._flush()
+        begin, end = self._ends[record], self._ends[record + 1]
+        return os.pread(self._stream.fileno(), end - begin, begin)
+
+    def _flush(self) -> None:
+        if self._written != self._ends[-1]:
+            try:
+                self._stream.flush()
+            except OSError as error:
+                raise self._full(error) from None
+            self._written = self._ends[-1]
+
+    def _full(self, error: OSError) -> Exception:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        where = self._folder or tempfile.gettempdir()
+        return StageError(
+            f"no space left in {where} for the rows that are being prepared ({self._ends[-1] / 1e9:.1f} GB so far); "
+            "make room for as much again as prepare.sources have, then `ratchet stage prepare`"
+        )
+
+
+def _together(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> int:
+    """How many rows behind the first are read with it."""
+    near = (starts[1:] >= stops[:-1]) & (starts[1:] - stops[:-1] < GAP_BYTES) & (stops[1:] - starts[0] <= BATCH_BYTES)
+    return int(near.size if near.all() else near.argmin())
+
+
+class Rows(Sequence[Row]):
+    """Some rows of a file, each made anew whenever it is asked for."""
+
+    def __init__(self, file: RowFile, records: NDArray[np.int64]) -> None:
+        """Name the rows.
+
+        Args:
+            file: Where they are.
+            records: Which they are, in their order.
+        """
+        self.file = file
+        self.records = records
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], folder: Path | None = None) -> "Rows":
+        """Write rows to a new file."""
+        file = RowFile(folder)
+        for row in rows:
+            file.append(pack(row))
+        return cls(file, np.arange(len(file)))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Rows": ...
+    def __getitem__(self, at: int | slice) -> "Row | Rows":
+        """One row, or some."""
+        if isinstance(at, slice):
+            return Rows(self.file, self.records[at])
+        return unpack(self.file.one(int(self.records[at])))
+
+    def __iter__(self) -> Iterator[Row]:
+        """All, with no more than a batch of them in memory."""
+        for batch in self.packed():
+            yield from map(unpack, batch)
+
+    def packed(self) -> Iterator[list[bytes]]:
+        """All as bytes, a batch at a time."""
+        return self.file.read(self.records)
+
+    @property
+    def origins(self) -> NDArray[np.int64]:
+        """The record that each was when it was read from a source."""
+        return self.file.origins[self.records]
+
+
+def only(rows: Sequence[Row], places: Sequence[int]) -> Sequence[Row]:
+    """The rows at these places; none of them comes into memory for it where they are in a file."""
+    if isinstance(rows, Rows):
+        return Rows(rows.file, rows.records[np.asarray(places, dtype=np.int64)])
+    return [rows[at] for at in places]

@@ -2,19 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
-
-from tasks.config.prepare import PrepareParams
-from tasks.data.formats import Row
-from tasks.prepare.inputs.source_files import file_of, source_files
-
-
-def entries_of(rows: Sequence[Row], params: PrepareParams, root: Path) -> list[int]:
-    """The entry of ``prepare.sources`` that each row came from."""
-    if len(params.sources) == 1:
-        return [0] * len(rows)
-    entries = {file.name: file.entry for file in source_files(params, root, fetch=False)}
-    return [entries[file_of(row.source)] for row in rows]
 
 
 def within_caps(entries: Sequence[int], caps: Sequence[int | None], seed: int) -> list[int]:

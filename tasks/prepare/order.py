@@ -1,6 +1,6 @@
 """The steps that ``prepare.steps`` names, found, made with their settings, and in an order that leaks nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -9,6 +9,10 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import Extensions, blaming
 from evalsuite.core.wrong_values import explain
 from tasks.config.prepare import PrepareParams, StepChoice
+from tasks.data.formats import Row
+from tasks.data.synthetic import KEY as SYNTHETIC
+from tasks.prepare.mixing import NAME as MIX
+from tasks.prepare.mixing import Mix
 from tasks.prepare.standard import STEPS
 from tasks.prepare.steps import Step
 
@@ -49,6 +53,13 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
             f"{'it' if params.max_rows is None else 'prepare.max_rows'} out"
         )
     return steps
+
+
+def mixing(params: PrepareParams, rows: Iterable[Row]) -> list[ChosenStep]:
+    """The step behind all others, where there is something to mix: replay, or rows that a model wrote."""
+    if params.replay is None and not any(row.fields.get(SYNTHETIC) for row in rows):
+        return []
+    return [ChosenStep(MIX, Mix(), None)]
 
 
 def _made(choice: StepChoice) -> ChosenStep:

@@ -12,7 +12,8 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import QUARANTINE
 from tasks.prepare.inputs.source_files import say_links, source_files
 from tasks.prepare.lengths import TokenLengths
-from tasks.prepare.order import chosen_steps
+from tasks.prepare.mixing import mixture
+from tasks.prepare.order import chosen_steps, mixing
 from tasks.prepare.record.forgotten import forgetting
 from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
@@ -50,11 +51,12 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
     objective = find_objective(params.objective)
     lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
     with blamed(objective):
-        kept, records = run_steps(steps, rows, StepInputs(params, paths, lengths))
+        kept, records = run_steps([*steps, *mixing(params, rows)], rows, StepInputs(params, paths, lengths))
         sides, left_out = split(kept, lengths.of(kept), params, paths, objective)
     if left_out:
         records.append(Record("split", len(kept), left_out, []))
     report = report_of(params, files, rows, bad, records, sides)
+    report |= mixture(params, [row for side in sides.values() for row in side.rows], paths.root)
 
     def beside(folder: Path) -> None:
         if quarantine.is_file():

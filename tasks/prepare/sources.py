@@ -9,16 +9,17 @@ from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file
+from evalsuite.core.text import whole_form
 from tasks.config.prepare import PrepareParams
 from tasks.data.files.foreign import recoding_advice
 from tasks.data.files.reading import evidence_of
-from tasks.data.formats import BadRow, Row, RowRules, read_rows
+from tasks.data.formats import BadRow, Row, read_rows
 from tasks.data.keys import ignore_advice
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import Quarantine, quarantine
 from tasks.prepare.inputs.source_files import SourceFile, file_of, source_files
 from tasks.prepare.personal.names import check_file_names
-from tasks.prepare.rows import check_split_fields, row_rules
+from tasks.prepare.rows import asked_text, check_split_fields, row_rules
 
 FIRST_ROWS = 20
 FORMATS = {
@@ -79,6 +80,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
     if row_rules(params).quiet:
         check_file_names([name for name, _, _ in files])
     for name, path, entry in files:
+        key = params.key_of(entry)
         first = list(islice(read_rows(path, name, row_rules(params)), FIRST_ROWS))
         if not first:
             empty.setdefault(entry, []).append(name)
@@ -86,16 +88,16 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         good = [row for row in first if isinstance(row, Row)]
         if not good and isinstance(first[0], BadRow):
             raise UsageError(
-                f"prepare.sources: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
+                f"{key}: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
                 f"{first[0].reason}; {_remedy(first, params) or 'fix the file'}, then `ratchet stage prepare`"
             )
         for row in good:
-            check_split_fields(row, params, paths)
+            check_split_fields(_among_others(row, entry, params), params, paths)
     for entry, names in empty.items():
         if len(names) == sum(file.entry == entry for file in files):
             raise UsageError(
-                f"prepare.sources: {', '.join(names[:5])} is empty; expected rows, such as one JSON object per line: "
-                "put rows there, or remove the file from prepare.sources"
+                f"{params.key_of(entry)}: {', '.join(names[:5])} is empty; expected rows, such as one JSON object per "
+                f"line: put rows there, or remove the file from {params.key_of(entry)}"
             )
 
 
@@ -121,7 +123,7 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
     files = []
     with quarantine(paths.root / ".ratchet" / "quarantine.jsonl") as kept:
         for file in source_files(params, paths.root, fetch=True):
-            files.append(_read(file, row_rules(params), rows, bad, kept))
+            files.append(_read(file, params, rows, bad, kept))
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
         listed = "\n".join(f"  {row.source}: {row.reason}" for row in bad[:5])
@@ -134,14 +136,24 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths) -> ReadSources:
     return ReadSources(rows, bad, files, kept.path)
 
 
-def _read(file: SourceFile, rules: RowRules, rows: list[Row], bad: list[BadRow], kept: Quarantine) -> ReadFile:
+def _among_others(row: Row, entry: int, params: PrepareParams) -> Row:
+    """A row of replay with the keys of the split that it lacks: its own group, one stratum, and the oldest of dates."""
+    if entry < len(params.sources):
+        return row
+    split = params.split
+    own = {params.group_by: whole_form(asked_text(row)), split.stratify_by: "replay", split.field: 0}
+    fields = {key: value for key, value in own.items() if key is not None and key not in row.fields}
+    return row._replace(fields={**row.fields, **fields}) if fields else row
+
+
+def _read(file: SourceFile, params: PrepareParams, rows: list[Row], bad: list[BadRow], kept: Quarantine) -> ReadFile:
     """Add the rows of a file to those before."""
     before = _stamp(file.path)
     formats: Counter[str] = Counter()
     num_bad = 0
-    for entry in read_rows(file.path, file.name, rules):
+    for entry in read_rows(file.path, file.name, row_rules(params)):
         if isinstance(entry, Row):
-            rows.append(entry)
+            rows.append(_among_others(entry, file.entry, params))
             formats[entry.format] += 1
         else:
             kept.add(entry)

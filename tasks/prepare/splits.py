@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
+from tasks.data.synthetic import synthetic_of
 from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.alike.near import Nearest, NearIndex
@@ -78,7 +79,7 @@ def split(
     Raises:
         UsageError: Fewer than two groups, or a row lacks a field that the split reads.
     """
-    groups = [group_of(row, params.group_by, paths) for row in rows]
+    groups = with_their_seeds(rows, [group_of(row, params.group_by, paths) for row in rows])
     by_date = _sides_by_date(rows, params)
     draw = _draw_of(rows, groups, params)
     near = _near(rows, params, objective)
@@ -104,6 +105,20 @@ def split(
     for there in near.values():
         there.say_crowded("prepare.split.near_duplicates")
     return Split(sides, left_out)
+
+
+def with_their_seeds(rows: Sequence[Row], groups: Sequence[str]) -> Sequence[str]:
+    """The groups, where a row that a model rewrote is in that of the row that it was made from.
+
+    A question in other words would be on the other side otherwise, and dev rows no longer new.
+    """
+    marks = {at: mark for at, row in enumerate(rows) if (mark := synthetic_of(row.fields)) and len(mark.seeds) == 1}
+    if not marks:
+        return groups
+    of_source = {row.source: group for row, group in zip(rows, groups, strict=True)}
+    return [
+        of_source.get(marks[at].seeds[0].source, group) if at in marks else group for at, group in enumerate(groups)
+    ]
 
 
 def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:

@@ -11,7 +11,8 @@ from evalsuite.core.errors import UsageError
 from tasks.data.decontaminate import SHARE, HeldOut
 from tasks.data.formats import Row
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
-from tasks.prepare.draw import draw, entries_of, within_caps
+from tasks.prepare.draw import draw, within_caps
+from tasks.prepare.mixing import BEYOND_SYNTHETIC, entries_of, kept_parts, parts_of
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, is_too_long
@@ -73,7 +74,10 @@ class HeldOutItems(Step):
 
 
 class MaxRows(Step):
-    """Draws ``max_rows`` rows of each source and ``prepare.max_rows`` of all with ``prepare.seed``."""
+    """Draws ``max_rows`` rows of each source and ``prepare.max_rows`` of all with ``prepare.seed``.
+
+    It leaves room for rows of ``prepare.replay``, which are drawn once all steps are done.
+    """
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the rows that were drawn, in their order."""
@@ -81,13 +85,21 @@ class MaxRows(Step):
         if not params.draws:
             return Outcome(rows)
         entries = entries_of(rows, params, given.paths.root)
-        capped = within_caps(entries, [source.max_rows for source in params.sources], params.seed)
+        within = within_caps(entries, [source.max_rows for source in params.entries], params.seed)
+        parts = parts_of(rows, entries, params, within)
+        synthetic, limit = parts.synthetic, params.max_rows
+        if limit is not None and parts.people:
+            # Most of what is drawn might be synthetic otherwise, and be left out after the steps.
+            synthetic, _ = kept_parts(parts, params)
+        if limit is not None and params.replay is not None:
+            limit -= min(len(parts.replay), params.replay.of_limit(limit))
+        own = sorted((*parts.people, *synthetic))
         weights = [source.weight for source in params.sources]
-        drawn = set(draw(capped, [entries[at] for at in capped], weights, params.max_rows, params.seed))
-        within = set(capped)
-        reasons = ("left out by prepare.max_rows", "left out by max_rows of its source")
-        notes = [None if at in drawn else Note(row.source, reasons[at not in within]) for at, row in enumerate(rows)]
-        return _without(rows, notes)
+        drawn = {*draw(own, [entries[at] for at in own], weights, limit, params.seed), *parts.replay}
+        reasons = dict.fromkeys(range(len(rows)), "left out by max_rows of its source")
+        reasons |= dict.fromkeys(parts.synthetic, BEYOND_SYNTHETIC)
+        reasons |= dict.fromkeys(own, "left out by prepare.max_rows")
+        return _without(rows, [None if at in drawn else Note(row.source, reasons[at]) for at, row in enumerate(rows)])
 
 
 class Length(Step):

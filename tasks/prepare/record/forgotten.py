@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.core.files import checked, numbered_objects
 from tasks.data.formats import Row
+from tasks.data.synthetic import synthetic_of
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.record.trail import content_hash
@@ -46,7 +47,7 @@ def read_forgotten(path: Path) -> list[Forgotten]:
 
 
 class ForgottenRows(Step):
-    """Drops rows that ``ratchet data forget`` named, and others with the same content."""
+    """Drops rows that ``ratchet data forget`` named, others with the same content, and what a model made of them."""
 
     private = True
 
@@ -55,7 +56,10 @@ class ForgottenRows(Step):
         listed = {each.content: each for each in read_forgotten(given.paths.forgotten)}
         kept, dropped = [], []
         for row in rows:
-            found = listed.get(content_hash(content(row, given.objective)))
+            mark = synthetic_of(row.fields)
+            seeds = [seed.content for seed in mark.seeds] if mark else []
+            own = content_hash(content(row, given.objective))
+            found = next((listed[each] for each in (own, *seeds) if each in listed), None)
             if found is None:
                 kept.append(row)
             else:

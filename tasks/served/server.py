@@ -1,9 +1,9 @@
 """Settings of a chat model behind an OpenAI-compatible server: vLLM, SGLang, ``transformers serve``, a hosted API."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import UsageError
@@ -38,15 +38,14 @@ class ChatServer(Settings):
     top_logprobs: int = Field(default=0, ge=0, le=20)
     """How many of the likeliest tokens the server names with their log-probabilities at each place; 0 asks for none."""
 
-    @field_validator("base_url")
-    @classmethod
-    def _is_address(cls, base_url: str) -> str:
-        if not is_server_address(base_url):
+    @model_validator(mode="after")
+    def _is_address(self) -> Self:
+        if not is_server_address(self.base_url):  # a message about one field would quote it with its password
             raise ValueError(
-                f"{without_credentials(base_url)!r} is not a server's address; expected one such as "
+                f"base_url = {self.shown_url!r} is not a server's address; expected one such as "
                 "http://127.0.0.1:8000/v1"
             )
-        return base_url.rstrip("/")
+        return self
 
     @property
     def shown_url(self) -> str:

@@ -29,6 +29,8 @@ NOT_THIS_ONE = frozenset({400, 413, 422})
 """Statuses that refuse one request, such as a question longer than the model's context."""
 TRIES_OF_REFUSED = 20
 """So many refused requests and no answer: the server takes none of this kind."""
+READ_AT_ONCE = 2_000
+"""Kept answers that are in memory at a time."""
 _WORD = re.compile(r"[\w.-]{1,40}", re.ASCII)
 
 
@@ -41,45 +43,70 @@ def ask_all(
     version: str = "",
     again: str = "ratchet stage prepare",
 ) -> list[ChatAnswer]:
-    """The answers in the order of ``prompts``; what was answered before is not asked again.
+    """The answers in the order of ``prompts``; see ``ask_each``."""
+    answers: dict[int, ChatAnswer] = {}
+    ask_each(server, prompts, kept, label, answers.__setitem__, version=version, again=again)
+    return [answers[at] for at in range(len(prompts))]
+
+
+def ask_each(
+    server: ChatServer,
+    prompts: Sequence[Messages],
+    kept: Path,
+    label: str,
+    on_answer: Callable[[int, ChatAnswer], None],
+    *,
+    version: str = "",
+    again: str = "ratchet stage prepare",
+) -> None:
+    """Hand on the answer to every prompt, in any order; what was answered before is not asked again.
 
     Args:
         server: Who is asked, and how.
-        prompts: Chats that end with the user's turn; equal ones are asked once.
+        prompts: Chats that end with the user's turn; equal ones are asked once. Each is read twice, and none is held.
         kept: Folder of the answers, such as ``.ratchet/served``; one file a model.
         label: What it is about, for progress and messages.
+        on_answer: Takes the prompt's place and its answer; without a text, and with the kind of fault, where the server
+            refused this prompt or sent no chat completion. Such ones are not kept, so that they are asked again.
         version: Digest of the prompts' wording, where something else than their text decides how an answer is meant.
         again: The command that goes on after a failure.
-
-    Returns:
-        An answer for each prompt; without a text, and with the kind of fault, where the server refused this prompt or
-        sent no chat completion. Such ones are not kept, so that they are asked again.
 
     Raises:
         StageError: The server cannot be reached or stays busy after every retry; says how many answers are kept.
         UsageError: The server refuses all requests: a wrong key, an unknown model, another address.
     """
-    keys = [
-        sha256_json([KEY_VERSION, server.model, version, server.sampling, list(map(dict, each))]) for each in prompts
-    ]
+    asked_with = [KEY_VERSION, server.model, version, server.sampling]
+    keys = [sha256_json([*asked_with, [dict(turn) for turn in chat]]) for chat in prompts]
     store = AnswerStore(kept, server.model)
     try:
-        found = {key: restored(stored.answer) for key, stored in store.read(set(keys)).items()}
-        missing = {key: at for at, key in reversed(list(enumerate(keys))) if key not in found}
-        if missing:
+        places: dict[str, list[int]] = {}
+        for begin in range(0, len(keys), READ_AT_ONCE):
+            part = keys[begin : begin + READ_AT_ONCE]
+            found = store.read(set(part))
+            for at, key in enumerate(part, begin):
+                if key in found:
+                    on_answer(at, restored(found[key].answer))
+                else:
+                    places.setdefault(key, []).append(at)
+        num_prompts = len(set(keys))
+        num_kept = num_prompts - len(places)
 
-            def came(key: str, answer: ChatAnswer, seconds: float) -> None:
-                found[key] = answer
-                if answer.text is not None:
-                    store.write(key, StoredAnswer(asdict(answer), seconds))
+        def came(key: str, answer: ChatAnswer, seconds: float) -> None:
+            nonlocal num_kept
+            if answer.text is not None:
+                store.write(key, StoredAnswer(asdict(answer), seconds))
+                num_kept += store.is_open
+            for at in places[key]:
+                on_answer(at, answer)
 
-            asked = sorted(missing.items(), key=lambda item: item[1])
-            failure = _ask(server, [(key, prompts[at]) for key, at in asked], label, came, is_new=not found)
-            if failure is not None:
-                raise _explained(failure, server, label, len(store.read(set(keys))), len(set(keys)), kept, again)
+        left = ((key, prompts[found_at[0]]) for key, found_at in places.items())
+        failure = _ask(server, left, len(places), label, came, is_new=num_kept == 0)
+        if failure is not None:
+            raise _explained(
+                failure, server, label, f"{num_kept:,} of {num_prompts:,} answers are kept in {kept}", again
+            )
     finally:
         store.close()
-    return [found[key] for key in keys]
 
 
 @dataclass(frozen=True)
@@ -91,7 +118,8 @@ class _AllRefused:
 
 def _ask(
     server: ChatServer,
-    asked: Sequence[tuple[str, Messages]],
+    left: Iterator[tuple[str, Messages]],
+    total: int,
     label: str,
     came: Callable[[str, ChatAnswer, float], None],
     is_new: bool,
@@ -105,9 +133,7 @@ def _ask(
     failures: list[openai.OpenAIError | _AllRefused] = []
     faults: Counter[str] = Counter()
 
-    async def work(
-        client: openai.AsyncOpenAI, left: Iterator[tuple[str, Messages]], advance: Callable[[int], None]
-    ) -> None:
+    async def work(client: openai.AsyncOpenAI, advance: Callable[[int], None]) -> None:
         clock = asyncio.get_running_loop().time
         for key, messages in left:
             started = clock()
@@ -125,13 +151,13 @@ def _ask(
                 return
 
     async def run(advance: Callable[[int], None]) -> None:
-        left = iter(asked)
         async with server.client() as client, asyncio.TaskGroup() as group:
-            for _ in range(min(server.concurrency, len(asked))):
-                group.create_task(work(client, left, advance))
+            for _ in range(min(server.concurrency, total)):
+                group.create_task(work(client, advance))
 
-    with progress(label, len(asked)) as advance:
-        asyncio.run(run(advance))
+    if total:
+        with progress(label, total) as advance:
+            asyncio.run(run(advance))
     return failures[0] if failures else None
 
 
@@ -161,16 +187,13 @@ def _explained(
     error: "openai.OpenAIError | _AllRefused",
     server: ChatServer,
     label: str,
-    num_kept: int,
-    num_prompts: int,
-    kept: Path,
+    stay: str,
     again: str,
 ) -> UsageError | StageError:
     """What a failure means for the user; no header and none of the server's sentences is quoted."""
     import openai
 
     where = f"{label}: the server at {server.shown_url}"
-    stay = f"{num_kept:,} of {num_prompts:,} answers are kept in {kept}"
     if isinstance(error, _AllRefused):
         return UsageError(
             f"{where} answered none of the first {TRIES_OF_REFUSED} requests for model {server.model!r}: "

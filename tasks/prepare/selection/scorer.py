@@ -19,9 +19,9 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
 from tasks.config.train import Answers
 from tasks.data.formats import Row
-from tasks.prepare.selection.exchanges import learnt_exchanges
+from tasks.prepare.selection.exchanges import Exchange, learnt_exchanges
 from tasks.served.answers import ChatAnswer
-from tasks.served.asking import ask_all
+from tasks.served.asking import Messages, ask_each
 from tasks.served.server import ChatServer
 
 COMPLEXITY = Template("""\
@@ -119,25 +119,28 @@ def deita_scores(rows: Sequence[Row], scorer: Scorer, answers: Answers, kept: Pa
         UsageError: More rows than ``max_unscored`` have no score, or the server takes no request.
         StageError: The server cannot be reached; the ratings so far are kept.
     """
-    owners: list[int] = []
-    prompts: list[list[dict[str, str]]] = []
-    for at, row in enumerate(rows):
-        for exchange in learnt_exchanges(row, answers):
-            texts = {name: shortened(text) for name, text in exchange._asdict().items()}
-            owners.append(at)
-            prompts += [[{"role": "user", "content": each.substitute(texts)}] for each in (COMPLEXITY, QUALITY)]
-    said = ask_all(scorer, prompts, kept, "complexity and quality of rows", version=VERSION)
-    scores = [math.nan] * len(rows)
-    unscored: dict[int, str] = {}
-    for place, at in enumerate(owners):
-        pair = said[2 * place : 2 * place + 2]
-        complexity, quality = (rating(each) for each in pair)
-        if complexity is None or quality is None:
-            unscored.setdefault(at, _fault(pair[0] if complexity is None else pair[1]))
+    owned = [(at, exchange) for at, row in enumerate(rows) for exchange in learnt_exchanges(row, answers)]
+    ratings = [[math.nan, math.nan] for _ in owned]
+    faults: dict[int, str] = {}
+    expected = 0
+
+    def take(place: int, answer: ChatAnswer) -> None:
+        nonlocal expected
+        rated = rating(answer)
+        if rated is None:
+            faults[place] = _fault(answer)
         else:
-            scores[at] = complexity * quality + (0.0 if math.isnan(scores[at]) else scores[at])
-    scores = [math.nan if at in unscored else round(score, ROUNDED) for at, score in enumerate(scores)]
-    rated = set(owners)
+            ratings[place // 2][place % 2] = rated
+            expected += expectation(answer) is not None
+
+    ask_each(scorer, _Prompts(owned), kept, "complexity and quality of rows", take, version=VERSION)
+    unscored: dict[int, str] = {}
+    for place, fault in sorted(faults.items()):  # answers come in any order
+        unscored.setdefault(owned[place // 2][0], fault)
+    rated = {at for at, _ in owned}
+    scores = [0.0 if at in rated else math.nan for at in range(len(rows))]
+    for (at, _), (complexity, quality) in zip(owned, ratings, strict=True):
+        scores[at] += complexity * quality
     _check_share(unscored, len(rated), scorer, kept)
     counts = {
         "model": scorer.model,
@@ -146,10 +149,27 @@ def deita_scores(rows: Sequence[Row], scorer: Scorer, answers: Answers, kept: Pa
         "prompts": VERSION,
         "rows_scored": len(rated) - len(unscored),
         "rows_without_a_score": len(unscored),
-        "ratings": len(said),
-        "ratings_by_expectation": sum(expectation(each) is not None for each in said),
+        "ratings": 2 * len(owned),
+        "ratings_by_expectation": expected,
     }
+    scores = [round(score, ROUNDED) for score in scores]
     return Scored(scores, unscored, frozenset(range(len(rows))) - rated, counts)
+
+
+class _Prompts(Sequence[Messages]):
+    """Two prompts for each exchange, written when they are asked for: together they are several times the rows."""
+
+    def __init__(self, owned: Sequence[tuple[int, Exchange]]) -> None:
+        self._owned = owned
+
+    def __len__(self) -> int:
+        return 2 * len(self._owned)
+
+    def __getitem__(self, at: Any) -> Any:
+        if at >= len(self):
+            raise IndexError(at)
+        texts = {name: shortened(text) for name, text in self._owned[at // 2][1]._asdict().items()}
+        return [{"role": "user", "content": (COMPLEXITY, QUALITY)[at % 2].substitute(texts)}]
 
 
 def shortened(text: str) -> str:

@@ -80,7 +80,7 @@ class Select(Step):
     def _has_its_scorer(self) -> Self:
         if self.by is By.DEITA and self.scorer is None:
             raise ValueError(
-                "by: deita asks a served model; add scorer: {base_url: http://127.0.0.1:8000/v1, model: NAME}"
+                "by: deita asks a served model; add scorer: {base_url: 'http://127.0.0.1:8000/v1', model: NAME}"
             )
         if self.by is not By.DEITA and self.scorer is not None:
             raise ValueError(f"scorer has no effect with by: {self.by}; set by: deita, or take scorer out")

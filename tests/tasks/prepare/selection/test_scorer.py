@@ -30,7 +30,7 @@ from tasks.served.answers import ChatAnswer
 from tests.tasks.prepare.project import new_project, pairs, write_rows
 from tests.tasks.served.stand_in import Reply, StandIn, says, serving
 
-SECRET = "Anna's diary"
+DIARY = "Anna's diary"
 
 
 def row_of(at: int, *exchanges: tuple[str, str]) -> Row:
@@ -44,7 +44,7 @@ def row_of(at: int, *exchanges: tuple[str, str]) -> Row:
 
 def rated(complexity: object, quality: object) -> tuple[str, str]:
     """An exchange that ``by_its_text`` rates so."""
-    return f"{SECRET} complexity={complexity};", f"quality={quality};"
+    return f"{DIARY} complexity={complexity};", f"quality={quality};"
 
 
 def by_its_text(prompt: str, _: int) -> str:
@@ -103,10 +103,12 @@ def test_a_scorer_that_was_down_goes_on_where_it_stopped_and_chooses_the_same(tm
     rows = [row_of(at, rated(1 + at % 6, 1 + at // 6 % 6)) for at in range(25)]  # 50 ratings
     with serving(by_its_text) as whole:
         wanted = numbers(selected(rows, whole, tmp_path / "whole"))
-    with serving(lambda prompt, count: by_its_text(prompt, 0) if count <= 30 else Reply("", 500)) as failing:
-        with pytest.raises(StageError, match="30 of 50 answers are kept.*`ratchet stage prepare`") as stopped:
-            selected(rows, failing, tmp_path)
-    assert SECRET not in str(stopped.value)
+    with (
+        serving(lambda prompt, count: by_its_text(prompt, 0) if count <= 30 else Reply("", 500)) as failing,
+        pytest.raises(StageError, match=r"30 of 50 answers are kept.*`ratchet stage prepare`") as stopped,
+    ):
+        selected(rows, failing, tmp_path)
+    assert DIARY not in str(stopped.value)
     with serving(by_its_text) as back:
         assert numbers(selected(rows, back, tmp_path)) == wanted
     assert len(back.seen) == 20
@@ -127,14 +129,14 @@ def test_a_row_with_a_nonsensical_rating_is_counted_and_never_kept(tmp_path: Pat
 
 
 def test_too_many_rows_without_a_score_stop_the_stage_and_none_of_their_texts_is_shown(tmp_path: Path) -> None:
-    rows = [row_of(at, rated(6, f"so good {SECRET}" if at < 3 else 1)) for at in range(10)]
+    rows = [row_of(at, rated(6, f"so good {DIARY}" if at < 3 else 1)) for at in range(10)]
     with serving(by_its_text) as server, pytest.raises(UsageError) as stopped:
         selected(rows, server, tmp_path)
     message = str(stopped.value)
     assert "3 of 10 rows (30%) have no score of model 'm'" in message
     assert "the answer is no number from 1 to 6 (3 rows)" in message
     assert "max_unscored is 0.1" in message
-    assert SECRET not in message
+    assert DIARY not in message
     assert "so good" not in message
 
 
@@ -194,7 +196,7 @@ def test_an_expectation_is_of_the_number_that_was_said() -> None:
         ("4 or 5", None),
         ("1\n2\n3\n4\n5\n6", None),
         ("four", None),
-        ("４", None),
+        ("\uff14", None),
         ('{"score": 4}', None),
         ("I cannot rate this.", None),
         ("<think>it is a 4", None),
@@ -222,7 +224,7 @@ def test_a_document_a_scorer_too_few_and_one_too_many_are_refused(tmp_path: Path
     documents = [Row(f"f:{at}", f"id{at}", "text", (), {}, "words") for at in range(3)]
     with pytest.raises(UsageError, match=r"by = deita.*documents have none; use by: perplexity"):
         selected(documents, "http://127.0.0.1:9/v1", tmp_path)
-    with pytest.raises(ValidationError, match="add scorer: {base_url"):
+    with pytest.raises(ValidationError, match=r"add scorer: \{base_url"):
         Select.model_validate({"rows": 2, "by": "deita"})
     with pytest.raises(ValidationError, match="scorer has no effect with by: ifd"):
         Select.model_validate({"rows": 2, "scorer": {"base_url": "http://127.0.0.1:9/v1", "model": "m"}})

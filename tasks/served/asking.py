@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,10 +167,18 @@ async def _answer(client: "openai.AsyncOpenAI", server: ChatServer, messages: Me
     import openai
 
     chat: Any = [dict(turn) for turn in messages]
+    ask = partial(client.chat.completions.with_raw_response.create, model=server.model, messages=chat)
     try:
-        response = await client.chat.completions.with_raw_response.create(
-            model=server.model, messages=chat, **server.sampling
-        )
+        try:
+            response = await ask(**server.sampling)
+        except openai.BadRequestError as error:
+            if error.param != "max_tokens":
+                raise
+            newer = {
+                "max_completion_tokens" if name == "max_tokens" else name: each
+                for name, each in server.sampling.items()
+            }
+            response = await ask(**newer)  # the name that OpenAI's newer models take alone
     except openai.APIStatusError as error:
         if error.status_code not in NOT_THIS_ONE:
             raise

@@ -126,11 +126,11 @@ def deita_scores(rows: Sequence[Row], scorer: Scorer, answers: Answers, kept: Pa
 
     def take(place: int, answer: ChatAnswer) -> None:
         nonlocal expected
-        rated = rating(answer)
-        if rated is None:
+        found = rating(answer)
+        if found is None:
             faults[place] = _fault(answer)
         else:
-            ratings[place // 2][place % 2] = rated
+            ratings[place // 2][place % 2] = found
             expected += expectation(answer) is not None
 
     ask_each(scorer, _Prompts(owned), kept, "complexity and quality of rows", take, version=VERSION)

@@ -156,7 +156,7 @@ class Select(Step):
         return ranking._replace(counts={"scorer": found.counts})
 
     def _ranked(self, scores: Sequence[float], unfit: dict[int, str]) -> Ranking:
-        words = [f"{self.by} {score:.3f}" for score in scores]
+        words = ["" if math.isnan(score) else f"{self.by} {score:.3f}" for score in scores]
         return Ranking([-math.inf if at in unfit else score for at, score in enumerate(scores)], words, unfit)
 
     def _passed_over(self, rows: Sequence[Row], order: Sequence[int], budget: int) -> dict[int, tuple[int, float]]:

@@ -178,6 +178,17 @@ def test_a_question_that_the_server_refuses_costs_no_other_its_answer(tmp_path: 
     assert answers[3].fault == "refused with status 400 (context_length)"
 
 
+def test_a_limit_on_tokens_goes_by_the_name_that_the_model_takes(tmp_path: Path) -> None:
+    refused = Reply(json.dumps({"error": {"message": "no", "param": "max_tokens"}}), 400)
+    with serving(lambda question, number: refused if number % 2 else echo(question, 0)) as server:
+        (answer,) = asked(server, tmp_path, chats(1), max_tokens=9)
+    assert answer.text == "to question 0"
+    assert [(each.get("max_tokens"), each.get("max_completion_tokens")) for each in server.seen] == [
+        (9, None),
+        (None, 9),
+    ]
+
+
 def test_a_server_that_takes_no_request_is_not_asked_a_thousand_times(tmp_path: Path) -> None:
     said = json.dumps({"error": {"message": "no", "param": "logprobs"}})
     with (

@@ -94,7 +94,7 @@ def test_several_exchanges_are_summed_and_what_is_not_learnt_counts_for_nothing(
     assert {note.source: note.detail for note in outcome.dropped} == {
         "f:001": "deita 20.000",
         "f:002": "deita 1.000",
-        "f:004": "deita nan",
+        "f:004": "",
     }
     assert outcome.dropped[-1].reason == "no answer to learn"
 

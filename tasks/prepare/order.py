@@ -42,7 +42,7 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
 
     Raises:
         UsageError: There is no such step, it cannot be made or is named twice, a check is left out, rows would change
-            after it, or ``prepare.max_rows`` is set without its step.
+            after it, rows would leave this machine without leave, or ``prepare.max_rows`` is set without its step.
     """
     steps = [_made(choice) for choice in params.steps]
     _check_order(steps)
@@ -95,4 +95,12 @@ def _check_order(steps: Sequence[ChosenStep]) -> None:
             raise UsageError(
                 f"prepare.steps: {late} changes rows and stands after {check}: {otherwise}; put {late.name} before "
                 f"{check}"
+            )
+    for at, each in enumerate(steps):
+        where = each.step.sends_rows_to()
+        if where and not any(before.step.private for before in steps[:at]):
+            raise UsageError(
+                f"prepare.steps: {each} sends the texts of rows to {where}, which is not on this machine; put "
+                f"personal_data before {each.name}, name a server on this machine, or say send_rows: true where its "
+                "server is named"
             )

@@ -81,3 +81,7 @@ class Step(Settings):
     def outside(self) -> tuple[Outside, ...]:
         """Models and packages that it decides by, whose change prepares the rows again."""
         return ()
+
+    def sends_rows_to(self) -> str:
+        """Where it sends rows off this machine, for which nobody has said yet that they may leave; empty: nowhere."""
+        return ""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.data.keys import kind_of
+from tasks.data.keys import kind_of, shown
 
 KEY = "synthetic"
 """Of a row; it says nothing of what is learnt."""
@@ -65,7 +65,7 @@ def check_synthetic(value: Any) -> None:
             Synthetic.model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])[:60]
+            where = shown(".".join(str(part) for part in first["loc"]))
             raise ValueError(
                 f"{KEY} is an object in which {where} is wrong ({first['msg']}); expected true, false or the object "
                 "that `ratchet data synthesize` writes"

@@ -48,8 +48,8 @@ class Mix(Step):
         """
         params = given.params
         parts = parts_of(rows, entries_of(rows, params, given.paths.root), params)
-        _check(rows, parts, params)
         synthetic, replay = kept_parts(parts, params)
+        _check(rows, parts, len(synthetic), params)
         _warn(parts, len(synthetic), len(replay), params)
         kept = {*parts.people, *synthetic, *replay}
         reasons = dict.fromkeys(parts.synthetic, BEYOND_SYNTHETIC) | dict.fromkeys(parts.replay, BEYOND_REPLAY)
@@ -144,14 +144,14 @@ def mixture(params: PrepareParams, kept: Sequence[Row], root: Path) -> dict[str,
     return told
 
 
-def _check(rows: Sequence[Row], parts: Parts, params: PrepareParams) -> None:
+def _check(rows: Sequence[Row], parts: Parts, num_synthetic: int, params: PrepareParams) -> None:
     written = next((rows[at].source for at in parts.replay if rows[at].fields.get(KEY)), None)
     if written is not None:
         raise UsageError(
             f"prepare.replay: a model wrote {written}, and replay is for rows that the base model may have learnt "
             "from; name its file in prepare.sources, where prepare.max_synthetic_share counts it"
         )
-    if parts.synthetic and not parts.people and params.max_synthetic_share < 1.0:
+    if parts.synthetic and not parts.people and not num_synthetic:
         raise UsageError(
             f"a model wrote all {len(parts.synthetic)} clean rows of prepare.sources, and prepare.max_synthetic_share "
             f"= {params.max_synthetic_share:g} leaves none of them; add rows that people wrote, or set "

@@ -96,10 +96,14 @@ class MaxRows(Step):
         own = sorted((*parts.people, *synthetic))
         weights = [source.weight for source in params.sources]
         drawn = {*draw(own, [entries[at] for at in own], weights, limit, params.seed), *parts.replay}
-        reasons = dict.fromkeys(range(len(rows)), "left out by max_rows of its source")
-        reasons |= dict.fromkeys(parts.synthetic, BEYOND_SYNTHETIC)
-        reasons |= dict.fromkeys(own, "left out by prepare.max_rows")
-        return _without(rows, [None if at in drawn else Note(row.source, reasons[at]) for at, row in enumerate(rows)])
+        inside, beyond = set(within), set(parts.synthetic).difference(synthetic)
+
+        def reason(at: int) -> str:
+            if at not in inside:
+                return "left out by max_rows of its source"
+            return BEYOND_SYNTHETIC if at in beyond else "left out by prepare.max_rows"
+
+        return _without(rows, [None if at in drawn else Note(row.source, reason(at)) for at, row in enumerate(rows)])
 
 
 class Length(Step):

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evalsuite.core.errors import UsageError
-from tasks.config.prepare import PrepareParams, SourceChoice
+from tasks.config.prepare import PrepareParams, SourceChoice, complete_path
 from tasks.config.train import Answers
 from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row, read_rows
-from tasks.data.synthetic import KEY
+from tasks.data.synthetic import KEY, Seed
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
@@ -36,8 +36,8 @@ class Seeds(NamedTuple):
     """Those that may be shown."""
     others: list[Row]
     """All clean rows of the source, with which what comes back is compared."""
-    contents: Mapping[str, str]
-    """Source of each row -> ``content_hash`` of it as it was read."""
+    as_read: Mapping[str, Row]
+    """Source of each row -> the row as it was read."""
     people: int
     """Rows of ``prepare.sources`` and of the source that people wrote."""
     synthetic: int
@@ -48,6 +48,11 @@ class Seeds(NamedTuple):
     """Whether a step looks for personal data, so that no text is printed."""
     held_out: HeldOut
     given: StepInputs
+
+    def seed(self, row: Row) -> Seed:
+        """How a row that is made of this one names it."""
+        read = self.as_read[row.source]
+        return Seed(source=row.source, content=content_hash(content(read, self.given.objective)))
 
 
 def read_seeds(kind: Kind, source: str | None, params: PrepareParams, paths: ArtifactPaths, beside: Path) -> Seeds:
@@ -76,12 +81,10 @@ def read_seeds(kind: Kind, source: str | None, params: PrepareParams, paths: Art
     files = [file for file in source_files(params, paths.root, fetch=True) if file.entry < len(params.sources)]
     chosen = {file.name for file in files} if source is None else set()
     if source is not None:
-        entry = params.model_copy(update={"sources": (SourceChoice(path=source),), "replay": None})
-        own = source_files(entry, paths.root, fetch=True)
+        own = _files_of(source, params, paths)
         chosen = {file.name for file in own}
         files += [file for file in own if file.name not in {known.name for known in files}]
     rows, people, synthetic, left_out = _read(files, chosen, params, beside)
-    contents = {row.source: content_hash(content(row, objective)) for row in rows}
     cleaning = [
         *forgetting(paths),
         ChosenStep("duplicates", Duplicates(), None),
@@ -100,7 +103,18 @@ def read_seeds(kind: Kind, source: str | None, params: PrepareParams, paths: Art
     shown = [row for row in others if can_show(row, kind)]
     left_out["has tools, no answer that is learnt, or several questions"] += len(others) - len(shown)
     private = any(step.step.private for step in steps)
-    return Seeds(shown, others, contents, people, synthetic, +left_out, private, held_out, given)
+    as_read = {row.source: row for row in rows}
+    return Seeds(shown, others, as_read, people, synthetic, +left_out, private, held_out, given)
+
+
+def _files_of(source: str, params: PrepareParams, paths: ArtifactPaths) -> list[SourceFile]:
+    try:
+        alone = params.model_copy(update={"sources": (SourceChoice(path=complete_path(source)),), "replay": None})
+        return source_files(alone, paths.root, fetch=True)
+    except ValueError as error:
+        raise UsageError(f"--from {source}: {error}") from None
+    except UsageError as error:
+        raise UsageError(str(error).replace("prepare.sources", "--from")) from None
 
 
 def _read(

@@ -12,7 +12,7 @@ from typing import Any
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.core.files import read_json, sha256_json, write_json, write_jsonl
 from tasks.config.prepare import PrepareParams
-from tasks.data.synthetic import KEY, Sampling, Seed, Synthetic
+from tasks.data.synthetic import KEY, Sampling, Synthetic
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.source_files import RAW
 from tasks.served.answers import ChatAnswer
@@ -23,7 +23,6 @@ from tasks.synthesis.kinds import Kind, Request, digest_of, requests_of, turns_o
 from tasks.synthesis.replies import UnusableError, read_reply
 from tasks.synthesis.seeds import Seeds, read_seeds
 
-KEPT = Path(".ratchet/served")
 BEGUN = Path(".ratchet/synthesis")
 """When each set of requests was asked first, so that going on another day writes the same file."""
 CHARACTERS_OF_TOKEN = 4
@@ -117,7 +116,7 @@ def synthesize(planned: Plan, paths: ArtifactPaths) -> Result:
     answers = ask_all(
         server,
         [request.messages for request in planned.requests],
-        paths.root / KEPT,
+        paths.served_answers,
         f"synthesize {wanted.kind}",
         version=digest_of(wanted.kind),
         again=wanted.command,
@@ -153,7 +152,7 @@ def _entry(planned: Plan, request: Request, answer: ChatAnswer, day: str) -> Map
         kind=wanted.kind,
         model=wanted.server.model,
         prompt=digest_of(wanted.kind),
-        seeds=tuple(Seed(source=row.source, content=seeds.contents[row.source]) for row in request.seeds),
+        seeds=tuple(map(seeds.seed, request.seeds)),
         sampling=Sampling(
             temperature=wanted.server.temperature,
             max_tokens=wanted.server.max_tokens,

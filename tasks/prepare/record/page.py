@@ -53,7 +53,10 @@ MAX_PAIRS = 50
 MAX_DETAILS = 12
 KIND = re.compile(r"\b(?:(\d+) ([A-Z][A-Z0-9_]{2,})\b|([A-Z][A-Z0-9_]{2,})[ :=]{1,2}(\d+)\b)")
 """A kind of thing and how many of it, as the notes of steps count them: ``EMAIL_ADDRESS 2``, ``2 EMAIL_ADDRESS``."""
-CHOSEN = ("steps", "dev_fraction", "group_by", "max_rows", "max_length_tokens", "max_bad_fraction", "seed")
+CHOSEN = (
+    *("steps", "dev_fraction", "group_by", "max_rows", "max_length_tokens", "max_bad_fraction", "seed"),
+    *("replay", "max_synthetic_share"),
+)
 """Settings that say how the rows were chosen."""
 
 

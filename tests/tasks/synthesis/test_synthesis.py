@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from evalsuite.core.errors import StageError, UsageError
+from flows.cli.data.rows import show_histories
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row, read_rows
 from tasks.data.synthetic import synthetic_of
+from tasks.lineage.history import histories
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.source_files import files_there
 from tasks.prepare.preparation import run
@@ -126,6 +128,33 @@ def test_prepare_counts_the_rows_holds_them_to_their_share_and_keeps_a_rewrite_b
         sides[side] = {topic for topic in TOPICS if any(topic in text for text in texts)}
     assert sides["dev"]
     assert sides["train"].isdisjoint(sides["dev"])
+
+
+def test_the_history_of_a_row_says_which_model_wrote_it(project: ArtifactPaths, capsys: Any) -> None:
+    result = make(project, better)
+    settings = params(sources=[SOURCE, result.path.as_posix()])
+    run(settings, project)
+    (history,) = histories(f"{result.path}:1", settings, project)
+    assert history.made == synthetic_of(written(project, result)[0])
+    show_histories([history], as_json=False)
+    assert "by the model big (rewrite-answer) on 20" in capsys.readouterr().out
+    show_histories([history], as_json=True)
+    assert json.loads(capsys.readouterr().out)[0]["synthetic"]["model"] == "big"
+    assert histories(f"{SOURCE}:1", settings, project)[0].made is None
+
+
+def test_both_answers_are_learnt_or_the_new_one_alone(project: ArtifactPaths) -> None:
+    result = make(project, better)
+    settings = params(sources=[SOURCE, result.path.as_posix()], max_synthetic_share=1.0)
+    assert run(settings, project)["synthetic"]["share"] == 0.5
+    last = {"near_duplicates": {"compare": "prompt", "threshold": 1.0, "keep": "last"}}
+    alone = params(**{**settings.model_dump(), "steps": [last, "held_out", "length"]})
+    assert run(alone, project)["synthetic"] == {
+        "rows": 10,
+        "share": 1.0,
+        "max_share": 1.0,
+        "by": [{"kind": "rewrite-answer", "model": "big", "rows": 10}],
+    }
 
 
 def test_new_rows_show_examples_and_keep_their_system_turn_and_group(project: ArtifactPaths) -> None:

@@ -96,11 +96,14 @@ def parts_of(
 def kept_parts(parts: Parts, params: PrepareParams) -> tuple[list[int], list[int]]:
     """The synthetic rows and those of replay that the shares leave, drawn with ``prepare.seed``."""
     share = 0.0 if params.replay is None else params.replay.share
-    counts = kept_counts(*map(len, parts), share, params.max_synthetic_share)
-    return tuple(  # type: ignore[return-value]
-        sorted(random.Random(f"{params.seed} {name}").sample(rows, count))  # noqa: S311  a sample, no secret
-        for name, rows, count in zip(("synthetic", "replay"), (parts.synthetic, parts.replay), counts, strict=True)
+    synthetic, replay = kept_counts(
+        len(parts.people), len(parts.synthetic), len(parts.replay), share, params.max_synthetic_share
     )
+
+    def drawn(name: str, rows: list[int], count: int) -> list[int]:
+        return sorted(random.Random(f"{params.seed} {name}").sample(rows, count))  # noqa: S311  a sample, no secret
+
+    return drawn("synthetic", parts.synthetic, synthetic), drawn("replay", parts.replay, replay)
 
 
 def kept_counts(people: int, synthetic: int, replay: int, share: float, most: float) -> tuple[int, int]:

@@ -119,7 +119,7 @@ def test_prepare_counts_the_rows_holds_them_to_their_share_and_keeps_a_rewrite_b
     settings = params(sources=[SOURCE, result.path.as_posix()], max_synthetic_share=0.4)
     report = run(settings, project)
     assert report["synthetic"]["by"] == [{"kind": "rewrite-question", "model": "big", "rows": 6}]
-    assert report["dropped"]["beyond prepare.max_synthetic_share"]["count"] == 4
+    assert report["dropped"]["beyond prepare.max_synthetic_share"]["count"] == result.written - 6 > 0
     sides = {}
     for side in ("train", "dev"):
         lines = (project.prepared / f"{side}.jsonl").read_text().splitlines()

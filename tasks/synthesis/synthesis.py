@@ -23,8 +23,8 @@ from tasks.synthesis.kinds import Kind, Request, digest_of, requests_of, turns_o
 from tasks.synthesis.replies import UnusableError, read_reply
 from tasks.synthesis.seeds import Seeds, read_seeds
 
-BEGUN = Path(".ratchet/synthesis")
-"""When each set of requests was asked first, so that going on another day writes the same file."""
+KEPT = Path(".ratchet/synthesis")
+"""Replies, and when each set of requests was first asked, so that going on another day writes the same file."""
 CHARACTERS_OF_TOKEN = 4
 """About, in English."""
 
@@ -116,7 +116,7 @@ def synthesize(planned: Plan, paths: ArtifactPaths) -> Result:
     answers = ask_all(
         server,
         [request.messages for request in planned.requests],
-        paths.served_answers,
+        paths.root / KEPT,
         f"synthesize {wanted.kind}",
         version=digest_of(wanted.kind),
         again=wanted.command,
@@ -171,7 +171,7 @@ def _begun(planned: Plan, paths: ArtifactPaths) -> str:
     """The day on which these requests were first asked (UTC, ISO 8601)."""
     server = planned.wanted.server
     asked = [list(map(dict, request.messages)) for request in planned.requests]
-    path = paths.root / BEGUN / f"{sha256_json([server.model, server.sampling, asked])[:32]}.json"
+    path = paths.root / KEPT / f"{sha256_json([server.model, server.sampling, asked])[:32]}.json"
     if not path.is_file():
         write_json(path, {"schema_version": 1, "date": datetime.now(UTC).date().isoformat()})
     return str(read_json(path, "ratchet data synthesize")["date"])[:10]

@@ -63,7 +63,8 @@ def _alternatives(place: Any) -> Alternatives:
     top = place.get("top_logprobs") if isinstance(place, dict) else None
     found = []
     for each in top[:MAX_ALTERNATIVES] if isinstance(top, list) else ():
-        token, value = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
+        token: Any = each.get("token") if isinstance(each, dict) else None
+        value: Any = each.get("logprob") if isinstance(each, dict) else None
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if isinstance(token, str) and len(token) <= MAX_TOKEN_CHARACTERS and number and -1e4 < value < 0.01:
             found.append((token, float(value)))

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,8 @@ class Reply(NamedTuple):
     body: str | bytes
     status: int = 200
     headers: Mapping[str, str] = {}
+    pause_seconds: float = 0.0
+    """Before each byte."""
 
 
 class StandIn(NamedTuple):
@@ -51,7 +54,9 @@ def serving(reply: Callable[[str, int], Reply | str]) -> Iterator[StandIn]:
                 for name, value in {"Content-Length": str(len(content)), **made.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(content)
+                for part in [content] if made.pause_seconds == 0.0 else (bytes([byte]) for byte in content):
+                    time.sleep(made.pause_seconds)
+                    self.wfile.write(part)
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

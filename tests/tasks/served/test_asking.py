@@ -89,6 +89,12 @@ def test_a_slow_server_is_given_up_after_the_timeout(tmp_path: Path) -> None:
         asked(server, tmp_path, chats(1), retries=0, timeout_seconds=0.1)
 
 
+def test_an_answer_that_drips_in_is_not_waited_for_longer(tmp_path: Path) -> None:
+    dripping = Reply(says("x" * 1000), pause_seconds=0.02)
+    with serving(lambda *_: dripping) as server, pytest.raises(StageError, match=r"did not answer within 0\.2 s"):
+        asked(server, tmp_path, chats(1), retries=0, timeout_seconds=0.2)
+
+
 def test_the_key_is_sent_and_stands_in_no_file_log_or_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -100,7 +100,8 @@ def test_several_exchanges_are_summed_and_what_is_not_learnt_counts_for_nothing(
 
 
 def test_a_scorer_that_was_down_goes_on_where_it_stopped_and_chooses_the_same(tmp_path: Path) -> None:
-    rows = [row_of(at, rated(1 + at % 6, 1 + at // 6 % 6)) for at in range(25)]  # 50 ratings
+    ratings = [rated(1 + at % 6, 1 + at // 6 % 6) for at in range(25)]
+    rows = [row_of(at, (f"{at}. {question}", answer)) for at, (question, answer) in enumerate(ratings)]  # 50 prompts
     with serving(by_its_text) as whole:
         wanted = numbers(selected(rows, whole, tmp_path / "whole"))
     with (
@@ -313,7 +314,8 @@ def test_the_stage_reports_the_scorer_and_writes_its_key_nowhere(
         report = run(params.model_copy(update={"steps": steps}), paths)
     counted = report["steps"][0]["counted"]["scorer"]
     assert (counted["model"], counted["server"], counted["rows_scored"]) == ("judge-7b", server.url, 20)
-    kept = [json.loads(line) for side in ("train", "dev") for line in (paths.prepared / f"{side}.jsonl").open()]
+    sides = [(paths.prepared / f"{side}.jsonl").read_text() for side in ("train", "dev")]
+    kept = [json.loads(line) for side in sides for line in side.splitlines()]
     assert {line["messages"][0]["content"] for line in kept} == {f"question {at}" for at in range(10, 20)}
     assert "judge-7b" in (paths.prepared / "report.html").read_text()
     written = [path for path in tmp_path.rglob("*") if path.is_file() and "models" not in path.parts]

@@ -22,9 +22,11 @@ def data_synthesize(
     kind: Annotated[
         str, typer.Option("--kind", help=f"What is asked for: {', '.join(KINDS)}.", metavar="|".join(KINDS))
     ],
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows that are asked for; the checks leave some out.")],
     model: Annotated[str, typer.Option("--model", help="The model's name on the server.")],
     base_url: Annotated[str, typer.Option("--base-url", help="The server, such as http://127.0.0.1:8000/v1.")],
+    rows: Annotated[
+        int, typer.Option("--rows", min=1, help="Rows that are asked for; the checks leave some out.")
+    ] = 100,
     source: Annotated[
         str | None, typer.Option("--from", help="Rows to start from, as in prepare.sources; all of these by default.")
     ] = None,

@@ -97,7 +97,8 @@ def _check_order(steps: Sequence[ChosenStep]) -> None:
                 f"{check}"
             )
     for at, each in enumerate(steps):
-        where = each.step.sends_rows_to()
+        with blaming(f"prepare.steps: {each} could not say where it sends rows"):
+            where = each.step.sends_rows_to()
         if where and not any(before.step.private for before in steps[:at]):
             raise UsageError(
                 f"prepare.steps: {each} sends the texts of rows to {where}, which is not on this machine; put "

@@ -116,7 +116,8 @@ def params_page() -> str:
         for place, model in sections(name, Params.model_fields[name].annotation):
             found.setdefault(place, []).append(model)
         if name == "prepare":
-            found |= {f"prepare.steps.{step}": [model] for step, model in STEPS.items() if model.model_fields}
+            of_steps = {f"prepare.steps.{step}": model for step, model in STEPS.items() if model.model_fields}
+            found |= {place: [each] for top, model in of_steps.items() for place, each in sections(top, model)}
     for place, models in found.items():
         text.append(f"{'#' * min(2 + place.removesuffix('.NAME').count('.'), 4)} {place}\n")
         text += [f"{said(model)}\n\n{table_of(model, place)}\n" for model in models]

@@ -8,8 +8,8 @@ exact copy. They go through validation, exact and near-duplicates (character 5-g
 conversation), decontamination against the golden sets of this repository and GSM8K, the split, and all that is
 written: rows, trail and report. Tokens are not counted here: that is the tokenizer's time, and is measured apart.
 The peer is datatrove's MinHash (``pip install --target FOLDER --no-deps datatrove loguru``) over word 5-grams, its own
-kind, with as many signatures; it deletes by estimate, so that its candidates are verified as ours are. Recall is counted
-on the copies that were made. Each side runs in a process of its own. The last lines are ``ratio NAME VALUE``.
+kind, with as many signatures; it reads, deletes by estimate and writes, and does nothing else of the above. Recall is
+counted on the copies that were made. Each side runs in a process of its own. The last lines are ``ratio NAME VALUE``.
 """
 
 import argparse
@@ -228,9 +228,8 @@ def main() -> None:
         for name in ("ratchet", "datatrove") if asked.peers and count == PEER_ROWS else ("ratchet",):
             side = found[name] = ran(name, asked.folder, rows, asked.data, count)
             micro = 1e6 * side.seconds / count
-            print(
-                f"{count:<9} {name:<10} {side.seconds:>7.1f} {micro:>7.0f} {side.peak_gb:>8.2f}  {side.kept:<8} {side.recall:.4f}"
-            )
+            shown = f"{side.seconds:>7.1f} {micro:>7.0f} {side.peak_gb:>8.2f}  {side.kept:<8} {side.recall:.4f}"
+            print(f"{count:<9} {name:<10} {shown}")
         if "datatrove" in found:
             ratios.append(("prepare_vs_best_peer", found["datatrove"].seconds / found["ratchet"].seconds))
         if count == MILLION:

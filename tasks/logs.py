@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 
-QUIET_LOGGERS = ("bitsandbytes", "lm_eval.api.task", "httpx", "filelock")
+QUIET_LOGGERS = ("bitsandbytes", "lm_eval.api.task", "httpx", "httpx2", "filelock")
 """Libraries that warn on every start of things that no user of a stage can change."""
 
 

@@ -113,6 +113,11 @@ class ArtifactPaths:
         return self.root / ".ratchet" / "eval_cache"
 
     @property
+    def served_answers(self) -> Path:
+        """What served models answered about rows, by hash of the question; may be deleted, and is asked again then."""
+        return self.root / ".ratchet" / "served"
+
+    @property
     def run_log(self) -> Path:
         """All that the last ``ratchet run`` and its stages said."""
         return self.root / ".ratchet" / "run.log"

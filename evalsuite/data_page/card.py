@@ -81,9 +81,9 @@ def _headings(facts: DataFacts) -> Iterator[Heading]:
         ("2.2", "Private non-publicly available datasets obtained from third parties"),
         ("2.3", "Data crawled and scraped from online sources"),
         ("2.4", "User data"),
-        ("2.5", "Synthetic data"),
     ):
         yield Heading(number, title, (Field("Used", None),))
+    yield Heading("2.5", "Synthetic data", tuple(_synthetic(facts)))
     listed = "; ".join(f"{source.name} ({count(source.train)} rows trained on)" for source in facts.sources)
     yield Heading("2.6", "Other sources of data", (Field("Files; say under 2.1 to 2.5 what each is", listed),))
     yield Heading("3.", "Data processing aspects")
@@ -94,6 +94,19 @@ def _headings(facts: DataFacts) -> Iterator[Heading]:
     )
     yield Heading("3.2", "Removal of illegal content", (Field("Measures", None),))
     yield Heading("3.3", "Other information", (Field("Processing", _processing(facts)),))
+
+
+def _synthetic(facts: DataFacts) -> Iterator[Field]:
+    """What rows that are marked say; whether others are synthetic only the provider knows."""
+    if not facts.synthetic:
+        yield Field("Used", None)
+        return
+    rows, percent = sum(each.rows for each in facts.synthetic), sum(each.percent for each in facts.synthetic)
+    yield Field("Used", f"yes: {count(rows)} of {count(facts.kept)} rows ({percent:.1f}%) are marked as synthetic")
+    yield Field("Modality", "text")
+    listed = "; ".join(f"{each.model} ({each.kind}, {count(each.rows)} rows)" for each in facts.synthetic)
+    yield Field("AI models that wrote them", listed)
+    yield Field("Summaries of these models' training content", None)
 
 
 def _size(facts: DataFacts) -> str:

@@ -92,6 +92,29 @@ class SideFact:
 
 
 @dataclass(frozen=True)
+class ReplayFact:
+    """General rows against forgetting."""
+
+    path: str
+    rows: int
+    """Of train and dev."""
+    percent: float
+    """Of the rows of train and dev (0..100)."""
+    percent_set: float
+
+
+@dataclass(frozen=True)
+class SyntheticFact:
+    """Rows of train and dev that one model wrote in one way."""
+
+    kind: str
+    model: str
+    rows: int
+    percent: float
+    """Of the rows of train and dev (0..100)."""
+
+
+@dataclass(frozen=True)
 class DataFacts:
     """Everything on the page; the same rows and settings give the same."""
 
@@ -121,6 +144,8 @@ class DataFacts:
     """Rows left out since somebody asked for it."""
     counted: Mapping[str, tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]] = field(default_factory=dict)
     """Step -> what it counted -> columns and their values."""
+    replay: ReplayFact | None = None
+    synthetic: tuple[SyntheticFact, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     """What of params.yaml says how the rows were chosen."""
 

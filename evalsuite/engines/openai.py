@@ -19,7 +19,6 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import StageError, UsageError
@@ -27,7 +26,7 @@ from evalsuite.engines.base import Engine, Generation, GenerationRequest, Loglik
 from evalsuite.engines.capability import context_length, read_config
 from evalsuite.engines.encoding import Encoder, LongPrompts
 from evalsuite.engines.progress import progress
-from evalsuite.network.local_network import is_loopback
+from evalsuite.network.server_address import is_here, is_server_address, travels_unencrypted
 
 MAX_STOPS = 4
 """More stop strings than this are refused by OpenAI's own schema; the rest is cut here."""
@@ -76,19 +75,14 @@ class OpenAIEngine:
             UsageError: The address is no URL, or a key would travel unencrypted to another machine.
         """
         shown = without_credentials(base_url)
-        try:
-            parts = urlsplit(base_url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            good = False
-        if not good:
+        if not is_server_address(base_url):
             raise UsageError(f"the server's address is {shown!r}, expected one such as http://127.0.0.1:8000/v1")
         self._key = os.environ.get(api_key_variable)
-        if self._key and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        if self._key and travels_unencrypted(base_url):
             raise UsageError(
                 f"{shown} would get the key in ${api_key_variable} unencrypted; use https, or unset the variable"
             )
-        self._local = is_loopback(parts.hostname or "")
+        self._local = is_here(base_url)
         self.base_url = base_url.rstrip("/")
         self.shown_url = shown.rstrip("/")
         self.served_model = served_model

@@ -5,13 +5,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from evalsuite.core.credentials import without_credentials
 from evalsuite.core.errors import StageError, UsageError
 from evalsuite.judges.base import JudgeCase, Verdict
 from evalsuite.judges.prompts import PROMPTS, PromptName, read_yes_no
-from evalsuite.network.local_network import is_loopback
+from evalsuite.network.server_address import is_here, is_server_address
 
 if TYPE_CHECKING:
     import openai
@@ -53,7 +52,7 @@ class ChatJudge:
         Raises:
             UsageError: The address is not http or https.
         """
-        if not _is_address(base_url):
+        if not is_server_address(base_url):
             raise UsageError(
                 f"judge server {without_credentials(base_url)!r}: expected http://HOST:PORT/v1 or https://"
             )
@@ -85,9 +84,7 @@ class ChatJudge:
                 api_key=os.environ.get(self.api_key_variable) or "none",
                 timeout=self.timeout_seconds,
                 max_retries=self.retries,
-                http_client=openai.DefaultHttpxClient(
-                    trust_env=not is_loopback(urlsplit(self.base_url).hostname or "")
-                ),
+                http_client=openai.DefaultHttpxClient(trust_env=not is_here(self.base_url)),
             ) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
         ):
@@ -127,13 +124,3 @@ class ChatJudge:
             f"judge server {self.shown_url} gave no answer in {self.retries + 1} tries (last: {problem}); start it, or "
             f"set evaluation.judge to another judge"
         )
-
-
-def _is_address(base_url: str) -> bool:
-    import httpx
-
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        return False
-    return url.scheme in ("http", "https") and bool(url.host)

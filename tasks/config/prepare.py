@@ -1,5 +1,6 @@
 """How training rows are read, dropped and split."""
 
+import os
 import re
 from datetime import date
 from typing import Any, Literal, NamedTuple, Self
@@ -16,6 +17,15 @@ HUB_SOURCE = re.compile(
     rf"{HUB}(?P<name>{HUB_ID.pattern})@(?P<revision>[0-9a-f]{{40}})(:((?P<config>[\w.-]+)/)?(?P<split>[\w.-]+))?",
     re.ASCII,
 )
+SYNTHETIC_SHARE = 0.5
+"""So that at least half of what is learnt was written by people, unless somebody decides otherwise: models that learn
+from models lose the rare cases (Shumailov et al. 2024, doi:10.1038/s41586-024-07566-y), and much less so while the real
+rows stay beside the synthetic ones (Gerstgrasser et al. 2024, arXiv:2404.01413)."""
+
+
+def is_usual_share(value: float) -> bool:
+    """Whether ``max_synthetic_share`` is as nobody set it, and is left out of what is kept."""
+    return value == SYNTHETIC_SHARE
 
 
 class StepChoice(Section):
@@ -86,6 +96,22 @@ class HubSource(NamedTuple):
         return f"{HUB}{self.name}@{self.revision}:{config}{self.split}"
 
 
+def complete_path(path: str) -> str:
+    """The path of an entry, as it is.
+
+    Raises:
+        ValueError: It is an address, or a data set of the hub without its commit.
+    """
+    if path.startswith(HUB) and HUB_SOURCE.fullmatch(path) is None:
+        raise ValueError("expected hub:OWNER/NAME@COMMIT:SPLIT with a commit of 40 hex digits, since a branch changes")
+    if "://" in path:
+        raise ValueError(
+            f"DVC watches files of the project alone; `ratchet import-rows {path}` fetches it into data/raw, then "
+            "name the file there"
+        )
+    return path
+
+
 class SourceChoice(Section):
     """One entry of ``prepare.sources``: a path, or ``{path: ..., weight: ..., max_rows: ...}``."""
 
@@ -113,16 +139,7 @@ class SourceChoice(Section):
     @field_validator("path")
     @classmethod
     def _is_complete(cls, path: str) -> str:
-        if path.startswith(HUB) and HUB_SOURCE.fullmatch(path) is None:
-            raise ValueError(
-                "expected hub:OWNER/NAME@COMMIT:SPLIT with a commit of 40 hex digits, since a branch changes"
-            )
-        if "://" in path:
-            raise ValueError(
-                f"DVC watches files of the project alone; `ratchet import-rows {path}` fetches it into data/raw, then "
-                "name the file there"
-            )
-        return path
+        return complete_path(path)
 
     @property
     def hub(self) -> HubSource | None:
@@ -135,6 +152,29 @@ class SourceChoice(Section):
     def __str__(self) -> str:
         """Its path."""
         return self.path
+
+
+class ReplayParams(Section):
+    """General rows among the others, so that less is forgotten of what the base model can."""
+
+    path: str = Field(min_length=1)
+    """A file, folder or pattern in data/raw, or a data set of the hub, as in ``prepare.sources``."""
+    share: float = Field(gt=0.0, lt=1.0)
+    """Of the train and dev rows that are rows of ``path`` (fraction 0..1), drawn with ``prepare.seed``."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_complete(cls, path: str) -> str:
+        return complete_path(path)
+
+    @property
+    def source(self) -> SourceChoice:
+        """The entry that its rows are read from."""
+        return SourceChoice(path=self.path)
+
+    def of_limit(self, limit: int) -> int:
+        """How many of ``limit`` rows are its own."""
+        return round(self.share * limit)
 
 
 class PrepareParams(Section):
@@ -169,6 +209,10 @@ class PrepareParams(Section):
     cut into pieces of ``train.max_length_tokens`` as they are trained."""
     max_rows: int | None = Field(default=None, ge=2)
     """Use this many rows, drawn with ``seed``; all when absent."""
+    replay: ReplayParams | None = Field(default=None, exclude_if=lambda value: value is None)
+    max_synthetic_share: float = Field(default=SYNTHETIC_SHARE, ge=0.0, le=1.0, exclude_if=is_usual_share)
+    """Largest share of the train and dev rows that a model wrote (fraction 0..1; `ratchet data synthesize` marks
+    them); rows beyond it are left out, drawn with ``seed``."""
     seed: int = 0
     engine: Literal["local", "ray"] = "local"
     """Where rows are worked on: in ``processes`` of this machine, or by Ray Data on those of a cluster; the rows that
@@ -177,6 +221,24 @@ class PrepareParams(Section):
     """Of ``engine: local`` for many rows; one a core when absent."""
     ray_address: str | None = None
     """Of ``engine: ray``: ``auto`` or ``ray://HOST:PORT``; a cluster of this machine alone when absent."""
+
+    @model_validator(mode="after")
+    def _replay_can_hold(self) -> Self:
+        if self.replay is None:
+            return self
+        path, share = self.replay.path, self.replay.share
+        if any(os.path.normpath(source.path) == os.path.normpath(path) for source in self.sources):
+            raise ValueError(
+                f"replay.path {path} is in prepare.sources too, so that its rows would be read twice; take it out of "
+                "one of them"
+            )
+        if self.max_rows is not None and not 0 < self.replay.of_limit(self.max_rows) < self.max_rows:
+            kind = "no row" if share < 0.5 else "every row"
+            raise ValueError(
+                f"replay.share {share:g} of prepare.max_rows = {self.max_rows} is {kind}; "
+                f"{'raise max_rows or the share' if share < 0.5 else 'lower the share'}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _weights_count(self) -> Self:
@@ -189,9 +251,18 @@ class PrepareParams(Section):
         return self
 
     @property
+    def entries(self) -> tuple[SourceChoice, ...]:
+        """All that rows are read from: the sources and, last, that of ``replay``."""
+        return self.sources if self.replay is None else (*self.sources, self.replay.source)
+
+    def key_of(self, entry: int) -> str:
+        """The setting that holds this one of ``entries``."""
+        return "prepare.sources" if entry < len(self.sources) else "prepare.replay.path"
+
+    @property
     def hub_ids(self) -> tuple[str, ...]:
         """Data sets of the hub that the rows come from: those of the sources and those that ``datasets`` names."""
-        read = [source.hub.name for source in self.sources if source.hub is not None]
+        read = [source.hub.name for source in self.entries if source.hub is not None]
         return tuple(dict.fromkeys((*read, *self.datasets)))
 
     @property

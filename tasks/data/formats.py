@@ -25,6 +25,8 @@ from tasks.data.keys import (
     unknown_reason,
 )
 from tasks.data.quiet import quiet
+from tasks.data.synthetic import KEY as SYNTHETIC
+from tasks.data.synthetic import check_synthetic
 from tasks.data.tools import Tool
 from tasks.data.turns import Turn
 
@@ -164,8 +166,9 @@ def _without(value: Any, keys: frozenset[str]) -> Any:
 
 def _check_row(data: dict[str, Any], used: tuple[str, ...], rules: RowRules, unknown: set[str]) -> None:
     """Refuse keys and marks of the row itself; the key of the groups is known here, and not in the turns."""
-    check_keys(data, (*used, *rules.fields, *MARKS, *VERDICTS), "the row ", unknown)
+    check_keys(data, (*used, *rules.fields, *MARKS, *VERDICTS, SYNTHETIC), "the row ", unknown)
     check_row_marks(data)
+    check_synthetic(data.get(SYNTHETIC))
     if rules.group_by is not None and not is_mark(rules.group_by):
         unknown.discard(rules.group_by)
 

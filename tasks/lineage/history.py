@@ -10,6 +10,7 @@ from typing import Any, Literal
 from evalsuite.core.errors import RatchetError, UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row, read_rows
+from tasks.data.synthetic import Synthetic, synthetic_of
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
@@ -45,6 +46,8 @@ class History:
     """As it is trained on; None where it is on neither side."""
     note: str = ""
     """Why there is no text as it was read."""
+    made: Synthetic | None = None
+    """Which model wrote it, where one did."""
 
 
 def histories(wanted: str, params: PrepareParams, paths: ArtifactPaths) -> list[History]:
@@ -86,7 +89,8 @@ def _history(
         note = f"{row.source} was changed since it was prepared; `ratchet stage prepare` reads it again"
     else:
         before = content(source, objective)
-    return History(row, steps_done(row, trail.steps), before, written.get(row.source), note)
+    made = synthetic_of(source.fields) if before is not None and isinstance(source, Row) else None
+    return History(row, steps_done(row, trail.steps), before, written.get(row.source), note, made)
 
 
 def steps_done(row: TrailRow, steps: tuple[TrailStep, ...]) -> tuple[StepDone, ...]:

@@ -1,19 +1,7 @@
 """Which rows ``max_rows`` draws: of a source, and of all by their weights."""
 
 import random
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-
-from tasks.config.prepare import PrepareParams
-from tasks.prepare.inputs.source_files import file_of, source_files
-
-
-def entries_of(sources: Iterable[str], params: PrepareParams, root: Path) -> list[int]:
-    """The entry of ``prepare.sources`` that each row came from, by its ``source``."""
-    if len(params.sources) == 1:
-        return [0 for _ in sources]
-    entries = {file.name: file.entry for file in source_files(params, root, fetch=False)}
-    return [entries[file_of(source)] for source in sources]
+from collections.abc import Sequence
 
 
 def within_caps(entries: Sequence[int], caps: Sequence[int | None], seed: int) -> list[int]:

@@ -9,8 +9,11 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import Extensions, blaming
 from evalsuite.core.wrong_values import explain
 from tasks.config.prepare import PrepareParams, StepChoice
+from tasks.data.formats import Row
+from tasks.prepare.mixing import NAME as MIX
+from tasks.prepare.mixing import Mix, origins_of
 from tasks.prepare.standard import STEPS
-from tasks.prepare.steps import Step
+from tasks.prepare.steps import Step, StepInputs
 
 OTHERS = Extensions("ratchet.prepare_steps", "step", tuple(STEPS))
 CHECKS = {
@@ -38,7 +41,7 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
 
     Raises:
         UsageError: There is no such step, it cannot be made or is named twice, a check is left out, rows would change
-            after it, or ``prepare.max_rows`` is set without its step.
+            after it, rows would leave this machine without leave, or ``prepare.max_rows`` is set without its step.
     """
     steps = [_made(choice) for choice in params.steps]
     _check_order(steps)
@@ -49,6 +52,13 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
             f"{'it' if params.max_rows is None else 'prepare.max_rows'} out"
         )
     return steps
+
+
+def mixing(rows: Sequence[Row], given: StepInputs) -> list[ChosenStep]:
+    """The step behind all others, where there is something to mix: replay, or rows that a model wrote."""
+    if given.params.replay is None and all(one.written is None for one in given.each(origins_of, rows)):
+        return []
+    return [ChosenStep(MIX, Mix(), None)]
 
 
 def _made(choice: StepChoice) -> ChosenStep:
@@ -84,4 +94,13 @@ def _check_order(steps: Sequence[ChosenStep]) -> None:
             raise UsageError(
                 f"prepare.steps: {late} changes rows and stands after {check}: {otherwise}; put {late.name} before "
                 f"{check}"
+            )
+    for at, each in enumerate(steps):
+        with blaming(f"prepare.steps: {each} could not say where it sends rows"):
+            where = each.step.sends_rows_to()
+        if where and not any(before.step.private for before in steps[:at]):
+            raise UsageError(
+                f"prepare.steps: {each} sends the texts of rows to {where}, which is not on this machine; put "
+                f"personal_data before {each.name}, name a server on this machine, or say send_rows: true where its "
+                "server is named"
             )

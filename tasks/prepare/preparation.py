@@ -12,7 +12,8 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import QUARANTINE
 from tasks.prepare.inputs.source_files import say_links, source_files
 from tasks.prepare.lengths import TokenLengths
-from tasks.prepare.order import chosen_steps
+from tasks.prepare.mixing import mixture
+from tasks.prepare.order import chosen_steps, mixing
 from tasks.prepare.record.forgotten import forgetting
 from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
@@ -53,11 +54,12 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
         for file in read.files:
             logger.info("%s", file)
         with blamed(objective):
-            kept, records = run_steps(steps, read.rows, given)
+            kept, records = run_steps([*steps, *mixing(read.rows, given)], read.rows, given)
             sides, left_out = split(kept, lengths.of(kept), given)
         if left_out:
             records.append(Record("split", len(kept), left_out, []))
         report = report_of(read, records, sides, given)
+        report |= mixture([side.rows for side in sides.values()], given)
 
         def beside(folder: Path) -> None:
             if read.quarantine.is_file():

@@ -7,6 +7,7 @@ from typing import Any
 from tasks.data.formats import Row
 from tasks.data.keys import shown
 from tasks.objectives.objective import RowKind
+from tasks.prepare.mixing import BEYOND_REPLAY, BEYOND_SYNTHETIC
 from tasks.prepare.runner import Record
 from tasks.prepare.scale.stored import Rows
 from tasks.prepare.sources import ReadSources
@@ -121,7 +122,8 @@ def _describe(side: Side) -> dict[str, Any]:
 def summary(report: Mapping[str, Any]) -> str:
     """The report in one line."""
     splits = report["splits"]
-    dropped = sum(entry["count"] for entry in report["dropped"].values())
+    beyond = {name: report["dropped"].get(name, {}).get("count", 0) for name in (BEYOND_REPLAY, BEYOND_SYNTHETIC)}
+    dropped = sum(entry["count"] for entry in report["dropped"].values()) - sum(beyond.values())
     cut = report["max_rows"]
     by = "max_rows of their sources" if cut["limit"] is None else f"prepare.max_rows = {cut['limit']}"
     limited = f", {cut['left_out']} of the {cut['clean_rows']} others left out by {by}" if cut["left_out"] else ""
@@ -133,7 +135,10 @@ def summary(report: Mapping[str, Any]) -> str:
     context = f"; {marked} answers are context and not learnt" if marked else ""
     bad = f"{report['bad_rows']['count']} bad{unknown}"
     bad += " (as they were: data/prepared/quarantine.jsonl)" if report["bad_rows"]["count"] else ""
+    limited += "".join(f", {count} {name}" for name, count in beyond.items() if count)
+    kinds = [(report[key], key, what) for key, what in (("replay", "reached"), ("synthetic", "share")) if key in report]
+    shares = "".join(f"; {told['rows']} rows are {key} ({told[what]:.1%})" for told, key, what in kinds)
     return (
         f"{report['rows_read']} rows read, {bad}, {dropped} dropped{limited}; train {splits['train']['rows']} rows "
-        f"({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows{context}{changed}"
+        f"({splits['train']['tokens']:,} tokens), dev {splits['dev']['rows']} rows{shares}{context}{changed}"
     )

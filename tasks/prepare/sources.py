@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file
+from evalsuite.core.text import whole_form
 from tasks.config.prepare import PrepareParams
 from tasks.data.files.entries import Entry
 from tasks.data.files.foreign import recoding_advice
@@ -22,7 +24,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import Quarantine, quarantine
 from tasks.prepare.inputs.source_files import SourceFile, file_of, source_files
 from tasks.prepare.personal.names import check_file_names
-from tasks.prepare.rows import check_split_fields, row_rules
+from tasks.prepare.rows import asked_text, check_split_fields, row_rules
 from tasks.prepare.scale.engine import Engine, InProcess
 from tasks.prepare.scale.stored import BATCH_BYTES, BATCH_ROWS, RowFile, Rows, pack
 
@@ -87,6 +89,7 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
     if row_rules(params).quiet:
         check_file_names([name for name, _, _ in files])
     for name, path, entry in files:
+        key = params.key_of(entry)
         first = list(islice(read_rows(path, name, row_rules(params)), FIRST_ROWS))
         if not first:
             empty.setdefault(entry, []).append(name)
@@ -94,16 +97,16 @@ def check_sources(params: PrepareParams, paths: ArtifactPaths) -> None:
         good = [row for row in first if isinstance(row, Row)]
         if not good and isinstance(first[0], BadRow):
             raise UsageError(
-                f"prepare.sources: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
+                f"{key}: none of the first {len(first)} rows of {name} can be read; {first[0].source}: "
                 f"{first[0].reason}; {_remedy(first, params) or 'fix the file'}, then `ratchet stage prepare`"
             )
         for row in good:
-            check_split_fields(row, params, paths)
+            check_split_fields(_among_others(row, entry, params), params, paths)
     for entry, names in empty.items():
         if len(names) == sum(file.entry == entry for file in files):
             raise UsageError(
-                f"prepare.sources: {', '.join(names[:5])} is empty; expected rows, such as one JSON object per line: "
-                "put rows there, or remove the file from prepare.sources"
+                f"{params.key_of(entry)}: {', '.join(names[:5])} is empty; expected rows, such as one JSON object per "
+                f"line: put rows there, or remove the file from {params.key_of(entry)}"
             )
 
 
@@ -131,7 +134,7 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths, engine: Engine) ->
     files = []
     with quarantine(own / "quarantine.jsonl") as kept:
         for file in source_files(params, paths.root, fetch=True):
-            files.append(_read(file, row_rules(params), stored, bad, kept, engine))
+            files.append(_read(file, params, stored, bad, kept, engine))
     rows = Rows(stored, np.arange(len(stored)))
     total = len(rows) + len(bad)
     if len(bad) > params.max_bad_fraction * total:
@@ -145,15 +148,26 @@ def read_sources(params: PrepareParams, paths: ArtifactPaths, engine: Engine) ->
     return ReadSources(rows, bad, files, kept.path)
 
 
+def _among_others(row: Row, entry: int, params: PrepareParams) -> Row:
+    """A row of replay with the keys of the split that it lacks: its own group, one stratum, and the oldest of dates."""
+    if entry < len(params.sources):
+        return row
+    split = params.split
+    own = {params.group_by: whole_form(asked_text(row)), split.stratify_by: "replay", split.field: 0}
+    fields = {key: value for key, value in own.items() if key is not None and key not in row.fields}
+    return row._replace(fields={**row.fields, **fields}) if fields else row
+
+
 def _read(
-    file: SourceFile, rules: RowRules, stored: RowFile, bad: list[BadRow], kept: Quarantine, engine: Engine
+    file: SourceFile, params: PrepareParams, stored: RowFile, bad: list[BadRow], kept: Quarantine, engine: Engine
 ) -> ReadFile:
     """Add the rows of a file to those before."""
     before = _stamp(file.path)
     formats: Counter[str] = Counter()
     num_bad = 0
     where = engine if before[0] >= MANY_BYTES else InProcess()
-    for batch in where.map(_Parse(rules), _batches(read_entries(file.path, file.name, rules.max_bytes))):
+    parse = _Parse(params, file.entry)
+    for batch in where.map(parse, _batches(read_entries(file.path, file.name, parse.rules.max_bytes))):
         for read in batch:
             if isinstance(read, BadRow):
                 kept.add(read)
@@ -183,12 +197,24 @@ class _Packed(NamedTuple):
 class _Parse:
     """Makes rows of what a file has."""
 
-    rules: RowRules
+    params: PrepareParams
+    entry: int
+    """Of the file."""
+
+    @cached_property
+    def rules(self) -> RowRules:
+        """How its rows are read."""
+        return row_rules(self.params)
 
     def __call__(self, entries: Sequence[Entry]) -> list[_Packed | BadRow]:
         """Each entry's row, or why it is none."""
-        found = (row_of(entry, self.rules) for entry in entries)
-        return [row if isinstance(row, BadRow) else _Packed(row.format, pack(row)) for row in found]
+        return [self._read(entry) for entry in entries]
+
+    def _read(self, entry: Entry) -> _Packed | BadRow:
+        row = row_of(entry, self.rules)
+        return (
+            row if isinstance(row, BadRow) else _Packed(row.format, pack(_among_others(row, self.entry, self.params)))
+        )
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

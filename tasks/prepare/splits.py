@@ -18,11 +18,12 @@ import numpy as np
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
+from tasks.data.synthetic import synthetic_of
 from tasks.paths import ArtifactPaths
 from tasks.prepare.alike.near import Nearest, Signing
 from tasks.prepare.alike.shingles import Shingling
 from tasks.prepare.alike.steps import near_index
-from tasks.prepare.rows import group_of, stratum_of, time_of
+from tasks.prepare.rows import group_of, sources_of, stratum_of, time_of
 from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import Note, StepInputs
 
@@ -87,13 +88,14 @@ def split(rows: Rows, lengths: Sequence[list[int]], given: StepInputs) -> Split:
     """
     params = given.params
     facts = list(given.each(_Read(params, given.paths), rows))
+    groups = with_their_seeds(rows, facts, given)
     by_date = _sides_by_date([fact.time for fact in facts if fact.time is not None], params)
-    draw = _draw_of(facts, params)
+    draw = _draw_of(groups, facts, params)
     near = _near(rows, given)
     first_of: dict[bytes, tuple[SideName, int]] = {}
     sides: dict[str, Side] = {name: Side(rows) for name in SIDES}
     left_out = []
-    for at, (group, _, _) in enumerate(facts):
+    for at, group in enumerate(groups):
         ties = [] if by_date is None else [_Tie(by_date[at], at, f"{by_date[at]} by its date")]
         if group in first_of:
             side, first = first_of[group]
@@ -114,13 +116,15 @@ def split(rows: Rows, lengths: Sequence[list[int]], given: StepInputs) -> Split:
     return Split(sides, left_out)
 
 
-class _Fact(NamedTuple):
+class Fact(NamedTuple):
     """What the split reads of a row."""
 
     group: bytes
     """``group_key`` of its group."""
     stratum: str | None
     time: datetime | None
+    seed: str | None
+    """Source of the one row that a model made it from."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class _Read:
     params: PrepareParams
     paths: ArtifactPaths
 
-    def __call__(self, rows: Sequence[Row]) -> list[_Fact]:
+    def __call__(self, rows: Sequence[Row]) -> list[Fact]:
         """Of some rows.
 
         Raises:
@@ -138,13 +142,26 @@ class _Read:
         """
         by, split = self.params.group_by, self.params.split
         return [
-            _Fact(
+            Fact(
                 group_key(group_of(row, by, self.paths), self.params.seed),
                 None if split.stratify_by is None else stratum_of(row, split.stratify_by),
                 None if split.field is None else time_of(row, split.field),
+                mark.seeds[0].source if (mark := synthetic_of(row.fields)) and len(mark.seeds) == 1 else None,
             )
             for row in rows
         ]
+
+
+def with_their_seeds(rows: Rows, facts: Sequence[Fact], given: StepInputs) -> Sequence[bytes]:
+    """The groups, where a row that a model rewrote is in that of the row that it was made from.
+
+    A question in other words would be on the other side otherwise, and dev rows no longer new.
+    """
+    groups = [fact.group for fact in facts]
+    if all(fact.seed is None for fact in facts):
+        return groups
+    of_source = dict(zip(given.each(sources_of, rows), groups, strict=True))
+    return [of_source.get(fact.seed or "", fact.group) for fact in facts]
 
 
 def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
@@ -189,21 +206,20 @@ def _sides_by_date(times: Sequence[datetime], params: PrepareParams) -> list[Sid
     return sides
 
 
-def _draw_of(facts: Sequence[_Fact], params: PrepareParams) -> Callable[[int], SideName]:
+def _draw_of(groups: Sequence[bytes], facts: Sequence[Fact], params: PrepareParams) -> Callable[[int], SideName]:
     """The side of a row that nothing holds to one.
 
     Raises:
         UsageError: Fewer than two groups.
     """
     if params.split.stratify_by is None:
-        groups = (fact.group for fact in facts)
         try:
             held = dev_groups(groups, params.dev_fraction) if params.split.field is None else frozenset()
         except ValueError as error:
             raise UsageError(
                 f"nothing to split after cleaning: {error}; give {', '.join(map(str, params.sources))} more rows"
             ) from None
-        return lambda at: "dev" if facts[at].group in held else "train"
+        return lambda at: "dev" if groups[at] in held else "train"
     drawn: defaultdict[str, int] = defaultdict(int)
 
     def draw(at: int) -> SideName:

@@ -16,7 +16,8 @@ from tasks.data.formats import Row
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
-from tasks.prepare.draw import draw, entries_of, within_caps
+from tasks.prepare.draw import draw, within_caps
+from tasks.prepare.mixing import BEYOND_SYNTHETIC, entries_of, kept_parts, origins_of, parts_of
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
 from tasks.prepare.rows import as_compared, held_out_match, sources_of
@@ -103,24 +104,37 @@ class _LookUp:
 
 
 class MaxRows(Step):
-    """Draws ``max_rows`` rows of each source and ``prepare.max_rows`` of all with ``prepare.seed``."""
+    """Draws ``max_rows`` rows of each source and ``prepare.max_rows`` of all with ``prepare.seed``.
+
+    It leaves room for rows of ``prepare.replay``, which are drawn once all steps are done.
+    """
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Keep the rows that were drawn, in their order."""
         params = given.params
         if not params.draws:
             return Outcome(rows)
-        entries = entries_of(given.each(sources_of, rows), params, given.paths.root)
-        capped = within_caps(entries, [source.max_rows for source in params.sources], params.seed)
+        origins = list(given.each(origins_of, rows))
+        entries = entries_of([origin.source for origin in origins], params, given.paths.root)
+        within = within_caps(entries, [source.max_rows for source in params.entries], params.seed)
+        parts = parts_of(origins, entries, params, within)
+        synthetic, limit = parts.synthetic, params.max_rows
+        if limit is not None and parts.people:
+            # Most of what is drawn might be synthetic otherwise, and be left out after the steps.
+            synthetic, _ = kept_parts(parts, params)
+        if limit is not None and params.replay is not None:
+            limit -= min(len(parts.replay), params.replay.of_limit(limit))
+        own = sorted((*parts.people, *synthetic))
         weights = [source.weight for source in params.sources]
-        drawn = set(draw(capped, [entries[at] for at in capped], weights, params.max_rows, params.seed))
-        within = set(capped)
-        reasons = ("left out by prepare.max_rows", "left out by max_rows of its source")
-        sources = given.each(sources_of, rows)
-        return without(
-            rows,
-            (None if at in drawn else Note(source, reasons[at not in within]) for at, source in enumerate(sources)),
-        )
+        drawn = {*draw(own, [entries[at] for at in own], weights, limit, params.seed), *parts.replay}
+        inside, beyond = set(within), set(parts.synthetic).difference(synthetic)
+
+        def reason(at: int) -> str:
+            if at not in inside:
+                return "left out by max_rows of its source"
+            return BEYOND_SYNTHETIC if at in beyond else "left out by prepare.max_rows"
+
+        return without(rows, (None if at in drawn else Note(one.source, reason(at)) for at, one in enumerate(origins)))
 
 
 class Length(Step):

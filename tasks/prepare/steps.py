@@ -92,6 +92,10 @@ class Step(Settings):
         """Models and packages that it decides by, whose change prepares the rows again."""
         return ()
 
+    def sends_rows_to(self) -> str:
+        """Where it sends rows off this machine, for which nobody has said yet that they may leave; empty: nowhere."""
+        return ""
+
 
 def without(rows: Sequence[Row], notes: Iterable[Note | None]) -> Outcome:
     """Drop each row whose note gives a reason; the others go on as they are."""

@@ -46,6 +46,11 @@ class AnswerStore:
         except OSError as error:
             self._give_up(error)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether answers are kept; not where the file cannot be used."""
+        return self._connection is not None
+
     def read(self, keys: Collection[str]) -> dict[str, StoredAnswer]:
         """The answers that are there, by key."""
         found: dict[str, StoredAnswer] = {}
@@ -119,7 +124,7 @@ class AnswerStore:
 
     def _give_up(self, error: Exception) -> None:
         self.close()
-        logger.warning("%s cannot be used (%s): this evaluation goes on without it", self.path, error)
+        logger.warning("%s cannot be used (%s): the work goes on without it", self.path, error)
 
 
 def open_store(folder: Path | None, model_identity: str) -> AnswerStore | None:

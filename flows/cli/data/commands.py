@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from evalsuite.core.errors import UsageError
+from flows.cli.data.synthesis import data_synthesize
 from flows.cli.project import project_root
 
 data_app = typer.Typer(no_args_is_help=True, help="Training rows: where one came from, and what became of it.")
+data_app.command("synthesize")(data_synthesize)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

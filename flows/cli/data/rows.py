@@ -31,6 +31,12 @@ def _show(history: History, which: str) -> None:
     page.print(f"source   {escape(row.source)}")
     page.print(f"content  {row.content or 'none, it could not be read'}")
     page.print(f"ended    {ended.get(row.side, 'on neither side')}")
+    if history.made is not None:
+        made = history.made
+        day = f" on {made.date}" if made.date else ""
+        seeds = ", ".join(seed.source for seed in made.seeds)
+        of = f", from {seeds}" if seeds else ""
+        page.print(f"written  {escape(f'by the model {made.model} ({made.kind}){day}{of}')}")
     page.print()
     steps = table("step", "did", "why")
     for each in history.steps:
@@ -84,6 +90,7 @@ def _as_json(history: History) -> dict[str, Any]:
         "before": history.before,
         "after": history.after,
         "note": history.note or None,
+        **({"synthetic": history.made.model_dump(mode="json", exclude_none=True)} if history.made else {}),
     }
 
 

@@ -18,7 +18,11 @@ def repo_of(source: HubSource) -> HubRepo:
 
 def hub_repositories(params: PrepareParams) -> list[Repository]:
     """What the sources need of the hub before anything is spent."""
-    return [Repository(KEY, repo_of(source.hub), REMEDY) for source in params.sources if source.hub is not None]
+    return [
+        Repository(params.key_of(entry), repo_of(source.hub), REMEDY)
+        for entry, source in enumerate(params.entries)
+        if source.hub is not None
+    ]
 
 
 def hub_files(source: HubSource, fetch: bool) -> list[tuple[str, Path]]:

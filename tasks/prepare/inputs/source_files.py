@@ -4,7 +4,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class SourceFile(NamedTuple):
     """How messages and the rows' ``source`` call it: the path from the project's root, or one that begins with hub:."""
     path: Path
     entry: int
-    """Position of its entry in ``prepare.sources``."""
+    """Position of its entry in ``PrepareParams.entries``."""
 
 
 def source_files(params: PrepareParams, root: Path, fetch: bool) -> list[SourceFile]:
@@ -49,12 +49,13 @@ def source_files(params: PrepareParams, root: Path, fetch: bool) -> list[SourceF
         StageError: The hub does not answer.
     """
     found: list[SourceFile] = []
-    for entry, source in enumerate(params.sources):
+    for entry, source in enumerate(params.entries):
         hub = source.hub
-        if hub is not None:
-            found += [SourceFile(name, path, entry) for name, path in hub_files(hub, fetch)]
-        else:
-            found += [SourceFile(name, root / name, entry) for name in _names(source, root)]
+        with _said_of(params.key_of(entry)):
+            if hub is not None:
+                found += [SourceFile(name, path, entry) for name, path in hub_files(hub, fetch)]
+            else:
+                found += [SourceFile(name, root / name, entry) for name in _names(source, root)]
     hidden = next((file.name for file in found if not file.name.isprintable()), None)
     if hidden is not None:
         raise UsageError(f"prepare.sources: {printable(hidden)}: no file of rows may have such a name; rename it")
@@ -62,12 +63,22 @@ def source_files(params: PrepareParams, root: Path, fetch: bool) -> list[SourceF
     return found
 
 
+@contextmanager
+def _said_of(key: str) -> Iterator[None]:
+    """Name the setting that holds the path in what is said of it."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error).replace("prepare.sources", key)) from None
+
+
 def files_there(params: PrepareParams, root: Path) -> list[SourceFile]:
     """The files of those entries that can be read now; asks no network and refuses nothing."""
     found: list[SourceFile] = []
-    for source in params.sources:
+    for source in params.entries:
         with suppress(UsageError):
-            found += source_files(params.model_copy(update={"sources": (source,)}), root, fetch=False)
+            alone = params.model_copy(update={"sources": (source,), "replay": None})
+            found += source_files(alone, root, fetch=False)
     return found
 
 
@@ -82,8 +93,8 @@ def _refuse_twice(files: list[SourceFile], params: PrepareParams) -> None:
         before = entries.setdefault(os.path.normpath(file.name), file.entry)
         if before != file.entry:
             raise UsageError(
-                f"prepare.sources: {file.name} is in {params.sources[before]} and in {params.sources[file.entry]}, so "
-                "that its rows would be read twice; take it out of one of them"
+                f"{params.key_of(file.entry)}: {file.name} is in {params.entries[before]} and in "
+                f"{params.entries[file.entry]}, so that its rows would be read twice; take it out of one of them"
             )
 
 

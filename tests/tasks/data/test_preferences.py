@@ -279,7 +279,7 @@ VALUES = st.recursive(
 KEYS = ["prompt", "chosen", "rejected", "messages", "responses", "answers", "ranks", "ranking", "input", "history"]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.dictionaries(st.sampled_from([*KEYS, "preferred_output", "non_preferred_output"]), VALUES))
 def test_no_row_of_strange_values_breaks_the_reader(row: dict[str, Any]) -> None:
     assert isinstance(parsed(row), Row | BadRow)

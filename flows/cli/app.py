@@ -24,7 +24,7 @@ from flows.cli.golden import golden_app
 from flows.cli.history import history
 from flows.cli.judge import judge_app
 from flows.cli.launch import launch
-from flows.cli.manual import show_page
+from flows.cli.manual.command import show_page
 from flows.cli.plan import plan
 from flows.cli.promote import promote, rollback
 from flows.cli.report import report_app

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from evalsuite.core.errors import UsageError
 from flows.cli.app import ORDER, app
-from flows.cli.manual import PAGES
+from flows.cli.manual.command import PAGES
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DOCSTRING = re.compile(r'"""(?:[^"]|"(?!""))*"""')
 
 

@@ -8,7 +8,7 @@ import typer
 from evalsuite.core.errors import UsageError
 from evalsuite.core.extensions import did_you_mean
 
-PAGES = Path(__file__).with_name("pages")
+PAGES = Path(__file__).parent
 
 
 def show_page(

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
@@ -14,13 +15,13 @@ from evalsuite.network.outside import Model, Outside
 from tasks.data.decontaminate import SHARE, HeldOut
 from tasks.data.formats import Row
 from tasks.data.held_out_items import questions_below
-from tasks.prepare.alike.neighbours import Pair, as_counts, nearest
+from tasks.prepare.alike.neighbours import Pair, as_counts, near_items
 from tasks.prepare.alike.steps import MAX_TOKENS, NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, entries_of, within_caps
 from tasks.prepare.inputs.benchmarks import benchmarks_in_use
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
-from tasks.prepare.rows import as_compared, asked_text, held_out_match, is_too_long
+from tasks.prepare.rows import as_compared, held_out_match, is_too_long, looked_up_texts
 from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -101,11 +102,10 @@ class HeldOutItems(Step):
             return []
         from evalsuite.engines.sentences import SentenceEncoder
 
-        items = [each for each in (*questions_below(given.paths.root, HELD_OUT), *more) if each[1].strip()]
-        encoder = SentenceEncoder(self.review_model)
-        asked = encoder.embed([asked_text(row) for row in rows], MAX_TOKENS)
-        wanted = encoder.embed([text for _, text in items], MAX_TOKENS)
-        found = nearest(asked, wanted, self.review_above) if items else {}
+        items = [*questions_below(given.paths.root, HELD_OUT), *more]
+        texts = ((row.source, text) for row in rows for text in looked_up_texts(row, given.objective))
+        embed = partial(SentenceEncoder(self.review_model).embed, max_tokens=MAX_TOKENS)
+        found = near_items(texts, items, embed, self.review_above)
         if found:
             logger.info(
                 "prepare step held_out: %d rows come as near an item as review_above = %g, and stay; report.html lists "
@@ -113,7 +113,7 @@ class HeldOutItems(Step):
                 len(found),
                 self.review_above,
             )
-        return [Pair(rows[at].source, items[alike.row][0], alike.similarity) for at, alike in sorted(found.items())]
+        return found
 
 
 class MaxRows(Step):

@@ -1,6 +1,7 @@
 """The held-out item that each row comes nearest in meaning, for people to look at: nothing is dropped by it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,11 @@ from tasks.prepare.alike.semantic import BLOCK, DECIMALS
 
 MAX_LISTED = 100
 """Pairs that the report lists, the nearest first."""
+TEXTS_AT_ONCE = 16_384
+"""Vectors of so many texts of rows are in memory (50 MB), whatever the number of rows."""
+
+Embed = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Texts -> unit vectors (texts, dimensions)."""
 
 
 class Pair(NamedTuple):
@@ -21,6 +27,35 @@ class Pair(NamedTuple):
     item: str
     """``file#id``."""
     cosine: float
+
+
+def near_items(
+    texts: Iterable[tuple[str, str]], items: Sequence[tuple[str, str]], embed: Embed, threshold: float
+) -> list[Pair]:
+    """The item that each row comes nearest, of the rows that come near one; in the order of the rows.
+
+    Args:
+        texts: (source of a row, one of its texts); a row may have several.
+        items: (``file#id``, question).
+        embed: Embeds texts.
+        threshold: Least cosine (-1..1).
+    """
+    asked = [(name, text) for name, text in items if text.strip()]
+    found: dict[str, Pair] = {}
+    vectors = embed([text for _, text in asked]) if asked else np.zeros((0, 0))
+    for block in _blocks(texts) if asked else ():
+        alike = nearest(embed([text for _, text in block]), vectors, threshold)
+        for at, near in sorted(alike.items()):
+            pair = Pair(block[at][0], asked[near.row][0], near.similarity)
+            if pair.source not in found or pair.cosine > found[pair.source].cosine:
+                found[pair.source] = pair
+    return list(found.values())
+
+
+def _blocks(texts: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    said = ((source, text) for source, text in texts if text.strip())
+    while block := list(islice(said, TEXTS_AT_ONCE)):
+        yield block
 
 
 def nearest(vectors: NDArray[np.float64], items: NDArray[np.float64], threshold: float) -> dict[int, Alike]:

@@ -40,6 +40,19 @@ def test_each_row_is_paired_with_its_nearest_item_and_no_other(
         assert alike.row == int(np.flatnonzero(cosines[at] == cosines[at].max())[0])
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_of_several_texts_of_a_row_the_nearest_counts_however_many_are_embedded_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "TEXTS_AT_ONCE", at_once)
+    texts = [("f:1", "0.0"), ("f:1", "1.0"), ("f:1", " "), ("f:2", "3.0"), ("f:3", "2.1"), ("f:1", "0.5")]
+    items = [("g#a", "1.1"), ("g#b", " "), ("g#c", "2.0")]
+    found = neighbours.near_items(texts, items, lambda given: unit([float(text) for text in given]), 0.9)
+    assert [(pair.source, pair.item) for pair in found] == [("f:1", "g#a"), ("f:3", "g#c")]
+    assert found[0].cosine == pytest.approx(np.cos(0.1), abs=1e-6)
+    assert neighbours.near_items(texts, [], lambda given: unit([]), 0.9) == []
+
+
 def test_the_nearest_are_listed_and_the_others_counted() -> None:
     pairs = [Pair(f"f:{at}", "g#1", at / 1000) for at in range(MAX_LISTED + 3)]
     found = as_counts(pairs)

@@ -37,6 +37,8 @@ PAIR = Shape(
 OPENAI = Shape(("preferred_output", "non_preferred_output"), "preference_openai", ("input",))
 RANKED = tuple(Shape((key,), "ranked", (*TEXT_PROMPTS, *TURN_PROMPTS, *BESIDE, *PLACES)) for key in ANSWERS)
 SHAPES = (PAIR, OPENAI, *RANKED)
+TELLING = frozenset(key for shape in SHAPES for key in shape.keys)
+"""Most rows have none of these keys, and are passed over at once."""
 SPEAKER = re.compile(r"\n\n(Human|Assistant):")
 """How a turn of a transcript begins."""
 FIRST = "\n\nHuman:"
@@ -44,6 +46,8 @@ FIRST = "\n\nHuman:"
 
 def preference_shape(data: dict[str, Any]) -> Shape | None:
     """The kind of pair that a row holds; None for a row that is no pair."""
+    if TELLING.isdisjoint(data):
+        return None
     for shape in (PAIR, OPENAI):
         if all(key in data for key in shape.keys) and any(not is_empty(data[key]) for key in shape.keys):
             return shape

@@ -319,3 +319,23 @@ def test_llama_factorys_pairs_are_all_read(name: str) -> None:
         assert row.messages[-1]["content"].strip() == pair["chosen"]["value"].strip()
         assert row.fields["rejected"][-1]["content"].strip() == pair["rejected"]["value"].strip()
         assert len(row.messages) == len(pair["conversations"]) + 1
+
+
+def test_prompt_and_answers_are_those_that_trl_extracts() -> None:
+    """TRL 1.16's extract_prompt on the same pairs, as conversations: our own and all of hh-rlhf where it is there."""
+    from trl.data_utils import extract_prompt
+
+    start = [SYSTEM, ASKED, GOOD, {"role": "user", "content": "And blue?"}]
+    pairs = [({"chosen": [*start, GOOD], "rejected": [*start, BAD]})]
+    pairs += [
+        {"chosen": [*start, *tail], "rejected": [*start, BAD]}
+        for tail in ([GOOD, ASKED, BAD], [BAD | {"content": "x"}])
+    ]
+    read = [good(pair) for pair in pairs]
+    hh = SHARED / "hh_rlhf/test.jsonl.gz"
+    read += [row for row in read_rows(hh, "hh") if isinstance(row, Row)] if hh.is_file() else []
+    for row in read:
+        turns = [{"role": turn["role"], "content": turn["content"]} for turn in row.messages]
+        at = next(n for n, turn in enumerate(row.messages) if turn["role"] == "assistant" and turn.get("weight", 1))
+        found = extract_prompt({"chosen": turns, "rejected": [*turns[:at], *row.fields["rejected"]]})
+        assert found == {"prompt": turns[:at], "chosen": turns[at:], "rejected": row.fields["rejected"]}

@@ -1,10 +1,8 @@
 """Ratchet's own steps of preparation."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
@@ -12,20 +10,17 @@ from pydantic import Field
 
 from evalsuite.core.errors import UsageError
 from evalsuite.network.outside import Model, Outside
-from tasks.data.decontaminate import SHARE, HeldOut
+from tasks.data.decontaminate import SHARE
 from tasks.data.formats import Row
-from tasks.data.held_out_items import questions_below
-from tasks.prepare.alike.neighbours import Pair, as_counts, near_items
-from tasks.prepare.alike.steps import MAX_TOKENS, NearDuplicates, SemanticDuplicates
+from tasks.prepare.alike.neighbours import as_counts, rows_near_items
+from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, entries_of, within_caps
-from tasks.prepare.inputs.benchmarks import benchmarks_in_use
+from tasks.prepare.inputs.benchmarks import held_out_of
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
-from tasks.prepare.rows import as_compared, held_out_match, is_too_long, looked_up_texts
+from tasks.prepare.rows import as_compared, held_out_match, is_too_long
 from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
-
-logger = logging.getLogger(__name__)
 
 HELD_OUT = ("golden_sets", "data/suites")
 """Folders of the items that no row may ask: those that DVC watches for the suites."""
@@ -69,11 +64,7 @@ class HeldOutItems(Step):
         Raises:
             UsageError: A row asks what an item asks, and ``found`` is ``refuses``.
         """
-        benchmarks = benchmarks_in_use(given.paths)
-        if str(benchmarks):
-            logger.info("prepare step held_out: %s", benchmarks)
-        held_out = HeldOut(given.paths.root, HELD_OUT, self.share, benchmarks.questions)
-        reason = "appears in a golden or test set"
+        held_out, reason = held_out_of(given.paths, HELD_OUT, self.share), "appears in a golden or test set"
         matches = [held_out_match(row, held_out, given.objective) for row in rows]
         pairs = [(row, match) for row, match in zip(rows, matches, strict=True) if match]
         if pairs and self.found == "refuses":
@@ -88,32 +79,16 @@ class HeldOutItems(Step):
             for row, match in zip(rows, matches, strict=True)
         ]
         outcome = _without(rows, notes)
-        return replace(outcome, counts=as_counts(self._near(outcome.kept, benchmarks.questions, given)))
+        if self.review_above is None:
+            return outcome
+        near = rows_near_items(outcome.kept, given, HELD_OUT, self.review_model, self.review_above)
+        return replace(outcome, counts=as_counts(near))
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder, where rows are reviewed."""
         if self.review_above is None:
             return ()
         return (Model("prepare.steps.held_out.review_model", self.review_model, None, "", ""),)
-
-    def _near(self, rows: Sequence[Row], more: Sequence[tuple[str, str]], given: StepInputs) -> list[Pair]:
-        """Rows that may ask an item in other words."""
-        if self.review_above is None or not rows:
-            return []
-        from evalsuite.engines.sentences import SentenceEncoder
-
-        items = [*questions_below(given.paths.root, HELD_OUT), *more]
-        texts = ((row.source, text) for row in rows for text in looked_up_texts(row, given.objective))
-        embed = partial(SentenceEncoder(self.review_model).embed, max_tokens=MAX_TOKENS)
-        found = near_items(texts, items, embed, self.review_above)
-        if found:
-            logger.info(
-                "prepare step held_out: %d rows come as near an item as review_above = %g, and stay; report.html lists "
-                "them for review",
-                len(found),
-                self.review_above,
-            )
-        return found
 
 
 class MaxRows(Step):

@@ -1,14 +1,24 @@
 """The held-out item that each row comes nearest in meaning, for people to look at: nothing is dropped by it."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data.formats import Row
+from tasks.data.held_out_items import questions_below
 from tasks.prepare.alike.near import Alike
 from tasks.prepare.alike.semantic import BLOCK, DECIMALS
+from tasks.prepare.alike.steps import MAX_TOKENS
+from tasks.prepare.inputs.benchmarks import benchmarks_in_use
+from tasks.prepare.rows import looked_up_texts
+from tasks.prepare.steps import StepInputs
+
+logger = logging.getLogger(__name__)
 
 MAX_LISTED = 100
 """Pairs that the report lists, the nearest first."""
@@ -27,6 +37,33 @@ class Pair(NamedTuple):
     item: str
     """``file#id``."""
     cosine: float
+
+
+def rows_near_items(
+    rows: Sequence[Row], given: StepInputs, folders: Sequence[str], model: str, threshold: float
+) -> list[Pair]:
+    """Rows that may ask a held-out item in other words.
+
+    Args:
+        rows: Those that ask none in its own.
+        given: What the step may use.
+        folders: Where the project's items lie.
+        model: Folder or ``package:NAME`` of a sentence encoder.
+        threshold: Least cosine (0..1).
+    """
+    from evalsuite.engines.sentences import SentenceEncoder
+
+    items = [*questions_below(given.paths.root, folders), *benchmarks_in_use(given.paths).questions]
+    texts = ((row.source, text) for row in rows for text in looked_up_texts(row, given.objective))
+    found = near_items(texts, items, partial(SentenceEncoder(model).embed, max_tokens=MAX_TOKENS), threshold)
+    if found:
+        logger.info(
+            "prepare step held_out: %d rows come as near an item as review_above = %g, and stay; report.html lists "
+            "them for review",
+            len(found),
+            threshold,
+        )
+    return found
 
 
 def near_items(

@@ -5,16 +5,20 @@ plans/inputs/prepare.json, which DVC watches, says which split at which commit a
 needs to know nothing of suites and its rows change with the commit.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evalsuite.core.errors import RatchetError
 from evalsuite.core.files import parse_json, read_json
 from tasks.config.prepare import HUB, HUB_SOURCE, HubSource
+from tasks.data.decontaminate import HeldOut
 from tasks.data.files.reading import read_entries
 from tasks.data.held_out_items import named_questions
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.hub_files import hub_files
+
+logger = logging.getLogger(__name__)
 
 UNREAD = "suite "
 """How a key of plans/inputs/prepare.json begins that names a suite whose items cannot be read; its value says why."""
@@ -41,6 +45,14 @@ class Benchmarks(NamedTuple):
                 "trained on"
             )
         return "; ".join(parts)
+
+
+def held_out_of(paths: ArtifactPaths, folders: Sequence[str], share: float | None) -> HeldOut:
+    """Every item that no row may ask: those of files below ``folders``, and of benchmarks; the log names the latter."""
+    benchmarks = benchmarks_in_use(paths)
+    if str(benchmarks):
+        logger.info("prepare step held_out: %s", benchmarks)
+    return HeldOut(paths.root, folders, share, benchmarks.questions)
 
 
 def benchmarks_in_use(paths: ArtifactPaths) -> Benchmarks:

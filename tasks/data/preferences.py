@@ -140,8 +140,8 @@ def _prompts(data: dict[str, Any], unknown: set[str]) -> dict[str, list[Turn]]:
     for key in TURN_PROMPTS:
         if not is_empty(data.get(key)):
             found[key] = read_turns(data[key], key, unknown)
-    if not found and not is_empty(data.get("history")):
-        raise ValueError("history stands beside no prompt; write the conversation into chosen and rejected")
+    if not is_empty(data.get("history")) and (len(texts) != 1 or len(found) != 1 or are_turns(data[texts[0]])):
+        raise ValueError("history stands beside no single prompt of text; write its turns into the conversation")
     return found
 
 

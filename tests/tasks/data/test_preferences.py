@@ -19,6 +19,7 @@ ASKED = {"role": "user", "content": "What is red?"}
 GOOD = {"role": "assistant", "content": "A colour."}
 BAD = {"role": "assistant", "content": "A number."}
 SYSTEM = {"role": "system", "content": "Be brief."}
+PAST = [["q", "r"]]
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "c1", "function": {"name": "weather"}}]}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "rain"}
@@ -199,6 +200,9 @@ def test_calls_of_tools_can_be_preferred() -> None:
         ({"chosen": "a", "rejected": "b", "score_chosen": "2", "score_rejected": 2}, "score_chosen is text, expected"),
         ({"chosen": [{**GOOD, "weight": 0}], "rejected": [BAD]}, "is the preferred answer, and marked not to be"),
         ({"chosen": "a", "rejected": "b", "label": False}, "label is false"),
+        ({"prompt": [ASKED], "chosen": "a", "rejected": "b", "history": PAST}, "history stands beside no single"),
+        ({"prompt": "", "messages": [ASKED], "chosen": "a", "rejected": "b", "history": PAST}, "history stands"),
+        ({"prompt": "", "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD], "history": PAST}, "history stands"),
         ({"chosen": "a", "rejected": "b", "margin_of_votes": 2}, "unknown key 'margin_of_votes'"),
         ({"chosen": "a", "rejected": "b", "completion": "c"}, "unknown key 'completion'"),
         ({"chosen": "a", "rejected": "b", "images": ["a.png"]}, "has images: only text"),

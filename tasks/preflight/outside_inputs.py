@@ -141,7 +141,7 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
             yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
         if any(choice.name == "held_out" for choice in params.prepare.steps):
             with suppress(RatchetError):  # a suite that cannot be made is refused by the checks
-                for key, said in benchmarks_outside(evaluation).items():
+                for key, said in benchmarks_outside(evaluation, root).items():
                     yield Input(key, partial(str, said))
         with suppress(RatchetError):  # a step that cannot be made is refused by the checks
             for each in chosen_steps(params.prepare):

@@ -52,11 +52,20 @@ class TheirParams(Settings):
 THEIRS = SuiteEntry("theirs", TheirParams, lambda params, context: None, files=("file",))  # type: ignore[arg-type, return-value]
 
 
-def test_a_suite_of_another_package_without_files_is_named_as_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suite_of_another_package_without_files_that_are_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry = EntryPoint(name="theirs", value=f"{__name__}:THEIRS", group="ratchet.suites")
     monkeypatch.setattr(extensions, "entry_points", lambda group: [entry] if group == "ratchet.suites" else [])
     assert named(harness={"tasks": {}}, suites={"theirs": {}}) == {"suite theirs": "its package alone knows its items"}
-    assert named(harness={"tasks": {}}, suites={"theirs": {"file": "data/suites/x.jsonl"}}) == {}
+    (tmp_path / "data/suites/theirs").mkdir(parents=True)
+    (tmp_path / "data/suites/theirs/items.xml").write_text("<items/>")
+    given = {"harness": {"tasks": {}}, "suites": {"theirs": {"file": "data/suites/theirs"}}}
+    params = EvaluationParams.model_validate({"golden": {"path": "golden_sets/g"}, **given})
+    unread = "no file of it is .jsonl, .csv, .json, .parquet"
+    assert benchmarks_outside(params, tmp_path) == {"suite theirs": unread}
+    (tmp_path / "data/suites/theirs/items.jsonl").write_text("{}\n")
+    assert benchmarks_outside(params, tmp_path) == {}
 
 
 def test_what_the_stage_writes_is_what_preparation_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

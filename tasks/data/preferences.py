@@ -201,12 +201,14 @@ def _checked(turns: list[Turn], key: str, tools: Sequence[Any]) -> list[Turn]:
 def _common(turns: Sequence[Turn], others: Sequence[Turn]) -> int:
     """How many turns both begin with."""
     pairs = zip(turns, others, strict=False)
-    return next((at for at, (one, two) in enumerate(pairs) if _said(one) != _said(two)), min(len(turns), len(others)))
+    return next((at for at, (one, two) in enumerate(pairs) if not _same(one, two)), min(len(turns), len(others)))
 
 
-def _said(turn: Turn) -> tuple[Any, ...]:
-    """Equal for turns that say the same but for white space and Unicode's form."""
-    return turn["role"], as_written(turn["content"]), turn.get("tool_calls"), turn.get("tool_call_id")
+def _same(one: Turn, two: Turn) -> bool:
+    """Whether two turns say the same but for white space and Unicode's form."""
+    if any(one.get(key) != two.get(key) for key in ("role", "tool_calls", "tool_call_id")):
+        return False
+    return bool(one["content"] == two["content"] or as_written(one["content"]) == as_written(two["content"]))
 
 
 def _parting(preferred: Sequence[Turn], other: Sequence[Turn]) -> int:

@@ -131,11 +131,12 @@ def _prompts(data: dict[str, Any], unknown: set[str]) -> dict[str, list[Turn]]:
         texts.remove("input")
     for key in texts:
         value = data[key]
-        turns = value if are_turns(value) else _transcript(value)
+        spoken = _transcript(value)
+        if spoken is not None and spoken[-1] == {"role": "assistant", "content": ""}:
+            spoken = spoken[:-1]  # a transcript's prompt ends where the answer begins
+        turns = value if are_turns(value) else spoken
         if turns is None:
             turns = [{"role": "user", "content": instruction_of(data) if key == "instruction" else value}]
-        elif turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
-            turns = turns[:-1]  # a transcript's prompt ends where the answer begins
         found[key] = read_turns([*history_of(data), *turns], key, unknown)
     for key in TURN_PROMPTS:
         if not is_empty(data.get(key)):

@@ -200,6 +200,8 @@ def test_calls_of_tools_can_be_preferred() -> None:
         ({"chosen": "a", "rejected": "b", "score_chosen": "2", "score_rejected": 2}, "score_chosen is text, expected"),
         ({"chosen": [{**GOOD, "weight": 0}], "rejected": [BAD]}, "is the preferred answer, and marked not to be"),
         ({"chosen": "a", "rejected": "b", "label": False}, "label is false"),
+        ({"prompt": [ASKED, None], "chosen": "a", "rejected": "b"}, "turn 1 is not an object"),
+        ({"prompt": f"{FIRST} a\n\nAssistant: b{FIRST}", "chosen": "a", "rejected": "b"}, "turn 2 .user. has no text"),
         ({"prompt": [ASKED], "chosen": "a", "rejected": "b", "history": PAST}, "history stands beside no single"),
         ({"prompt": "", "messages": [ASKED], "chosen": "a", "rejected": "b", "history": PAST}, "history stands"),
         ({"prompt": "", "chosen": [ASKED, GOOD], "rejected": [ASKED, BAD], "history": PAST}, "history stands"),

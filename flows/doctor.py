@@ -216,7 +216,7 @@ def _configuration(folder: Path) -> Iterator[Finding]:
         params = load_params(path)
     except RatchetError as error:
         yield Finding(
-            "params.yaml", str(error), False, "fix the line that it names; docs/reference/params.md has all keys"
+            "params.yaml", str(error), False, "fix the line that it names; `ratchet help params` has all keys"
         )
         try:
             params = parse_params(read_sections(path))  # where a section is missing, the rest is looked at all the same

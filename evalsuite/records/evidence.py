@@ -176,7 +176,7 @@ def load_policy(path: Path) -> GatePolicy:
         data, prefix = data["gate"], "gate."
     if not isinstance(data, dict):
         raise UsageError(
-            f"{path} has no keys, expected the key `rules` with a list of rules (docs/reference/params.md, gate)"
+            f"{path} has no keys, expected the key `rules` with a list of rules (`ratchet help params`, gate)"
         )
     try:
         return GatePolicy.model_validate(data)

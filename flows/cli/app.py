@@ -7,9 +7,10 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 import importlib.metadata
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from evalsuite.core.errors import ExitCode, RatchetError
@@ -23,6 +24,7 @@ from flows.cli.golden import golden_app
 from flows.cli.history import history
 from flows.cli.judge import judge_app
 from flows.cli.launch import launch
+from flows.cli.manual.command import show_page
 from flows.cli.plan import plan
 from flows.cli.promote import promote, rollback
 from flows.cli.report import report_app
@@ -31,7 +33,25 @@ from flows.cli.serve import serve
 from flows.cli.setup import doctor, import_rows, init
 from flows.lifecycle import signals
 
+ORDER = (
+    *("init", "doctor", "run", "status", "report", "promote", "rollback", "history"),
+    *("data", "golden", "gate", "plan", "stage", "evaluate", "serve"),
+    *("import-rows", "inbox", "judge", "launch", "help"),
+)
+"""The main path, what is looked at on it, and what few need: as ``ratchet --help`` lists them."""
+
+
+class InOrder(TyperGroup):
+    """Lists commands and groups of commands together."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command; one that ``ORDER`` does not name comes last."""
+        places = {name: place for place, name in enumerate(ORDER)}
+        return sorted(self.commands, key=lambda name: places.get(name, len(places)))
+
+
 app = typer.Typer(
+    cls=InOrder,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,6 +79,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.command("help")(show_page)
 
 STAGES_KEPT = "stopped; finished stages are kept: `ratchet run` goes on"
 STOPPED = {

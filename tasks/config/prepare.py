@@ -290,6 +290,7 @@ class PrepareParams(Section):
             if is_mark(key):
                 raise ValueError(
                     f"{key!r} marks what is learnt, and ignoring it would train on what must not be learnt; remove "
-                    "it here, and mark rows as docs/data.md describes (weight 0 or 1, train or label true or false)"
+                    "it here, and mark rows (weight 0 or 1, train or label true or false) as `ratchet help data` "
+                    "describes"
                 )
         return keys

@@ -36,6 +36,8 @@ class Conversation(NamedTuple):
     format: str
     turns: list[Turn]
     tools: tuple[Tool, ...]
+    rejected: tuple[Turn, ...] = ()
+    """Of a preference pair: the turns that were rejected, in place of those behind the prompt."""
 
 
 def shape_of(data: dict[str, Any]) -> Shape | None:
@@ -66,9 +68,9 @@ def read_conversation(data: dict[str, Any], shape: Shape, unknown: set[str]) -> 
         turns = read_turns(data[shape.keys[0]], shape.keys[0], unknown)
     else:
         question, answer = shape.keys
-        asked = _instruction(data) if shape.format == "alpaca" else data[question]
+        asked = instruction_of(data) if shape.format == "alpaca" else data[question]
         pair = ({"role": "user", "content": asked}, {"role": "assistant", "content": data[answer]})
-        turns = read_turns([*_history(data), *pair], answer, unknown)
+        turns = read_turns([*history_of(data), *pair], answer, unknown)
     turns = with_system(turns, data.get("system"), unknown)
     check_conversation(turns)
     tools = read_tools(data)
@@ -81,27 +83,31 @@ def read_conversation(data: dict[str, Any], shape: Shape, unknown: set[str]) -> 
 def _prompt_completion(data: dict[str, Any], unknown: set[str]) -> list[Turn]:
     """Texts, or TRL's lists of turns, of which the prompt's answers are context."""
     prompt, completion = data["prompt"], data["completion"]
-    given = prompt if _are_turns(prompt) else [*_history(data), {"role": "user", "content": prompt}]
-    if _are_turns(prompt) and not is_empty(data.get("history")):
+    given = prompt if are_turns(prompt) else [*history_of(data), {"role": "user", "content": prompt}]
+    if are_turns(prompt) and not is_empty(data.get("history")):
         raise ValueError("history stands beside a prompt of turns; keep one of them")
-    answer = completion if _are_turns(completion) else [{"role": "assistant", "content": completion}]
+    answer = completion if are_turns(completion) else [{"role": "assistant", "content": completion}]
     turns = read_turns([*given, *answer], "prompt", unknown)
-    if _are_turns(prompt):
+    if are_turns(prompt):
         for turn in turns[: len(prompt)]:
             if turn["role"] == "assistant":
                 turn.setdefault("weight", 0)
     return turns
 
 
-def _are_turns(value: Any) -> bool:
+def are_turns(value: Any) -> bool:
     """Whether a list holds turns, and not the parts of one text."""
     return isinstance(value, list) and any(
         isinstance(entry, dict) and ("role" in entry or "from" in entry) for entry in value
     )
 
 
-def _instruction(data: dict[str, Any]) -> str:
-    """Alpaca's instruction and, behind it, its input, which Dolly calls context."""
+def instruction_of(data: dict[str, Any]) -> str:
+    """Alpaca's instruction and, behind it, its input, which Dolly calls context.
+
+    Raises:
+        ValueError: One of them is no text.
+    """
     texts = []
     for key in ("instruction", "input", "context"):
         value = data.get(key)
@@ -111,8 +117,12 @@ def _instruction(data: dict[str, Any]) -> str:
     return "\n\n".join(texts)
 
 
-def _history(data: dict[str, Any]) -> list[Turn]:
-    """Alpaca's earlier turns; LLaMA-Factory learns their answers too."""
+def history_of(data: dict[str, Any]) -> list[Turn]:
+    """Alpaca's earlier turns; LLaMA-Factory learns their answers too.
+
+    Raises:
+        ValueError: They are no list of pairs.
+    """
     history = data.get("history")
     if is_empty(history):
         return []

@@ -19,6 +19,7 @@ more: "Yes, please" asks nothing by itself. The turns before it are context.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +73,13 @@ class _Question(NamedTuple):
 class HeldOut:
     """Every question of the held-out items, ready to be looked up."""
 
-    def __init__(self, root: Path, folders: Sequence[str] = (".",), share: float | None = SHARE) -> None:
+    def __init__(
+        self,
+        root: Path,
+        folders: Sequence[str] = (".",),
+        share: float | None = SHARE,
+        more: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Read every file of items below ``folders``.
 
         Args:
@@ -80,6 +87,7 @@ class HeldOut:
             folders: Relative to it; one that is absent holds nothing.
             share: Share of a question's words in shared runs of 8 above which a row is found; None looks for no such
                 runs.
+            more: Further items and their questions.
 
         Raises:
             UsageError: A file of items cannot be read.
@@ -94,7 +102,7 @@ class HeldOut:
         """A run of 8 words -> the questions that hold it."""
         lengths = (NGRAM_WORDS,) if share is None else (NGRAM_WORDS, SHARE_WORDS)
         wanted = []
-        for name, text in questions_below(root, folders):
+        for name, text in chain(questions_below(root, folders), more):
             self._add(name, text)
             wanted.append(Wanted(text, lengths))
         self._index = TextIndex(wanted)

@@ -24,11 +24,15 @@ from tasks.data.keys import (
     shown,
     unknown_reason,
 )
+from tasks.data.preferences import preference_shape, read_preference
 from tasks.data.quiet import quiet
 from tasks.data.synthetic import KEY as SYNTHETIC
 from tasks.data.synthetic import check_synthetic
 from tasks.data.tools import Tool
 from tasks.data.turns import Turn
+
+REJECTED = "rejected"
+"""The field of a preference pair's row with the rejected turns, which an objective may read."""
 
 
 class Row(NamedTuple):
@@ -41,7 +45,7 @@ class Row(NamedTuple):
     messages: tuple[Turn, ...]
     """Empty for a document."""
     fields: dict[str, Any]
-    """The row as it was, for grouping."""
+    """The row as it was, for grouping; of a preference pair with the rejected turns (``REJECTED``)."""
     text: str | None = None
     """A document; None for a conversation."""
     tools: tuple[Tool, ...] = ()
@@ -143,8 +147,9 @@ def _parsed(raw: bytes, source: str, rules: RowRules) -> Row | BadRow:
         if rules.documents:
             row = Row(source, name, "text", (), fields, _document(read, rules, unknown))
         else:
-            kind, turns, tools = _conversation(read, rules, unknown)
-            row = Row(source, name, kind, tuple(turns), fields, tools=tools)
+            kind, turns, tools, rejected = _conversation(read, rules, unknown)
+            own = fields | {REJECTED: list(rejected)} if rejected else fields
+            row = Row(source, name, kind, tuple(turns), own, tools=tools)
     except ValueError as error:
         return BadRow(source, str(error), tuple(sorted(unknown)))
     if unknown:
@@ -193,21 +198,23 @@ def _document(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> str:
 
 
 def _conversation(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> Conversation:
-    """Format, turns and tools.
+    """Format, turns, tools and what was rejected.
 
     Raises:
         ValueError: Says what is wrong with the row.
     """
-    shape = shape_of(data)
+    pair = preference_shape(data)
+    shape = pair or shape_of(data)
     _check_row(data, ("system",) if shape is None else (*shape.keys, *shape.more, "system"), rules, unknown)
     if shape is None:
         other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
         unknown.clear()
         raise ValueError(
-            f"{_keys(data)}: expected messages, conversations, or prompt and completion, or instruction and output"
+            f"{_keys(data)}: expected messages, conversations, or prompt and completion, or instruction and output, or "
+            f"a prompt with chosen and rejected"
             f"{other}"
         )
-    return read_conversation(data, shape, unknown)
+    return read_conversation(data, shape, unknown) if pair is None else read_preference(data, pair, unknown)
 
 
 def _keys(data: dict[str, Any]) -> str:

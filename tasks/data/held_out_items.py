@@ -1,13 +1,14 @@
-"""The questions of golden sets, dev items and benchmarks that lie in the project's folders, in JSONL, CSV or JSON."""
+"""The questions of golden sets, dev items and benchmarks in the project's folders: JSONL, CSV, JSON and Parquet."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import numbered_objects, parse_json
 from evalsuite.core.text import word_count, words_of
+from tasks.data.files.reading import read_entries
 
 QUESTION_WORDS = 4
 """A text of fewer words is not a question by itself, unless it is all that an item asks."""
@@ -25,26 +26,30 @@ CSV_LIMIT = 10_000_000
 
 
 def questions_below(root: Path, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(``file#id`` of the item, its question) of every JSONL, CSV and JSON file below the folders.
+    """(``file#id`` of the item, its question) of every JSONL, CSV, JSON and Parquet file below the folders.
 
     Args:
         root: The project.
         folders: Relative to it, in the order in which items are named.
 
     Raises:
-        UsageError: A JSONL or CSV file cannot be read.
+        UsageError: A JSONL, CSV or Parquet file cannot be read.
     """
     for folder in folders:
         for path in sorted((root / folder).rglob("*")):
             kind = path.suffix.lower()
             if kind not in READERS or not path.is_file():
                 continue
-            name = path.relative_to(root).as_posix()
-            for number, given in READERS[kind](path):
-                row = {str(key).lower(): value for key, value in given.items()}
-                item = next((str(row[key]) for key in ID_FIELDS if key in row), str(number))
-                for text in _questions(row):
-                    yield f"{name}#{item}", text
+            yield from named_questions(path.relative_to(root).as_posix(), READERS[kind](path))
+
+
+def named_questions(name: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[tuple[str, str]]:
+    """(``name#id`` of the item, its question) of the items of one file, each with its number there."""
+    for number, given in rows:
+        row = {str(key).lower(): value for key, value in given.items()}
+        item = next((str(row[key]) for key in ID_FIELDS if key in row), str(number))
+        for text in _questions(row):
+            yield f"{name}#{item}", text
 
 
 def _questions(row: Mapping[str, Any]) -> Iterator[str]:
@@ -98,5 +103,15 @@ def _values(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 yield from ((number, {"id": name, "test_case": case}) for number, case in enumerate(cases, 1))
 
 
-READERS = {".jsonl": _lines, ".csv": _table, ".json": _values}
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        for number, entry in enumerate(read_entries(path, str(path), None), 1):
+            row = parse_json(entry.raw) if entry.raw is not None else None
+            if isinstance(row, dict):
+                yield number, row
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix("prepare.sources: ")) from None
+
+
+READERS = {".jsonl": _lines, ".csv": _table, ".json": _values, ".parquet": _rows}
 """A file's ending -> how its items are read."""

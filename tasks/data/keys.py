@@ -19,7 +19,7 @@ TOOLS = (
 )
 REASONING = "reasoning beside the answer is not trained on; write it into the answer as the chat template does"
 MEDIA = "only text is trained on"
-PREFERENCE = "preference pairs are not trained on; give the good answer alone"
+PREFERENCE = "a preference pair has both chosen and rejected, beside a prompt or as whole conversations"
 NOT_LEARNT = {
     **dict.fromkeys(("tools", "functions", "tool_calls", "tool_call_id", "function_call"), TOOLS),
     "tool_choice": "a choice that was forced is not trained on; leave it out where the model chose by itself",
@@ -195,7 +195,7 @@ def ignore_advice(unknown: Collection[str], ignored: Collection[str]) -> str:
     if telling:
         more = f" and {len(telling) - MAX_NAMED} more" if len(telling) > MAX_NAMED else ""
         named = ", ".join(map(shown, telling[:MAX_NAMED]))
-        parts.append(f"{named}{more} may mark what is learnt: mark it with the keys of docs/data.md")
+        parts.append(f"{named}{more} may mark what is learnt: mark it with the keys of `ratchet help data`")
     if len(telling) < len(examined):
         keys = sorted({*unknown, *ignored} - set(telling))
         short = [key for key in sorted({*examined, *ignored} - set(telling)) if len(key) <= MAX_SHOWN][:MAX_NAMED]
@@ -203,6 +203,6 @@ def ignore_advice(unknown: Collection[str], ignored: Collection[str]) -> str:
         more = f" (and {len(keys) - len(short)} more)" if len(keys) > len(short) else ""
         parts.append(
             f"where {'the others' if telling else 'they'} do not affect what is learnt, set prepare.ignore_keys: "
-            f"{line}{more}; otherwise use the keys of docs/data.md"
+            f"{line}{more}; otherwise use the keys of `ratchet help data`"
         )
     return "; ".join(parts)

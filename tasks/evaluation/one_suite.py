@@ -103,7 +103,7 @@ def suite_named(name: str, params: Params, limit: int | None, kept: Path | None 
     if name in SUITES.registered():
         raise UsageError(
             f"suite {name!r} is installed, and off: params.yaml has no evaluation.suites.{name}; add it with its "
-            f"settings (docs/own_suite.md). Suites there: {', '.join(makers)}"
+            f"settings (`ratchet help own_suite`). Suites there: {', '.join(makers)}"
         )
     harness = params.evaluation.section(HARNESS) or HarnessParams()
     return task_suite(harness, SuiteContext(name, params.evaluation.golden, limit, kept))

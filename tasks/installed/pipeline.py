@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_json
 from evalsuite.core.yaml_file import read_yaml
+from evalsuite.core.yaml_mistakes import printable
 from tasks.installed.code import INPUTS, SHIPPED, is_code, shipped_stages, watched_stages
 from tasks.paths import ArtifactPaths
 
@@ -73,10 +74,10 @@ def starts_safely(paths: ArtifactPaths) -> bool:
 
 
 def check_pipeline(paths: ArtifactPaths) -> None:
-    """Refuse a dvc.yaml of another version of the package with another pipeline, or one that watches no code any more.
+    """Refuse a dvc.yaml of another version's pipeline, and one that watches no code any more or runs other commands.
 
     Raises:
-        UsageError: Names both versions, or a stage that watches its code no more, and the command that helps.
+        UsageError: Names both versions, or the stage with what it watches or runs, and the command that helps.
     """
     if not starts_safely(paths):
         return
@@ -96,6 +97,20 @@ def check_pipeline(paths: ArtifactPaths) -> None:
             f"dvc.yaml: {', '.join(lost)} no longer depends on the hash in {_code_file(lost[0])} that stage {INPUTS} "
             f"writes, so that results of other code would pass as current; {UPGRADE}"
         )
+    for name, command in _commands(_own_stages(YAML(typ="safe"))).items():
+        given = _commands(stages).get(name)
+        if given != command:
+            shown = printable(str(given))[:200]
+            raise UsageError(
+                f"dvc.yaml: stage {name} runs {shown!r} and not {command!r}, so that what another program wrote would "
+                f"pass as Ratchet's own; put that into a stage of your own. {UPGRADE}"
+            )
+
+
+def _commands(stages: Any) -> dict[str, Any]:
+    """Stage -> what it runs; of a loop, what it repeats."""
+    bodies = {name: body.get("do", body) for name, body in stages.items() if isinstance(body, dict)}
+    return {name: body.get("cmd") for name, body in bodies.items() if isinstance(body, dict)}
 
 
 def _reads(stages: Any, name: str) -> bool:

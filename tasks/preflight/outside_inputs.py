@@ -29,6 +29,7 @@ from tasks.config.objectives import OTHERS as OBJECTIVES_OF_OTHERS
 from tasks.config.params import Params
 from tasks.evaluation.suites import outside_suites
 from tasks.paths import ArtifactPaths
+from tasks.preflight.benchmarks import benchmarks_outside
 from tasks.prepare.order import OTHERS as STEPS_OF_OTHERS
 from tasks.prepare.order import chosen_steps
 from tasks.prepare.standard import STEPS
@@ -138,6 +139,10 @@ def _inputs(stage: str, params: Params, root: Path, contents: Contents) -> Itera
         for choice in params.prepare.steps:
             step = None if choice.name in STEPS else partial(STEPS_OF_OTHERS.find, choice.name)
             yield from _extension(f"prepare.steps.{choice.name}", step, choice.settings, root, contents)
+        if any(choice.name == "held_out" for choice in params.prepare.steps):
+            with suppress(RatchetError):  # a suite that cannot be made is refused by the checks
+                for key, said in benchmarks_outside(evaluation, root).items():
+                    yield Input(key, partial(str, said))
         with suppress(RatchetError):  # a step that cannot be made is refused by the checks
             for each in chosen_steps(params.prepare):
                 yield from _contents(each.step.outside(), root, contents)

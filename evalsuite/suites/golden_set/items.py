@@ -244,7 +244,7 @@ def read_golden_items(path: Path, again: str | None = None) -> tuple[GoldenItem,
     seen: dict[str, int] = {}
     again = again or f"then `ratchet golden check {path.parent} --new-version VERSION`"
     if not path.is_file():
-        raise UsageError(f"{path} is no file; expected one item per line (docs/golden_sets.md)")
+        raise UsageError(f"{path} is no file; expected one item per line (`ratchet help golden_sets`)")
     for number, row in numbered_objects(path, "an item", f"; fix the line, {again}"):
         try:
             item = GoldenItem.model_validate(row)
@@ -258,7 +258,7 @@ def read_golden_items(path: Path, again: str | None = None) -> tuple[GoldenItem,
         seen[item.id] = number
         items.append(item)
     if not items:
-        raise UsageError(f"{path} has no items; write one a line (docs/golden_sets.md), {again}")
+        raise UsageError(f"{path} has no items; write one a line (`ratchet help golden_sets`), {again}")
     return tuple(items)
 
 

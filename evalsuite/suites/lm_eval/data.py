@@ -64,6 +64,21 @@ def hub_datasets(task: str, revisions: Mapping[str, str]) -> tuple[HubRepo, ...]
     return tuple(dict.fromkeys(found))
 
 
+def judged_splits(task: str, revisions: Mapping[str, str]) -> tuple[tuple[HubRepo, str | None, str], ...]:
+    """(dataset, configuration, split) of the items that a task or group judges by; asks no hub.
+
+    As lm-eval chooses it: the test split, or without one the validation split. Raises like ``hub_datasets``.
+    """
+    manager = index_of(task)
+    found = []
+    for leaf in leaf_tasks(manager, task):
+        config = _config(manager, leaf)
+        split = config.get("test_split") or config.get("validation_split")
+        if split:
+            found.append((pinned_dataset(manager, leaf, revisions), config.get("dataset_name"), str(split)))
+    return tuple(dict.fromkeys(found))
+
+
 def pinned_dataset(manager: Any, leaf: str, revisions: Mapping[str, str]) -> HubRepo:
     """The dataset of one leaf task.
 

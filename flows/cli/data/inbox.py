@@ -45,7 +45,7 @@ def inbox_sort(
     for each in bad:
         typer.secho(f"left out: {printable(each.where)}: {printable(each.reason)}", err=True)
     if not found:
-        raise UsageError(f"{records} has no record that can be used; docs/howto/feedback.md has an example")
+        raise UsageError(f"{records} has no record that can be used; `ratchet help feedback` has an example")
     known = read_known(root)
     new = [record for record in found if record.id not in known.ids]
     proposals = propose(new, known.sides, golden_share, seed)

@@ -61,7 +61,7 @@ BINARY = (
 COLUMNS = frozenset(
     (
         *("prompt", "completion", "instruction", "input", "output", "text", "messages", "conversations"),
-        *("question", "answer", "query", "response"),
+        *("question", "answer", "query", "response", "chosen", "rejected"),
     )
 )
 """What tells the header of a table from a line of prose."""

@@ -4,18 +4,27 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 from evalsuite.core.errors import UsageError
 from tasks.config.marks import is_mark
+from tasks.data.conversations import are_turns
 from tasks.data.files.entries import Entry
 from tasks.data.files.foreign import not_utf8, recoding_advice
 from tasks.data.files.json_values import rest_of_line
 from tasks.data.files.kinds import DELIMITERS, FileKind
 
-NESTED = frozenset(("messages", "conversations", "conversation", "tools", "functions", "history"))
+NESTED = frozenset(
+    (
+        *("messages", "conversations", "conversation", "tools", "functions", "history"),
+        *("responses", "completions", "generations", "ranks", "scores", "ratings", "ranking"),
+    )
+)
 """Columns whose cells may hold JSON."""
+TURNS = frozenset(("chosen", "rejected"))
+"""Columns whose cells may hold turns; other JSON there is the text of an answer."""
 TRUTH = {"true": True, "false": False, "0": 0, "1": 1, "0.0": 0, "1.0": 1}
 """Cells of marks -> what JSON would have there."""
 
@@ -158,6 +167,10 @@ def _value(column: str, cell: str) -> Any:
             return json.loads(cell)
         except (ValueError, RecursionError):
             return cell
+    if column in TURNS and cell.lstrip().startswith(("[", "{")):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(cell)
+            return value if are_turns(value if isinstance(value, list) else [value]) else cell
     if _is_mark(column):
         return TRUTH.get(cell.strip().lower(), cell)
     return cell

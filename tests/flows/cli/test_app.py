@@ -46,6 +46,7 @@ SURFACE = {
     "history": {"--json", "--digest", "--since"},
     "serve": {"--dry-run"},
     "doctor": set(),
+    "help": {"page"},
     "gate check": set(),
     "gate compare": {"--baseline", "--candidate", "--policy", "--suite", "--noise", "--json"},
     "gate noise": {"--a", "--b", "--json"},

@@ -14,6 +14,8 @@ from tasks.data.conversations import SHAPES
 from tasks.data.formats import BadRow, Row, RowRules, read_rows
 from tasks.data.formats import parse_row as _parse
 from tasks.data.keys import METADATA, NOT_LEARNT, ignore_advice, is_empty
+from tasks.data.preferences import SHAPES as PAIRS
+from tasks.data.ranked_answers import TEXTS
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
@@ -167,7 +169,7 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({**LEARNT, "system": "s", "messages": [{"role": "system", "content": "t"}, *TURNS]}, "system differs"),
         ({**LEARNT, "conversations": TURNS}, "unknown key 'conversations'"),
         ({**LEARNT, "history": [["a", "b"]]}, "unknown key 'history'"),
-        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "has chosen: preference pairs"),
+        ({**LEARNT, "chosen": "b"}, "has chosen: a preference pair has both chosen and rejected"),
         ({"messages": [TURNS[0], {**TURNS[1], "weight": 0}]}, "no answer is learnt"),
         ({"messages": [TURNS[0], {**TURNS[1], "train": False}]}, "no answer is learnt"),
         ({"messages": [TURNS[0], {**TURNS[1], "weight": "0"}]}, "turn 1 .assistant. has weight '0'"),
@@ -198,7 +200,7 @@ ANSWER = {"role": "assistant", "content": "Let me look."}
         ({**LEARNT, "label": "spam"}, "label is 'spam', expected true .* or false"),
         ({**LEARNT, "label": 0}, "label is 0, expected true .* or false"),
         ({**LEARNT, "kto_tag": "false"}, "kto_tag is 'false', expected true .* or false"),
-        ({**LEARNT, "rejected_completion": "b"}, "has rejected_completion: preference pairs"),
+        ({**LEARNT, "rejected_completion": "b"}, "has rejected_completion: a preference pair"),
         ({**LEARNT, "tool_choice": "auto"}, "has tool_choice: a choice that was forced"),
         ({"messages": [TURNS[0], {**ANSWER, "label": False}]}, "turn 1 .assistant. has label: .* on the whole row"),
         (
@@ -357,7 +359,8 @@ def test_no_line_of_public_data_breaks_the_reader() -> None:
 
 def test_the_page_on_data_names_every_key() -> None:
     page = (Path(__file__).parents[3] / "docs/data.md").read_text()
-    keys = {*METADATA, *NOT_LEARNT, *TURN_KEYS, *READ, *(key for shape in SHAPES for key in (*shape.keys, *shape.more))}
+    keys = {*METADATA, *NOT_LEARNT, *TURN_KEYS, *READ, *TEXTS}
+    keys |= {key for shape in (*SHAPES, *PAIRS) for key in (*shape.keys, *shape.more)}
     assert {key for key in keys if f"`{key}`" not in page and f'"{key}"' not in page} == set()
 
 

@@ -67,3 +67,19 @@ def test_a_file_that_cannot_be_read_stops_and_is_named(tmp_path: Path, name: str
     (tmp_path / "data/suites" / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(UsageError, match=said):
         found(tmp_path)
+
+
+def test_items_of_parquet_files_are_read_and_a_cut_one_stops(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "data/suites/theirs/items.parquet"
+    path.parent.mkdir(parents=True)
+    parquet.write_table(pa.table({"id": ["a", "b"], "question": ["Why?", "Which organ?"], "n": [1, 2]}), path)
+    assert found(tmp_path) == [
+        ("data/suites/theirs/items.parquet#a", "Why?"),
+        ("data/suites/theirs/items.parquet#b", "Which organ?"),
+    ]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UsageError, match=r"^/.*items\.parquet is a Parquet file and cannot be read"):
+        found(tmp_path)

@@ -113,3 +113,36 @@ def test_this_repository_starts_its_own_sources_and_needs_no_note(tmp_path: Path
     assert not starts_safely(ArtifactPaths(ROOT))
     check_pipeline(ArtifactPaths(ROOT))
     assert not starts_safely(ArtifactPaths(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("stage", "cmd"),
+    [
+        ("gate", "true"),
+        ("gate", "python -P -m tasks.stage gate || true"),
+        ("train", "python -P -m tasks.stage train full"),
+        ("evaluate_baseline", "mine.sh ${item}"),
+        ("inputs", None),
+        ("report", ["python -P -m tasks.stage report", "echo \x1b[2J"]),
+    ],
+)
+def test_a_stage_that_runs_another_command_is_named_with_both(tmp_path: Path, stage: str, cmd: Any) -> None:
+    paths = ArtifactPaths(tmp_path)
+    data = yaml.safe_load(pipeline_text())
+    body = data["stages"][stage].get("do", data["stages"][stage])
+    own, body["cmd"] = body["cmd"], cmd
+    paths.pipeline.write_text(yaml.safe_dump(data))
+    with pytest.raises(UsageError) as caught:
+        check_pipeline(paths)
+    assert str(caught.value).startswith(f"dvc.yaml: stage {stage} runs ")
+    assert f"and not {own!r}" in str(caught.value)
+    assert "`ratchet init --upgrade`" in str(caught.value)
+    assert str(caught.value).isprintable()
+    paths.pipeline.write_text(pipeline_text(paths.pipeline.read_text()))
+    check_pipeline(paths)
+
+
+def test_a_stage_of_the_user_s_own_may_run_anything(tmp_path: Path) -> None:
+    paths = ArtifactPaths(tmp_path)
+    paths.pipeline.write_text(pipeline_text() + "  mine:\n    cmd: echo 1\n")
+    check_pipeline(paths)

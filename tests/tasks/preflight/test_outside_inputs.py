@@ -207,14 +207,14 @@ def test_another_encoder_of_semantic_duplicates_is_another_input_of_prepare(
     assert changed_by(tmp_path, params, lambda: weights.write_bytes(b"others")) == {"prepare"}
 
 
-def test_a_rule_that_turns_a_public_benchmark_on_evaluates_again(tmp_path: Path) -> None:
+def test_a_rule_that_turns_a_public_benchmark_on_evaluates_again_and_holds_its_items_out(tmp_path: Path) -> None:
     fill(tmp_path)
     data = settings_of()
     del data["evaluation"]["harness"]
     paths = ArtifactPaths(tmp_path)
     run(parse_params(data), paths)
     data["gate"]["rules"].append({"suite": "ifeval", "metric": "x", "kind": "guard", "margin": 0.1})
-    assert {Path(path).stem for path in changed(parse_params(data), paths)} == {"evaluate"}
+    assert {Path(path).stem for path in changed(parse_params(data), paths)} == {"evaluate", "prepare"}
 
 
 def test_the_code_of_another_package_s_suite_and_the_files_of_its_arguments_are_inputs(

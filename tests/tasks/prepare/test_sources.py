@@ -168,8 +168,6 @@ def test_an_empty_file_among_others_is_no_error(project: ArtifactPaths) -> None:
 @pytest.mark.parametrize(
     ("folder", "said"),
     [
-        ("llamafactory", "preference pairs are not trained on|has chosen"),
-        ("hh_rlhf", "has chosen: preference pairs are not trained on; give the good answer alone"),
         ("clinc150", "one object with lists of rows under 'oos_val'"),
         ("bitext", "keys category, instruction: expected messages"),
         ("medquad", r"prepare\.ignore_keys: \[doc, focus, qtype\]"),

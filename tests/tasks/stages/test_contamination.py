@@ -91,3 +91,17 @@ def test_without_training_rows_the_stage_that_makes_them_is_named(paths: Artifac
     (paths.prepared / "train.jsonl").unlink()
     with pytest.raises(MissingArtifactError, match="ratchet stage prepare"):
         contamination.run(ContaminationParams(), paths)
+
+
+def test_an_item_in_a_field_that_the_objective_learns_from_is_found(paths: ArtifactPaths) -> None:
+    turns = [{"role": "user", "content": "What is red?"}, {"role": "assistant", "content": "A colour."}]
+    fields = [
+        {"rejected": [{"role": "assistant", "content": "Question number 250!"}]},
+        {"rejected": "question number 251", "whole": True},
+        {"notes": {"first": ["x", "question number 252"]}},
+        {"rejected": [{"role": "question number 253", "content": "no"}]},
+    ]
+    rows = [{"id": f"p{n}", "messages": turns, "num_tokens": 9, **own} for n, own in enumerate(fields)]
+    (paths.prepared / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [suite] = contamination.run(ContaminationParams(max_fraction=0.2), paths).suites
+    assert {(item.item_id, item.row) for item in suite.items} == {("i250", "p0"), ("i251", "p1"), ("i252", "p2")}

@@ -1,12 +1,15 @@
 """A project is made whole or not at all, and never over somebody's files."""
 
+import os
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from evalsuite.core.errors import UsageError
 from tasks.config.params import Params, load_params
@@ -306,3 +309,36 @@ def test_a_pipeline_that_cannot_be_read_is_never_written_over(tmp_path: Path, ed
     with pytest.raises(UsageError, match=r"dvc\.yaml"):
         upgrade(tmp_path)
     assert (tmp_path / "dvc.yaml").read_text() == text
+
+
+def left_behind(folder: Path, name: str, age: float = 3600.0) -> Path:
+    """What a killed `ratchet init` leaves, so many seconds after it began."""
+    place = folder / f".ratchet-init-{name}"
+    (place / "project/data").mkdir(parents=True)
+    (place / "project/params.yaml").write_text("half")
+    os.utime(place, (time.time() - age,) * 2)
+    return place
+
+
+def test_what_killed_commands_left_is_removed_and_what_works_stays(tmp_path: Path) -> None:
+    killed, old, young = left_behind(tmp_path, "a"), left_behind(tmp_path, "b"), left_behind(tmp_path, "c", 1.0)
+    (killed / creation.LOCK).touch()
+    working = left_behind(tmp_path, "d")
+    (tmp_path / ".ratchet-init-link").symlink_to(left_behind(tmp_path / "elsewhere", "e"))
+    (tmp_path / ".ratchet-init-file").write_text("mine")
+    with FileLock(working / creation.LOCK):
+        create(tmp_path / "mine", Wishes())
+    assert (tmp_path / "mine/dvc.yaml").is_file()
+    assert not killed.exists()
+    assert not old.exists()
+    assert (working / "project/params.yaml").is_file()
+    assert (young / "project/params.yaml").is_file()
+    assert (tmp_path / ".ratchet-init-link/project/params.yaml").is_file()
+    assert (tmp_path / ".ratchet-init-file").read_text() == "mine"
+
+
+def test_a_command_that_was_killed_in_an_empty_folder_can_be_run_again(tmp_path: Path) -> None:
+    left_behind(tmp_path / "mine", "a")
+    create(tmp_path / "mine", Wishes())
+    assert not list((tmp_path / "mine").glob(".ratchet-init-*"))
+    assert (tmp_path / "mine/dvc.yaml").is_file()

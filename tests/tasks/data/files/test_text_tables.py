@@ -161,3 +161,21 @@ def test_what_the_csv_module_writes_is_read_again(rows: list[tuple[str, str]], d
         entries = read(written(Path(folder), stream.getvalue()))
     found = [tuple(turn["content"] for turn in entry.messages) for entry in entries if isinstance(entry, Row)]
     assert found == [row for row in rows if not re.fullmatch("prompt,completion", ",".join(row).strip(), re.IGNORECASE)]
+
+
+def test_cells_of_a_pair_hold_turns_or_an_answer_that_is_json_itself(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "[1, 2]"}]
+    other = [turns[0], {"role": "assistant", "content": "no"}]
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["prompt", "chosen", "rejected"])
+    writer.writerow(["", json.dumps(turns), json.dumps(other)])
+    writer.writerow(["Two?", "[1, 2]", '{"a": 1'])
+    writer.writerow(["Two?", '{"from": "gpt", "value": "[1, 2]"}', "no"])
+    found = read(written(tmp_path, table.getvalue()))
+    assert [row.messages for row in found if isinstance(row, Row)] == [tuple(turns)] * 3
+    rejected = [row.fields["rejected"][0]["content"] for row in found if isinstance(row, Row)]
+    assert rejected == ["no", '{"a": 1', "no"]
+    [ranked] = read(written(tmp_path, 'prompt,responses,scores\nTwo?,"[""no"", ""yes""]","[1, 2]"\n', "ranked.csv"))
+    assert isinstance(ranked, Row)
+    assert ranked.messages[-1]["content"] == "yes"

@@ -1,0 +1,1 @@
+"""Pages of the documentation that messages name: links to docs/ here, files in the wheel."""

@@ -7,9 +7,10 @@ together from the sentences of all answers, every tenth row an earlier one with 
 exact copy. They go through validation, exact and near-duplicates (character 5-grams, Jaccard 0.8, the whole
 conversation), decontamination against the golden sets of this repository and GSM8K, the split, and all that is
 written: rows, trail and report. Tokens are not counted here: that is the tokenizer's time, and is measured apart.
-The peer is datatrove's MinHash (``pip install --target FOLDER --no-deps datatrove loguru``) over word 5-grams, its own
-kind, with as many signatures; it reads, deletes by estimate and writes, and does nothing else of the above. Recall is
-counted on the copies that were made. Each side runs in a process of its own. The last lines are ``ratio NAME VALUE``.
+The peer is datatrove's MinHash (``pip install --target FOLDER --no-deps datatrove loguru 'xxhash<3.6'``) over word
+5-grams, its own kind, with as many signatures; it reads, deletes by estimate and writes, and does nothing else of the
+above. Recall is counted on the copies that were made. Each side runs in a process of its own. The last lines are
+``ratio NAME VALUE``.
 """
 
 import argparse
@@ -175,10 +176,10 @@ def datatrove(folder: Path, rows: Path, data: Path) -> list[str]:
 SIDES: dict[str, Callable[[Path, Path, Path], list[str]]] = {"ratchet": ours, "datatrove": datatrove}
 
 
-def ran(name: str, folder: Path, rows: Path, data: Path, count: int) -> Ran:
+def ran(name: str, folder: Path, rows: Path, data: Path, count: int, peers: str) -> Ran:
     """Run a side in a process of its own, and look at what it takes."""
     receiver, sender = get_context("spawn").Pipe(duplex=False)
-    child = get_context("spawn").Process(target=_in_child, args=(sender, name, folder, rows, data, sys.path))
+    child = get_context("spawn").Process(target=_in_child, args=(sender, name, folder, rows, data, peers))
     child.start()
     peak, stop = [0.0], threading.Event()
     watcher = threading.Thread(target=_watch, args=(child.pid, peak, stop))
@@ -191,8 +192,9 @@ def ran(name: str, folder: Path, rows: Path, data: Path, count: int) -> Ran:
     return Ran(seconds, peak[0] / 1e9, kept, 1.0 - copies / planted)
 
 
-def _in_child(sender: Any, name: str, folder: Path, rows: Path, data: Path, path: list[str]) -> None:
-    sys.path[:] = path
+def _in_child(sender: Any, name: str, folder: Path, rows: Path, data: Path, peers: str) -> None:
+    if name != "ratchet":
+        sys.path.insert(0, peers)  # with the xxhash that it needs
     started = time.perf_counter()
     kept = SIDES[name](folder, rows, data)
     seconds = time.perf_counter() - started
@@ -215,8 +217,6 @@ def main() -> None:
     parser.add_argument("--peers", help="folder with datatrove")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     asked = parser.parse_args()
-    if asked.peers:
-        sys.path.append(asked.peers)
     asked.folder.mkdir(parents=True, exist_ok=True)
     print("rows      side       seconds  us/row  peak GB  kept     recall of copies")
     ratios = []
@@ -226,7 +226,7 @@ def main() -> None:
             make_rows(rows, count, asked.data)
         found = {}
         for name in ("ratchet", "datatrove") if asked.peers and count == PEER_ROWS else ("ratchet",):
-            side = found[name] = ran(name, asked.folder, rows, asked.data, count)
+            side = found[name] = ran(name, asked.folder, rows, asked.data, count, asked.peers)
             micro = 1e6 * side.seconds / count
             shown = f"{side.seconds:>7.1f} {micro:>7.0f} {side.peak_gb:>8.2f}  {side.kept:<8} {side.recall:.4f}"
             print(f"{count:<9} {name:<10} {shown}")

@@ -8,12 +8,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from pickle import dumps, loads
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from evalsuite.core.errors import StageError
 from tasks.data.formats import Row
 from tasks.prepare.scale.stored import BATCH_ROWS, Rows, unpack
 
@@ -58,17 +60,27 @@ class Processes(AbstractContextManager["Processes"]):
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, work: Callable[[Batch], Result], batches: Iterable[Batch]) -> Iterator[Result]:
-        """Some batches at a time."""
+        """Some batches at a time.
+
+        Raises:
+            StageError: A process was killed.
+        """
         # A process that was forked may wait for ever for a thread that it does not have.
         self._pool = self._pool or ProcessPoolExecutor(self.count, get_context("spawn"))
         token, packed = new_token(), dumps(work)
         waiting: deque[Future[Result]] = deque()
-        for batch in batches:
-            waiting.append(self._pool.submit(do, token, packed, batch))
-            if len(waiting) >= WAITING * self.count:
+        try:
+            for batch in batches:
+                waiting.append(self._pool.submit(do, token, packed, batch))
+                if len(waiting) >= WAITING * self.count:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise StageError(
+                f"one of the {self.count} processes that prepare rows was killed, as a machine does that is out of "
+                "memory; set prepare.processes to fewer, then `ratchet stage prepare`"
+            ) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

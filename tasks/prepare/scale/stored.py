@@ -11,8 +11,9 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import overload
+from typing import IO, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class RowFile:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self._stream = tempfile.TemporaryFile(dir=folder, buffering=BATCH_BYTES)  # noqa: SIM115  open as long as its rows
-        weakref.finalize(self, self._stream.close)
+        weakref.finalize(self, _close, self._stream)
         self._folder = folder
         self._ends = array("q", [0])
         self._origins = array("q")
@@ -122,6 +123,11 @@ class RowFile:
             f"no space left in {where} for the rows that are being prepared ({self._ends[-1] / 1e9:.1f} GB so far); "
             "make room for as much again as prepare.sources have, then `ratchet stage prepare`"
         )
+
+
+def _close(stream: IO[bytes]) -> None:
+    with suppress(OSError):  # what a full disk did not take is of no use to anybody
+        stream.close()
 
 
 def _together(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> int:

@@ -1,6 +1,8 @@
 """The same bytes wherever the work is done."""
 
 import hashlib
+import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evalsuite.core.errors import UsageError
+from evalsuite.core.errors import StageError, UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.prepare import preparation, sources
 from tasks.prepare.scale import engine
@@ -82,6 +84,17 @@ def test_batches_are_asked_for_as_work_goes_on() -> None:
 def test_an_error_in_another_process_is_the_one_that_it_raised() -> None:
     with Processes(2) as pool, pytest.raises(UsageError, match=r"^a is wrong; correct it$"):
         list(pool.map(Broken(), [["a"], ["b"]]))
+
+
+class Killed:
+    def __call__(self, batch: list[str]) -> list[int]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
+
+def test_a_process_that_is_killed_is_said_with_what_to_do() -> None:
+    with Processes(2) as pool, pytest.raises(StageError, match=r"was killed, .*; set prepare\.processes to fewer"):
+        list(pool.map(Killed(), [["a"], ["b"]]))
 
 
 def test_few_rows_start_no_process() -> None:

@@ -1,6 +1,8 @@
 """Rows in a file come out as they went in."""
 
 import errno
+import gc
+import io
 import os
 from typing import Any
 
@@ -72,16 +74,30 @@ def test_a_changed_row_remembers_which_it_was() -> None:
     assert Rows(file, np.array([newest, first])).origins.tolist() == [second, first]
 
 
-def test_a_full_disk_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+class Full(io.BytesIO):
+    """A file on a disk that takes nothing more, which a buffer notices late."""
+
+    def write(self, packed: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    flush = write  # type: ignore[assignment]
+
+    def close(self) -> None:
+        self.write(b"")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_full_disk_is_said_with_what_to_do(late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Full()
+    if late:
+        monkeypatch.setattr(full, "write", lambda packed: len(packed))
+        monkeypatch.setattr(full, "flush", lambda: Full.write(full, b""))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
     file = RowFile()
-
-    class Full:
-        def write(self, packed: bytes) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(file, "_stream", Full())
     with pytest.raises(StageError, match=r"no space left in .*; make room for .*`ratchet stage prepare`"):
-        file.append(b"x")
+        file.one(file.append(b"x"))
+    del file
+    gc.collect()  # what is left of it is thrown away without a word
 
 
 def test_what_is_no_json_value_is_not_packed() -> None:

@@ -8,8 +8,10 @@ same form, or a run of words in common, has the same letters in the same order.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,10 @@ WINDOWS = (8, 16, 32)
 """Lengths in bytes, each twice the one before: a run of words is looked for by the most of its first bytes."""
 MAX_BITS = 26
 """A table of first bits has at most 64 MiB."""
+TOGETHER_BYTES = 1 << 17
+"""Texts that are looked at together, so that their hashes stay in a core's cache."""
+BETWEEN = b"\0"
+"""Stands between them, and in none of them."""
 MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
 
 
@@ -71,11 +77,20 @@ class TextIndex:
         form = whole_form(text) if own in self._letters else ""
         return form if form in self._forms else None
 
+    def may_hold(self, texts: Sequence[str]) -> list[bool]:
+        """For each text whether ``seen_in`` may find something in it; many at once are far faster than one by one."""
+        own = [letters(text) for text in texts]
+        found = [each in self._letters for each in own]
+        for begin, end in _together(own):
+            for at in self._beginnings.occur_in_which(own[begin:end]):
+                found[begin + at] = True
+        return found
+
     def seen_in(self, text: str) -> Seen:
         """What of the wanted texts another text holds."""
         own = letters(text)
         form = self._form(text, own)
-        if not self._beginnings.occur_in(own):
+        if not self._beginnings.occur_in_which([own]):
             return NOTHING if form is None else Seen(form, {})
         words = words_of(text)
         return Seen(
@@ -105,12 +120,15 @@ class _Beginnings:
             found = sorted(each for each in wanted if len(each) >= size and (longer is None or len(each) < longer))
             self._tables.append(_Table.of(found, size))
 
-    def occur_in(self, text: bytes) -> bool:
-        """Whether one of the strings is a part of ``text``."""
-        return any(each in text for each in self._short) or any(
-            table.by_hash and table.occurs(hashes, text)
-            for table, hashes in zip(self._tables, _hashes(text), strict=False)
-        )
+    def occur_in_which(self, texts: Sequence[bytes]) -> set[int]:
+        """The places of those texts that one of the strings is a part of."""
+        joined = BETWEEN.join(texts)
+        found = {at for each in self._short if each in joined for at, text in enumerate(texts) if each in text}
+        starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        for table, hashes in zip(self._tables, _hashes(joined), strict=False):
+            if table.by_hash:
+                found.update(bisect_right(starts, at) - 1 for at in table.places(hashes, joined))
+        return found
 
 
 class _Table(NamedTuple):
@@ -124,23 +142,35 @@ class _Table(NamedTuple):
     @classmethod
     def of(cls, found: Sequence[bytes], size: int) -> "_Table":
         by_hash: defaultdict[int, list[bytes]] = defaultdict(list)
-        for each in found:
-            (*_, hashes) = _hashes(each[:size])
-            by_hash[int(hashes[0])].append(each)
+        if found:
+            beginnings = b"".join(each[:size] for each in found)
+            hashes = dict(zip(WINDOWS, _hashes(beginnings), strict=False))[size]
+            for each, value in zip(found, hashes[::size].tolist(), strict=True):
+                by_hash[value].append(each)
         bits = min(len(by_hash).bit_length() + 8, MAX_BITS)
         shift = np.uint64(64 - bits)
         maybe = np.zeros(1 << bits, dtype=np.bool_)
         maybe[np.array(list(by_hash), dtype=np.uint64) >> shift] = True
         return cls(maybe, shift, dict(by_hash))
 
-    def occurs(self, hashes: NDArray[np.uint64], text: bytes) -> bool:
-        """Whether one of the strings begins at a place of ``text``, whose hashes these are, and goes on there."""
+    def places(self, hashes: NDArray[np.uint64], text: bytes) -> Iterator[int]:
+        """The places of ``text``, whose hashes these are, at which one of the strings begins and goes on."""
         places = np.flatnonzero(self.maybe[hashes >> self.shift])
-        return any(
-            text.startswith(each, at)
-            for at, value in zip(places.tolist(), hashes[places].tolist(), strict=True)
-            for each in self.by_hash.get(value, ())
-        )
+        for at, value in zip(places.tolist(), hashes[places].tolist(), strict=True):
+            if any(text.startswith(each, at) for each in self.by_hash.get(value, ())):
+                yield at
+
+
+def _together(texts: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Ranges of texts of about ``TOGETHER_BYTES``."""
+    begin = size = 0
+    for at, text in enumerate(texts):
+        size += len(text)
+        if size >= TOGETHER_BYTES:
+            yield begin, at + 1
+            begin, size = at + 1, 0
+    if begin < len(texts):
+        yield begin, len(texts)
 
 
 def _hashes(text: bytes) -> Iterator[NDArray[np.uint64]]:

@@ -119,7 +119,8 @@ def parse_json(text: str | bytes) -> Any:
         except UnicodeDecodeError as error:
             raise json.JSONDecodeError(f"not UTF-8 at byte {error.start}", "", 0) from None
     value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_each_key_once)
-    escape = LONE.search(text)
+    # Most texts have no such escape, and say so at once.
+    escape = LONE.search(text) if "\\u" in text or not text.isascii() else None
     if escape is not None:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")

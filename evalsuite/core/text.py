@@ -114,7 +114,7 @@ def as_written(text: str) -> str:
     """
     parts: list[str] = []
     text = unicodedata.normalize("NFC", text)
-    if not INDENT.search(text):
+    if text.isprintable() or not INDENT.search(text):  # no line break is printable
         return " ".join(text.split())
     for line in text.splitlines():
         words = line.split()

@@ -23,7 +23,7 @@ from tasks.prepare.inputs.benchmarks import held_out_of, say_benchmarks
 from tasks.prepare.mixing import BEYOND_SYNTHETIC, entries_of, kept_parts, origins_of, parts_of
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
-from tasks.prepare.rows import as_compared, held_out_match, sources_of
+from tasks.prepare.rows import as_compared, held_out_matches, sources_of
 from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
@@ -118,8 +118,8 @@ class _LookUp:
         return held_out_of(self.paths, HELD_OUT, self.share)
 
     def __call__(self, rows: Sequence[Row]) -> list[tuple[str, Match | None]]:
-        objective = find_objective(self.objective)
-        return [(row.source, held_out_match(row, self._held_out, objective)) for row in rows]
+        matches = held_out_matches(rows, self._held_out, find_objective(self.objective))
+        return list(zip(sources_of(rows), matches, strict=True))
 
 
 class MaxRows(Step):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from evalsuite.contamination import text_index
 from evalsuite.contamination.text_index import TextIndex, Wanted, letters
 from evalsuite.core.text import comparable, runs, whole_form, words_of
 
@@ -48,6 +49,21 @@ def test_the_index_finds_what_comparing_all_words_finds(
         for length in lengths:
             known = {run for each in wanted for run in runs(words_of(each), length)}
             assert seen.runs.get(length, []) == [run for run in runs(words_of(text), length) if run in known]
+
+
+@settings(max_examples=60)
+@given(st.lists(LINES | SIGNS, max_size=6), st.lists(LINES | SIGNS, max_size=12), st.integers(1, 60))
+def test_looking_at_many_texts_at_once_passes_none_over_that_holds_something(
+    wanted: list[str], others: list[str], together: int
+) -> None:
+    index = TextIndex([Wanted(text, (2, 5)) for text in wanted])
+    texts = [*others, *wanted, *(" ".join(pair) for pair in zip(others, wanted, strict=False))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_index, "TOGETHER_BYTES", together)
+        may = index.may_hold(texts)
+    finds = [index.seen_in(text) != (None, {}) for text in texts]
+    assert all(told or not found for told, found in zip(may, finds, strict=True))
+    assert may == [index.may_hold([text])[0] for text in texts]
 
 
 @pytest.mark.parametrize("texts", [(), ("",), ("!?",), ("= + = - = * = / = + = - =",)])

@@ -123,7 +123,7 @@ def ours(folder: Path, rows: Path, data: Path) -> list[str]:
 
         def beside(into: Path) -> None:
             report["trail_md5"] = write_trail(
-                into / paths.trail.name, trail_rows(read.rows, read.bad, records, sides, given), records
+                into / paths.trail.name, trail_rows(read.rows, read.bad, records, sides), records
             )
             write_page(into, Prepared(read, records, sides, report, given))
 

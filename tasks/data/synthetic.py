@@ -20,7 +20,7 @@ class Seed(BaseModel):
     source: str
     """``file:line`` or ``file#entry``, when the model was asked."""
     content: str = Field(pattern=r"^[0-9a-f]{32}$")
-    """``tasks.prepare.record.trail.content_hash`` of the row as it was read."""
+    """``tasks.prepare.record.content_hash`` of the row as it was read."""
 
 
 class Sampling(BaseModel):

@@ -20,8 +20,9 @@ from tasks.lineage.versions import Objects, objects
 from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.source_files import file_of
+from tasks.prepare.record.content_hash import HASH_BYTES, content_hash
 from tasks.prepare.record.forgotten import Forgotten, read_forgotten
-from tasks.prepare.record.trail import HASH_BYTES, Trail, content_hash, read_trail
+from tasks.prepare.record.trail import Trail, read_trail
 from tasks.prepare.rows import content, row_rules, texts_in
 from tasks.registry.ledger import registry_lock
 

@@ -14,7 +14,8 @@ from tasks.data.synthetic import Synthetic, synthetic_of
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
-from tasks.prepare.record.trail import Event, Trail, TrailRow, TrailStep, content_hash, read_trail, shows_text
+from tasks.prepare.record.content_hash import content_hash
+from tasks.prepare.record.trail import Event, Trail, TrailRow, TrailStep, read_trail, shows_text
 from tasks.prepare.rows import content, row_rules
 
 MOST = 20

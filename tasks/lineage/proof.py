@@ -64,7 +64,7 @@ class Proof(_Part):
     by: str
     why: str
     contents: tuple[str, ...]
-    """``tasks.prepare.record.trail.content_hash`` of each row."""
+    """``tasks.prepare.record.content_hash`` of each row."""
     sources: tuple[str, ...] = ()
     """Where the rows stood in the sources at that time."""
     versions: tuple[SeenVersion, ...] = ()

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
-from tasks.data.synthetic import synthetic_of
 from tasks.prepare.inputs.source_files import file_of, source_files
+from tasks.prepare.scale.heads import Head, Written
 from tasks.prepare.scale.stored import Rows, only
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -48,7 +48,7 @@ class Mix(Step):
             UsageError: A model wrote all rows, or rows of ``prepare.replay``.
         """
         params = given.params
-        origins = list(given.each(origins_of, rows))
+        origins = origins_of(given.heads(rows))
         parts = parts_of(origins, entries_of([one.source for one in origins], params, given.paths.root), params)
         synthetic, replay = kept_parts(parts, params)
         _check(origins, parts, len(synthetic), params)
@@ -71,16 +71,13 @@ class Origin(NamedTuple):
     """Who a row comes from."""
 
     source: str
-    written: tuple[str, str] | None
-    """Kind of request and model, where a model wrote it."""
+    written: Written | None
+    """None where a model did not write it."""
 
 
-def origins_of(rows: Sequence[Row]) -> list[Origin]:
+def origins_of(heads: Iterable[Head]) -> list[Origin]:
     """Of some rows."""
-    marks = [synthetic_of(row.fields) for row in rows]
-    return [
-        Origin(row.source, (mark.kind, mark.model) if mark else None) for row, mark in zip(rows, marks, strict=True)
-    ]
+    return [Origin(head.source, head.written) for head in heads]
 
 
 def entries_of(sources: Sequence[str], params: PrepareParams, root: Path) -> list[int]:
@@ -149,13 +146,12 @@ def mixture(sides: Sequence[Rows], given: StepInputs) -> dict[str, Any]:
     """What report.json says of replay and of synthetic rows among the train and dev rows; empty without both."""
     params = given.params
     told: dict[str, Any] = {}
-    origins = [origin for rows in sides for origin in given.each(origins_of, rows)]
-    total = len(origins) or 1
+    total = sum(map(len, sides)) or 1
     if params.replay is not None:
-        entries = entries_of([origin.source for origin in origins], params, given.paths.root)
-        count = entries.count(len(params.sources))
+        sources = [head.source for rows in sides for head in given.heads(rows)]
+        count = entries_of(sources, params, given.paths.root).count(len(params.sources))
         told["replay"] = {**params.replay.model_dump(), "rows": count, "reached": round(count / total, 4)}
-    found = Counter(origin.written for origin in origins if origin.written)
+    found = Counter(head.written for rows in sides for head in given.heads(rows) if head.written)
     if found:
         by = [{"kind": kind, "model": model, "rows": count} for (kind, model), count in sorted(found.items())]
         count = found.total()

@@ -11,7 +11,7 @@ from evalsuite.core.wrong_values import explain
 from tasks.config.prepare import PrepareParams, StepChoice
 from tasks.data.formats import Row
 from tasks.prepare.mixing import NAME as MIX
-from tasks.prepare.mixing import Mix, origins_of
+from tasks.prepare.mixing import Mix
 from tasks.prepare.standard import STEPS
 from tasks.prepare.steps import Step, StepInputs
 
@@ -56,7 +56,7 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
 
 def mixing(rows: Sequence[Row], given: StepInputs) -> list[ChosenStep]:
     """The step behind all others, where there is something to mix: replay, or rows that a model wrote."""
-    if given.params.replay is None and all(one.written is None for one in given.each(origins_of, rows)):
+    if given.params.replay is None and all(head.written is None for head in given.heads(rows)):
         return []
     return [ChosenStep(MIX, Mix(), None)]
 

@@ -64,7 +64,7 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
         def beside(folder: Path) -> None:
             if read.quarantine.is_file():
                 shutil.move(read.quarantine, folder / QUARANTINE)
-            trail = trail_rows(read.rows, read.bad, records, sides, given)
+            trail = trail_rows(read.rows, read.bad, records, sides)
             report["trail_md5"] = write_trail(folder / paths.trail.name, trail, records)
             write_page(folder, Prepared(read, records, sides, report, given))
 

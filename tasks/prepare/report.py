@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.data.formats import Row
 from tasks.data.keys import shown
 from tasks.objectives.objective import RowKind
 from tasks.prepare.mixing import BEYOND_REPLAY, BEYOND_SYNTHETIC
@@ -69,16 +68,9 @@ def learnt_counts(sides: Sequence[Rows], given: StepInputs) -> dict[str, Any]:
     if objective.rows is RowKind.DOCUMENTS:
         return name
     learnt = context = 0
-    for rows in sides:
-        for answers, unlearnt in given.each(_answers, rows):
-            learnt, context = learnt + answers - unlearnt, context + unlearnt
+    for head in (head for rows in sides for head in given.heads(rows)):
+        learnt, context = learnt + head.answers - head.context, context + head.context
     return name | {"answers": {"learnt": learnt, "context": context}}
-
-
-def _answers(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Each row's answers, and how many of them are not learnt."""
-    weights = [[turn.get("weight", 1) for turn in row.messages if turn["role"] == "assistant"] for row in rows]
-    return [(len(each), each.count(0)) for each in weights]
 
 
 def _step(record: Record) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -36,11 +36,6 @@ def content(row: Row, objective: Objective) -> dict[str, Any]:
     if row.text is not None:
         return own | {"text": row.text}
     return own | {"messages": list(row.messages)} | ({"tools": list(row.tools)} if row.tools else {})
-
-
-def sources_of(rows: Iterable[Row]) -> list[str]:
-    """Where each row stands."""
-    return [row.source for row in rows]
 
 
 def as_compared(row: Row) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from evalsuite.core.extensions import blaming
 from tasks.data.formats import BadRow, Row, parse_row
 from tasks.prepare.order import ChosenStep
 from tasks.prepare.rows import content
-from tasks.prepare.scale.stored import Rows, pack, unpack
+from tasks.prepare.scale.stored import PackedRows, Rows, pack_all, unpack
 from tasks.prepare.steps import Note, Outcome, StepInputs
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _ran(chosen: ChosenStep, rows: Rows, given: StepInputs) -> tuple[Rows, Recor
 
 def _check_notes(chosen: ChosenStep, rows: Rows, kept: Sequence[Row], record: Record) -> None:
     """Refuse a step that does not account for every row, once."""
-    came = Counter(row.source for row in rows)
+    came = Counter(head.source for head in rows.heads())
     left = Counter([row.source for row in kept] + [note.source for note in record.dropped])
     for source in left - came:
         if source in came:
@@ -96,16 +96,16 @@ def _check_notes(chosen: ChosenStep, rows: Rows, kept: Sequence[Row], record: Re
 
 def _with_changes(chosen: ChosenStep, rows: Rows, kept: Sequence[Row], record: Record, given: StepInputs) -> Rows:
     """The rows that go on, once every change has its reason and its right."""
-    record_of = dict(zip((row.source for row in rows), rows.records.tolist(), strict=True))
+    record_of = {head.source: record for head, record in zip(rows.heads(), rows.records.tolist(), strict=True)}
     said = {note.source for note in record.changed}
     records, differ = [], set()
     for row in kept:
         at = record_of[row.source]
-        before = unpack(rows.file.one(at))
+        before = unpack(rows.file.rows.one(at))
         if row != before:
             differ.add(row.source)
             if row.source in said:
-                at = rows.file.append(_packed(chosen, _read_again(chosen, row, before, given)), origin=at)
+                at = rows.file.extend(_packed(chosen, _read_again(chosen, row, before, given), given), origin=at)
         records.append(at)
     if differ - said:
         _refuse(chosen, f"changed {min(differ - said)} without a reason")
@@ -116,10 +116,10 @@ def _with_changes(chosen: ChosenStep, rows: Rows, kept: Sequence[Row], record: R
     return Rows(rows.file, np.array(records, dtype=np.int64))
 
 
-def _packed(chosen: ChosenStep, row: Row) -> bytes:
+def _packed(chosen: ChosenStep, row: Row, given: StepInputs) -> PackedRows:
     try:
-        return pack(row)
-    except ValueError:
+        return pack_all([row], given.objective)
+    except (ValueError, TypeError):
         _refuse(chosen, f"put something that is no JSON value into a field of {row.source}")
 
 

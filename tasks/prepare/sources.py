@@ -20,13 +20,15 @@ from tasks.data.files.foreign import recoding_advice
 from tasks.data.files.reading import evidence_of, read_entries
 from tasks.data.formats import BadRow, Row, RowRules, read_rows, row_of
 from tasks.data.keys import ignore_advice
+from tasks.objectives.find import find_objective
+from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.quarantine import Quarantine, quarantine
 from tasks.prepare.inputs.source_files import SourceFile, file_of, source_files
 from tasks.prepare.personal.names import check_file_names
 from tasks.prepare.rows import asked_text, check_split_fields, row_rules
 from tasks.prepare.scale.engine import Engine, InProcess
-from tasks.prepare.scale.stored import BATCH_BYTES, BATCH_ROWS, RowFile, Rows, pack
+from tasks.prepare.scale.stored import BATCH_BYTES, BATCH_ROWS, PackedRows, RowFile, Rows, pack_all
 
 FIRST_ROWS = 20
 MANY_BYTES = 50_000_000
@@ -172,15 +174,13 @@ def _read(
     num_bad = 0
     where = engine if before[0] >= MANY_BYTES else InProcess()
     parse = _Parse(params, file.entry)
-    for batch in where.map(parse, _batches(read_entries(file.path, file.name, parse.rules.max_bytes))):
-        for read in batch:
-            if isinstance(read, BadRow):
-                kept.add(read)
-                bad.append(read._replace(raw=None))
-                num_bad += 1
-            else:
-                stored.append(read.packed)
-                formats[read.format] += 1
+    for parsed in where.map(parse, _batches(read_entries(file.path, file.name, parse.rules.max_bytes))):
+        for row in parsed.bad:
+            kept.add(row)
+            bad.append(row._replace(raw=None))
+        stored.extend(parsed.rows)
+        formats.update(parsed.formats)
+        num_bad += len(parsed.bad)
     sha256 = sha256_file(file.path)
     if _stamp(file.path) != before:
         raise UsageError(
@@ -191,11 +191,13 @@ def _read(
     return ReadFile(file.name, sha256, kind, dict(formats.most_common()), num_bad)
 
 
-class _Packed(NamedTuple):
-    """A row that could be read."""
+class _Parsed(NamedTuple):
+    """Some entries of a file, as rows."""
 
-    format: str
-    packed: bytes
+    rows: PackedRows
+    formats: Counter[str]
+    """Format -> rows."""
+    bad: list[BadRow]
 
 
 @dataclass(frozen=True)
@@ -211,15 +213,16 @@ class _Parse:
         """How its rows are read."""
         return row_rules(self.params)
 
-    def __call__(self, entries: Sequence[Entry]) -> list[_Packed | BadRow]:
-        """Each entry's row, or why it is none."""
-        return [self._read(entry) for entry in entries]
+    @cached_property
+    def _objective(self) -> Objective:
+        return find_objective(self.params.objective)
 
-    def _read(self, entry: Entry) -> _Packed | BadRow:
-        row = row_of(entry, self.rules)
-        return (
-            row if isinstance(row, BadRow) else _Packed(row.format, pack(_among_others(row, self.entry, self.params)))
-        )
+    def __call__(self, entries: Sequence[Entry]) -> _Parsed:
+        """Each entry's row, or why it is none."""
+        read = [row_of(entry, self.rules) for entry in entries]
+        good = [_among_others(row, self.entry, self.params) for row in read if isinstance(row, Row)]
+        bad = [row for row in read if isinstance(row, BadRow)]
+        return _Parsed(pack_all(good, self._objective), Counter(row.format for row in good), bad)
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -18,12 +18,11 @@ import numpy as np
 from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
-from tasks.data.synthetic import synthetic_of
 from tasks.paths import ArtifactPaths
 from tasks.prepare.alike.near import Nearest, Signing
 from tasks.prepare.alike.shingles import Shingling
-from tasks.prepare.alike.steps import near_index
-from tasks.prepare.rows import group_of, sources_of, stratum_of, time_of
+from tasks.prepare.alike.steps import compared, near_index
+from tasks.prepare.rows import group_of, stratum_of, time_of
 from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import Note, StepInputs
 
@@ -123,8 +122,6 @@ class Fact(NamedTuple):
     """``group_key`` of its group."""
     stratum: str | None
     time: datetime | None
-    seed: str | None
-    """Source of the one row that a model made it from."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +143,6 @@ class _Read:
                 group_key(group_of(row, by, self.paths), self.params.seed),
                 None if split.stratify_by is None else stratum_of(row, split.stratify_by),
                 None if split.field is None else time_of(row, split.field),
-                mark.seeds[0].source if (mark := synthetic_of(row.fields)) and len(mark.seeds) == 1 else None,
             )
             for row in rows
         ]
@@ -158,10 +154,12 @@ def with_their_seeds(rows: Rows, facts: Sequence[Fact], given: StepInputs) -> Se
     A question in other words would be on the other side otherwise, and dev rows no longer new.
     """
     groups = [fact.group for fact in facts]
-    if all(fact.seed is None for fact in facts):
-        return groups
-    of_source = dict(zip(given.each(sources_of, rows), groups, strict=True))
-    return [of_source.get(fact.seed or "", fact.group) for fact in facts]
+    made_of = {at: head.seeds[0][0] for at, head in enumerate(given.heads(rows)) if len(head.seeds) == 1}
+    if made_of:
+        of_source = {head.source: group for head, group in zip(given.heads(rows), groups, strict=True)}
+        for at, source in made_of.items():
+            groups[at] = of_source.get(source, groups[at])
+    return groups
 
 
 def _note(rows: Sequence[Row], at: int, found: Sequence[_Tie]) -> Note:
@@ -178,8 +176,10 @@ def _near(rows: Rows, given: StepInputs) -> dict[SideName, Nearest]:
     if threshold is None:
         return {}
     signing = Signing(threshold, Shingling(), NUM_PERM, given.params.seed)
-    index = near_index(rows, given.params.split.compare, signing, given)
-    return {side: Nearest(index) for side in SIDES}
+    compare = given.params.split.compare
+    index = near_index(rows, compare, signing, given)
+    known = compared(index, rows, range(len(rows)), compare, given)
+    return {side: Nearest(index, known) for side in SIDES}
 
 
 def _sides_by_date(times: Sequence[datetime], params: PrepareParams) -> list[SideName] | None:

@@ -1,10 +1,8 @@
 """Ratchet's own steps of preparation."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from hashlib import blake2b
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -23,7 +21,7 @@ from tasks.prepare.inputs.benchmarks import held_out_of, say_benchmarks
 from tasks.prepare.mixing import BEYOND_SYNTHETIC, entries_of, kept_parts, origins_of, parts_of
 from tasks.prepare.personal.step import PersonalData
 from tasks.prepare.quality import Quality
-from tasks.prepare.rows import as_compared, held_out_matches, sources_of
+from tasks.prepare.rows import held_out_matches
 from tasks.prepare.selection.step import Select
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
@@ -43,18 +41,7 @@ class Duplicates(Step):
             earlier = first.setdefault(key, source)
             return None if earlier is source else Note(source, "duplicate", other=earlier)
 
-        keys = given.each(partial(_keys, given.objective.fields), rows)
-        return without(rows, (note(*each) for each in keys))
-
-
-def _keys(fields: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, bytes]]:
-    """Each row's source, and a hash of what it says."""
-    found = []
-    for row in rows:
-        own = (json.dumps(row.fields.get(name), sort_keys=True) for name in fields)
-        said = "\0".join((*as_compared(row), *own)).encode("utf-8", "surrogatepass")
-        found.append((row.source, blake2b(said, digest_size=16).digest()))
-    return found
+        return without(rows, (note(head.source, head.said) for head in given.heads(rows)))
 
 
 class HeldOutItems(Step):
@@ -81,8 +68,8 @@ class HeldOutItems(Step):
         say_benchmarks(given.paths)
         work = _LookUp(given.paths, self.share, given.params.objective)
         notes = [
-            Note(source, reason, f"{match.how} as {match.item}") if match else None
-            for source, match in given.each(work, rows)
+            Note(head.source, reason, f"{match.how} as {match.item}") if match else None
+            for head, match in zip(given.heads(rows), given.each(work, rows), strict=True)
         ]
         found = [note for note in notes if note is not None]
         if found and self.found == "refuses":
@@ -117,9 +104,8 @@ class _LookUp:
     def _held_out(self) -> HeldOut:
         return held_out_of(self.paths, HELD_OUT, self.share)
 
-    def __call__(self, rows: Sequence[Row]) -> list[tuple[str, Match | None]]:
-        matches = held_out_matches(rows, self._held_out, find_objective(self.objective))
-        return list(zip(sources_of(rows), matches, strict=True))
+    def __call__(self, rows: Sequence[Row]) -> list[Match | None]:
+        return held_out_matches(rows, self._held_out, find_objective(self.objective))
 
 
 class MaxRows(Step):
@@ -133,7 +119,7 @@ class MaxRows(Step):
         params = given.params
         if not params.draws:
             return Outcome(rows)
-        origins = list(given.each(origins_of, rows))
+        origins = origins_of(given.heads(rows))
         entries = entries_of([origin.source for origin in origins], params, given.paths.root)
         within = within_caps(entries, [source.max_rows for source in params.entries], params.seed)
         parts = parts_of(origins, entries, params, within)
@@ -164,7 +150,7 @@ class Length(Step):
         limit = given.params.max_length_tokens
         counted = given.lengths.of(rows)
         unwritable = given.lengths.unwritable
-        sources = list(given.each(sources_of, rows))
+        sources = [head.source for head in given.heads(rows)]
         _check_unwritable(sources, unwritable, given)
         documents = given.objective.rows is RowKind.DOCUMENTS
         notes = []

@@ -16,7 +16,8 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.rows import row_rules
 from tasks.prepare.scale.engine import Engine, InProcess, on_each
-from tasks.prepare.scale.stored import only
+from tasks.prepare.scale.heads import Head, head_of
+from tasks.prepare.scale.stored import Rows, only
 
 Each = TypeVar("Each")
 
@@ -60,6 +61,10 @@ class StepInputs:
     def each(self, work: Callable[[Sequence[Row]], Sequence[Each]], rows: Sequence[Row]) -> Iterator[Each]:
         """What ``work``, which can be pickled, makes of each row, in their order; it is given some rows at a time."""
         return on_each(self.engine, work, rows)
+
+    def heads(self, rows: Sequence[Row]) -> Iterator[Head]:
+        """What is known of each row without reading it, in their order."""
+        return rows.heads() if isinstance(rows, Rows) else (head_of(row, self.objective) for row in rows)
 
     @cached_property
     def objective(self) -> Objective:

@@ -19,8 +19,8 @@ from tasks.prepare.inputs.benchmarks import held_out_of
 from tasks.prepare.inputs.source_files import SourceFile, source_files
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep, chosen_steps
+from tasks.prepare.record.content_hash import content_hash
 from tasks.prepare.record.forgotten import forgetting
-from tasks.prepare.record.trail import content_hash
 from tasks.prepare.rows import content, held_out_match, row_rules
 from tasks.prepare.runner import run_steps
 from tasks.prepare.scale.stored import Rows
@@ -92,7 +92,7 @@ def read_seeds(kind: Kind, source: str | None, params: PrepareParams, paths: Art
         ChosenStep("duplicates", Duplicates(), None),
         *(step for step in steps if step.step.private),
     ]
-    clean, records = run_steps(cleaning, Rows.of(rows), given)
+    clean, records = run_steps(cleaning, Rows.of(rows, given.objective), given)
     left_out.update(note.reason for record in records for note in record.dropped)
     share = next((step.step.share for step in steps if isinstance(step.step, HeldOutItems)), None)
     held_out = held_out_of(paths, HELD_OUT, share)

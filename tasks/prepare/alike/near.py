@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.prepare.alike.likely import LikelyPairs, likely_pairs
 from tasks.prepare.alike.shingles import ODD, Shingling, jaccard, jaccard_of_numbers
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,11 @@ MARGIN = 3.0
 MAX_IN_BUCKET = 256
 """Rows of a bucket that another is compared with. Rows that share most of a template are candidates of one another, and
 all pairs of them would take days."""
+FEW_IN_BUCKET = 32
+"""Rows of a bucket whose pairs are all looked at beforehand; more would take too much memory where all are alike."""
 KEPT_SETS = 256
+PAIRED, CROWDED = 1, 2
+"""A row that is probably like others of a small bucket; one that has a large bucket."""
 
 
 class Alike(NamedTuple):
@@ -94,10 +99,47 @@ class NearIndex:
         )
 
     @cached_property
+    def _small(self) -> NDArray[np.bool_]:
+        """Whether each bucket has few rows."""
+        sizes = np.bincount(self.buckets[self.buckets >= 0])
+        return sizes <= min(FEW_IN_BUCKET, MAX_IN_BUCKET)
+
+    @cached_property
+    def pairs(self) -> LikelyPairs:
+        """What is probably alike of the small buckets."""
+        return likely_pairs(self.buckets, self.low_bits, self._small, self.least_equal)
+
+    @cached_property
+    def marks(self) -> bytes:
+        """For each row whether it is ``PAIRED`` and ``CROWDED``: most are neither, and passed over at once."""
+        paired = np.diff(self.pairs.starts) > 0
+        crowded = np.zeros(len(self.buckets), dtype=np.bool_)
+        for numbers in self.buckets.T:
+            (shared,) = np.nonzero(numbers >= 0)
+            crowded[shared] |= ~self._small[numbers[shared]]
+        return (PAIRED * paired + CROWDED * crowded).astype(np.uint8).tobytes()
+
+    def large_buckets(self, row: int) -> list[int]:
+        """A row's buckets that have many rows."""
+        own = self.buckets[row]
+        own = own[own >= 0]
+        found: list[int] = own[~self._small[own]].tolist()
+        return found
+
+    @cached_property
     def least_equal(self) -> float:
         """Equal places of two signatures below which a pair is not compared."""
         places: int = self.low_bits.shape[1]
         return places * self.threshold - MARGIN * math.sqrt(places * self.threshold * (1 - self.threshold))
+
+
+class Compared(NamedTuple):
+    """Similarities that were worked out beforehand."""
+
+    other: NDArray[np.int64]
+    """(rows,): the row that each was compared with; -1 where it was compared with none."""
+    similarity: NDArray[np.float64]
+    """(rows,): Jaccard (fraction 0..1)."""
 
 
 @dataclass
@@ -105,20 +147,23 @@ class Nearest:
     """Some rows of an index, to which others are compared, and which grow."""
 
     index: NearIndex
+    compared: Compared | None = None
     crowded: int = 0
     """How often a row was not added to a bucket, because it has enough of them."""
     _rows: dict[int, list[int]] = field(default_factory=dict)
-    """Bucket -> its rows among those that were added."""
+    """Large bucket -> its rows among those that were added."""
 
     def __post_init__(self) -> None:
         """Keep the runs of the rows that are compared most."""
+        self._added = bytearray(len(self.index.marks))
         shingling, text_of = self.index.shingling, self.index.text_of
         self._runs = lru_cache(maxsize=KEPT_SETS)(lambda row: shingling.of(text_of(row)))
         self._numbers = lru_cache(maxsize=KEPT_SETS)(lambda row: shingling.numbers(text_of(row)))
 
     def add(self, row: int) -> None:
         """Compare rows with this one too."""
-        for bucket in self._buckets(row):
+        self._added[row] = True
+        for bucket in self.index.large_buckets(row) if self.index.marks[row] & CROWDED else ():
             rows = self._rows.setdefault(bucket, [])
             if len(rows) < MAX_IN_BUCKET:
                 rows.append(row)
@@ -127,30 +172,33 @@ class Nearest:
 
     def find(self, row: int) -> Alike | None:
         """A row among those that were added that is as similar as the threshold, compared exactly, or None."""
-        found: set[int] = set()
-        found.update(*filter(None, map(self._rows.get, self._buckets(row))))
-        if not found:
+        marks = self.index.marks[row]
+        if not marks:
             return None
-        others = list(found)
-        equal = (self.index.low_bits[others] == self.index.low_bits[row]).sum(axis=1).tolist()
-        least = self.index.least_equal
-        likely = sorted((-places, other) for places, other in zip(equal, others, strict=True) if places >= least)
-        for _, other in likely:
+        likely = {pair for pair in self.index.pairs.of(row) if self._added[pair[1]]} if marks & PAIRED else set()
+        if marks & CROWDED:
+            likely |= self._likely_in_large_buckets(row)
+        for _, other in sorted(likely, key=lambda pair: (-pair[0], pair[1])):
             similarity = self._similarity(row, other)
             if similarity >= self.index.threshold:
                 return Alike(other, similarity)
         return None
 
+    def _likely_in_large_buckets(self, row: int) -> set[tuple[int, int]]:
+        found: set[int] = set()
+        found.update(*filter(None, map(self._rows.get, self.index.large_buckets(row))))
+        others = list(found)
+        equal = (self.index.low_bits[others] == self.index.low_bits[row]).sum(axis=1).tolist() if others else []
+        least = self.index.least_equal
+        return {(places, other) for places, other in zip(equal, others, strict=True) if places >= least}
+
     def _similarity(self, row: int, other: int) -> float:
+        if self.compared is not None and self.compared.other[row] == other:
+            return float(self.compared.similarity[row])
         one, two = self._numbers(row), self._numbers(other)
         if one is None or two is None:
             return jaccard(self._runs(row), self._runs(other))
         return jaccard_of_numbers(one, two)
-
-    def _buckets(self, row: int) -> list[int]:
-        own = self.index.buckets[row]
-        found: list[int] = own[own >= 0].tolist()
-        return found
 
     def say_crowded(self, what: str) -> None:
         """Warn where rows were not compared with all candidates."""

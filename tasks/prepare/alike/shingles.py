@@ -86,6 +86,19 @@ class Shingling:
         np.not_equal(values[1:], values[:-1], out=first[1:])
         return values[first]
 
+    def similarities(self, text: str, others: Sequence[str]) -> list[float]:
+        """Jaccard of a text and each of others (fraction 0..1), exactly."""
+        numbers, runs = self.numbers(text), None
+        found = []
+        for other in others:
+            beside = None if numbers is None else self.numbers(other)
+            if numbers is not None and beside is not None:
+                found.append(jaccard_of_numbers(numbers, beside))
+            else:
+                runs = runs or self.of(text)
+                found.append(jaccard(runs, self.of(other)))
+        return found
+
     def hashes(self, texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Hashes of the runs of all texts, one behind the other with repeats, and where each text's begin and end.
 

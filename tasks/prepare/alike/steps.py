@@ -6,22 +6,27 @@ two rows that stay were found to be alike: of A, B and C, where B is like both a
 and C, and keeping A drops B alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from evalsuite.network.outside import Model, Outside
 from tasks.data.formats import Row
 from tasks.objectives.find import find_objective
-from tasks.prepare.alike.near import Alike, Nearest, NearIndex, Signatures, Signing, cut_up
+from tasks.prepare.alike.near import Alike, Compared, Nearest, NearIndex, Signatures, Signing, cut_up
 from tasks.prepare.alike.semantic import repeats
 from tasks.prepare.alike.shingles import Compare, Shingling, Unit, compared_text
-from tasks.prepare.scale.engine import on_batches
+from tasks.prepare.scale.engine import InProcess, on_batches
+from tasks.prepare.scale.stored import BATCH_BYTES, Rows, only, unpack
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
+MANY_PAIRS = 5_000
+"""From here pairs are compared in other processes."""
 Keep = Literal["first", "last", "longest_answer"]
 MAX_TOKENS = 256
 """all-MiniLM-L6-v2 was trained on texts of this length; longer ones are cut."""
@@ -49,21 +54,85 @@ class NearDuplicates(Step):
         """Find candidates by MinHash and compare each exactly."""
         shingling = Shingling(self.shingles, self.size)
         index = near_index(rows, self.compare, Signing(self.threshold, shingling, self.num_perm, self.seed), given)
-        kept, found = Nearest(index), dict[int, Alike]()
-        for at in order_of(rows, self.keep, given):
+        order = order_of(rows, self.keep, given)
+        kept, found = Nearest(index, compared(index, rows, order, self.compare, given)), dict[int, Alike]()
+        for at in order:
             alike = kept.find(at)
             if alike is None:
                 kept.add(at)
             else:
                 found[at] = alike
         kept.say_crowded("prepare step near_duplicates")
-        return without_repeats(rows, found, "near-duplicate", "Jaccard")
+        return without_repeats(rows, found, "near-duplicate", "Jaccard", given)
 
 
 def near_index(rows: Sequence[Row], compare: Compare, signing: Signing, given: StepInputs) -> NearIndex:
     """Which rows may be near-duplicates of which, by what is compared of them."""
     signatures = on_batches(given.engine, Sign(signing, compare, given.params.objective), rows)
     return NearIndex.signed(signing, lambda at: compared_text(rows[at], compare, given.objective), chain(*signatures))
+
+
+def compared(
+    index: NearIndex, rows: Sequence[Row], order: Sequence[int], compare: Compare, given: StepInputs
+) -> Compared | None:
+    """Each row with the first of those that it is probably like: the pairs that are mostly asked for, many at once.
+
+    Args:
+        index: Of the rows.
+        rows: In a file; those in memory are not worth it.
+        order: All rows, as they are looked at.
+        compare: What is compared of them.
+        given: The engine, and what the rows are for.
+    """
+    if not isinstance(rows, Rows):
+        return None
+    rank = np.empty(len(rows), dtype=np.int64)
+    rank[np.asarray(order, dtype=np.int64)] = np.arange(len(rows))
+    ones, others = index.pairs.earliest(rank)
+    found = Compared(np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows)))
+    if not len(ones):
+        return found
+    found.other[ones] = others
+    where = given.engine if len(ones) >= MANY_PAIRS else InProcess()
+    cuts = np.flatnonzero(np.diff(others, prepend=-1))
+    groups = ((int(others[begin]), some) for begin, some in zip(cuts, np.split(ones, cuts[1:]), strict=True))
+    work = Similarities(index.shingling, compare, given.params.objective)
+    similarities = chain.from_iterable(where.map(work, _packed_groups(rows, groups)))
+    found.similarity[ones] = np.fromiter(similarities, dtype=np.float64, count=len(ones))
+    return found
+
+
+def _packed_groups(rows: Rows, groups: Iterable[tuple[int, NDArray[np.int64]]]) -> Iterator[list[list[bytes]]]:
+    """Some groups at a time, the row that the others are compared with first."""
+    records, file = rows.records, rows.file.rows
+    batch: list[list[bytes]] = []
+    size = 0
+    for other, some in groups:
+        batch.append([file.one(int(records[at])) for at in (other, *some.tolist())])
+        size += sum(map(len, batch[-1]))
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Compares rows exactly."""
+
+    shingling: Shingling
+    compare: Compare
+    objective: str
+
+    def __call__(self, groups: list[list[bytes]]) -> list[float]:
+        """Similarity of the first row of each group to each of the others."""
+        objective = find_objective(self.objective)
+        found = []
+        for group in groups:
+            first, *others = (compared_text(unpack(each), self.compare, objective) for each in group)
+            found += self.shingling.similarities(first, others)
+        return found
 
 
 @dataclass(frozen=True)
@@ -99,7 +168,7 @@ class SemanticDuplicates(Step):
         texts = [compared_text(row, self.compare, given.objective) for row in rows]
         vectors = SentenceEncoder(self.model).embed(texts, MAX_TOKENS)
         found = repeats(vectors, order_of(rows, self.keep, given), self.threshold) if texts else {}
-        return without_repeats(rows, found, "semantic duplicate", "cosine")
+        return without_repeats(rows, found, "semantic duplicate", "cosine", given)
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder."""
@@ -127,13 +196,18 @@ def _answer_lengths(rows: Sequence[Row]) -> list[int]:
     ]
 
 
-def without_repeats(rows: Sequence[Row], found: Mapping[int, Alike], reason: str, measure: str) -> Outcome:
+def without_repeats(
+    rows: Sequence[Row], found: Mapping[int, Alike], reason: str, measure: str, given: StepInputs
+) -> Outcome:
     """Drop each row that was found, naming the row that stays for it and how similar it is."""
+    named = sorted({*found, *(alike.row for alike in found.values())})
+    heads = given.heads(only(rows, named))
+    source_of = {at: head.source for at, head in zip(named, heads, strict=True)}
 
     def note(at: int) -> Note | None:
         alike = found.get(at)
         if alike is None:
             return None
-        return Note(rows[at].source, reason, f"{measure} {alike.similarity:.3f}", rows[alike.row].source)
+        return Note(source_of[at], reason, f"{measure} {alike.similarity:.3f}", source_of[alike.row])
 
     return without(rows, map(note, range(len(rows))))

@@ -1,7 +1,6 @@
 """data/forgotten.jsonl: rows that no version of the data may have any more. It has hashes of them, and no text."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.core.files import checked, numbered_objects
 from tasks.data.formats import Row
-from tasks.data.synthetic import synthetic_of
-from tasks.objectives.find import find_objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.order import ChosenStep
-from tasks.prepare.record.trail import content_hash
-from tasks.prepare.rows import content
+from tasks.prepare.scale.heads import Head
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs, without
 
 NAME = "forgotten"
@@ -28,7 +24,7 @@ class Forgotten(BaseModel):
 
     schema_version: Literal[1] = 1
     content: str = Field(pattern=r"[0-9a-f]{32}")
-    """``tasks.prepare.record.trail.content_hash`` of the row."""
+    """``tasks.prepare.record.content_hash`` of the row."""
     when: str
     """UTC, ISO 8601."""
     by: str
@@ -56,22 +52,13 @@ class ForgottenRows(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Look the hash of every row up."""
         listed = {each.content: each for each in read_forgotten(given.paths.forgotten)}
-        hashes = given.each(partial(_contents, given.params.objective), rows)
-        found = ((source, next((listed[each] for each in own if each in listed), None)) for source, own in hashes)
-        return without(
-            rows,
-            (None if one is None else Note(source, NAME, f"asked for on {one.when[:10]}") for source, one in found),
-        )
 
+        def note(head: Head) -> Note | None:
+            contents = (head.content, *(content for _, content in head.seeds))
+            one = next((listed[each] for each in contents if each in listed), None)
+            return None if one is None else Note(head.source, NAME, f"asked for on {one.when[:10]}")
 
-def _contents(objective: str, rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
-    """Each row's source, and the hashes of its content and of that of the rows that a model made it from."""
-    learns = find_objective(objective)
-    marks = [synthetic_of(row.fields) for row in rows]
-    return [
-        (row.source, [content_hash(content(row, learns)), *(seed.content for seed in (mark.seeds if mark else ()))])
-        for row, mark in zip(rows, marks, strict=True)
-    ]
+        return without(rows, map(note, given.heads(rows)))
 
 
 def forgetting(paths: ArtifactPaths) -> list[ChosenStep]:

@@ -39,7 +39,7 @@ from tasks.prepare.languages import language_of
 from tasks.prepare.record.forgotten import NAME as FORGOTTEN
 from tasks.prepare.record.trail import events_of, shows_text, steps_of
 from tasks.prepare.report import HISTOGRAM_TOKENS
-from tasks.prepare.rows import asked_text, sources_of
+from tasks.prepare.rows import asked_text
 from tasks.prepare.runner import Record
 from tasks.prepare.scale.stored import only
 from tasks.prepare.sources import ReadSources
@@ -180,23 +180,15 @@ def _shown_text(row: Row) -> str:
     )
 
 
-def _characters(rows: Sequence[Row]) -> list[tuple[str, int]]:
-    """Source and characters of each row."""
-    return [
-        (row.source, len(row.text) if row.text is not None else sum(len(str(turn["content"])) for turn in row.messages))
-        for row in rows
-    ]
-
-
 def _steps(prepared: Prepared) -> Iterator[StepFact]:
     """What is left after reading and after each step; tokens of rows that are gone are told by their characters."""
     given, sides = prepared.given, prepared.sides.values()
     read, good = prepared.report["rows_read"], len(prepared.read.rows)
     tokens = float(sum(length for side in sides for each in side.lengths for length in each))
-    each = tokens / (sum(size for side in sides for _, size in given.each(_characters, side.rows)) or 1)
+    each = tokens / (sum(head.characters for side in sides for head in given.heads(side.rows)) or 1)
     dropped = {note.source for record in prepared.records for note in record.dropped}
-    sizes = given.each(_characters, prepared.read.rows) if dropped else ()
-    characters = {source: size for source, size in sizes if source in dropped}
+    heads = given.heads(prepared.read.rows) if dropped else ()
+    characters = {head.source: head.characters for head in heads if head.source in dropped}
     lost = [sum(characters[note.source] for note in record.dropped) * each for record in prepared.records]
 
     def fact(name: str, rows: int, dropped: int, changed: int, left: float) -> StepFact:
@@ -266,8 +258,8 @@ def _texts(prepared: Prepared, wanted: set[str]) -> dict[str, str]:
         return {}
     steps = steps_of(prepared.records)
     events = events_of(prepared.records)
-    sources = enumerate(prepared.given.each(sources_of, prepared.read.rows)) if wanted else ()
-    rows = only(prepared.read.rows, [at for at, source in sources if source in wanted])
+    heads = enumerate(prepared.given.heads(prepared.read.rows)) if wanted else ()
+    rows = only(prepared.read.rows, [at for at, head in heads if head.source in wanted])
     return {row.source: _shown_text(row) for row in rows if shows_text(events.get(row.source, ()), steps)}
 
 
@@ -284,9 +276,10 @@ def _sources(prepared: Prepared) -> Iterator[SourceFact]:
     on: dict[str, Counter[str]] = {name: Counter() for name in prepared.sides}
     tokens: Counter[str] = Counter()
     for name, side in prepared.sides.items():
-        for source, lengths in zip(given.each(sources_of, side.rows), side.lengths, strict=True):
-            on[name][file_of(source)] += 1
-            tokens[file_of(source)] += sum(lengths)
+        for head, lengths in zip(given.heads(side.rows), side.lengths, strict=True):
+            file = file_of(head.source)
+            on[name][file] += 1
+            tokens[file] += sum(lengths)
     hashes = prepared.report["sources"]
     for name in [*hashes, *sorted(bad.keys() - hashes.keys())]:
         yield SourceFact(

@@ -6,10 +6,9 @@ is small: a million rows take some tens of megabytes, most of which are hashes.
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -17,22 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
-from tasks.data.formats import BadRow, Row
-from tasks.objectives.find import find_objective
-from tasks.prepare.rows import content
+from tasks.data.formats import BadRow
+from tasks.prepare.record.content_hash import HASH_BYTES
 from tasks.prepare.runner import Record
-from tasks.prepare.scale.stored import Rows, only
+from tasks.prepare.scale.stored import Rows
 from tasks.prepare.splits import Side
-from tasks.prepare.steps import StepInputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
 MADE_BY = "ratchet stage prepare"
-HASH_BYTES = 16
-BLANKS = bytes(char for char in range(128) if chr(char).isspace())
-PLAIN_TURN = frozenset({"role", "content", "weight"})
 GROUP_ROWS = 65_536
 """Rows of the file that are in memory at a time."""
 READ = "read"
@@ -71,46 +65,6 @@ class TrailStep(NamedTuple):
     """Its ``Step.private``."""
 
 
-def content_hash(learnt: Mapping[str, Any]) -> str:
-    """128 bits of the sha256 of what is learnt of a row, in hex.
-
-    Equal for rows that are the same but for white space, Unicode's form, format and the order of keys. Lists of hashes
-    outlive this version: what it does to a text may never change.
-
-    Args:
-        learnt: As train.jsonl has it (``tasks.prepare.rows.content``): ``messages`` or ``text``, and whatever else.
-    """
-    parts = [_turn(turn) for turn in learnt.get("messages", ())]
-    others = {key: _bare(value) for key, value in learnt.items() if key != "messages"}
-    # No text of a row has a NUL (tasks.data), and JSON writes none.
-    return hashlib.sha256(b"\0".join([*parts, _as_json(others)])).hexdigest()[: 2 * HASH_BYTES]
-
-
-def _turn(turn: Mapping[str, Any]) -> bytes:
-    more = {key: _bare(value) for key, value in turn.items() if key not in PLAIN_TURN}
-    said = f"{turn['role']}{turn.get('weight', 1)}:".encode() + _without_blanks(turn.get("content") or "")
-    return said + _as_json(more)
-
-
-def _as_json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode() if value else b""
-
-
-def _bare(value: Any) -> Any:
-    """A value whose texts have no white space."""
-    if isinstance(value, str):
-        return _without_blanks(value).decode()
-    if isinstance(value, Mapping):
-        return {key: _bare(inner) for key, inner in value.items()}
-    return [_bare(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _without_blanks(text: str) -> bytes:
-    if text.isascii():  # five times as fast, and the same
-        return text.encode().translate(None, BLANKS)
-    return "".join(unicodedata.normalize("NFC", text).split()).encode()
-
-
 def shows_text(events: Iterable[Event], steps: Sequence[TrailStep]) -> bool:
     """Whether every private step saw a row and left it alone, so that a report may show its text as it was read."""
     private = {step.name for step in steps if step.private}
@@ -142,7 +96,7 @@ def events_of(records: Sequence[Record]) -> dict[str, tuple[Event, ...]]:
 
 
 def trail_rows(
-    rows: Rows, bad: Iterable[BadRow], records: Sequence[Record], sides: Mapping[str, Side], given: StepInputs
+    rows: Rows, bad: Iterable[BadRow], records: Sequence[Record], sides: Mapping[str, Side]
 ) -> Iterator[TrailRow]:
     """Every row that was read, under the id that it is trained on with.
 
@@ -151,7 +105,6 @@ def trail_rows(
         bad: Those that could not be read.
         records: What each step did.
         sides: Rows of train and dev.
-        given: What the rows are for.
     """
     noted, steps, names = events_of(records), steps_of(records), list(sides)
     side_of = np.full(len(rows), -1, dtype=np.int8)
@@ -160,23 +113,17 @@ def trail_rows(
         origins = side.rows.origins
         side_of[origins] = number
         changed = np.flatnonzero(origins != side.rows.records)
-        ids = (row.row_id for row in only(side.rows, changed.tolist()))
-        new_ids.update(zip(origins[changed].tolist(), ids, strict=True))
-    described = given.each(partial(_described, given.params.objective), rows)
-    for at, (number, (source, row_id, said)) in enumerate(zip(side_of.tolist(), described, strict=True)):
+        heads = Rows(side.rows.file, side.rows.records[changed]).heads()
+        new_ids.update(zip(origins[changed].tolist(), (head.row_id for head in heads), strict=True))
+    for at, (number, head) in enumerate(zip(side_of.tolist(), rows.heads(), strict=True)):
+        source = head.source
         events = noted.get(source, ())
-        own_id = new_ids.get(at, row_id)
+        own_id = new_ids.get(at, head.row_id)
         if number < 0 and not shows_text(events, steps):
             own_id = source  # an id may be an address
-        yield TrailRow(source, own_id, said, names[number] if number >= 0 else "", events)
+        yield TrailRow(source, own_id, head.content, names[number] if number >= 0 else "", events)
     for each in bad:
         yield TrailRow(each.source, each.source, "", "", (Event(READ, "bad", each.reason),))
-
-
-def _described(objective: str, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    """Source, id and ``content_hash`` of each row."""
-    learns = find_objective(objective)
-    return [(row.source, row.row_id, content_hash(content(row, learns))) for row in rows]
 
 
 def write_trail(path: Path, rows: Iterable[TrailRow], records: Sequence[Record]) -> str:

@@ -12,71 +12,79 @@ import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import IO, overload
+from typing import IO, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evalsuite.core.errors import StageError
 from tasks.data.formats import Row
+from tasks.objectives.objective import Objective
+from tasks.objectives.sft import Sft
+from tasks.prepare.scale.heads import Head, head_of, pack_head, unpack_heads
 
 BATCH_BYTES = 1 << 20
 BATCH_ROWS = 2048
 GAP_BYTES = 1 << 16
 """Rows that are so near to one another are read at once, with what lies between."""
-NAMES_BATCH = 65_536
 
 
-def pack(row: Row) -> bytes:
-    """A row as bytes.
+class PackedRows(NamedTuple):
+    """Some rows as bytes."""
+
+    rows: list[bytes]
+    heads: list[bytes]
+    """What is kept beside each of them (``tasks.prepare.scale.heads``)."""
+
+
+def pack_all(rows: Iterable[Row], objective: Objective) -> PackedRows:
+    """Rows and what is kept beside them.
 
     Raises:
-        ValueError: It holds something that is no JSON value.
+        ValueError: One holds something that is no JSON value.
+        TypeError: The same in a field that the objective learns from.
     """
-    return marshal.dumps(tuple(row))
+    rows = list(rows)
+    return PackedRows([marshal.dumps(tuple(row)) for row in rows], [pack_head(head_of(row, objective)) for row in rows])
 
 
 def unpack(packed: bytes) -> Row:
     """A row of its own, which nobody else sees change."""
-    return Row._make(marshal.loads(packed))  # noqa: S302  bytes of ``pack`` alone
+    return Row._make(marshal.loads(packed))  # noqa: S302  bytes of ``pack_all`` alone
 
 
 class RowFile:
-    """Packed rows, one behind the other."""
+    """Packed rows, one behind the other, and in a second file what is kept beside them."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Open a file without a name in ``folder``, or where the system keeps temporary files."""
+        """Open files without a name in ``folder``, or where the system keeps temporary files."""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        self._stream = tempfile.TemporaryFile(dir=folder, buffering=BATCH_BYTES)  # noqa: SIM115  open as long as its rows
-        weakref.finalize(self, _close, self._stream)
-        self._folder = folder
-        self._ends = array("q", [0])
+        self.rows = _Records(folder)
+        self.heads = _Records(folder)
         self._origins = array("q")
-        self._written = 0
 
     def __len__(self) -> int:
         """How many records it has."""
         return len(self._origins)
 
-    def append(self, packed: bytes, origin: int | None = None) -> int:
-        """Add a row; returns its record.
+    def extend(self, packed: PackedRows, origin: int | None = None) -> int:
+        """Add rows; returns the record of the first.
 
         Args:
-            packed: The row.
-            origin: The record that it is a changed form of; itself when None.
+            packed: The rows.
+            origin: The record that they are changed forms of; each is its own when None.
 
         Raises:
             StageError: The disk is full.
         """
         record = len(self._origins)
-        try:
-            self._stream.write(packed)
-        except OSError as error:
-            raise self._full(error) from None
-        self._ends.append(self._ends[-1] + len(packed))
-        self._origins.append(record if origin is None else self._origins[origin])
+        self.rows.extend(packed.rows)
+        self.heads.extend(packed.heads)
+        records = range(record, record + len(packed.rows))
+        self._origins.extend(records if origin is None else [self._origins[origin]] * len(records))
         return record
 
     @property
@@ -84,8 +92,26 @@ class RowFile:
         """For each record the one that was read from a source."""
         return np.array(self._origins, dtype=np.int64)
 
+
+class _Records:
+    """Byte strings in a file without a name."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._stream = tempfile.TemporaryFile(dir=folder, buffering=BATCH_BYTES)  # noqa: SIM115  open as long as its rows
+        weakref.finalize(self, _close, self._stream)
+        self._folder = folder
+        self._ends = array("q", [0])
+        self._written = 0
+
+    def extend(self, packed: Sequence[bytes]) -> None:
+        try:
+            self._stream.write(b"".join(packed))
+        except OSError as error:
+            raise self._full(error) from None
+        self._ends.extend(islice(accumulate(map(len, packed), initial=self._ends[-1]), 1, None))
+
     def read(self, records: NDArray[np.int64]) -> Iterator[list[bytes]]:
-        """Packed rows, some at a time, in the order of ``records``."""
+        """Some at a time, in the order of ``records``."""
         self._flush()
         ends = np.frombuffer(self._ends, dtype=np.int64)
         starts, stops = ends[records], ends[records + 1]
@@ -102,7 +128,6 @@ class RowFile:
             at = upto
 
     def one(self, record: int) -> bytes:
-        """One packed row."""
         self._flush()
         begin, end = self._ends[record], self._ends[record + 1]
         return os.pread(self._stream.fileno(), end - begin, begin)
@@ -150,11 +175,10 @@ class Rows(Sequence[Row]):
         self.records = records
 
     @classmethod
-    def of(cls, rows: Iterable[Row], folder: Path | None = None) -> "Rows":
-        """Write rows to a new file."""
-        file = RowFile(folder)
-        for row in rows:
-            file.append(pack(row))
+    def of(cls, rows: Iterable[Row], objective: Objective = Sft()) -> "Rows":  # noqa: B008  immutable
+        """Write rows to a new file, with what is kept beside them for an objective."""
+        file = RowFile()
+        file.extend(pack_all(rows, objective))
         return cls(file, np.arange(len(file)))
 
     def __len__(self) -> int:
@@ -169,7 +193,7 @@ class Rows(Sequence[Row]):
         """One row, or some."""
         if isinstance(at, slice):
             return Rows(self.file, self.records[at])
-        return unpack(self.file.one(int(self.records[at])))
+        return unpack(self.file.rows.one(int(self.records[at])))
 
     def __iter__(self) -> Iterator[Row]:
         """All, with no more than a batch of them in memory."""
@@ -178,7 +202,11 @@ class Rows(Sequence[Row]):
 
     def packed(self) -> Iterator[list[bytes]]:
         """All as bytes, a batch at a time."""
-        return self.file.read(self.records)
+        return self.file.rows.read(self.records)
+
+    def heads(self) -> Iterator[Head]:
+        """What is kept beside each."""
+        return unpack_heads(chain.from_iterable(self.file.heads.read(self.records)))
 
     @property
     def origins(self) -> NDArray[np.int64]:

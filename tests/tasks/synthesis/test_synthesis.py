@@ -15,8 +15,8 @@ from tasks.lineage.history import histories
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.source_files import files_there
 from tasks.prepare.preparation import run
+from tasks.prepare.record.content_hash import content_hash
 from tasks.prepare.record.forgotten import Forgotten
-from tasks.prepare.record.trail import content_hash
 from tasks.prepare.rows import content
 from tasks.served.server import ChatServer
 from tasks.synthesis.kinds import Kind, digest_of

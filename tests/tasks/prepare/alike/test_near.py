@@ -80,6 +80,27 @@ def test_rows_that_come_later_change_nothing_for_those_before(texts: list[str], 
     assert found_in(texts)[:cut] == found_in(texts[:cut])
 
 
+@settings(max_examples=40)
+@given(SENTENCES, st.sampled_from([2, 3, 256]), st.data())
+def test_pairs_that_are_looked_at_beforehand_are_those_that_looking_row_by_row_finds(
+    texts: list[str], most: int, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(texts))))
+
+    def found_with(few: int) -> list[near.Alike | None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(near, "FEW_IN_BUCKET", few)
+            patch.setattr(near, "MAX_IN_BUCKET", most)
+            kept, found = Nearest(index_of(texts, 0.6)), []
+            for at in order:
+                found.append(kept.find(at))
+                if found[-1] is None:
+                    kept.add(at)
+            return found
+
+    assert found_with(0) == found_with(4) == found_with(100)
+
+
 def test_batches_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"the request number {number % 7} of customer {number % 11} came late" for number in range(200)]
     whole = index_of(texts)

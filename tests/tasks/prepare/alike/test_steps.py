@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.config.prepare import PrepareParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row
 from tasks.paths import ArtifactPaths
+from tasks.prepare.alike import steps
 from tasks.prepare.alike.steps import NearDuplicates, SemanticDuplicates
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import ChosenStep
@@ -116,3 +117,17 @@ def test_a_rephrased_question_is_dropped_by_its_meaning() -> None:
     assert [(note.source, note.other) for note in dropped] == [("f:1", "f:0"), ("f:3", "f:0")]
     assert all(float(np.float64(note.detail.removeprefix("cosine "))) >= 0.6 for note in dropped)
     assert put(SemanticDuplicates(), [])[0] == []
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.text("abc ", min_size=8, max_size=14), max_size=14),
+    st.sampled_from(["first", "last", "longest_answer"]),
+)
+def test_pairs_compared_beforehand_change_nothing(texts: list[str], keep: Any) -> None:
+    rows = rows_of([(text, "a" * (len(text) % 3)) for text in texts])
+    step = NearDuplicates(compare="prompt", threshold=0.4, size=2, keep=keep)
+    beforehand = put(step, rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "compared", lambda *_: None)
+        assert put(step, rows) == beforehand

@@ -13,24 +13,19 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import MissingArtifactError, UsageError
 from tasks.config.prepare import PrepareParams
-from tasks.config.train import Answers
 from tasks.data.formats import BadRow, Row, parse_row
-from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
-from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.preparation import run
 from tasks.prepare.record.trail import (
     GROUP_ROWS,
     Event,
     TrailRow,
     TrailStep,
-    content_hash,
     read_trail,
     shows_text,
     trail_rows,
     write_trail,
 )
-from tasks.prepare.rows import content
 from tasks.prepare.runner import Record
 from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import StepInputs
@@ -122,37 +117,6 @@ def test_many_rows_are_written_some_at_a_time_and_found_again(tmp_path: Path) ->
     assert trail.find("a.jsonl:none") == []
 
 
-def hashed(data: dict[str, object]) -> str:
-    row = parse_row(json.dumps(data).encode(), "s:1")
-    assert isinstance(row, Row), row
-    return content_hash(content(row, Sft()))
-
-
-def test_rows_that_are_the_same_but_for_white_space_and_format_have_one_hash() -> None:
-    one = hashed({"prompt": "a  b", "completion": "caf\u00e9"})
-    chat = [{"role": "user", "content": "a\n b"}, {"role": "assistant", "content": "cafe\u0301 ", "weight": 1}]
-    assert one == hashed({"messages": chat, "id": "x"}) == hashed({"instruction": "a b", "output": "caf\u00e9"})
-    assert one != hashed({"prompt": "a b", "completion": "d"})
-    assert one != hashed({"prompt": "A b", "completion": "caf\u00e9"})
-    chat[1]["weight"] = 0
-    more = [*chat, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]
-    assert hashed({"messages": more}) != hashed({"messages": [*more[:1], {**more[1], "weight": 1}, *more[2:]]})
-
-
-def test_a_hash_stays_what_it_was_since_lists_of_forgotten_rows_have_it() -> None:
-    chat = {"messages": [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]}
-    assert content_hash(chat) == hashlib.sha256(b"user1:ab\0assistant1:c\0").hexdigest()[:32]
-    assert content_hash({"text": "a\n\tb"}) == hashlib.sha256(b'{"text": "ab"}').hexdigest()[:32]
-    call = {"role": "assistant", "content": None, "tool_calls": [{"b": " x ", "a": 1}]}
-    written = b'assistant1:{"tool_calls": [{"a": 1, "b": "x"}]}\0{"tools": ["t"]}'
-    assert content_hash({"tools": ["t"], "messages": [call]}) == hashlib.sha256(written).hexdigest()[:32]
-
-
-@given(st.text(st.sampled_from("ab \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2003\u3000\u00e9")))
-def test_white_space_of_any_kind_changes_no_hash(text: str) -> None:
-    assert content_hash({"text": text}) == content_hash({"text": "".join(text.split())})
-
-
 def test_a_text_is_shown_only_where_every_private_step_saw_the_row_and_left_it_alone() -> None:
     steps = [DUPLICATES, PII, HELD_OUT]
 
@@ -172,9 +136,7 @@ def test_a_text_is_shown_only_where_every_private_step_saw_the_row_and_left_it_a
 def test_bad_rows_stand_last_without_a_hash() -> None:
     row = parse_row(b'{"prompt": "a", "completion": "b"}', "f:2")
     assert isinstance(row, Row)
-    params = PrepareParams(sources=("f",))
-    given = StepInputs(params, ArtifactPaths(), TokenLengths(Path("nowhere"), 1024, Answers.ALL))
-    found = list(trail_rows(Rows.of([row]), [BadRow("f:1", "not JSON")], [], {}, given))
+    found = list(trail_rows(Rows.of([row]), [BadRow("f:1", "not JSON")], [], {}))
     assert [each.source for each in found] == ["f:2", "f:1"]
     assert Counter(bool(each.content) for each in found) == {True: 1, False: 1}
 
@@ -197,7 +159,7 @@ def test_a_row_is_followed_through_a_step_that_changes_it(
     from collections.abc import Sequence
 
     from tasks.prepare import order
-    from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+    from tasks.prepare.steps import Note, Outcome, Step
 
     class Mask(Step):
         changes_rows = True

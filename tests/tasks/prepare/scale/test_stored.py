@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from evalsuite.core.errors import StageError
 from tasks.data.formats import Row
+from tasks.objectives.sft import Sft
 from tasks.prepare.scale import stored
-from tasks.prepare.scale.stored import RowFile, Rows, only, pack, unpack
+from tasks.prepare.scale.heads import head_of
+from tasks.prepare.scale.stored import PackedRows, RowFile, Rows, only, pack_all, unpack
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9), st.just({"a": ["b", {}]})
@@ -36,7 +38,7 @@ def rows_of(count: int, size: int = 10) -> list[Row]:
 
 @given(ROWS)
 def test_a_row_comes_out_as_it_went_in(row: Row) -> None:
-    assert unpack(pack(row)) == row
+    assert unpack(pack_all([row], Sft()).rows[0]) == row
 
 
 @given(st.lists(ROWS, max_size=8), st.data())
@@ -45,6 +47,7 @@ def test_some_rows_are_those_that_a_list_has_at_these_places(rows: list[Row], da
     places = data.draw(st.lists(st.sampled_from(range(len(rows))), max_size=8) if rows else st.just([]))
     assert list(only(kept, places)) == only(rows, places)
     assert [kept[at] for at in range(len(rows))] == list(kept) == rows
+    assert list(kept.heads()) == [head_of(row, Sft()) for row in rows]
     assert list(kept[::-1]) == rows[::-1]
 
 
@@ -68,9 +71,9 @@ def test_a_row_that_is_asked_for_is_ones_own() -> None:
 
 def test_a_changed_row_remembers_which_it_was() -> None:
     file = RowFile()
-    first, second = (file.append(pack(row)) for row in rows_of(2))
-    again = file.append(pack(rows_of(3)[2]), origin=second)
-    newest = file.append(pack(rows_of(4)[3]), origin=again)
+    first, second = (file.extend(pack_all([row], Sft())) for row in rows_of(2))
+    again = file.extend(pack_all(rows_of(3)[2:], Sft()), origin=second)
+    newest = file.extend(pack_all(rows_of(4)[3:], Sft()), origin=again)
     assert Rows(file, np.array([newest, first])).origins.tolist() == [second, first]
 
 
@@ -95,11 +98,11 @@ def test_a_full_disk_is_said_with_what_to_do(late: bool, monkeypatch: pytest.Mon
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
     file = RowFile()
     with pytest.raises(StageError, match=r"no space left in .*; make room for .*`ratchet stage prepare`"):
-        file.one(file.append(b"x"))
+        file.rows.one(file.extend(PackedRows([b"x"], [b"y"])))
     del file
     gc.collect()  # what is left of it is thrown away without a word
 
 
 def test_what_is_no_json_value_is_not_packed() -> None:
     with pytest.raises(ValueError, match="unmarshallable"):
-        pack(rows_of(1)[0]._replace(fields={"when": object()}))
+        pack_all([rows_of(1)[0]._replace(fields={"when": object()})], Sft())

@@ -16,7 +16,7 @@ from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
 from tasks.prepare.inputs.source_files import file_of, source_files
-from tasks.prepare.scale.heads import Head, Written
+from tasks.prepare.scale.heads import Head
 from tasks.prepare.scale.stored import Rows, only
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -71,8 +71,8 @@ class Origin(NamedTuple):
     """Who a row comes from."""
 
     source: str
-    written: Written | None
-    """None where a model did not write it."""
+    written: tuple[str, str] | None
+    """``Head.written``."""
 
 
 def origins_of(heads: Iterable[Head]) -> list[Origin]:

@@ -34,7 +34,9 @@ def compared_text(row: Row, compare: Compare, objective: Objective) -> str:
         said = asked_text(row)
     else:
         turns = [turn["content"] for turn in row.messages if turn["role"] != "system"]
-        said = "\n".join([*(turns if row.text is None else [row.text]), *own_texts(row, objective)])
+        texts = [*(turns if row.text is None else [row.text]), *own_texts(row, objective)]
+        # Lines that begin with no white space are put together by a blank anyway.
+        said = (" " if all(text.isprintable() and text[:1] != " " for text in texts) else "\n").join(texts)
     return as_written(said).casefold()
 
 

@@ -17,14 +17,6 @@ from tasks.prepare.record.content_hash import HASH_BYTES, content_hash
 from tasks.prepare.rows import as_compared, content
 
 
-class Written(NamedTuple):
-    """How a model wrote a row."""
-
-    kind: str
-    """What it was asked for."""
-    model: str
-
-
 class Head(NamedTuple):
     """What is kept beside a row."""
 
@@ -42,8 +34,8 @@ class Head(NamedTuple):
     """Turns of the assistant."""
     context: int
     """Those of them that are not learnt."""
-    written: Written | None
-    """None where a model did not write it."""
+    written: tuple[str, str] | None
+    """What a model was asked for, and its name; None where people wrote the row."""
     seeds: tuple[tuple[str, str], ...]
     """Source and ``content_hash`` of each row that a model made it from."""
 
@@ -67,18 +59,16 @@ def head_of(row: Row, objective: Objective) -> Head:
         sum(map(len, texts)),
         len(weights),
         weights.count(0),
-        Written(mark.kind, mark.model) if mark else None,
+        (mark.kind, mark.model) if mark else None,
         tuple((seed.source, seed.content) for seed in mark.seeds) if mark else (),
     )
 
 
 def pack_head(head: Head) -> bytes:
     """A head as bytes."""
-    return marshal.dumps(tuple(head._replace(written=head.written and tuple(head.written))))  # type: ignore[arg-type]
+    return marshal.dumps(tuple(head))
 
 
 def unpack_heads(packed: Iterable[bytes]) -> Iterator[Head]:
     """Heads of ``pack_head``."""
-    for each in packed:
-        head = Head._make(marshal.loads(each))  # noqa: S302  bytes of ``pack_head`` alone
-        yield head._replace(written=Written(*head.written)) if head.written else head
+    return map(Head._make, map(marshal.loads, packed))

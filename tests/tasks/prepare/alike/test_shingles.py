@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.core.text import as_written
 from tasks.data.formats import Row
 from tasks.objectives.sft import Sft
 from tasks.objectives.text import Text
@@ -67,3 +68,10 @@ def test_what_is_compared_is_the_prompt_or_all_but_the_system_turn() -> None:
     assert compared_text(asked, "prompt", Sft()) == "where is it? ok"
     assert compared_text(asked, "conversation", Sft()) == "where is it? there. ok"
     assert compared_text(row(text="A  Document"), "prompt", Text()) == "a document"
+
+
+@given(st.lists(st.text(" ab\n\t\u00e9\u0301\u2028", max_size=6), min_size=1, max_size=4))
+def test_turns_are_compared_as_lines_of_one_text(texts: list[str]) -> None:
+    turns = tuple({"role": "user", "content": text} for text in texts)
+    row = Row("f:1", "1", "chat", turns, {})
+    assert compared_text(row, "conversation", Sft()) == as_written("\n".join(texts)).casefold()

@@ -8,7 +8,7 @@ from tasks.data.formats import Row, RowRules, parse_row
 from tasks.objectives.sft import Sft
 from tasks.prepare.record.content_hash import content_hash
 from tasks.prepare.rows import content
-from tasks.prepare.scale.heads import Written, head_of, pack_head, unpack_heads
+from tasks.prepare.scale.heads import head_of, pack_head, unpack_heads
 
 RULES = RowRules()
 
@@ -50,10 +50,9 @@ def test_a_head_names_who_wrote_the_row_and_what_it_was_made_of() -> None:
     seeds = [{"source": "a:1", "content": "0" * 32}, {"source": "a:2", "content": "1" * 32}]
     mark = {"kind": "new", "model": "big", "seeds": seeds}
     head = head_of(read({"prompt": "a", "completion": "b", "synthetic": mark}), Sft())
-    assert head.written == Written("new", "big")
+    assert head.written == ("new", "big")
     assert head.seeds == (("a:1", "0" * 32), ("a:2", "1" * 32))
     assert list(unpack_heads([pack_head(head)])) == [head]
-    assert isinstance(next(unpack_heads([pack_head(head)])).written, Written)
 
 
 @pytest.mark.parametrize(

@@ -168,12 +168,18 @@ def runs(words: list[str], num_words: int) -> list[str]:
 
 
 def _comparable_step(text: str) -> str:
-    form = IGNORABLE.sub("", unicodedata.normalize("NFKC", _scripts_apart(text)))
-    form = _without(EMPHASIS, r"\2", form)
-    form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", form).casefold())
-    form = IGNORABLE.sub("", form).translate(ALIKE)
-    form = SIGN_APART.sub(r"\1-", form)
-    form = _without(ASIDE, _aside, form)
+    ascii_only = text.isascii()  # has one Unicode form, and nothing that is not seen
+    form = text if ascii_only else IGNORABLE.sub("", unicodedata.normalize("NFKC", _scripts_apart(text)))
+    if any(mark in form for mark in "*_`"):
+        form = _without(EMPHASIS, r"\2", form)
+    if ascii_only:
+        form = form.lower()
+    else:
+        form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", form).casefold())
+        form = IGNORABLE.sub("", form).translate(ALIKE)
+        form = SIGN_APART.sub(r"\1-", form)
+    if "(" in form:
+        form = _without(ASIDE, _aside, form)
     return unicodedata.normalize("NFKC", " ".join(_said(form).split()))
 
 

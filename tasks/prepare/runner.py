@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from tasks.prepare.steps import Note, Outcome, StepInputs
 
 logger = logging.getLogger(__name__)
 
+LONE_HALF = re.compile("[\ud800-\udfff]")
 ADVICE = "; correct its code, or remove it from prepare.steps"
 
 
@@ -68,6 +70,8 @@ def _ran(chosen: ChosenStep, rows: Rows, given: StepInputs) -> tuple[Rows, Recor
             _refuse(chosen, f"returned {type(outcome).__name__}, expected an Outcome")
         notes = list(outcome.dropped), list(outcome.changed)
         record = Record(chosen.name, len(rows), *notes, chosen.step.private, outcome.counts)
+        if not own:
+            _check_said(chosen, record)
         if own and isinstance(outcome.kept, Rows) and not record.changed:
             if len(outcome.kept) + len(record.dropped) != len(rows):
                 _refuse(chosen, f"accounts for {len(outcome.kept) + len(record.dropped)} of {len(rows)} rows")
@@ -75,6 +79,24 @@ def _ran(chosen: ChosenStep, rows: Rows, given: StepInputs) -> tuple[Rows, Recor
         kept = list(outcome.kept)
         _check_notes(chosen, rows, kept, record)
         return _with_changes(chosen, rows, kept, record, given), record
+
+
+def _check_said(chosen: ChosenStep, record: Record) -> None:
+    """Refuse what no report can say."""
+    for note in [*record.dropped, *record.changed]:
+        if not isinstance(note, Note) or not all(isinstance(said, str) for said in note):
+            _refuse(chosen, "gives a note that is not made of texts")
+        if any(LONE_HALF.search(said) for said in note):
+            _refuse(chosen, "gives a note with half of a surrogate pair, which is not valid text")
+    try:
+        told = json.dumps(record.counted, allow_nan=False, ensure_ascii=False)
+        told.encode()
+    except (TypeError, ValueError) as error:
+        _refuse(chosen, f"counts what no report can say ({error}): give a mapping of mappings of texts and numbers")
+    if not isinstance(record.counted, Mapping) or not all(
+        isinstance(each, Mapping) for each in record.counted.values()
+    ):
+        _refuse(chosen, "counts what no report can say: give a mapping of mappings of texts and numbers")
 
 
 def _check_notes(chosen: ChosenStep, rows: Rows, kept: Sequence[Row], record: Record) -> None:
@@ -104,6 +126,8 @@ def _with_changes(chosen: ChosenStep, rows: Rows, kept: Sequence[Row], record: R
         before = unpack(rows.file.rows.one(at))
         if row != before:
             differ.add(row.source)
+            if not isinstance(row.fields, dict):
+                _refuse(chosen, f"put {type(row.fields).__name__} into the fields of {row.source}, expected a dict")
             if row.source in said:
                 at = rows.file.extend(_packed(chosen, _read_again(chosen, row, before, given), given), origin=at)
         records.append(at)

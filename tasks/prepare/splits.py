@@ -151,14 +151,24 @@ class _Read:
 def with_their_seeds(rows: Rows, facts: Sequence[Fact], given: StepInputs) -> Sequence[bytes]:
     """The groups, where a row that a model rewrote is in that of the row that it was made from.
 
-    A question in other words would be on the other side otherwise, and dev rows no longer new.
+    A question in other words would be on the other side otherwise, and dev rows no longer new. That row is known by
+    what it said when the model was shown it, wherever it stands now, or by its place where it was edited since; rows
+    that were made from one that is gone stay together.
     """
     groups = [fact.group for fact in facts]
-    made_of = {at: head.seeds[0][0] for at, head in enumerate(given.heads(rows)) if len(head.seeds) == 1}
-    if made_of:
-        of_source = {head.source: group for head, group in zip(given.heads(rows), groups, strict=True)}
-        for at, source in made_of.items():
-            groups[at] = of_source.get(source, groups[at])
+    made_of = {at: head.seeds[0] for at, head in enumerate(rows.heads()) if len(head.seeds) == 1}
+    if not made_of:
+        return groups
+    sources, contents = ({seed[part] for seed in made_of.values()} for part in (0, 1))
+    at_place: dict[str, bytes] = {}
+    saying: dict[str, bytes] = {}
+    for head, group in zip(Rows(rows.file, rows.origins).heads(), groups, strict=True):
+        if head.content in contents:
+            saying.setdefault(head.content, group)
+        if head.source in sources:
+            at_place[head.source] = group
+    for at, (source, content) in made_of.items():
+        groups[at] = saying.get(content) or at_place.get(source) or group_key(content, given.params.seed)
     return groups
 
 

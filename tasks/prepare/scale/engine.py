@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pickle import dumps, loads
+from threading import Thread
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -66,7 +67,7 @@ class Processes(AbstractContextManager["Processes"]):
             StageError: A process was killed.
         """
         # A process that was forked may wait for ever for a thread that it does not have.
-        self._pool = self._pool or ProcessPoolExecutor(self.count, get_context("spawn"))
+        self._pool = self._pool or ProcessPoolExecutor(self.count, get_context("spawn"), _end_with_parent)
         token, packed = new_token(), dumps(work)
         waiting: deque[Future[Result]] = deque()
         try:
@@ -89,6 +90,18 @@ class Processes(AbstractContextManager["Processes"]):
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, however that ends: a killed one cannot say goodbye."""
+    parent = parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        Thread(target=wait, daemon=True).start()
 
 
 def new_token() -> str:

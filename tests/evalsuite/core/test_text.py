@@ -322,3 +322,9 @@ def test_the_quick_ways_give_the_forms_that_the_long_ways_give(text: str) -> Non
 @given(PLAINLY)
 def test_plain_english_takes_the_quick_way(text: str) -> None:
     assert module.PLAIN.fullmatch(text)
+
+
+@given(st.text("ab1 ()*_`-.,'\"!?:\n", max_size=30))
+def test_what_is_not_seen_changes_no_form_of_an_ascii_text(text: str) -> None:
+    assert comparable(f"{text}\u00ad") == comparable(text)
+    assert words_of(f"\u200b{text}") == words_of(text)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
@@ -124,6 +125,25 @@ REFUSED: list[tuple[str, Ran, str]] = [
     ("raises", lambda rows: {}["a\nb"], "failed: KeyError: "),
     ("no rows", lambda rows: Outcome(["x"]), "failed: AttributeError: "),  # type: ignore[list-item]
     ("no notes", lambda rows: Outcome(rows, 3), "failed: TypeError: "),  # type: ignore[arg-type]
+    ("number", lambda rows: Outcome(rows[1:], [Note("f:0", "why", 3)]), "gives a note that is not made of texts"),  # type: ignore[arg-type]
+    (
+        "half in a note",
+        lambda rows: Outcome(rows[1:], [Note("f:0", "\ud800")]),
+        "gives a note with half of a surrogate",
+    ),
+    (
+        "NaN",
+        lambda rows: Outcome(rows, counts={"a": {"b": float("nan")}}),
+        "counts what no report can say (Out of range",
+    ),
+    ("numpy", lambda rows: Outcome(rows, counts={"a": {"b": np.int64(1)}}), "counts what no report can say (Object of"),
+    ("no mapping", lambda rows: Outcome(rows, counts=[1]), "counts what no report can say: give a mapping of mappings"),  # type: ignore[arg-type]
+    ("half in counts", lambda rows: Outcome(rows, counts={"\ud800": {}}), "counts what no report can say ("),
+    (
+        "no fields",
+        edited(lambda row: row._replace(fields=None)),
+        "put NoneType into the fields of f:0, expected a dict",
+    ),  # type: ignore[arg-type]
     ("no JSON", edited(lambda row: asking(row, {1})), "failed: TypeError: "),
 ]
 

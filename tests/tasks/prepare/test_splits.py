@@ -13,8 +13,11 @@ from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams, SplitParams
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.objectives.sft import Sft
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
+from tasks.prepare.record.content_hash import content_hash
+from tasks.prepare.rows import content
 from tasks.prepare.scale.stored import Rows
 from tasks.prepare.splits import LEFT_OUT, Split, dev_groups, group_key, is_drawn, split
 from tasks.prepare.steps import StepInputs
@@ -222,3 +225,24 @@ def test_by_a_fixed_day_nothing_is_on_both_sides_and_rows_of_any_date_move_none(
         assert whole[row.source] in ("left out", "dev" if new else "train")
     groups = {side: {row.fields["group"] for row in rows if whole[row.source] == side} for side in ("train", "dev")}
     assert groups["train"].isdisjoint(groups["dev"])
+
+
+def written_from(seed: Row, at: int, source: str) -> Row:
+    made_of = {"source": source, "content": content_hash(content(seed, Sft()))}
+    mark = {"kind": "rewrite-question", "model": "big", "seeds": [made_of]}
+    turns = ({"role": "user", "content": f"in other words {at}"}, {"role": "assistant", "content": "a"})
+    return Row(f"w:{at}", f"w{at}", "chat", turns, {"synthetic": mark})
+
+
+def test_what_a_model_rewrote_stays_beside_its_row_wherever_that_stands_now_and_beside_others_made_of_it() -> None:
+    seeds = rows_of([f"q {at}" for at in range(60)])
+    gone = seeds[0]._replace(messages=({"role": "user", "content": "gone"}, {"role": "assistant", "content": "b"}))
+    moved = [written_from(row, at, f"f:{at + 1}") for at, row in enumerate(seeds[:30])]
+    edited = [written_from(gone, at, row.source) for at, row in enumerate(seeds[:30], 30)]
+    of_gone = [written_from(gone, at, "nowhere:1") for at in range(60, 70)]
+    sides, _ = put([*seeds, *moved, *edited, *of_gone], fraction=0.4)
+    side_of = {row.source: name for name, side in sides.items() for row in side.rows}
+    assert {side_of[f"f:{at}"] for at in range(30)} == {"train", "dev"}
+    for at in range(30):
+        assert side_of[f"w:{at}"] == side_of[f"w:{at + 30}"] == side_of[f"f:{at}"]
+    assert len({side_of[f"w:{at}"] for at in range(60, 70)}) == 1

@@ -4,10 +4,14 @@ import hashlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from evalsuite.core.errors import StageError, UsageError
@@ -95,6 +99,26 @@ class Killed:
 def test_a_process_that_is_killed_is_said_with_what_to_do() -> None:
     with Processes(2) as pool, pytest.raises(StageError, match=r"was killed, .*; set prepare\.processes to fewer"):
         list(pool.map(Killed(), [["a"], ["b"]]))
+
+
+def put_asleep(started: Connection) -> None:
+    with Processes(1) as pool:
+        started.send(next(pool.map(own_id, iter([["a"], ["b"]]))))
+        time.sleep(60)
+
+
+def own_id(batch: list[str]) -> int:
+    return os.getpid()
+
+
+def test_processes_end_with_the_one_that_started_them_when_it_is_killed() -> None:
+    receiver, sender = get_context("spawn").Pipe(duplex=False)
+    stage = get_context("spawn").Process(target=put_asleep, args=(sender,))
+    stage.start()
+    worker = psutil.Process(receiver.recv())
+    stage.kill()
+    stage.join()
+    worker.wait(30)
 
 
 def test_few_rows_start_no_process() -> None:

@@ -9,9 +9,9 @@ A row is contaminated when what its user says, all turns or one of them, or the 
   an item's 8-grams (Chowdhery et al. 2022, arXiv:2204.02311) counts all training texts together, and the stage
   ``contamination`` applies it.
 
-A character of a script without spaces is half a word. A system turn is contaminated when it equals an item's question
-or, where that has 13 words or more, contains the whole of it: rows and items may share other words of their
-instructions.
+A character of a script without spaces is half a word. A system turn is contaminated when it equals an item's question,
+and a system turn or an answer where the question has 13 words or more and stands in it whole: rows and items may share
+other words of their instructions, answers those of what they are about, and "yes" is a common answer.
 
 An item's question is all that its user says and, in an item of several turns, the last of them, if that has 4 words or
 more: "Yes, please" asks nothing by itself. The turns before it are context.
@@ -124,7 +124,7 @@ class HeldOut:
             self._questions.append(_Question(name, len(words), eights))
 
     def may_find(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, a system turn too, whether it may repeat an item: quickly told for many at once."""
+        """For each text, of any role, whether it may repeat an item: quickly told for many at once."""
         return self._index.may_hold(texts)
 
     def find(self, text: str) -> Match | None:
@@ -137,7 +137,7 @@ class HeldOut:
         return self._by_share(seen)
 
     def find_row(self, messages: Sequence[Mapping[str, Any]]) -> Match | None:
-        """The item that a conversation repeats in its user's turns, all or one, or in its system turn; or None."""
+        """The item that a conversation repeats in its user's turns, in its system turn or in an answer; or None."""
         turns = said_by("user", messages)
         found = self.find("\n".join(turns))
         # A run of words in one turn is one of the whole.
@@ -147,6 +147,8 @@ class HeldOut:
                 return Match(self._exact[form], "same turn")
         for text in said_by("system", messages) if found is None else ():
             found = found or self._held_by(text)
+        for text in said_by("assistant", messages) if found is None else ():
+            found = found or self._whole_in(text, "an answer")
         return found
 
     def _by_share(self, seen: Seen) -> Match | None:
@@ -158,15 +160,19 @@ class HeldOut:
                 return Match(question.item, f"{share:.0%} of the words in runs of {SHARE_WORDS}")
         return None
 
-    def _in_system_turn(self, system: str) -> Match | None:
-        seen = self._index.seen_in(system)
-        if seen.form is not None:
-            return Match(self._exact[seen.form], "same text in the system turn")
-        whole = _spaced(words_of(system)) if seen.runs else ""
+    def _in_system_turn(self, text: str) -> Match | None:
+        form = self._index.form_of(text)
+        if form is not None:
+            return Match(self._exact[form], "same text in the system turn")
+        return self._whole_in(text, "the system turn")
+
+    def _whole_in(self, text: str, where: str) -> Match | None:
+        seen = self._index.seen_in(text)
+        whole = _spaced(words_of(text)) if seen.runs else ""
         for ngram in seen.runs.get(NGRAM_WORDS, ()):
             for question, name in self._long.get(ngram, ()):
                 if question in whole:
-                    return Match(name, "whole in the system turn")
+                    return Match(name, f"whole in {where}")
         return None
 
 

@@ -55,7 +55,10 @@ def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match |
 
 def held_out_matches(rows: Sequence[Row], held_out: HeldOut, objective: Objective) -> list[Match | None]:
     """The same of many rows, most of which repeat nothing, in a fraction of the time."""
-    texts = [{asked_text(row), *looked_up_texts(row, objective), *said_by("system", row.messages)} for row in rows]
+    texts = [
+        {asked_text(row), *looked_up_texts(row, objective), *(str(turn["content"]) for turn in row.messages)}
+        for row in rows
+    ]
     different = list(set().union(*texts))
     found = {text for text, may in zip(different, held_out.may_find(different), strict=True) if may}
     return [

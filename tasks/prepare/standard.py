@@ -83,7 +83,7 @@ class HeldOutItems(Step):
         if self.review_above is None:
             return outcome
         near = rows_near_items(outcome.kept, given, HELD_OUT, self.review_model, self.review_above)
-        return replace(outcome, counts=as_counts(near))
+        return replace(outcome, counts=as_counts(near, len(outcome.kept), self.review_above))
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder, where rows are reviewed."""

@@ -149,7 +149,7 @@ class Nearest:
     index: NearIndex
     compared: Compared | None = None
     crowded: int = 0
-    """How often a row was not added to a bucket, because it has enough of them."""
+    """Rows that were not added to one of their buckets, because it has enough of them."""
     _rows: dict[int, list[int]] = field(default_factory=dict)
     """Large bucket -> its rows among those that were added."""
 
@@ -163,12 +163,16 @@ class Nearest:
     def add(self, row: int) -> None:
         """Compare rows with this one too."""
         self._added[row] = True
-        for bucket in self.index.large_buckets(row) if self.index.marks[row] & CROWDED else ():
+        if not self.index.marks[row] & CROWDED:
+            return
+        full = False
+        for bucket in self.index.large_buckets(row):
             rows = self._rows.setdefault(bucket, [])
             if len(rows) < MAX_IN_BUCKET:
                 rows.append(row)
             else:
-                self.crowded += 1
+                full = True
+        self.crowded += full
 
     def find(self, row: int) -> Alike | None:
         """A row among those that were added that is as similar as the threshold, compared exactly, or None."""
@@ -204,10 +208,9 @@ class Nearest:
         """Warn where rows were not compared with all candidates."""
         if self.crowded:
             logger.warning(
-                "%s: rows share so much with so many others (a template?) that each was compared with only the first "
-                "%d of a bucket, and some that are alike may stay; compare them without what they share",
-                what,
-                MAX_IN_BUCKET,
+                "%s: %d rows share so much with more than %d others each (a template?) that not all of these were "
+                "compared, and some that are alike may stay; if the answers share it, use `compare: prompt`",
+                *(what, self.crowded, MAX_IN_BUCKET),
             )
 
 

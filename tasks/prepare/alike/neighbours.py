@@ -56,13 +56,10 @@ def rows_near_items(
     items = [*questions_below(given.paths.root, folders), *benchmarks_in_use(given.paths).questions]
     texts = ((row.source, text) for row in rows for text in looked_up_texts(row, given.objective))
     found = near_items(texts, items, partial(SentenceEncoder(model).embed, max_tokens=MAX_TOKENS), threshold)
-    if found:
-        logger.info(
-            "prepare step held_out: %d rows come as near an item as review_above = %g, and stay; report.html lists "
-            "them for review",
-            len(found),
-            threshold,
-        )
+    logger.info(
+        "prepare step held_out: %d of %d rows come as near an item as review_above = %g%s",
+        *(len(found), len(rows), threshold, ", and stay; report.html lists them for review" if found else ""),
+    )
     return found
 
 
@@ -116,10 +113,20 @@ def nearest(vectors: NDArray[np.float64], items: NDArray[np.float64], threshold:
     return found
 
 
-def as_counts(pairs: Sequence[Pair]) -> dict[str, dict[str, Any]]:
-    """The pairs as a step's counts: row -> item and cosine, the nearest first, and how many more there are."""
+def as_counts(pairs: Sequence[Pair], looked_at: int, threshold: float) -> dict[str, dict[str, Any]]:
+    """The pairs as a step's counts: row -> item and cosine, the nearest first, and how many more there are.
+
+    Args:
+        pairs: Rows and their items.
+        looked_at: How many rows were compared.
+        threshold: Least cosine (0..1).
+    """
     ranked = sorted(pairs, key=lambda pair: (-pair.cosine, pair.source))
-    found = {pair.source: {"item_to_review": pair.item, "cosine": f"{pair.cosine:.3f}"} for pair in ranked[:MAX_LISTED]}
+    near, cosine = f"{len(pairs):,} come near an item", f"{threshold:g} and more"
+    found: dict[str, dict[str, Any]] = {f"{looked_at:,} rows": {"item_to_review": near, "cosine": cosine}}
+    found |= {
+        pair.source: {"item_to_review": pair.item, "cosine": f"{pair.cosine:.3f}"} for pair in ranked[:MAX_LISTED]
+    }
     if len(ranked) > MAX_LISTED:
         found[f"{len(ranked) - MAX_LISTED:,} more rows"] = {
             "item_to_review": "raise review_above to see the nearest alone",

@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,6 +116,8 @@ def _in_folder(name: str, root: Path) -> list[str]:
     found: list[str] = []
     others: list[str] = []
     for path in sorted(_below(root / name, root)):
+        if path.name == "README.md":
+            continue
         (found if _is_called_rows(path) else others).append(path.relative_to(root).as_posix())
     if not found:
         raise UsageError(
@@ -122,8 +125,15 @@ def _in_folder(name: str, root: Path) -> list[str]:
             f"{' or '.join(sorted(COMPRESSED))}){_instead(others)}; put rows there, or change prepare.sources"
         )
     if others:
-        logger.warning("passed over in %s, which are not called files of rows: %s", name, _listed(others))
+        _say_passed_over(name, _listed(others), root)
     return found
+
+
+@lru_cache
+def _say_passed_over(name: str, others: str, root: Path) -> None:
+    """Once, however often the folder is looked at."""
+    del root  # another project's folder is another one
+    logger.warning("passed over in %s, which are not called files of rows or describe them: %s", name, others)
 
 
 def _below(folder: Path, root: Path) -> Iterator[Path]:

@@ -117,6 +117,8 @@ def of_items(folder: Path, *items: list[dict[str, str]]) -> HeldOut:
             said(QUESTION, "So.", "Und dann, bitte sehr?"), said(QUESTION, "So."), False, id="context-of-an-item"
         ),
         pytest.param(said(QUESTION), said("Hallo", QUESTION), False, id="an-answer"),
+        pytest.param(said(LONG_QUESTION), said("Go", f"You asked: {LONG} So."), True, id="inside-an-answer"),
+        pytest.param(said("Be nice. " + LONG_QUESTION), said("Go", LONG), False, id="shared-words-of-answers"),
     ],
 )
 def test_a_question_is_found_in_whatever_turn_it_is_asked(

@@ -121,7 +121,7 @@ def test_in_a_crowd_a_row_is_compared_with_the_first_rows_alone_and_that_is_said
     assert there.find(0) is not None
     assert there.crowded > 0
     there.say_crowded("here")
-    assert "here: rows share so much" in caplog.text
+    assert "here: 7 rows share so much with more than 3 others" in caplog.text
 
 
 def test_words_are_compared_where_they_are_asked_for() -> None:

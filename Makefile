@@ -1,4 +1,5 @@
-# demo: the main job on real input.  tour: five nights of a schedule on a tiny model.  test: all tests.
+# demo: the main job on real input.  tour: five nights of a schedule on a tiny model.  test: the suite.
+# test-slow: proofs of more than ten seconds each, such as whole pipelines; CI runs them too.
 # check: format, lint, types.  docs: the site.  install: what they share.
 # test-browser: the report in headless Chromium, which `make test` skips where Chromium or Playwright is not installed.
 # TORCH_INDEX: URL of PyTorch's index of CPU wheels, for machines without an NVIDIA GPU (docs/howto/install.md).
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo tour test test-browser check docs install lock clean
+.PHONY: demo tour test test-slow test-browser check docs install lock clean
 
 demo: install
 	@$(BIN)/ratchet run --any-verdict
@@ -18,8 +19,13 @@ tour: install
 	@$(BIN)/python -m demo.tour
 
 # Two processes, one thread each: whole files, since a file's tests share what is dear to build; the longest first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: install
+	$(PYTEST) -m slow
 
 # Chromium comes from the system, never from Playwright's own downloads.
 test-browser: install

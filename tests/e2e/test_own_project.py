@@ -13,7 +13,7 @@ from evalsuite.gate.decision import Verdict, read_decision
 from tests.e2e.installed import SAYS_SO, build_wheel, environment, install
 from tests.e2e.project import NUM_TEST, write_golden
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 HIDING = ("tasks", "flows", "evalsuite", "dvc", "prefect", "datasets")
 RULES = [{"suite": "golden", "metric": "exact_match", "kind": "guard", "margin": 0.1}]
 

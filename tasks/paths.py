@@ -118,6 +118,11 @@ class ArtifactPaths:
         return self.root / ".ratchet" / "served"
 
     @property
+    def personal_findings(self) -> Path:
+        """Where personal data stands in texts, by hash of the text; may be deleted, and is looked for again then."""
+        return self.root / ".ratchet" / "personal"
+
+    @property
     def run_log(self) -> Path:
         """All that the last ``ratchet run`` and its stages said."""
         return self.root / ".ratchet" / "run.log"

@@ -15,7 +15,8 @@ from evalsuite.network.outside import Outside, Package
 from tasks.data.formats import Row
 from tasks.data.synthetic import KEY as SYNTHETIC
 from tasks.prepare.personal.entities import ENTITIES, MODEL_ENTITIES, Treatment
-from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model, find_all
+from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model
+from tasks.prepare.personal.kept import found_or_kept
 from tasks.prepare.personal.names import holds_personal_data
 from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
@@ -109,7 +110,8 @@ class PersonalData(Step):
         treatments, fields = self.treatments(), self._fields(given)
         key = read_key(given.paths.root / self.key_file) if self.key_file else b""
         of_all = Surrogates(key, "")
-        found = self._found(list(dict.fromkeys(text for row in rows for text in texts_of(row, self.roles, fields))))
+        different = dict.fromkeys(text for row in rows for text in texts_of(row, self.roles, fields))
+        found = self._found(list(different), given)
         kept, dropped, changed, total, rows_with = [], [], [], Counter[str](), Counter[str]()
         for row in rows:
             texts = texts_of(row, self.roles, fields)
@@ -158,18 +160,19 @@ class PersonalData(Step):
             )
         return known if self.fields is None else self.fields
 
-    def _found(self, texts: list[str]) -> dict[str, "InText"]:
+    def _found(self, texts: list[str], given: StepInputs) -> dict[str, "InText"]:
         """What the texts hold; a text that holds nothing is not in it."""
         treatments = self.treatments()
         wanted = Wanted(frozenset(treatments), self.language, self.model, self.score_threshold)
         processes = self.processes or (min(os.cpu_count() or 1, MOST_PROCESSES) if len(texts) >= MANY_TEXTS else 1)
+        looked_through = found_or_kept(texts, wanted, processes, given.paths.personal_findings)
         reported = {name for name, treatment in treatments.items() if treatment is Treatment.REPORT}
         return {
             text: InText(
                 settled([one for one in found if one.entity not in reported], text, GUESSED),
                 settled([one for one in found if one.entity in reported], text, GUESSED),
             )
-            for text, found in zip(texts, find_all(texts, wanted, processes), strict=True)
+            for text, found in zip(texts, looked_through, strict=True)
             if found
         }
 

@@ -53,6 +53,12 @@ def said(rows: list[Row]) -> list[list[str]]:
     return [[turn["content"] for turn in each.messages if turn["content"] != "Yes."] for each in rows]
 
 
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found is kept there."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def project(tmp_path: Path, tiny_model: Path) -> ArtifactPaths:
     return new_project(tmp_path, tiny_model)

@@ -1,6 +1,7 @@
 """What the keys of strangers' rows mean: used, harmless, not learnt by this trainer, or unknown and therefore named."""
 
 import difflib
+import math
 import reprlib
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -61,6 +62,8 @@ NESTED_EMPTY = ("[]", "{}", "null")
 MAX_SHOWN = 60
 MAX_NAMED = 40
 MAX_EXAMINED = 1000
+MAX_DEPTH = 100
+"""Levels of a tool's definition or of a call's arguments; a schema has some ten."""
 KNOWN = (
     *("messages", "conversations", "prompt", "completion", "instruction", "input", "output", "history", "system"),
     *("role", "content", "text", *MARKS, *VERDICTS, *NOT_LEARNT),
@@ -78,6 +81,33 @@ def shown(value: Any) -> str:
     short = reprlib.Repr()
     short.maxstring = short.maxother = MAX_SHOWN
     return short.repr(value)
+
+
+def check_number(value: Any, what: str) -> None:
+    """Refuse what is no number, and what is infinite or not a number.
+
+    Raises:
+        ValueError: Names it by ``what``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{what} is {kind_of(value)}, expected a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{what} is {value}, expected a finite number")
+
+
+def check_nested(value: Any, what: str, depth: int = MAX_DEPTH) -> None:
+    """Refuse a JSON value that no file of JSON may hold, or that is nested too deeply to be worked on.
+
+    Raises:
+        ValueError: Names it by ``what``.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{what} holds {value}, which is no JSON; write a finite number or null")
+    if isinstance(value, dict | list):
+        if not depth:
+            raise ValueError(f"{what} is nested too deeply, more than {MAX_DEPTH} levels")
+        for inner in value.values() if isinstance(value, dict) else value:
+            check_nested(inner, what, depth - 1)
 
 
 def kind_of(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evalsuite.core.text import as_written
 from tasks.data.conversations import Conversation, Shape, are_turns, history_of, instruction_of
-from tasks.data.keys import check_keys, is_empty, kind_of
+from tasks.data.keys import check_keys, check_number, is_empty, kind_of
 from tasks.data.ranked_answers import ANSWERS, PLACES, best_and_worst
 from tasks.data.tools import check_tools, linked, read_tools
 from tasks.data.turns import Turn, check_conversation, read_turns, with_system
@@ -114,8 +114,7 @@ def _check_scores(data: dict[str, Any]) -> None:
         if any(is_empty(data.get(key)) for key in keys):
             continue
         for key in keys:
-            if isinstance(data[key], bool) or not isinstance(data[key], int | float):
-                raise ValueError(f"{key} is {kind_of(data[key])}, expected a number")
+            check_number(data[key], key)
         better, worse = (data[key] for key in keys)
         if better == worse:
             raise ValueError(f"{keys[0]} equals {keys[1]}: a tie, which prefers neither answer")

@@ -7,7 +7,7 @@ As in Nectar (``answers`` with ``rank``), UltraFeedback (``completions`` with ``
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.data.keys import check_keys, is_empty, kind_of
+from tasks.data.keys import check_keys, check_number, is_empty, kind_of
 
 ANSWERS = ("responses", "completions", "answers", "generations")
 """Keys of a row that hold its answers."""
@@ -80,22 +80,25 @@ def _beside(data: dict[str, Any], number: int) -> dict[str, list[float]]:
             raise ValueError(f"{name} has {what}, expected a list with a number for each of {number} answers")
         places = _numbers(given, name, 1 if name in SCORES else -1)
         if name in ORDERS:
-            _check_order([int(-place) for place in places], name)
+            _check_order([-place for place in places], name)
         found[name] = places
     return found
 
 
 def _numbers(given: Sequence[Any], name: str, sign: int) -> list[float]:
+    """As they are: two large whole numbers may be one as floating-point numbers."""
     for position, value in enumerate(given):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{name}, entry {position}, is {kind_of(value)}, expected a number")
-    return [sign * float(value) for value in given]
+        check_number(value, f"{name}, entry {position},")
+    return [sign * value for value in given]
 
 
-def _check_order(places: Sequence[int], name: str) -> None:
+def _check_order(places: Sequence[float], name: str) -> None:
     """Refuse a list that names other answers where it is read as the answers in their order."""
+    for position, place in enumerate(places):
+        if place != int(place):
+            raise ValueError(f"{name}, entry {position}, is {place}, expected a whole number")
     first = min(places)
-    if sorted(places) != list(range(first, first + len(places))) or first not in (0, 1):
+    if first not in (0, 1) or sorted(places) != list(range(int(first), int(first) + len(places))):
         return
     if (places[0] - first, places[-1] - first) != (places.index(first), places.index(max(places))):
         raise ValueError(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalsuite.core.files import parse_json
-from tasks.data.keys import check_keys, is_empty, kind_of, shown
+from tasks.data.keys import check_keys, check_nested, is_empty, kind_of, shown
 
 CALL_ID = re.compile(r"[A-Za-z0-9]{9}", re.ASCII)
 Tool = dict[str, Any]
@@ -40,6 +40,7 @@ def _definition(tool: Any, where: str) -> Tool:
         tool = tool["function"]
     if not isinstance(tool, dict) or not isinstance(tool.get("name"), str) or not tool["name"].strip():
         raise ValueError(f"{where} is no function with a name")
+    check_nested(tool, where)
     return {"type": "function", "function": tool}
 
 
@@ -70,6 +71,7 @@ def _call(call: Any, where: str, unknown: set[str]) -> dict[str, Any]:
     arguments = {} if is_empty(given) else _parsed(given, f"{where}arguments")
     if not isinstance(arguments, dict):
         raise ValueError(f"{where}has arguments that are {kind_of(arguments)}, expected an object")
+    check_nested(arguments, f"{where}arguments")
     found = {"type": "function", "function": {"name": call["name"], "arguments": arguments}}
     own = outer.get("id")
     return found if is_empty(own) else {"id": str(own), **found}
@@ -86,7 +88,12 @@ def _parsed(value: Any, where: str) -> Any:
 
 
 def result_text(content: Any) -> str:
-    """What a tool gave back; objects as JSON."""
+    """What a tool gave back; objects as JSON.
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    check_nested(content, "the content")
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
 
 

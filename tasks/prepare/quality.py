@@ -17,7 +17,7 @@ REPEATED_RUN = 5
 """Words of a run that is looked for again."""
 LEAST_WORDS = 50
 """Shorter texts repeat themselves and hold symbols with good reason: Gopher's rules are for 50 words and more."""
-LEAST_ECHO_WORDS = 8
+LEAST_ECHO_ANSWER, LEAST_ECHO_WORDS = 5, 8
 """An answer may well begin with a shorter question."""
 LEAST_SENTENCE_WORDS = 8
 """Fewer may be a title or a name that ends on any word."""
@@ -108,7 +108,10 @@ class Quality(Step):
 
     def _of_words(self, text: str) -> Iterator[tuple[str, str]]:
         if self.least_letters is not None and (share := letters(text)) < self.least_letters:
-            yield "few letters", f"{share:.2f} of its characters, least_letters is {self.least_letters:g}"
+            yield (
+                "few letters",
+                f"{apart(share, self.least_letters)} of its characters, least_letters is {self.least_letters:g}",
+            )
         words = text.split()
         if len(words) < LEAST_WORDS:
             return
@@ -119,7 +122,7 @@ class Quality(Step):
         )
         for reason, most, share in measured:
             if most is not None and share > most:
-                yield reason, f"{share:.2f}, at most {most:g} is kept"
+                yield reason, f"{apart(share, most)}, at most {most:g} is kept"
 
     def _of_wording(self, text: str) -> Iterator[tuple[str, str]]:
         if self.refusals and REFUSAL.match(text.translate(STRAIGHT)):
@@ -138,13 +141,22 @@ class Quality(Step):
             yield "another language", f"{code}, {score:.2f} sure"
 
 
+def apart(share: float, limit: float) -> str:
+    """A share with as many decimal places as tell it from a limit, two at least."""
+    return next((said for places in range(2, 9) if float(said := f"{share:.{places}f}") != limit), f"{share!r}")
+
+
 def _learnt(row: Row) -> Iterator[tuple[str, str]]:
-    """The question before each answer that is learnt, and the answer; of a document "" and its text."""
+    """The question before each answer that is learnt, and the answer; of a document "" and its text.
+
+    A turn that calls a function and says nothing is no answer to be judged by its words.
+    """
     if row.text is not None:
         yield "", row.text
         return
     for at, turn in enumerate(row.messages):
-        if turn["role"] == "assistant" and turn.get("weight", 1):
+        says_nothing = "tool_calls" in turn and not turn["content"]
+        if turn["role"] == "assistant" and turn.get("weight", 1) and not says_nothing:
             asked = said_by("user", row.messages[:at])
             yield asked[-1] if asked else "", turn["content"]
 
@@ -188,8 +200,11 @@ def breaks_off(answer: str) -> str:
 
 
 def repeats(question: str, answer: str) -> bool:
-    """Whether an answer is the question, or begins with all of one of 8 words or more, but for case and white space."""
+    """Whether an answer of 5 words or more is the question, or begins with all of one of 8; case counts for nothing.
+
+    A shorter one may be a label that is right: "yes" to "yes".
+    """
     asked, said = whole_form(question), whole_form(answer)
     if asked == said:
-        return bool(asked)
+        return len(said.split()) >= LEAST_ECHO_ANSWER
     return len(asked.split()) >= LEAST_ECHO_WORDS and said.startswith(asked)

@@ -4,6 +4,7 @@ import logging
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -14,6 +15,7 @@ from pydantic import Field, model_validator
 from evalsuite.core.errors import UsageError
 from evalsuite.network.outside import Model, Outside
 from tasks.data.formats import Row
+from tasks.prepare.lengths import has_tools
 from tasks.prepare.rows import asked_text
 from tasks.prepare.scale.stored import only
 from tasks.prepare.selection.difficulty import difficulties
@@ -89,13 +91,16 @@ class Select(Step):
 
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Score every row, and keep the best in their order."""
-        budget = self.rows if self.rows is not None else round(float(self.share or 0.0) * len(rows))
+        unwritable = self._unwritable(rows, given)
+        budget = self.rows if self.rows is not None else round(float(self.share or 0.0) * (len(rows) - len(unwritable)))
         if budget < 1 and rows:
             raise UsageError(
                 f"prepare.steps.select.share = {self.share} of {len(rows)} rows is none; raise it, or set rows"
             )
-        if len(rows) <= budget:
+        if len(rows) - len(unwritable) <= budget:
             return Outcome(rows)
+        if unwritable:
+            return self._among_the_others(rows, unwritable, given)
         scores, words, unfit, counts = self._ranking(rows, given)
         order = sorted(range(len(rows)), key=lambda at: (-scores[at], rows[at].source))
         fit = [at for at in order if at not in unfit]
@@ -108,10 +113,28 @@ class Select(Step):
             elif at in like:
                 better, similarity = like[at]
                 detail = f"similarity {similarity:.2f}"
-                dropped.append(Note(row.source, "asks much the same as a better row", detail, rows[better].source))
+                than = "a row that was drawn before it" if self.by is By.RANDOM else "a better row"
+                dropped.append(Note(row.source, f"asks much the same as {than}", detail, rows[better].source))
             elif at not in kept:
                 dropped.append(Note(row.source, "beyond the budget of select", words[at]))
         return Outcome(only(rows, sorted(kept)), dropped, counts=counts)
+
+    def _unwritable(self, rows: Sequence[Row], given: StepInputs) -> set[int]:
+        """Rows with tools that the chat template cannot write: the base model cannot read them either."""
+        if self.by not in (By.IFD, By.PERPLEXITY):
+            return set()
+        with_tools = {at: row.source for at, row in enumerate(rows) if has_tools(row)}
+        if with_tools:
+            given.lengths.of(only(rows, list(with_tools)))
+        return {at for at, source in with_tools.items() if source in given.lengths.unwritable}
+
+    def _among_the_others(self, rows: Sequence[Row], passed_on: set[int], given: StepInputs) -> Outcome:
+        """Select among the others; these go on to the step ``length``, which drops them, counts them and says why."""
+        places = [at for at in range(len(rows)) if at not in passed_on]
+        outcome = self.run(only(rows, places), given)
+        gone = {note.source for note in outcome.dropped}
+        kept = [at for at, head in enumerate(given.heads(rows)) if head.source not in gone]
+        return replace(outcome, kept=only(rows, kept))
 
     def outside(self) -> tuple[Outside, ...]:
         """The encoder, where questions are compared."""

@@ -197,6 +197,7 @@ def test_calls_of_tools_can_be_preferred() -> None:
         ({"chosen": {"text": "a"}, "rejected": "b"}, "chosen: turn 0 has role None"),
         ({"chosen": "a", "rejected": "b", "score_chosen": 2, "score_rejected": 2}, "a tie, which prefers neither"),
         ({"chosen": "a", "rejected": "b", "chosen_rating": 1, "rejected_rating": 2}, "the rejected answer would be"),
+        ({"chosen": "a", "rejected": "b", "score_chosen": float("nan"), "score_rejected": 2}, "score_chosen is nan"),
         ({"chosen": "a", "rejected": "b", "score_chosen": "2", "score_rejected": 2}, "score_chosen is text, expected"),
         ({"chosen": [{**GOOD, "weight": 0}], "rejected": [BAD]}, "is the preferred answer, and marked not to be"),
         ({"chosen": "a", "rejected": "b", "label": False}, "label is false"),

@@ -182,3 +182,32 @@ KEYS = ("tools", "functions", "fields", "responses", "suggestions", "status", "m
 )
 def test_no_value_in_any_place_breaks_the_reader(row: dict[str, Any]) -> None:
     assert isinstance(parsed(row), Row | BadRow)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [(float("nan"), "holds nan, which is no JSON"), (-float("inf"), "holds -inf"), (nested(700), "nested too deeply")],
+)
+def test_what_no_json_may_hold_and_what_is_nested_too_deeply_is_a_bad_row(value: Any, why: str) -> None:
+    call = {"role": "assistant", "content": "", "tool_calls": [{"name": "look", "arguments": {"city": value}}]}
+    as_text = {"name": "look", "arguments": json.dumps({"city": value})}
+    rows: list[dict[str, Any]] = [
+        {"messages": [USER, ANSWER], "tools": [{**TOOL, "parameters": value}]},
+        {"messages": [USER, call, RESULT, ANSWER]},
+        {"messages": [USER, {**call, "tool_calls": [as_text]}, RESULT, ANSWER]},
+        {"messages": [USER, CALLS, {**RESULT, "content": {"x": value}}, ANSWER]},
+    ]
+    for row in rows:
+        assert why in reason(row)
+
+
+def test_what_is_nested_as_schemas_are_is_read() -> None:
+    row = good({"messages": [USER, ANSWER], "tools": [{**TOOL, "parameters": nested(60)}]})
+    assert row.tools[0]["function"]["parameters"] == nested(60)

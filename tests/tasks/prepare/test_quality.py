@@ -16,7 +16,7 @@ from tasks.data.formats import Row
 from tasks.paths import ArtifactPaths
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.order import chosen_steps
-from tasks.prepare.quality import REFUSAL, STRAIGHT, Quality, letters, repeated_lines, repeated_words
+from tasks.prepare.quality import REFUSAL, STRAIGHT, Quality, apart, letters, repeated_lines, repeated_words
 from tasks.prepare.steps import StepInputs
 
 XSTEST = Path(__file__).parents[4] / "shared/data/xstest"
@@ -87,6 +87,31 @@ def test_an_answer_that_begins_with_a_long_question_repeats_it_and_a_short_one_i
     assert reason(row(f"How do I close the account that I opened last year?\n{PLAIN}", question)) is not None
     assert reason(row("Close it? Press Delete.", "Close it?")) is None
     assert reason(row(f"How do I close my account? {PLAIN}", "Something else"), echo=True) is None
+
+
+def test_a_short_answer_may_be_the_question_and_right() -> None:
+    assert reason(row("yes", "Yes!")) is None
+    assert reason(row("One two three four.", "one two three four")) is None
+    assert reason(row("One two three four five.", "one two three four five")) == "the answer repeats the question"
+
+
+def test_a_call_of_a_function_is_no_answer_to_judge_by_its_words() -> None:
+    call = {"id": "123456789", "type": "function", "function": {"name": "look", "arguments": {}}}
+    turns = (
+        {"role": "user", "content": "How is the weather?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "rain", "tool_call_id": "123456789", "name": "look"},
+        {"role": "assistant", "content": "It rains."},
+    )
+    assert reason(Row("f:1", "id", "chat", turns, {})) is None
+    assert reason(Row("f:1", "id", "chat", (*turns[:3], {"role": "assistant", "content": ""}), {})) == "too short"
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "said"), [(0.2, 0.15, "0.20"), (0.1504, 0.15, "0.1504"), (0.15000001, 0.15, "0.15000001")]
+)
+def test_a_share_is_told_so_that_it_differs_from_its_limit(share: float, limit: float, said: str) -> None:
+    assert apart(share, limit) == said
 
 
 def test_what_is_not_learnt_drops_no_row_and_a_setting_of_null_looks_for_nothing() -> None:

@@ -1,6 +1,7 @@
 """Which rows a budget keeps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,30 @@ def test_none_that_is_kept_is_too_like_another_and_each_passed_over_is_like_a_be
 def test_a_budget_that_is_none_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Select.model_validate(settings)
+
+
+def test_rows_whose_tools_the_template_cannot_write_go_on_to_the_step_that_counts_them() -> None:
+    rows = rows_of(12)
+    tools = ({"type": "function", "function": {"name": "look"}},)
+    rows[3], rows[8], rows[9] = (rows[at]._replace(tools=tools) for at in (3, 8, 9))
+
+    class Lengths(TokenLengths):
+        def of(self, rows: Sequence[Row]) -> list[list[int]]:
+            self.unwritable.update({row.source: "no tools" for row in rows if row.source in ("f:003", "f:008")})
+            return [[] if row.source in self.unwritable else [7] for row in rows]
+
+    given = replace(GIVEN, lengths=Lengths(Path("nowhere"), 1024, Answers.ALL))
+    losses = {row.source: 0.5 + at / 100 for at, row in enumerate(rows)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "difficulties", lambda rows, _: [Difficulty(losses[row.source], 1.0) for row in rows])
+        outcome = Select(share=0.3).run(rows, given)
+    assert numbers(outcome) == [3, 8, 9, 10, 11]
+    assert len(outcome.dropped) == 7
+
+
+def test_a_row_that_is_like_one_drawn_before_it_is_not_called_worse() -> None:
+    outcome = selected([0.5] * 4, np.eye(2)[[0, 0, 0, 1]], by="random", rows=2, most_similar=0.9)
+    assert {note.reason for note in outcome.dropped} == {"asks much the same as a row that was drawn before it"}
 
 
 def test_documents_have_no_question_and_a_share_of_nothing_is_named() -> None:

@@ -32,7 +32,18 @@ TRIES_OF_REFUSED = 20
 """So many refused requests and no answer: the server takes none of this kind."""
 READ_AT_ONCE = 2_000
 """Kept answers that are in memory at a time."""
-_WORD = re.compile(r"[\w.-]{1,40}", re.ASCII)
+PARAMETERS = (
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "seed",
+    "logprobs",
+    "top_logprobs",
+)
+"""What a request may have."""
+_CODE = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20}){0,5}")
 
 
 def ask_all(
@@ -187,8 +198,9 @@ async def _answer(client: "openai.AsyncOpenAI", server: ChatServer, messages: Me
 
 
 def _said(error: "openai.APIStatusError") -> str:
-    """Which parameter and what kind of mistake; a server's sentences may quote what it was sent, and are left out."""
-    words = [word for word in (error.param, error.code) if isinstance(word, str) and _WORD.fullmatch(word)]
+    """Which of the parameters and what kind of mistake; all else may quote what the server was sent."""
+    words = [error.param] if error.param in PARAMETERS else []
+    words += [error.code] if isinstance(error.code, str) and _CODE.fullmatch(error.code) else []
     return f" ({', '.join(words)})" if words else ""
 
 

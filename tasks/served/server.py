@@ -72,18 +72,16 @@ class ChatServer(Settings):
         """
         import openai
 
-        from tasks.served.bodies import read_no_more
+        from tasks.served.bodies import PunctualClient
 
         return openai.AsyncOpenAI(
             base_url=self.base_url,
             api_key=self._key() or "none",
             timeout=self.timeout_seconds,
             max_retries=self.retries,
-            http_client=openai.DefaultAsyncHttpxClient(
-                trust_env=not self.is_here,
-                follow_redirects=False,  # rows go to the address in the settings, and to no other
-                event_hooks={"response": [read_no_more]},
-                headers={"Accept-Encoding": "identity"},
+            # Redirects are not followed: rows go to the address in the settings, and to no other.
+            http_client=PunctualClient(
+                self.timeout_seconds, trust_env=not self.is_here, headers={"Accept-Encoding": "identity"}
             ),
         )
 

@@ -3,7 +3,10 @@
 import gzip
 import json
 import logging
+import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,43 @@ def test_an_answer_that_drips_in_is_not_waited_for_longer(tmp_path: Path) -> Non
     dripping = Reply(says("x" * 1000), pause_seconds=0.02)
     with serving(lambda *_: dripping) as server, pytest.raises(StageError, match=r"did not answer within 0\.2 s"):
         asked(server, tmp_path, chats(1), retries=0, timeout_seconds=0.2)
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 100 Continue\r\n\r\n", b"a"])
+def test_headers_that_drip_in_are_not_waited_for_either(said: bytes, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"" if said.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\nX-A: ")
+                while True:
+                    connection.sendall(said)
+                    time.sleep(0.05)
+
+        server = threading.Thread(target=drip)
+        server.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        with pytest.raises(StageError, match=r"did not answer within 0\.5 s"):
+            asked(url, tmp_path, chats(1), retries=0, timeout_seconds=0.5)
+        server.join(10)
+        assert not server.is_alive()
+
+
+def test_that_a_server_asks_to_wait_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def busy_at_first(question: str, number: int) -> Reply | str:
+        return Reply("{}", 429, {"Retry-After": "0"}) if number < 3 else echo(question, number)
+
+    with serving(busy_at_first) as server:
+        asked(server, tmp_path, chats(2), retries=4, concurrency=1)
+    assert caplog.text.count("the server at 127.0.0.1 is busy and asks to wait 0 s") == 1
+
+
+def test_words_of_the_server_s_own_are_not_repeated(tmp_path: Path) -> None:
+    body = json.dumps({"error": {"message": "m", "param": "sk-abc123", "code": "alice@acme.org"}})
+    with serving(lambda *_: Reply(body, 400)) as server:
+        (answer,) = asked(server, tmp_path, chats(1))
+    assert answer.fault == "refused with status 400"
 
 
 def test_the_key_is_sent_and_stands_in_no_file_log_or_message(

@@ -48,6 +48,8 @@ def remedy_for(error: Exception) -> str:
     if is_network_error(error):
         return "a server that this stage needs does not answer: check the network and HF_ENDPOINT, HTTPS_PROXY, HF_HOME"
     number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EFBIG:
+        return "raise the limit on the size of files (`ulimit -f`), or use another file system"
     if number in NO_ROOM:
         return "free disk space"
     if number in NO_RIGHT:

@@ -15,6 +15,7 @@ from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
 from tasks.prepare.record.content_hash import content_hash
+from tasks.prepare.record.forgotten import NAME as FORGOTTEN
 from tasks.prepare.record.trail import Event, Trail, TrailRow, TrailStep, read_trail, shows_text
 from tasks.prepare.rows import content, row_rules
 
@@ -83,7 +84,9 @@ def _history(
     before, note = None, ""
     source = read.get(row.source, "its source has no such row any more")
     if not shows_text(row.events, trail.steps):
-        note = f"withheld, since it may hold personal data; it stands in {row.source}"
+        forgotten = any(event.step == FORGOTTEN for event in row.events)
+        why = "it is to be forgotten" if forgotten else "it may hold personal data"
+        note = f"withheld, since {why}; it stands in {row.source}"
     elif isinstance(source, str):
         note = source
     elif content_hash(content(source, objective)) != row.content:

@@ -19,6 +19,8 @@ def show_forgotten(proof: Proof, found: Found, path: Path | None, as_json: bool)
         return
     page = console()
     rows = _rows(len(proof.contents))
+    if len(proof.sources) > len(proof.contents):
+        rows += f" (of {_rows(len(proof.sources))} in the sources that say the same)"
     page.print(f"{rows} would be forgotten; nothing was written" if path is None else f"{rows} forgotten")
     for content in proof.contents[:SHOWN]:
         page.print(f"  content {content}")
@@ -39,7 +41,7 @@ def show_forgotten(proof: Proof, found: Found, path: Path | None, as_json: bool)
         )
         page.print(
             f"\nstill in the sources: {escape(listed)}. Removing it there, from DVC's cache and remote and from git's "
-            "history is yours to do; the list keeps it out of the data meanwhile"
+            f"history is yours to do; the list {'would keep' if path is None else 'keeps'} it out of the data meanwhile"
         )
     if path is not None:
         page.print(f"\nproof: {escape(path.as_posix())}")

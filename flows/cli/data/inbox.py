@@ -90,6 +90,8 @@ def inbox_take(
         f"{taken.rows} rows {would}taken for training, {taken.items} candidate golden items, "
         f"{taken.rejected} rejected, {taken.undecided} undecided"
     )
+    if taken.undecided and not (taken.rows or taken.items or taken.rejected):
+        typer.echo(f"  nothing is decided yet: set decision to accept or reject in {review}")
     if taken.rows and not dry_run:
         named = str(ROWS) in [file.name for file in files_there(prepare, paths.root)]
         typer.echo(f"  {ROWS}: " + ("`ratchet run` trains on it" if named else "name it in prepare.sources"))

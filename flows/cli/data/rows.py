@@ -111,7 +111,8 @@ def show_diff(found: DataDiff, shown: int, as_json: bool) -> None:
         return
     came, went, other = found.trained
     page.print(
-        f"\nof the rows that are trained on, {came:,} came, {went:,} went and {other:,} are others under one id\n"
+        f"\namong the rows that are trained on: {came:,} new, {went:,} gone, "
+        f"{other:,} with other content under the same id\n"
     )
     sources = table("source", "added", "removed", "changed", "decided otherwise", right={*KINDS, *TITLES.values()})
     for each in found.sources:

@@ -48,6 +48,7 @@ def test_a_network_error_is_never_answered_by_disk_space(error: Exception) -> No
     [
         (errno.ENOSPC, "free disk space"),
         (errno.EDQUOT, "free disk space"),
+        (errno.EFBIG, "raise the limit on the size of files"),
         (errno.EACCES, "permissions"),
         (errno.EROFS, "permissions"),
         (errno.ENOENT, "put that file"),

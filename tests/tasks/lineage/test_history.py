@@ -75,7 +75,7 @@ def test_the_text_of_a_forgotten_row_is_withheld(project: ArtifactPaths) -> None
     run(params, project)
     (found,) = histories("data/raw/rows.jsonl:3", params, project)
     assert found.before is None
-    assert found.note == "withheld, since it may hold personal data; it stands in data/raw/rows.jsonl:3"
+    assert found.note == "withheld, since it is to be forgotten; it stands in data/raw/rows.jsonl:3"
 
 
 @pytest.mark.parametrize(

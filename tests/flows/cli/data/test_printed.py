@@ -91,7 +91,7 @@ def test_a_comparison_has_counts_by_source_and_reason_and_the_first_rows(
     show_diff(compare(before, after), 10, as_json=False)
     said = capsys.readouterr().out
     assert "before  v1: 3 rows read" in said
-    assert "1 came, 0 went and 1 are others under one id" in said
+    assert "1 new, 0 gone, 1 with other content under the same id" in " ".join(said.split())
     told = [line.split() for line in said.splitlines()]
     assert ["data/raw/a.jsonl", "1", "0", "1", "1"] in told
     assert ["left", "out:", "duplicate", "0", "1", "+1"] in told

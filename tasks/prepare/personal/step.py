@@ -19,13 +19,15 @@ from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model, find_
 from tasks.prepare.personal.names import holds_personal_data
 from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
-from tasks.prepare.personal.rows import texts_of, with_texts, without_originals
+from tasks.prepare.personal.rows import names_of, texts_of, with_texts, without_originals
 from tasks.prepare.personal.surrogates import MAKERS, Surrogates, read_key
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
 MANY_TEXTS, MOST_PROCESSES = 5000, 8
 """From so many texts on, starting another process costs less than it saves."""
 GUESSED = frozenset(MODEL_ENTITIES)
+IN_A_NAME = "holds personal data in the name of a function or parameter, or in a key"
+"""Why a row is dropped whatever the treatment: another name would break the link of definition, call and result."""
 
 
 class Scope(StrEnum):
@@ -56,7 +58,7 @@ class PersonalData(Step):
     model: str = OWN_MODEL
     """Python package of the spaCy model that guesses names; nothing is downloaded."""
     roles: tuple[Literal["system", "user", "assistant", "tool"], ...] = ("system", "user", "assistant", "tool")
-    """Whose turns are looked at; documents always are."""
+    """Whose turns are looked at; documents and definitions of tools always are."""
     fields: tuple[str, ...] | None = None
     """Which of the objective's own fields are looked at; all when absent."""
     key_file: str | None = None
@@ -110,16 +112,25 @@ class PersonalData(Step):
         key = read_key(given.paths.root / self.key_file) if self.key_file else b""
         of_all = Surrogates(key, "")
         found = self._found(list(dict.fromkeys(text for row in rows for text in texts_of(row, self.roles, fields))))
+        in_names = self._in_names(
+            list(dict.fromkeys(name for row in rows for name in names_of(row, self.roles, fields)))
+        )
         kept, dropped, changed, total, rows_with = [], [], [], Counter[str](), Counter[str]()
         for row in rows:
             texts = texts_of(row, self.roles, fields)
             in_row = self._in_row(texts, found)
             count = Counter(one.entity for text in texts for one in in_row.get(text, NOTHING).both)
-            total.update(count)
-            rows_with.update(count.keys())
+            named = Counter[str]()
+            for name in names_of(row, self.roles, fields):
+                named.update(in_names.get(name, ()))
+            total.update(count + named)
+            rows_with.update((count + named).keys())
             bad = {name: number for name, number in count.items() if treatments[name] is Treatment.DROP}
             if bad:
                 dropped.append(Note(row.source, "holds personal data", _counted(bad)))
+                continue
+            if named:
+                dropped.append(Note(row.source, IN_A_NAME, _counted(named)))
                 continue
             own = Surrogates(key, row.row_id) if self.scope is Scope.CONVERSATION else of_all
             new = with_texts(row, self.roles, fields, partial(self._treated, in_row, own)) if in_row else row
@@ -172,6 +183,14 @@ class PersonalData(Step):
             for text, found in zip(texts, find_all(texts, wanted, processes), strict=True)
             if found
         }
+
+    def _in_names(self, names: list[str]) -> dict[str, list[str]]:
+        """The kinds in each name for which its row is dropped: none that are reported, or guessed of one word."""
+        kinds = {
+            name: [one.entity for one in found.treated if one.entity not in GUESSED]
+            for name, found in self._found(names).items()
+        }
+        return {name: found for name, found in kinds.items() if found}
 
     @staticmethod
     def _in_row(texts: list[str], found: dict[str, "InText"]) -> dict[str, "InText"]:

@@ -89,6 +89,63 @@ def test_calls_of_tools_and_their_results_are_looked_through_whatever_their_keys
     assert kept[0].fields == {}
 
 
+def with_tools(source: str = "f:1", name: str = "send", arguments: Any = None, **function: Any) -> Row:
+    calls = [{"id": "aB3dE6gH9", "type": "function", "function": {"name": name, "arguments": arguments or {}}}]
+    turns = (
+        {"role": "user", "content": "Send it."},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "content": "Sent.", "tool_call_id": "aB3dE6gH9", "name": name},
+        {"role": "assistant", "content": "Done."},
+    )
+    tools = ({"type": "function", "function": {"name": name, **function}},)
+    return Row(source, source, "chat", turns, {"messages": list(turns)}, tools=tools)
+
+
+def test_definitions_of_tools_are_looked_through_and_their_names_stay() -> None:
+    key, description = "sk-proj-" + TOKEN[4:] * 2, f"Sends mail as {EMAIL}."
+    properties = {
+        "name": {"type": "string", "description": f"Whose card it is, such as {CARD}", "default": {"name": EMAIL}},
+        "type": {"type": "string", "enum": ["plain", EMAIL]},
+    }
+    parameters = {"type": "object", "properties": properties, "required": ["name"]}
+    before = with_tools(description=f"{description} The key is {key}.", parameters=parameters)
+    kept, record = treated([before], entities=NO_MODEL)
+    assert kept[0].tools[0]["function"] == {
+        "name": "send",
+        "description": "Sends mail as <EMAIL_ADDRESS>. The key is <OPENAI_API_KEY>.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "description": "Whose card it is, such as <CREDIT_CARD>",
+                    "default": {"name": "<EMAIL_ADDRESS>"},
+                },
+                "type": {"type": "string", "enum": ["plain", "<EMAIL_ADDRESS>"]},
+            },
+            "required": ["name"],
+        },
+    }
+    assert (kept[0].messages, kept[0].fields) == (before.messages, {})
+    assert [note.detail for note in record.changed] == ["CREDIT_CARD 1, EMAIL_ADDRESS 3, OPENAI_API_KEY 1"]
+
+
+def test_a_row_is_dropped_when_a_name_or_a_key_of_its_tools_holds_personal_data() -> None:
+    rows = [
+        with_tools("f:1", name=EMAIL),
+        with_tools("f:2", arguments={"to": [{EMAIL: 1}]}),
+        with_tools("f:3", parameters={"type": "object", "properties": {EMAIL: {"type": "string"}}}),
+        with_tools("f:4", parameters={"type": "object", "required": [EMAIL]}),
+        with_tools("f:5", name="getWeather", arguments={"Jane": "x"}),
+    ]
+    kept, record = treated(rows)
+    assert kept == [rows[4]]
+    reason = "holds personal data in the name of a function or parameter, or in a key"
+    assert {(note.reason, note.detail.split()[0]) for note in record.dropped} == {(reason, "EMAIL_ADDRESS")}
+    assert record.counted["EMAIL_ADDRESS"]["rows"] == 4
+    assert treated(rows, entities=NO_MODEL | {"EMAIL_ADDRESS": "report"})[0] == rows
+
+
 def test_by_default_what_is_sure_is_redacted_and_places_are_reported() -> None:
     rows = [row(f"My name is Jane Doe, from Berlin. Mail {EMAIL}", f"Your card {CARD} is fine.")]
     kept, record = treated(rows)

@@ -1,5 +1,6 @@
 """The step that finds personal data in rows and does with each kind what its settings say."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,9 +24,13 @@ from tasks.prepare.personal.rows import names_of, texts_of, with_texts, without_
 from tasks.prepare.personal.surrogates import MAKERS, Surrogates, read_key
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
+logger = logging.getLogger(__name__)
+
 MANY_TEXTS, MOST_PROCESSES = 5000, 8
 """From so many texts on, starting another process costs less than it saves."""
 GUESSED = frozenset(MODEL_ENTITIES)
+MANY_PEOPLE = 0.05
+"""Share of rows that lose a name, beyond which other words may have been taken for names."""
 IN_A_NAME = "holds personal data in the name of a function or parameter, or in a key"
 """Why a row is dropped whatever the treatment: another name would break the link of definition, call and result."""
 
@@ -116,6 +121,7 @@ class PersonalData(Step):
             list(dict.fromkeys(name for row in rows for name in names_of(row, self.roles, fields)))
         )
         kept, dropped, changed, total, rows_with = [], [], [], Counter[str](), Counter[str]()
+        lost_a_name = 0
         for row in rows:
             texts = texts_of(row, self.roles, fields)
             in_row = self._in_row(texts, found)
@@ -135,6 +141,7 @@ class PersonalData(Step):
             own = Surrogates(key, row.row_id) if self.scope is Scope.CONVERSATION else of_all
             new = with_texts(row, self.roles, fields, partial(self._treated, in_row, own)) if in_row else row
             hidden = {name: number for name, number in count.items() if treatments[name].hides}
+            lost_a_name += "PERSON" in hidden
             if row.row_id != row.source and holds_personal_data(row.row_id):
                 new, hidden = new._replace(row_id=row.source), hidden | {"its id": 1}
             if new != row:
@@ -147,6 +154,13 @@ class PersonalData(Step):
             name: {"treatment": str(treatments[name]), "found": total[name], "rows": rows_with[name]}
             for name in sorted(total)
         }
+        if lost_a_name > MANY_PEOPLE * len(rows):
+            logger.warning(
+                "personal_data: PERSON was replaced in %d of %d rows (%.1f%%), and other words may have been taken for "
+                "names; set `entities: {PERSON: report}` under personal_data, which counts them and leaves them, look "
+                "at rows that report.json lists under first_changed now, then decide",
+                *(lost_a_name, len(rows), 100.0 * lost_a_name / len(rows)),
+            )
         return Outcome(kept, dropped, changed, counts)
 
     def outside(self) -> tuple[Outside, ...]:

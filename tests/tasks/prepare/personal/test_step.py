@@ -166,6 +166,19 @@ def test_who_was_found_once_is_found_in_the_whole_row() -> None:
     assert said(treated([other])[0])[0][0] == "My name is <PERSON> and I will wait."
 
 
+@pytest.mark.parametrize(
+    ("people", "entities", "warned"), [(1, {}, False), (2, {}, True), (2, {"PERSON": "report"}, False)]
+)
+def test_many_rows_that_lose_a_name_are_warned_of_with_what_to_set(
+    caplog: pytest.LogCaptureFixture, people: int, entities: dict[str, str], warned: bool
+) -> None:
+    texts = ["My name is Zofia Kowalczyk."] * people + ["where is it?"] * (20 - people)
+    treated([row(text, source=f"f:{at}") for at, text in enumerate(texts)], entities=entities)
+    said = "PERSON was replaced in 2 of 20 rows (10.0%), and other words may have been taken for names; set `entities"
+    assert (said in caplog.text) is warned
+    assert ("PERSON was replaced" in caplog.text) is warned
+
+
 def test_each_kind_has_its_own_treatment() -> None:
     rows = [
         row(f"Mail {EMAIL} from 192.0.2.9", source="f:1"),

@@ -19,23 +19,30 @@ ALL: frozenset[str] = frozenset()
 
 
 def texts_of(row: Row, roles: Sequence[str], fields: Sequence[str]) -> list[str]:
-    """Every text of the row's document, of its turns of these roles, of these fields, and of its tools."""
+    """Every text of the row's document, of its turns of these roles, and of these fields."""
     found = [] if row.text is None else [row.text]
-    for value, passed_over in _parts(row, roles, fields):
-        found += _texts(value, passed_over)
+    for value in _parts(row, roles, fields):
+        found += _texts(value, NO_TEXT)
     return found
+
+
+def texts_of_tools(row: Row) -> list[str]:
+    """Descriptions, defaults and other texts of the definitions of a row's tools."""
+    return list(_texts(row.tools, OF_TOOLS))
 
 
 def names_of(row: Row, roles: Sequence[str], fields: Sequence[str]) -> list[str]:
     """Names of functions and parameters, and keys, in the same places: they link definition, call and result."""
-    return [name for value, passed_over in _parts(row, roles, fields) for name in _names(value, passed_over)]
+    return [
+        *(name for value in _parts(row, roles, fields) for name in _names(value, NO_TEXT)),
+        *_names(row.tools, OF_TOOLS),
+    ]
 
 
-def _parts(row: Row, roles: Sequence[str], fields: Sequence[str]) -> Iterator[tuple[Any, frozenset[str]]]:
-    """What is looked through, with the keys that are passed over."""
-    yield from ((turn, NO_TEXT) for turn in row.messages if turn["role"] in roles)
-    yield from ((value, NO_TEXT) for value in _own(row, fields).values())
-    yield from ((tool, OF_TOOLS) for tool in row.tools)
+def _parts(row: Row, roles: Sequence[str], fields: Sequence[str]) -> Iterator[Any]:
+    """The turns and fields that are looked through."""
+    yield from (turn for turn in row.messages if turn["role"] in roles)
+    yield from _own(row, fields).values()
 
 
 def _texts(value: Any, passed_over: frozenset[str]) -> Iterator[str]:
@@ -79,11 +86,13 @@ def _below(key: str, passed_over: frozenset[str]) -> frozenset[str]:
     return ALL if values else passed_over
 
 
-def with_texts(row: Row, roles: Sequence[str], fields: Sequence[str], change: Callable[[str], str]) -> Row:
-    """The row with each of those texts changed."""
+def with_texts(
+    row: Row, roles: Sequence[str], fields: Sequence[str], change: Callable[[str], str], in_tools: Callable[[str], str]
+) -> Row:
+    """The row with each of those texts changed, and with each of its tools' by ``in_tools``."""
     text = None if row.text is None else change(row.text)
     turns = tuple(_changed(turn, change, NO_TEXT) if turn["role"] in roles else turn for turn in row.messages)
-    tools = tuple(_changed(tool, change, OF_TOOLS) for tool in row.tools)
+    tools = tuple(_changed(tool, in_tools, OF_TOOLS) for tool in row.tools)
     before = _own(row, fields)
     own = {name: _changed(value, change, NO_TEXT) for name, value in before.items()}
     return row._replace(

@@ -20,7 +20,7 @@ from tasks.prepare.personal.finding import OWN_MODEL, Wanted, check_model, find_
 from tasks.prepare.personal.names import holds_personal_data
 from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
-from tasks.prepare.personal.rows import names_of, texts_of, with_texts, without_originals
+from tasks.prepare.personal.rows import names_of, texts_of, texts_of_tools, with_texts, without_originals
 from tasks.prepare.personal.surrogates import MAKERS, Surrogates, read_key
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
 
@@ -117,18 +117,17 @@ class PersonalData(Step):
         key = read_key(given.paths.root / self.key_file) if self.key_file else b""
         of_all = Surrogates(key, "")
         found = self._found(list(dict.fromkeys(text for row in rows for text in texts_of(row, self.roles, fields))))
-        in_names = self._in_names(
-            list(dict.fromkeys(name for row in rows for name in names_of(row, self.roles, fields)))
-        )
+        by_program = (text for row in rows for text in (*names_of(row, self.roles, fields), *texts_of_tools(row)))
+        sure = self._without_guesses(list(dict.fromkeys(by_program)))
         kept, dropped, changed, total, rows_with = [], [], [], Counter[str](), Counter[str]()
         lost_a_name = 0
         for row in rows:
             texts = texts_of(row, self.roles, fields)
             in_row = self._in_row(texts, found)
             count = Counter(one.entity for text in texts for one in in_row.get(text, NOTHING).both)
-            named = Counter[str]()
-            for name in names_of(row, self.roles, fields):
-                named.update(in_names.get(name, ()))
+            count.update(one.entity for text in texts_of_tools(row) for one in sure.get(text, NOTHING).both)
+            names = names_of(row, self.roles, fields)
+            named = Counter(one.entity for name in names for one in sure.get(name, NOTHING).treated)
             total.update(count + named)
             rows_with.update((count + named).keys())
             bad = {name: number for name, number in count.items() if treatments[name] is Treatment.DROP}
@@ -139,7 +138,8 @@ class PersonalData(Step):
                 dropped.append(Note(row.source, IN_A_NAME, _counted(named)))
                 continue
             own = Surrogates(key, row.row_id) if self.scope is Scope.CONVERSATION else of_all
-            new = with_texts(row, self.roles, fields, partial(self._treated, in_row, own)) if in_row else row
+            changes = (partial(self._treated, holds, own) for holds in (in_row, sure))
+            new = with_texts(row, self.roles, fields, *changes) if count else row
             hidden = {name: number for name, number in count.items() if treatments[name].hides}
             lost_a_name += "PERSON" in hidden
             if row.row_id != row.source and holds_personal_data(row.row_id):
@@ -198,13 +198,12 @@ class PersonalData(Step):
             if found
         }
 
-    def _in_names(self, names: list[str]) -> dict[str, list[str]]:
-        """The kinds in each name for which its row is dropped: none that are reported, or guessed of one word."""
-        kinds = {
-            name: [one.entity for one in found.treated if one.entity not in GUESSED]
-            for name, found in self._found(names).items()
+    def _without_guesses(self, texts: list[str]) -> dict[str, "InText"]:
+        """What texts for programs hold: of names, and of orders such as ``Convert dates``, the model guesses wrong."""
+        return {
+            text: InText(*([one for one in kind if one.entity not in GUESSED] for kind in found))
+            for text, found in self._found(texts).items()
         }
-        return {name: found for name, found in kinds.items() if found}
 
     @staticmethod
     def _in_row(texts: list[str], found: dict[str, "InText"]) -> dict[str, "InText"]:

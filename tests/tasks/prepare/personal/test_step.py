@@ -109,7 +109,7 @@ def test_definitions_of_tools_are_looked_through_and_their_names_stay() -> None:
     }
     parameters = {"type": "object", "properties": properties, "required": ["name"]}
     before = with_tools(description=f"{description} The key is {key}.", parameters=parameters)
-    kept, record = treated([before], entities=NO_MODEL)
+    kept, record = treated([before, with_tools("f:2", description="Convert one currency to another")])
     assert kept[0].tools[0]["function"] == {
         "name": "send",
         "description": "Sends mail as <EMAIL_ADDRESS>. The key is <OPENAI_API_KEY>.",
@@ -127,6 +127,7 @@ def test_definitions_of_tools_are_looked_through_and_their_names_stay() -> None:
         },
     }
     assert (kept[0].messages, kept[0].fields) == (before.messages, {})
+    assert kept[1].tools[0]["function"]["description"] == "Convert one currency to another"
     assert [note.detail for note in record.changed] == ["CREDIT_CARD 1, EMAIL_ADDRESS 3, OPENAI_API_KEY 1"]
 
 

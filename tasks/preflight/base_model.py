@@ -15,6 +15,7 @@ from tasks.objectives.objective import RowKind
 from tasks.paths import ArtifactPaths
 from tasks.prepare.inputs.source_files import source_files
 from tasks.prepare.lengths import TokenLengths, has_tools
+from tasks.prepare.order import chosen_steps, is_private
 from tasks.prepare.rows import row_rules
 from tasks.prepare.sources import FIRST_ROWS
 
@@ -70,7 +71,13 @@ def check_first_rows(params: Params, paths: ArtifactPaths) -> bool:
         return False
     if is_affected(own_template(base), params.model):
         return False
-    lengths = TokenLengths(base, params.prepare.max_length_tokens, params.train.answers, objective)
+    lengths = TokenLengths(
+        base,
+        params.prepare.max_length_tokens,
+        params.train.answers,
+        objective,
+        is_private(chosen_steps(params.prepare)),
+    )
     for name, path, _ in source_files(params.prepare, paths.root, fetch=False):
         found = islice(read_rows(path, name, row_rules(params.prepare)), FIRST_ROWS)
         rows = [row for row in found if isinstance(row, Row)]

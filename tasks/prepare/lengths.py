@@ -11,6 +11,7 @@ from evalsuite.core.errors import MissingArtifactError
 from tasks.base_model.context import check_fits, context_tokens
 from tasks.config.train import Answers
 from tasks.data.formats import Row
+from tasks.data.quiet import quiet
 from tasks.objectives.conversation import UnwritableRowError, end_tokens
 from tasks.objectives.objective import Objective, RowKind
 from tasks.objectives.sft import Sft
@@ -33,6 +34,8 @@ class TokenLengths:
     answers: Answers
     """Which answers of a conversation training will learn (``train.answers``)."""
     objective: Objective = field(default_factory=Sft)
+    private: bool = False
+    """Whether rows may hold personal data, so that no reason quotes one."""
     unwritable: dict[str, str] = field(default_factory=dict)
     """Source of each row with tools that the chat template cannot write, of those counted so far -> why; such a row
     has no sequences."""
@@ -61,17 +64,23 @@ class TokenLengths:
         tokenizer, ends = self._tokenizer
         lines = [json.dumps(self._as_written(row)) for row in rows if not has_tools(row)]
         found: dict[str, list[int]] = {row.source: [] for row in rows}
-        for sequence in tokenize_all(lines, tokenizer, ends, self.answers, self.objective):
-            found[sequence.name].append(len(sequence.input_ids))
+        try:
+            for sequence in tokenize_all(lines, tokenizer, ends, self.answers, self.objective):
+                found[sequence.name].append(len(sequence.input_ids))
+        except UnwritableRowError as error:
+            raise UnwritableRowError(error.name, self._told(error)) from None
         for row in filter(has_tools, rows):
             self.unwritable.pop(row.source, None)
             try:
                 sequences = self.objective.tokenize([self._as_written(row)], tokenizer, ends, self.answers)
             except UnwritableRowError as error:
-                self.unwritable[row.source] = error.reason
+                self.unwritable[row.source] = self._told(error)
             else:
                 found[row.source] = [len(sequence.input_ids) for sequence in sequences]
         return [found[row.source] for row in rows]
+
+    def _told(self, error: UnwritableRowError) -> str:
+        return quiet(error.reason, ())[0] if self.private else error.reason
 
     @cached_property
     def _tokenizer(self) -> tuple[Any, Collection[int] | None]:

@@ -16,6 +16,7 @@ from evalsuite.core.errors import UsageError
 from tasks.config.prepare import PrepareParams
 from tasks.data.formats import Row
 from tasks.prepare.inputs.source_files import file_of, source_files
+from tasks.prepare.personal.names import masked
 from tasks.prepare.scale.heads import Head
 from tasks.prepare.scale.stored import Rows, only
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
@@ -142,8 +143,14 @@ def kept_counts(people: int, synthetic: int, replay: int, share: float, most: fl
     return stay, beside(people + stay)
 
 
-def mixture(sides: Sequence[Rows], given: StepInputs) -> dict[str, Any]:
-    """What report.json says of replay and of synthetic rows among the train and dev rows; empty without both."""
+def mixture(sides: Sequence[Rows], given: StepInputs, private: bool) -> dict[str, Any]:
+    """What report.json says of replay and of synthetic rows among the train and dev rows; empty without both.
+
+    Args:
+        sides: Train and dev rows.
+        given: What was asked for.
+        private: Whether rows may hold personal data, which is then hidden in the names that their marks give too.
+    """
     params = given.params
     told: dict[str, Any] = {}
     total = sum(map(len, sides)) or 1
@@ -151,7 +158,10 @@ def mixture(sides: Sequence[Rows], given: StepInputs) -> dict[str, Any]:
         sources = [head.source for rows in sides for head in given.heads(rows)]
         count = entries_of(sources, params, given.paths.root).count(len(params.sources))
         told["replay"] = {**params.replay.model_dump(), "rows": count, "reached": round(count / total, 4)}
-    found = Counter(head.written for rows in sides for head in given.heads(rows) if head.written)
+    marks = Counter(head.written for rows in sides for head in given.heads(rows) if head.written)
+    found = Counter[tuple[str, str]]()
+    for (kind, model), count in marks.items():
+        found[(masked(kind), masked(model)) if private else (kind, model)] += count
     if found:
         by = [{"kind": kind, "model": model, "rows": count} for (kind, model), count in sorted(found.items())]
         count = found.total()

@@ -54,6 +54,11 @@ def chosen_steps(params: PrepareParams) -> list[ChosenStep]:
     return steps
 
 
+def is_private(steps: Sequence[ChosenStep]) -> bool:
+    """Whether rows may hold personal data, so that nothing of them is written elsewhere."""
+    return any(each.step.private for each in steps)
+
+
 def mixing(rows: Sequence[Row], given: StepInputs) -> list[ChosenStep]:
     """The step behind all others, where there is something to mix: replay, or rows that a model wrote."""
     if given.params.replay is None and all(head.written is None for head in given.heads(rows)):

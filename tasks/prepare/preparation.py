@@ -13,7 +13,7 @@ from tasks.prepare.inputs.quarantine import QUARANTINE
 from tasks.prepare.inputs.source_files import say_links, source_files
 from tasks.prepare.lengths import TokenLengths
 from tasks.prepare.mixing import mixture
-from tasks.prepare.order import chosen_steps, mixing
+from tasks.prepare.order import chosen_steps, is_private, mixing
 from tasks.prepare.record.forgotten import forgetting
 from tasks.prepare.record.page import Prepared, write_page
 from tasks.prepare.record.trail import trail_rows, write_trail
@@ -43,11 +43,12 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
             the chat template cannot write a row as it is to be learnt.
         StageError: The hub of a source does not answer.
     """
-    steps = [*forgetting(paths), *chosen_steps(params)]
+    chosen = chosen_steps(params)
+    steps, private = [*forgetting(paths), *chosen], is_private(chosen)
     check_sources(params, paths)
     say_links(source_files(params, paths.root, fetch=True), paths.root)
     objective = find_objective(params.objective)
-    lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective)
+    lengths = TokenLengths(paths.export("base"), params.max_length_tokens, answers, objective, private)
     with engine_of(params) as engine:
         given = StepInputs(params, paths, lengths, engine)
         read = read_sources(params, paths, engine)
@@ -59,7 +60,7 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
         if left_out:
             records.append(Record("split", len(kept), left_out, []))
         report = report_of(read, records, sides, given)
-        report |= mixture([side.rows for side in sides.values()], given)
+        report |= mixture([side.rows for side in sides.values()], given, private)
 
         def beside(folder: Path) -> None:
             if read.quarantine.is_file():

@@ -12,6 +12,8 @@ from evalsuite.core.yaml_file import key_line
 from tasks.config.prepare import PrepareParams
 from tasks.data.decontaminate import HeldOut, Match, said_by, user_text
 from tasks.data.formats import Row, RowRules
+from tasks.data.keys import kind_of
+from tasks.data.quiet import quiet_keys
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective, RowKind
 from tasks.paths import ArtifactPaths
@@ -92,7 +94,7 @@ def asked_text(row: Row) -> str:
     return user_text(row.messages) if row.text is None else row.text
 
 
-def group_of(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
+def group_of(row: Row, group_by: str | None, paths: ArtifactPaths, quiet: bool = False) -> str:
     """What keeps a row beside others on one side: its ``group_by`` field, or what its user says.
 
     Raises:
@@ -104,13 +106,13 @@ def group_of(row: Row, group_by: str | None, paths: ArtifactPaths) -> str:
         line = key_line(paths.params, "prepare", "group_by")
         where = f" (line {line} of {paths.params.name})" if line else ""
         raise UsageError(
-            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {sorted(row.fields)}; take "
-            f"`group_by` out of `prepare`{where} if your rows have no groups, or name one of these fields there"
+            f"{row.source}: no field {group_by!r}, which prepare.group_by names; fields: {_fields_of(row, quiet)}; "
+            f"take `group_by` out of `prepare`{where} if your rows have no groups, or name one of these fields there"
         )
     return str(row.fields[group_by])
 
 
-def stratum_of(row: Row, key: str) -> str:
+def stratum_of(row: Row, key: str, quiet: bool = False) -> str:
     """The value of ``prepare.split.stratify_by``.
 
     Raises:
@@ -118,13 +120,18 @@ def stratum_of(row: Row, key: str) -> str:
     """
     if key not in row.fields:
         raise UsageError(
-            f"{row.source}: no field {key!r}, which prepare.split.stratify_by names; fields: {sorted(row.fields)}; "
+            f"{row.source}: no field {key!r}, which prepare.split.stratify_by names; fields: {_fields_of(row, quiet)}; "
             "name one of these, or take stratify_by out"
         )
     return str(row.fields[key])
 
 
-def time_of(row: Row, key: str) -> datetime:
+def _fields_of(row: Row, quiet: bool) -> list[str]:
+    """Its keys, as an error says them: without those that look like values where rows may hold personal data."""
+    return list(quiet_keys(sorted(row.fields))) if quiet else sorted(row.fields)
+
+
+def time_of(row: Row, key: str, quiet: bool = False) -> datetime:
     """The value of ``prepare.split.field``: ISO 8601, or seconds since 1970; UTC where it names no time zone.
 
     Raises:
@@ -137,7 +144,8 @@ def time_of(row: Row, key: str) -> datetime:
             return found if found.tzinfo else found.replace(tzinfo=UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
-    said = f"its field {key!r} is {str(value)[:40]!r}" if key in row.fields else f"no field {key!r}"
+    shown = kind_of(value) if quiet else repr(str(value)[:40])
+    said = f"its field {key!r} is {shown}" if key in row.fields else f"no field {key!r}"
     raise UsageError(
         f"{row.source}: {said}, which prepare.split.field names; expected a date or time as ISO 8601 (2026-05-31, "
         "2026-05-31T12:00:00+02:00) or seconds since 1970: correct the row, or name another field"
@@ -150,8 +158,9 @@ def check_split_fields(row: Row, params: PrepareParams, paths: ArtifactPaths) ->
     Raises:
         UsageError: Names the row, the field and the setting.
     """
-    group_of(row, params.group_by, paths)
+    quiet = row_rules(params).quiet
+    group_of(row, params.group_by, paths, quiet)
     if params.split.stratify_by is not None:
-        stratum_of(row, params.split.stratify_by)
+        stratum_of(row, params.split.stratify_by, quiet)
     if params.split.field is not None:
-        time_of(row, params.split.field)
+        time_of(row, params.split.field, quiet)

@@ -22,7 +22,7 @@ from tasks.paths import ArtifactPaths
 from tasks.prepare.alike.near import Nearest, Signing
 from tasks.prepare.alike.shingles import Shingling
 from tasks.prepare.alike.steps import compared, near_index
-from tasks.prepare.rows import group_of, stratum_of, time_of
+from tasks.prepare.rows import group_of, row_rules, stratum_of, time_of
 from tasks.prepare.scale.stored import Rows
 from tasks.prepare.steps import Note, StepInputs
 
@@ -137,12 +137,12 @@ class _Read:
         Raises:
             UsageError: A row lacks a field.
         """
-        by, split = self.params.group_by, self.params.split
+        by, split, quiet = self.params.group_by, self.params.split, row_rules(self.params).quiet
         return [
             Fact(
-                group_key(group_of(row, by, self.paths), self.params.seed),
-                None if split.stratify_by is None else stratum_of(row, split.stratify_by),
-                None if split.field is None else time_of(row, split.field),
+                group_key(group_of(row, by, self.paths, quiet), self.params.seed),
+                None if split.stratify_by is None else stratum_of(row, split.stratify_by, quiet),
+                None if split.field is None else time_of(row, split.field, quiet),
             )
             for row in rows
         ]

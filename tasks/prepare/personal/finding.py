@@ -69,7 +69,7 @@ def find(texts: Sequence[str], wanted: Wanted) -> list[list[Found]]:
     read = [as_read(text) for text in texts]
     cut = [(number, start, piece) for number, each in enumerate(read) for start, piece in pieces(each.text)]
     found: list[dict[tuple[str, int, int], float]] = [{} for _ in texts]
-    with _quiet():
+    with silenced():
         try:
             analyze = _analyzer(wanted)
             for (number, start, _), results in zip(cut, analyze([piece for _, _, piece in cut]), strict=True):
@@ -125,7 +125,8 @@ class _Silent(logging.Filter):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def silenced() -> Iterator[None]:
+    """Let Presidio and spaCy log nothing, neither texts nor what they load."""
     silent, loggers = _Silent(), [logging.getLogger(name) for name in ("presidio-analyzer", "tldextract", "spacy")]
     for logger in loggers:
         logger.addFilter(silent)

@@ -1,5 +1,6 @@
 """The step that finds personal data in rows and does with each kind what its settings say."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,13 +21,19 @@ from tasks.prepare.personal.kept import found_or_kept
 from tasks.prepare.personal.names import holds_personal_data
 from tasks.prepare.personal.people import named_again
 from tasks.prepare.personal.reading import Found, settled
-from tasks.prepare.personal.rows import texts_of, with_texts, without_originals
+from tasks.prepare.personal.rows import names_of, texts_of, texts_of_tools, with_texts, without_originals
 from tasks.prepare.personal.surrogates import MAKERS, Surrogates, read_key
 from tasks.prepare.steps import Note, Outcome, Step, StepInputs
+
+logger = logging.getLogger(__name__)
 
 MANY_TEXTS, MOST_PROCESSES = 5000, 8
 """From so many texts on, starting another process costs less than it saves."""
 GUESSED = frozenset(MODEL_ENTITIES)
+MANY_PEOPLE = 0.05
+"""Share of rows that lose a name, beyond which other words may have been taken for names."""
+IN_A_NAME = "holds personal data in the name of a function or parameter, or in a key"
+"""Why a row is dropped whatever the treatment: another name would break the link of definition, call and result."""
 
 
 class Scope(StrEnum):
@@ -57,7 +64,7 @@ class PersonalData(Step):
     model: str = OWN_MODEL
     """Python package of the spaCy model that guesses names; nothing is downloaded."""
     roles: tuple[Literal["system", "user", "assistant", "tool"], ...] = ("system", "user", "assistant", "tool")
-    """Whose turns are looked at; documents always are."""
+    """Whose turns are looked at; documents and definitions of tools always are."""
     fields: tuple[str, ...] | None = None
     """Which of the objective's own fields are looked at; all when absent."""
     key_file: str | None = None
@@ -112,20 +119,31 @@ class PersonalData(Step):
         of_all = Surrogates(key, "")
         different = dict.fromkeys(text for row in rows for text in texts_of(row, self.roles, fields))
         found = self._found(list(different), given)
+        by_program = (text for row in rows for text in (*names_of(row, self.roles, fields), *texts_of_tools(row)))
+        sure = self._without_guesses(list(dict.fromkeys(by_program)), given)
         kept, dropped, changed, total, rows_with = [], [], [], Counter[str](), Counter[str]()
+        lost_a_name = 0
         for row in rows:
             texts = texts_of(row, self.roles, fields)
             in_row = self._in_row(texts, found)
             count = Counter(one.entity for text in texts for one in in_row.get(text, NOTHING).both)
-            total.update(count)
-            rows_with.update(count.keys())
+            count.update(one.entity for text in texts_of_tools(row) for one in sure.get(text, NOTHING).both)
+            names = names_of(row, self.roles, fields)
+            named = Counter(one.entity for name in names for one in sure.get(name, NOTHING).treated)
+            total.update(count + named)
+            rows_with.update((count + named).keys())
             bad = {name: number for name, number in count.items() if treatments[name] is Treatment.DROP}
             if bad:
                 dropped.append(Note(row.source, "holds personal data", _counted(bad)))
                 continue
+            if named:
+                dropped.append(Note(row.source, IN_A_NAME, _counted(named)))
+                continue
             own = Surrogates(key, row.row_id) if self.scope is Scope.CONVERSATION else of_all
-            new = with_texts(row, self.roles, fields, partial(self._treated, in_row, own)) if in_row else row
+            changes = (partial(self._treated, holds, own) for holds in (in_row, sure))
+            new = with_texts(row, self.roles, fields, *changes) if count else row
             hidden = {name: number for name, number in count.items() if treatments[name].hides}
+            lost_a_name += "PERSON" in hidden
             if row.row_id != row.source and holds_personal_data(row.row_id):
                 new, hidden = new._replace(row_id=row.source), hidden | {"its id": 1}
             if new != row:
@@ -138,6 +156,13 @@ class PersonalData(Step):
             name: {"treatment": str(treatments[name]), "found": total[name], "rows": rows_with[name]}
             for name in sorted(total)
         }
+        if lost_a_name > MANY_PEOPLE * len(rows):
+            logger.warning(
+                "personal_data: PERSON was replaced in %d of %d rows (%.1f%%), and other words may have been taken for "
+                "names; set `entities: {PERSON: report}` under personal_data, which counts them and leaves them, look "
+                "at rows that report.json lists under first_changed now, then decide",
+                *(lost_a_name, len(rows), 100.0 * lost_a_name / len(rows)),
+            )
         return Outcome(kept, dropped, changed, counts)
 
     def outside(self) -> tuple[Outside, ...]:
@@ -174,6 +199,13 @@ class PersonalData(Step):
             )
             for text, found in zip(texts, looked_through, strict=True)
             if found
+        }
+
+    def _without_guesses(self, texts: list[str], given: StepInputs) -> dict[str, "InText"]:
+        """What texts for programs hold: of names, and of orders such as ``Convert dates``, the model guesses wrong."""
+        return {
+            text: InText(*([one for one in kind if one.entity not in GUESSED] for kind in found))
+            for text, found in self._found(texts, given).items()
         }
 
     @staticmethod

@@ -342,3 +342,12 @@ def test_a_command_that_was_killed_in_an_empty_folder_can_be_run_again(tmp_path:
     create(tmp_path / "mine", Wishes())
     assert not list((tmp_path / "mine").glob(".ratchet-init-*"))
     assert (tmp_path / "mine/dvc.yaml").is_file()
+
+
+def test_the_key_of_pseudonyms_is_never_added_to_git(tmp_path: Path) -> None:
+    create(tmp_path / "mine", Wishes())
+    (tmp_path / "mine/pseudonyms.key").write_text("0" * 64)
+    subprocess.run(["git", "add", "--all"], cwd=tmp_path / "mine", check=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=tmp_path / "mine", check=True, capture_output=True, text=True)
+    assert "params.yaml" in listed.stdout
+    assert "pseudonyms.key" not in listed.stdout

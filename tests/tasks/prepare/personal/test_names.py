@@ -1,8 +1,11 @@
 """Names of files and ids of rows."""
 
+import logging
+
 import pytest
 
 from evalsuite.core.errors import UsageError
+from tasks.prepare.personal import names
 from tasks.prepare.personal.names import check_file_names, masked
 
 
@@ -34,3 +37,10 @@ def test_what_is_personal_in_a_name_is_told_by_its_shape(name: str, shape: str) 
 )
 def test_an_ordinary_name_is_left(name: str) -> None:
     assert masked(name) == name
+
+
+def test_what_presidio_loads_to_look_at_a_name_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    names._by_form.cache_clear()
+    assert masked("jane.doe@example.com") == "<EMAIL_ADDRESS>"
+    assert not caplog.records

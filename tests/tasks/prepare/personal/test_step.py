@@ -95,6 +95,64 @@ def test_calls_of_tools_and_their_results_are_looked_through_whatever_their_keys
     assert kept[0].fields == {}
 
 
+def with_tools(source: str = "f:1", name: str = "send", arguments: Any = None, **function: Any) -> Row:
+    calls = [{"id": "aB3dE6gH9", "type": "function", "function": {"name": name, "arguments": arguments or {}}}]
+    turns = (
+        {"role": "user", "content": "Send it."},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "content": "Sent.", "tool_call_id": "aB3dE6gH9", "name": name},
+        {"role": "assistant", "content": "Done."},
+    )
+    tools = ({"type": "function", "function": {"name": name, **function}},)
+    return Row(source, source, "chat", turns, {"messages": list(turns)}, tools=tools)
+
+
+def test_definitions_of_tools_are_looked_through_and_their_names_stay() -> None:
+    key, description = "sk-proj-" + TOKEN[4:] * 2, f"Sends mail as {EMAIL}."
+    properties = {
+        "name": {"type": "string", "description": f"Whose card it is, such as {CARD}", "default": {"name": EMAIL}},
+        "type": {"type": "string", "enum": ["plain", EMAIL]},
+    }
+    parameters = {"type": "object", "properties": properties, "required": ["name"]}
+    before = with_tools(description=f"{description} The key is {key}.", parameters=parameters)
+    kept, record = treated([before, with_tools("f:2", description="Convert one currency to another")])
+    assert kept[0].tools[0]["function"] == {
+        "name": "send",
+        "description": "Sends mail as <EMAIL_ADDRESS>. The key is <OPENAI_API_KEY>.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "description": "Whose card it is, such as <CREDIT_CARD>",
+                    "default": {"name": "<EMAIL_ADDRESS>"},
+                },
+                "type": {"type": "string", "enum": ["plain", "<EMAIL_ADDRESS>"]},
+            },
+            "required": ["name"],
+        },
+    }
+    assert (kept[0].messages, kept[0].fields) == (before.messages, {})
+    assert kept[1].tools[0]["function"]["description"] == "Convert one currency to another"
+    assert [note.detail for note in record.changed] == ["CREDIT_CARD 1, EMAIL_ADDRESS 3, OPENAI_API_KEY 1"]
+
+
+def test_a_row_is_dropped_when_a_name_or_a_key_of_its_tools_holds_personal_data() -> None:
+    rows = [
+        with_tools("f:1", name=EMAIL),
+        with_tools("f:2", arguments={"to": [{EMAIL: 1}]}),
+        with_tools("f:3", parameters={"type": "object", "properties": {EMAIL: {"type": "string"}}}),
+        with_tools("f:4", parameters={"type": "object", "required": [EMAIL]}),
+        with_tools("f:5", name="getWeather", arguments={"Jane": "x"}),
+    ]
+    kept, record = treated(rows)
+    assert kept == [rows[4]]
+    reason = "holds personal data in the name of a function or parameter, or in a key"
+    assert {(note.reason, note.detail.split()[0]) for note in record.dropped} == {(reason, "EMAIL_ADDRESS")}
+    assert record.counted["EMAIL_ADDRESS"]["rows"] == 4
+    assert treated(rows, entities=NO_MODEL | {"EMAIL_ADDRESS": "report"})[0] == rows
+
+
 def test_by_default_what_is_sure_is_redacted_and_places_are_reported() -> None:
     rows = [row(f"My name is Jane Doe, from Berlin. Mail {EMAIL}", f"Your card {CARD} is fine.")]
     kept, record = treated(rows)
@@ -113,6 +171,19 @@ def test_who_was_found_once_is_found_in_the_whole_row() -> None:
     assert said(treated(rows)[0]) == [["My name is <PERSON>.", "Dear <PERSON>, here you are. <PERSON> will do."]]
     other = row("My name is Will Kowalczyk and I will wait.", "We will see, Will.")
     assert said(treated([other])[0])[0][0] == "My name is <PERSON> and I will wait."
+
+
+@pytest.mark.parametrize(
+    ("people", "entities", "warned"), [(1, {}, False), (2, {}, True), (2, {"PERSON": "report"}, False)]
+)
+def test_many_rows_that_lose_a_name_are_warned_of_with_what_to_set(
+    caplog: pytest.LogCaptureFixture, people: int, entities: dict[str, str], warned: bool
+) -> None:
+    texts = ["My name is Zofia Kowalczyk."] * people + ["where is it?"] * (20 - people)
+    treated([row(text, source=f"f:{at}") for at, text in enumerate(texts)], entities=entities)
+    said = "PERSON was replaced in 2 of 20 rows (10.0%), and other words may have been taken for names; set `entities"
+    assert (said in caplog.text) is warned
+    assert ("PERSON was replaced" in caplog.text) is warned
 
 
 def test_each_kind_has_its_own_treatment() -> None:

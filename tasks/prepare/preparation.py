@@ -56,7 +56,7 @@ def run(params: PrepareParams, paths: ArtifactPaths, answers: Answers = Answers.
             logger.info("%s", file)
         with blamed(objective):
             kept, records = run_steps([*steps, *mixing(read.rows, given)], read.rows, given)
-            sides, left_out = split(kept, lengths.of(kept), given)
+            sides, left_out = split(kept, lengths.of(kept, engine), given)
         if left_out:
             records.append(Record("split", len(kept), left_out, []))
         report = report_of(read, records, sides, given)

@@ -148,7 +148,7 @@ class Length(Step):
     def run(self, rows: Sequence[Row], given: StepInputs) -> Outcome:
         """Count the tokens of every row with the base model's tokenizer."""
         limit = given.params.max_length_tokens
-        counted = given.lengths.of(rows)
+        counted = given.lengths.of(rows, given.engine)
         unwritable = given.lengths.unwritable
         sources = [head.source for head in given.heads(rows)]
         _check_unwritable(sources, unwritable, given)

@@ -120,7 +120,7 @@ def test_rows_whose_tools_the_template_cannot_write_go_on_to_the_step_that_count
     rows[3], rows[8], rows[9] = (rows[at]._replace(tools=tools) for at in (3, 8, 9))
 
     class Lengths(TokenLengths):
-        def of(self, rows: Sequence[Row]) -> list[list[int]]:
+        def of(self, rows: Sequence[Row], engine: Any = None) -> list[list[int]]:
             self.unwritable.update({row.source: "no tools" for row in rows if row.source in ("f:003", "f:008")})
             return [[] if row.source in self.unwritable else [7] for row in rows]
 

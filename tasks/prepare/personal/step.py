@@ -159,8 +159,8 @@ class PersonalData(Step):
         if lost_a_name > MANY_PEOPLE * len(rows):
             logger.warning(
                 "personal_data: PERSON was replaced in %d of %d rows (%.1f%%), and other words may have been taken for "
-                "names; set `entities: {PERSON: report}` under personal_data, which counts them and leaves them, look "
-                "at rows that report.json lists under first_changed now, then decide",
+                "names; look at some of the rows that report.json lists under first_changed, and where they name "
+                "nobody set `entities: {PERSON: report}` under personal_data, which counts names and leaves them",
                 *(lost_a_name, len(rows), 100.0 * lost_a_name / len(rows)),
             )
         return Outcome(kept, dropped, changed, counts)

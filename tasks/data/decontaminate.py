@@ -106,6 +106,8 @@ class HeldOut:
             self._add(name, text)
             wanted.append(Wanted(text, lengths))
         self._index = TextIndex(wanted)
+        self._long_index = TextIndex(Wanted(run, (NGRAM_WORDS,)) for run in self._long)
+        """Of the first runs alone: answers are long, and few of them hold one."""
         # Most rows have the same few system turns.
         self._held_by = lru_cache(maxsize=64)(self._in_system_turn)
 
@@ -124,8 +126,12 @@ class HeldOut:
             self._questions.append(_Question(name, len(words), eights))
 
     def may_find(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, of any role, whether it may repeat an item: quickly told for many at once."""
+        """For each text of a user or a system whether it may repeat an item: quickly told for many at once."""
         return self._index.may_hold(texts)
+
+    def may_quote(self, answers: Sequence[str]) -> list[bool]:
+        """The same of answers."""
+        return self._long_index.may_hold(answers)
 
     def find(self, text: str) -> Match | None:
         """The item that a text of a user or a document repeats, or None."""
@@ -148,7 +154,7 @@ class HeldOut:
         for text in said_by("system", messages) if found is None else ():
             found = found or self._held_by(text)
         for text in said_by("assistant", messages) if found is None else ():
-            found = found or self._whole_in(text, "an answer")
+            found = found or self._whole_in(text, "an answer", self._long_index)
         return found
 
     def _by_share(self, seen: Seen) -> Match | None:
@@ -164,10 +170,10 @@ class HeldOut:
         form = self._index.form_of(text)
         if form is not None:
             return Match(self._exact[form], "same text in the system turn")
-        return self._whole_in(text, "the system turn")
+        return self._whole_in(text, "the system turn", self._index)
 
-    def _whole_in(self, text: str, where: str) -> Match | None:
-        seen = self._index.seen_in(text)
+    def _whole_in(self, text: str, where: str, index: TextIndex) -> Match | None:
+        seen = index.seen_in(text)
         whole = _spaced(words_of(text)) if seen.runs else ""
         for ngram in seen.runs.get(NGRAM_WORDS, ()):
             for question, name in self._long.get(ngram, ()):

@@ -1,7 +1,7 @@
 """What the objective makes of a row: how it is read, compared, grouped, limited and written."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -57,16 +57,19 @@ def held_out_match(row: Row, held_out: HeldOut, objective: Objective) -> Match |
 
 def held_out_matches(rows: Sequence[Row], held_out: HeldOut, objective: Objective) -> list[Match | None]:
     """The same of many rows, most of which repeat nothing, in a fraction of the time."""
-    texts = [
-        {asked_text(row), *looked_up_texts(row, objective), *(str(turn["content"]) for turn in row.messages)}
-        for row in rows
-    ]
-    different = list(set().union(*texts))
-    found = {text for text, may in zip(different, held_out.may_find(different), strict=True) if may}
+    asked = [{asked_text(row), *looked_up_texts(row, objective), *said_by("system", row.messages)} for row in rows]
+    answers = [set(said_by("assistant", row.messages)) for row in rows]
+    found, quoting = _told(held_out.may_find, asked), _told(held_out.may_quote, answers)
     return [
-        None if found.isdisjoint(own) else held_out_match(row, held_out, objective)
-        for row, own in zip(rows, texts, strict=True)
+        None if found.isdisjoint(own) and quoting.isdisjoint(said) else held_out_match(row, held_out, objective)
+        for row, own, said in zip(rows, asked, answers, strict=True)
     ]
+
+
+def _told(may: Callable[[Sequence[str]], list[bool]], of_rows: Sequence[set[str]]) -> set[str]:
+    """The texts of which ``may`` is true, each asked for once."""
+    different = list(set().union(*of_rows))
+    return {text for text, told in zip(different, may(different), strict=True) if told}
 
 
 def looked_up_texts(row: Row, objective: Objective) -> Iterator[str]:

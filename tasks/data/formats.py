@@ -205,15 +205,14 @@ def _conversation(data: dict[str, Any], rules: RowRules, unknown: set[str]) -> C
     """
     pair = preference_shape(data)
     shape = pair or shape_of(data)
-    _check_row(data, ("system",) if shape is None else (*shape.keys, *shape.more, "system"), rules, unknown)
-    if shape is None:
+    if shape is None:  # no key is unknown: one of them may be the question
+        check_keys(data, ("system", *rules.fields, *MARKS, *VERDICTS, SYNTHETIC), "the row ", set())
         other = "; to train on plain documents, set prepare.objective: text" if "text" in data else ""
-        unknown.clear()
         raise ValueError(
             f"{_keys(data)}: expected messages, conversations, or prompt and completion, or instruction and output, or "
-            f"a prompt with chosen and rejected"
-            f"{other}"
+            f"question and answer, or a prompt with chosen and rejected{other}"
         )
+    _check_row(data, (*shape.keys, *shape.more, "system"), rules, unknown)
     return read_conversation(data, shape, unknown) if pair is None else read_preference(data, pair, unknown)
 
 

@@ -106,6 +106,15 @@ def test_a_bad_row_says_why(raw: bytes, reason: str) -> None:
     assert re.search(reason, parsed.reason), parsed.reason
 
 
+def test_a_row_without_question_and_answer_names_the_keys_that_hold_them_and_none_to_ignore() -> None:
+    read = parsed({"text": "Where is my parcel?", "label": "delivery"})
+    assert isinstance(read, BadRow)
+    assert read.reason.startswith("keys label, text: expected messages")
+    assert "or question and answer" in read.reason
+    assert read.unknown == ()
+    assert "'text'" in str(parsed({**LEARNT, "text": "both as one text, as Alpaca's rows have it"}))
+
+
 def parsed(row: object, **rules: Any) -> Row | BadRow:
     return _parse(json.dumps(row).encode(), "f:1", RowRules(**rules))
 

@@ -44,6 +44,7 @@ def test_a_bad_row_among_good_ones_is_named(tmp_path: Path) -> None:
     [
         (b"", "it is empty"),
         (b'{"text": "a document"}\n', "no row of .* can be trained on; a:1: "),
+        (b'{"text": "Where is it?", "label": "delivery"}\n', "a:1: keys label, text: .* or question and answer"),
         (b"PAR1....", "a Parquet file and cannot be read"),
         (b"prompt,completion\n", "it is empty"),
         (b"<!DOCTYPE html>", "an HTML page"),

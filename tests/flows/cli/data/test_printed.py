@@ -52,6 +52,12 @@ def test_a_row_s_steps_and_texts_are_printed_and_nothing_of_them_comes_alive(
     ]
 
 
+def test_what_no_training_reads_of_a_row_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = row(1, 5)
+    show_histories([History(kept, steps_done(kept, ()), {"text": "a"}, {"text": "a"}, unused=HOSTILE)], as_json=False)
+    assert "[red]PROMOTE[/red] ⟨U+001B⟩[2J" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_a_row_as_json_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     kept = row(1, 5)
     show_histories([History(kept, steps_done(kept, (TrailStep("length"),)), None, {"text": "a"}, "gone")], as_json=True)

@@ -62,6 +62,12 @@ def test_a_record_that_asks_a_held_out_item_is_set_aside_before_the_review(proje
     assert "2 rows taken for training, 0 candidate golden items, 1 rejected" in inbox("take")
 
 
+def test_a_review_in_which_nothing_is_decided_says_so_and_what_to_set(project: Path) -> None:
+    inbox("sort", "log.jsonl")
+    said = " ".join(inbox("take").split())
+    assert "nothing is decided yet: set decision to accept or reject in data/inbox/review.jsonl" in said
+
+
 def test_tasks_for_label_studio_hold_the_proposals(project: Path) -> None:
     inbox("sort", "log.jsonl", "--label-studio", "--review", str(project / "tasks.json"))
     (first, *_) = json.loads((project / "tasks.json").read_text())

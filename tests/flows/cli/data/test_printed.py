@@ -157,7 +157,14 @@ def test_who_saw_a_forgotten_row_and_what_is_next_is_printed(capsys: pytest.Capt
     ):
         assert expected in said
     show_forgotten(PROOF, found, None, as_json=False)
-    assert "1 row would be forgotten; nothing was written" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 row would be forgotten; nothing was written" in said
+    assert "the list would keep it out of the data" in said
+    twice = PROOF.model_copy(update={"sources": ("data/raw/a.jsonl:3", "data/raw/b.jsonl:4")})
+    show_forgotten(twice, found, None, as_json=False)
+    assert "1 row (of 2 rows in the sources that say the same) would be forgotten" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_proofs_say_whether_the_present_data_is_rid_of_the_rows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from evalsuite.core.errors import ExitCode, RatchetError, UsageError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
-from evalsuite.network.network_errors import is_network_error, remedy_for, said_by
+from evalsuite.network.network_errors import is_disk_error, is_network_error, remedy_for, said_by
 from tasks.config.params import Params, load_params
 from tasks.config.reading import read_params
 from tasks.dvc_command import SAFE_PATH
@@ -96,7 +96,7 @@ def ended(work: Callable[[ArtifactPaths], str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
     except Exception as error:
-        if not isinstance(error, OSError) and not is_network_error(error):
+        if not (isinstance(error, OSError) or is_network_error(error) or is_disk_error(error)):
             raise
         print(f"error: {said_by(error)}; {remedy_for(error)}, then run the stage again", file=sys.stderr)
         return int(ExitCode.STAGE)

@@ -15,6 +15,8 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_RIGHT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 SAID = ("couldn't connect to", "couldn't reach", "cannot find an appropriate cached snapshot", "offline mode")
 """How transformers and datasets begin a bare OSError whose cause is the network."""
+SQLITE_SAID = ("disk i/o error", "database or disk is full", "unable to open database file", "readonly database")
+"""How SQLite, which DVC, MLflow and Prefect keep their state in, says that the disk is the trouble."""
 LONGEST = 200
 
 
@@ -36,6 +38,12 @@ def is_network_error(error: BaseException) -> bool:
     return False
 
 
+def is_disk_error(error: BaseException) -> bool:
+    """Whether SQLite could not use the disk; it raises no OSError, and SQLAlchemy wraps it under the same name."""
+    said = str(error).lower()
+    return type(error).__name__ == "OperationalError" and any(words in said for words in SQLITE_SAID)
+
+
 def said_by(error: BaseException) -> str:
     """The kind of an error and its first line."""
     lines = str(error).strip().splitlines()
@@ -47,6 +55,8 @@ def remedy_for(error: Exception) -> str:
     """What the user can do about it, as the end of a sentence."""
     if is_network_error(error):
         return "a server that this stage needs does not answer: check the network and HF_ENDPOINT, HTTPS_PROXY, HF_HOME"
+    if is_disk_error(error):
+        return "a database on this disk cannot be used: free disk space, and check the disk and its permissions"
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EFBIG:
         return "raise the limit on the size of files (`ulimit -f`), or use another file system"

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from evalsuite.core.errors import ExitCode, RatchetError
 from evalsuite.core.terminal import make_streams_safe
 from evalsuite.network.local_network import ask_local_servers_directly
+from evalsuite.network.network_errors import is_disk_error, remedy_for
 from flows.cli.data.commands import data_app
 from flows.cli.data.inbox import inbox_app
 from flows.cli.evaluate import evaluate
@@ -137,7 +138,8 @@ def main() -> None:
     except Exception as error:  # the last resort of a command line: one line, exit 4, and how to see more
         if os.environ.get("RATCHET_TRACEBACK"):
             raise
-        _say(f"{type(error).__name__}: {error}; run `ratchet --traceback ...` to see where")
+        remedy = f"{remedy_for(error)}, or " if is_disk_error(error) else ""
+        _say(f"{type(error).__name__}: {error}; {remedy}run `ratchet --traceback ...` to see where")
         raise SystemExit(int(ExitCode.STAGE)) from None
     raise SystemExit(code or 0)
 

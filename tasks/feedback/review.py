@@ -11,8 +11,12 @@ from evalsuite.core.errors import UsageError
 from evalsuite.core.files import parse_json
 from evalsuite.core.wrong_values import explain
 from evalsuite.suites.golden_set.items import Message
+from tasks.data.decontaminate import HeldOut
 from tasks.feedback.records import Rating, Record, asked_key
 from tasks.prepare.splits import position
+
+SHOWN = 3
+"""Other records that a note names."""
 
 
 class Side(StrEnum):
@@ -45,6 +49,8 @@ class Proposal(BaseModel):
     verdict: Rating | None = None
     decision: Choice | None = None
     """``accept`` or ``reject``; null leaves the record for another time."""
+    note: str = ""
+    """What a reviewer should know: a held-out item that asks the same, records that were answered otherwise."""
 
 
 def propose(records: Sequence[Record], known: Mapping[str, Side], golden_share: float, seed: int) -> list[Proposal]:
@@ -74,6 +80,30 @@ def propose(records: Sequence[Record], known: Mapping[str, Side], golden_share: 
             )
         )
     return proposals
+
+
+def noted(proposals: Sequence[Proposal], held_out: HeldOut) -> list[Proposal]:
+    """The proposals, each with what a reviewer should know of it.
+
+    One for training that asks what a held-out item asks is rejected, since taking it would be refused. Records with one
+    question and different outputs name each other.
+    """
+    alike: dict[str, list[Proposal]] = {}
+    for proposal in proposals:
+        alike.setdefault(asked_key(proposal.messages), []).append(proposal)
+    found = []
+    for proposal in proposals:
+        others = [each.id for each in alike[asked_key(proposal.messages)] if each.output != proposal.output]
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        said = [f"other outputs for the same question: {', '.join(others[:SHOWN])}{more}"] if others else []
+        decision = proposal.decision
+        turns = [turn.model_dump() for turn in proposal.messages]
+        match = held_out.find_row(turns) if proposal.side is Side.TRAIN else None
+        if match is not None:
+            decision = Choice.REJECT
+            said.insert(0, f"{match.item} asks the same ({match.how}), so that it must not be trained on")
+        found.append(proposal.model_copy(update={"decision": decision, "note": "; ".join(said)}))
+    return found
 
 
 def as_label_studio(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from evalsuite.core.errors import RatchetError, UsageError
 from tasks.config.prepare import PrepareParams
-from tasks.data.formats import Row, read_rows
+from tasks.data.formats import REJECTED, BadRow, Row, read_rows
 from tasks.data.synthetic import Synthetic, synthetic_of
 from tasks.objectives.find import find_objective
 from tasks.objectives.objective import Objective
 from tasks.paths import ArtifactPaths
+from tasks.prepare.inputs.quarantine import QUARANTINE
 from tasks.prepare.record.content_hash import content_hash
 from tasks.prepare.record.forgotten import NAME as FORGOTTEN
 from tasks.prepare.record.trail import Event, Trail, TrailRow, TrailStep, read_trail, shows_text
@@ -22,6 +23,8 @@ from tasks.prepare.rows import content, row_rules
 MOST = 20
 """Rows of one id that are told."""
 NEAREST = 3
+RAW = "data/raw"
+"""Where a file is looked for that is named without its folder, as messages of ``ratchet init`` do."""
 
 Content = Mapping[str, Any]
 """What is learnt of a row, as train.jsonl has it: ``messages`` or ``text``, and what the objective reads."""
@@ -50,6 +53,8 @@ class History:
     """Why there is no text as it was read."""
     made: Synthetic | None = None
     """Which model wrote it, where one did."""
+    unused: str = ""
+    """What of the row no training reads, where that is the rejected answer of a pair."""
 
 
 def histories(wanted: str, params: PrepareParams, paths: ArtifactPaths) -> list[History]:
@@ -65,7 +70,7 @@ def histories(wanted: str, params: PrepareParams, paths: ArtifactPaths) -> list[
         UsageError: There is no such row; names the nearest.
     """
     trail = read_trail(paths.trail)
-    found = trail.find(wanted)
+    found = trail.find(wanted) or trail.find(f"{RAW}/{wanted}")
     if not found:
         raise UsageError(unknown_row(wanted, trail, paths))
     objective = find_objective(params.objective)
@@ -94,7 +99,10 @@ def _history(
     else:
         before = content(source, objective)
     made = synthetic_of(source.fields) if before is not None and isinstance(source, Row) else None
-    return History(row, steps_done(row, trail.steps), before, written.get(row.source), note, made)
+    unused = ""
+    if isinstance(source, Row) and before is not None and REJECTED in source.fields.keys() - set(objective.fields):
+        unused = f"the rejected answer of this pair is not used by objective {objective.name}"
+    return History(row, steps_done(row, trail.steps), before, written.get(row.source), note, made, unused)
 
 
 def steps_done(row: TrailRow, steps: tuple[TrailStep, ...]) -> tuple[StepDone, ...]:
@@ -146,7 +154,7 @@ def _as_read(sources: set[str], params: PrepareParams, paths: ArtifactPaths) -> 
         try:
             for entry in read_rows(paths.root / name, name, row_rules(params)):
                 if entry.source in wanted:
-                    found[entry.source] = entry if isinstance(entry, Row) else f"it cannot be read: {entry.reason}"
+                    found[entry.source] = entry if isinstance(entry, Row) else _unreadable(entry, paths)
                     wanted.remove(entry.source)
                 if not wanted:
                     break
@@ -158,6 +166,13 @@ def _as_read(sources: set[str], params: PrepareParams, paths: ArtifactPaths) -> 
         if file and not (paths.root / file).is_file():
             found[source] = f"{file} is gone; bring it back with git or `dvc pull`"
     return found
+
+
+def _unreadable(bad: BadRow, paths: ArtifactPaths) -> str:
+    """Why, and which file has the row as it was; one that may hold personal data is in none."""
+    kept = paths.prepared / QUARANTINE
+    where = f"; {kept.relative_to(paths.root)} has it as it was" if bad.raw is not None and kept.is_file() else ""
+    return f"it cannot be read: {bad.reason}{where}"
 
 
 def _as_written(rows: list[TrailRow], paths: ArtifactPaths) -> dict[str, Content]:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_code_that_leaves_with_0_has_not_ended_the_stage_well(
         (ConnectionError("Couldn't reach 'a/b' on the Hub"), "check the network", "disk"),
         (httpx.ConnectError("refused"), "check the network", "disk"),
         (OSError(errno.ENOSPC, "No space left on device"), "free disk space", "network"),
+        (sqlite3.OperationalError("disk I/O error"), "free disk space", "network"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), "change the permissions", "disk"),
     ],
 )

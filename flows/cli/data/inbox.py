@@ -28,8 +28,9 @@ def inbox_sort(
     """Propose for each new record a side, training or golden set, and an answer, for a person to review."""
     from evalsuite.core.files import write_jsonl, write_text
     from evalsuite.core.terminal import printable
+    from tasks.data.decontaminate import HeldOut
     from tasks.feedback.records import read_inbox
-    from tasks.feedback.review import Side, as_label_studio, propose
+    from tasks.feedback.review import Choice, Side, as_label_studio, noted, propose
     from tasks.feedback.taking import read_known
 
     records, review = records.absolute(), review if review == REVIEW else review.absolute()
@@ -48,7 +49,7 @@ def inbox_sort(
         raise UsageError(f"{records} has no record that can be used; `ratchet help feedback` has an example")
     known = read_known(root)
     new = [record for record in found if record.id not in known.ids]
-    proposals = propose(new, known.sides, golden_share, seed)
+    proposals = noted(propose(new, known.sides, golden_share, seed), HeldOut(root / "golden_sets"))
     review.parent.mkdir(parents=True, exist_ok=True)
     if label_studio:
         import json
@@ -63,6 +64,10 @@ def inbox_sort(
         f"{sides[Side.TRAIN]} for training, {sides[Side.GOLDEN]} for the golden set, {unanswered} of them without an "
         "answer"
     )
+    if held_out := sum(proposal.decision is Choice.REJECT for proposal in proposals):
+        typer.echo(
+            f"  {held_out} for training ask what a held-out item asks, and are set to reject; note names the item"
+        )
     typer.echo(f"set decision to accept or reject in {review}, then `ratchet inbox take {review}`")
 
 

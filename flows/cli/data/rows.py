@@ -46,6 +46,8 @@ def _show(history: History, which: str) -> None:
     if row.side:
         same = history.before is not None and history.before == history.after
         _show_text("as it is trained on", None if same else history.after, "the same" if same else "")
+    if history.unused:
+        page.print(f"\n{escape(history.unused)}")
 
 
 def _why(event: Any) -> str:

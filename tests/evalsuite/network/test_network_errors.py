@@ -3,12 +3,13 @@
 import errno
 import os
 import socket
+import sqlite3
 
 import httpx
 import pytest
 import requests
 
-from evalsuite.network.network_errors import is_network_error, remedy_for, said_by
+from evalsuite.network.network_errors import is_disk_error, is_network_error, remedy_for, said_by
 
 
 def chained() -> OSError:
@@ -59,6 +60,12 @@ def test_each_other_error_has_its_own_remedy(number: int, words: str) -> None:
     error = OSError(number, os.strerror(number), "some/path")
     assert not is_network_error(error)
     assert words in remedy_for(error)
+
+
+@pytest.mark.parametrize("words", ["disk I/O error", "database or disk is full", "unable to open database file"])
+def test_a_database_that_the_disk_fails_is_trouble_with_the_disk(words: str) -> None:
+    assert "free disk space" in remedy_for(sqlite3.OperationalError(words))
+    assert not is_disk_error(sqlite3.OperationalError("no such table: answers"))
 
 
 def test_a_long_message_is_one_short_line() -> None:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from flows.cli.app import app
+from flows.cli.app import app, main
 
 ROOT = Path(__file__).parents[3]
 SURFACE = {
@@ -160,6 +161,20 @@ def test_a_wrong_command_line_is_one_plain_line(tmp_path: Path, command: str, me
     assert done.stderr.lower().startswith(f"error: {message}".lower())
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_a_database_that_the_disk_fails_is_told_with_what_to_do_about_the_disk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(**_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.delenv("RATCHET_TRACEBACK", raising=False)
+    monkeypatch.setattr("flows.cli.app.app", failing)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 4
+    assert "disk I/O error; a database on this disk cannot be used: free disk space" in capsys.readouterr().err
 
 
 def test_a_group_without_a_command_prints_its_help(tmp_path: Path) -> None:

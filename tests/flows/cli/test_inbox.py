@@ -50,6 +50,24 @@ def test_a_review_is_never_written_over_what_the_project_lives_by(project: Path)
         inbox("sort", "log.jsonl", "--review", "params.yaml", "--force")
 
 
+def test_a_record_that_asks_a_held_out_item_is_set_aside_before_the_review(project: Path) -> None:
+    turns = [{"role": "user", "content": "Question 1!"}]
+    item = {"id": "t1", "messages": turns, "references": ["x"], "metrics": ["exact_match"]}
+    (project / "golden_sets/own").mkdir(parents=True)
+    (project / "golden_sets/own/test.jsonl").write_text(json.dumps(item) + "\n")
+    said = inbox("sort", "log.jsonl", "--golden-share", "0")
+    assert "1 for training ask what a held-out item asks, and are set to reject" in " ".join(said.split())
+    review = project / "data/inbox/review.jsonl"
+    review.write_text(review.read_text().replace('"decision": null', '"decision": "accept"'))
+    assert "2 rows taken for training, 0 candidate golden items, 1 rejected" in inbox("take")
+
+
+def test_a_review_in_which_nothing_is_decided_says_so_and_what_to_set(project: Path) -> None:
+    inbox("sort", "log.jsonl")
+    said = " ".join(inbox("take").split())
+    assert "nothing is decided yet: set decision to accept or reject in data/inbox/review.jsonl" in said
+
+
 def test_tasks_for_label_studio_hold_the_proposals(project: Path) -> None:
     inbox("sort", "log.jsonl", "--label-studio", "--review", str(project / "tasks.json"))
     (first, *_) = json.loads((project / "tasks.json").read_text())

@@ -15,7 +15,7 @@ from tasks.config.prepare import PrepareParams
 from tasks.data.decontaminate import HeldOut
 from tasks.data.formats import Row, read_rows
 from tasks.feedback.records import Record, asked_key, read_inbox
-from tasks.feedback.review import Choice, Proposal, Side, as_label_studio, propose, read_review
+from tasks.feedback.review import Choice, Proposal, Side, as_label_studio, noted, propose, read_review
 from tasks.feedback.taking import ITEMS, REJECTED, ROWS, Taken, read_known, take
 from tasks.paths import ArtifactPaths
 
@@ -147,6 +147,32 @@ def test_what_is_trained_on_is_no_golden_item_and_a_golden_question_is_not_train
         take([decided(good), decided(asked)], paths, PREPARE, "exact_match")
     assert not (paths.root / ROWS).exists()
     assert not (paths.root / ITEMS).exists()
+
+
+def test_a_proposal_for_training_that_asks_a_held_out_item_is_set_to_reject_with_the_item(paths: ArtifactPaths) -> None:
+    item = {
+        "id": "t1",
+        "messages": [{"role": "user", "content": "held out"}],
+        "references": ["x"],
+        "metrics": ["exact_match"],
+    }
+    write_lines(paths.root / "golden_sets/own/test.jsonl", [item])
+    given = proposals(record(1, prompt="Held out?"), record(2))
+    asked, good = noted(given, HeldOut(paths.root / "golden_sets"))
+    assert asked.decision is Choice.REJECT
+    assert asked.note.startswith("own/test.jsonl#t1 asks the same")
+    assert (good.decision, good.note) == (None, "")
+    golden = given[0].model_copy(update={"side": Side.GOLDEN})
+    assert noted([golden], HeldOut(paths.root / "golden_sets"))[0].decision is None
+    assert take([asked, decided(good)], paths, PREPARE, "exact_match") == Taken(1, 0, 1, 0)
+
+
+def test_records_with_one_question_and_different_outputs_name_each_other(paths: ArtifactPaths) -> None:
+    same = "Is it open?"
+    given = [record(n, prompt=same, output=said) for n, said in enumerate(["yes", "no", "yes"])]
+    one, other, third = noted(proposals(*given, record(3))[:3], HeldOut(paths.root / "golden_sets"))
+    assert one.note == third.note == "other outputs for the same question: r1"
+    assert other.note == "other outputs for the same question: r0, r2"
 
 
 def test_what_is_trained_on_is_found_in_tables_of_a_folder_and_beside_calls_of_tools(paths: ArtifactPaths) -> None:

@@ -64,6 +64,25 @@ def test_a_row_that_could_not_be_read_has_its_reason(project: ArtifactPaths) -> 
     (found,) = histories("data/raw/rows.jsonl:31", params, project)
     assert found.steps[0].did == "bad"
     assert "not JSON" in found.note
+    assert found.note.endswith("; data/prepared/quarantine.jsonl has it as it was")
+    assert json.loads((project.prepared / "quarantine.jsonl").read_text())["row"] == "{"
+
+
+def test_of_a_preference_pair_it_is_said_that_the_rejected_answer_is_not_used(project: ArtifactPaths) -> None:
+    pair = {"id": "pair", "prompt": "which one", "chosen": "this one", "rejected": "that one"}
+    params = write_rows(project, [*pairs(30), pair])
+    run(params, project)
+    (found,) = histories("pair", params, project)
+    assert found.unused == "the rejected answer of this pair is not used by objective sft"
+    (plain,) = histories("data/raw/rows.jsonl:3", params, project)
+    assert plain.unused == ""
+
+
+def test_a_row_is_found_by_its_file_and_line_without_the_folder_of_raw_data(project: ArtifactPaths) -> None:
+    params = write_rows(project, pairs(30))
+    run(params, project)
+    (found,) = histories("rows.jsonl:3", params, project)
+    assert found.row.source == "data/raw/rows.jsonl:3"
 
 
 def test_the_text_of_a_forgotten_row_is_withheld(project: ArtifactPaths) -> None:

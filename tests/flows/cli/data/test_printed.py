@@ -52,6 +52,12 @@ def test_a_row_s_steps_and_texts_are_printed_and_nothing_of_them_comes_alive(
     ]
 
 
+def test_what_no_training_reads_of_a_row_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = row(1, 5)
+    show_histories([History(kept, steps_done(kept, ()), {"text": "a"}, {"text": "a"}, unused=HOSTILE)], as_json=False)
+    assert "[red]PROMOTE[/red] ⟨U+001B⟩[2J" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_a_row_as_json_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     kept = row(1, 5)
     show_histories([History(kept, steps_done(kept, (TrailStep("length"),)), None, {"text": "a"}, "gone")], as_json=True)
@@ -151,7 +157,14 @@ def test_who_saw_a_forgotten_row_and_what_is_next_is_printed(capsys: pytest.Capt
     ):
         assert expected in said
     show_forgotten(PROOF, found, None, as_json=False)
-    assert "1 row would be forgotten; nothing was written" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 row would be forgotten; nothing was written" in said
+    assert "the list would keep it out of the data" in said
+    twice = PROOF.model_copy(update={"sources": ("data/raw/a.jsonl:3", "data/raw/b.jsonl:4")})
+    show_forgotten(twice, found, None, as_json=False)
+    assert "1 row (of 2 rows in the sources that say the same) would be forgotten" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_proofs_say_whether_the_present_data_is_rid_of_the_rows(capsys: pytest.CaptureFixture[str]) -> None:

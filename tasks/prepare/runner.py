@@ -89,8 +89,7 @@ def _check_said(chosen: ChosenStep, record: Record) -> None:
         if any(LONE_HALF.search(said) for said in note):
             _refuse(chosen, "gives a note with half of a surrogate pair, which is not valid text")
     try:
-        told = json.dumps(record.counted, allow_nan=False, ensure_ascii=False)
-        told.encode()
+        json.dumps(record.counted, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         _refuse(chosen, f"counts what no report can say ({error}): give a mapping of mappings of texts and numbers")
     if not isinstance(record.counted, Mapping) or not all(

@@ -131,7 +131,8 @@ def test_a_question_that_one_side_has_never_goes_to_the_other(paths: ArtifactPat
         take([decided(same)], paths, PREPARE, "exact_match")
 
 
-def test_what_is_trained_on_is_no_golden_item_and_a_golden_question_is_not_trained_on(paths: ArtifactPaths) -> None:
+def hold_out(paths: ArtifactPaths) -> None:
+    """A golden set with one item, which asks "held out"."""
     item = {
         "id": "t1",
         "messages": [{"role": "user", "content": "held out"}],
@@ -139,6 +140,10 @@ def test_what_is_trained_on_is_no_golden_item_and_a_golden_question_is_not_train
         "metrics": ["exact_match"],
     }
     write_lines(paths.root / "golden_sets/own/test.jsonl", [item])
+
+
+def test_what_is_trained_on_is_no_golden_item_and_a_golden_question_is_not_trained_on(paths: ArtifactPaths) -> None:
+    hold_out(paths)
     known, asked = proposals(record(1, prompt="Trained before!"), record(2, prompt="Held out?"))
     good = proposals(record(3))[0]
     with pytest.raises(UsageError, match=r"r1: data/raw/rows\.jsonl:1 asks the same"):
@@ -150,13 +155,7 @@ def test_what_is_trained_on_is_no_golden_item_and_a_golden_question_is_not_train
 
 
 def test_a_proposal_for_training_that_asks_a_held_out_item_is_set_to_reject_with_the_item(paths: ArtifactPaths) -> None:
-    item = {
-        "id": "t1",
-        "messages": [{"role": "user", "content": "held out"}],
-        "references": ["x"],
-        "metrics": ["exact_match"],
-    }
-    write_lines(paths.root / "golden_sets/own/test.jsonl", [item])
+    hold_out(paths)
     given = proposals(record(1, prompt="Held out?"), record(2))
     asked, good = noted(given, HeldOut(paths.root / "golden_sets"))
     assert asked.decision is Choice.REJECT
